@@ -1,0 +1,1 @@
+"""Exploration in reinforcement learning of language-model reasoning."""

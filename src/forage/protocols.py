@@ -1,0 +1,285 @@
+"""The seams: what a part of a method must look like. Everything a paper adds to this project is one of these.
+
+Parts are frozen keyword-only dataclasses whose fields are their hyper-parameters; they are pure, except `Memory`. Tools
+(`Codec`, `Sampler`, `Judge`, `Policy`) are what parts may use; `engines/` makes them.
+
+Axes: B sequences of the step, T tokens.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Protocol, Self
+
+from torch import Tensor
+
+from forage.batch import Batch, Experience, TrainBatch
+from forage.records import Completion, Group, Problem, Rollout, SamplingParams, Score, Start
+
+Moment = Literal["sampling", "update"]
+"""When a shape looks at its signals: once, as the sampling policy saw them, or in each update's forward pass."""
+
+Tallies = Mapping[str, tuple[Tensor, Tensor]]
+"""Named means that add up over micro-batches: name -> (sum, count), both 0-dimensional."""
+
+
+# ------------------------------------------------------------------------------------------------------------ tools
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRequest:
+    """Sample `siblings` completions after `tokens` (prompt and start prefix).
+
+    `seed` alone decides the random numbers: sibling j of a request draws the same ones whatever else is in the batch.
+    """
+
+    tokens: tuple[int, ...]
+    siblings: int
+    seed: int
+
+
+class Sampler(Protocol):
+    """Draws completions from the policy as it is now."""
+
+    @property
+    def version(self) -> int:
+        """Optimiser steps that the sampled policy has taken."""
+        ...
+
+    def sample(
+        self, requests: Sequence[SampleRequest], params: SamplingParams
+    ) -> Iterator[tuple[int, tuple[Completion, ...]]]:
+        """Yields (index of the request, its completions in sibling order) as requests finish, in any order."""
+        ...
+
+
+class Codec(Protocol):
+    """Text to tokens and back."""
+
+    def prompt(self, problem: Problem) -> tuple[int, ...]:
+        """The tokens that the model reads before it answers."""
+        ...
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text of response tokens, without special tokens."""
+        ...
+
+    def pieces(self, tokens: Sequence[int]) -> tuple[str, ...]:
+        """The text of each token; joined they are `decode(tokens)`."""
+        ...
+
+
+class Judge(Protocol):
+    """Asks the task's verifier, possibly in other processes. A response that cannot be judged scores NaN."""
+
+    def submit(self, problem: Problem, texts: Sequence[str]) -> "Future[tuple[Score, ...]]": ...
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """What one pass over a batch tells about its tokens: `logprob` and `entropy`, (B, T) float32, 0 off the mask.
+
+    Both are of the distribution at the sampling temperature; entropy is in nats over the full vocabulary. In an update
+    they carry gradients.
+    """
+
+    logprob: Tensor
+    entropy: Tensor
+
+
+class Policy(Protocol):
+    """The weights, and the only thing that changes them."""
+
+    @property
+    def version(self) -> int: ...
+
+    def measure(self, batch: Batch) -> Forward:
+        """One pass over the batch without gradients."""
+        ...
+
+    def improve(self, train: TrainBatch, loss: "Loss", *, seed: int) -> Mapping[str, float]:
+        """All the optimiser steps for one train batch; returns metrics."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What parts may use. `reference` is the policy that training began with, where the recipe needs it."""
+
+    codec: Codec
+    sampler: Sampler
+    judge: Judge
+    reference: Policy | None = None
+
+
+# ------------------------------------------------------------------------------------------------- the ragged world
+
+
+class Task(ABC):
+    """A family of problems and how their answers are checked. A frozen dataclass; its fields select the family."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def problems(self, split: Literal["train", "test"]) -> Sequence[Problem]:
+        """The problems of a split, in a fixed order."""
+
+    @abstractmethod
+    def verify(self, problem: Problem, text: str) -> Score:
+        """Judges a response. Pure; may run in a worker process. `parts` holds at least `correct` (0 or 1)."""
+
+    def answer(self, problem: Problem, text: str) -> str | None:
+        """The final answer of a response in canonical form (for majority votes), or None where it gives none."""
+        return None
+
+    def step_ends(self, pieces: Sequence[str]) -> tuple[int, ...]:
+        """Exclusive ends of the reasoning steps of a response given token by token. One step unless overridden."""
+        return (len(pieces),)
+
+
+class Explore(ABC):
+    """What shall we try? Starts become siblings."""
+
+    @abstractmethod
+    def __call__(
+        self, starts: Sequence[Start], task: Task, tools: Tools, *, siblings: int, params: SamplingParams, seed: int
+    ) -> Iterator[tuple[int, tuple[Rollout, ...]]]:
+        """Yields (order, rollouts of one start) as they finish; sorting by `order` makes the result deterministic."""
+
+
+class Reward(ABC):
+    """What was it worth, beyond the verifier? Siblings and their scores become new scores."""
+
+    @abstractmethod
+    def __call__(self, rollouts: Sequence[Rollout], scores: Sequence[Score]) -> tuple[Score, ...]: ...
+
+
+class Memory(ABC):
+    """What do we keep and meet again? The one part with state; `state` is JSON and restores it bit for bit."""
+
+    @abstractmethod
+    def draw(self, count: int, *, step: int) -> tuple[Start, ...]:
+        """The next starts to sample from."""
+
+    @abstractmethod
+    def record(self, groups: Sequence[Group], *, step: int) -> None:
+        """Takes note of what was tried and what it was worth."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Any]: ...
+
+    @abstractmethod
+    def restore(self, state: Mapping[str, Any]) -> None: ...
+
+
+# --------------------------------------------------------------------------------------------- the rectangular world
+
+
+class Signal(ABC):
+    """What can be seen per token? A (B, T) float32 tensor under the name that parts list in `needs`."""
+
+    name: ClassVar[str]
+    needs_reference: ClassVar[bool] = False
+
+    @abstractmethod
+    def __call__(self, groups: Sequence[Group], batch: Batch, tools: Tools, *, seed: int) -> Tensor: ...
+
+
+class Baseline(ABC):
+    """Next to its siblings? (B,) values and (B,) group numbers become (B,) values.
+
+    A NaN value was not judged: it stays NaN and takes no part in its group's statistics.
+    """
+
+    min_siblings: ClassVar[int] = 1
+
+    @abstractmethod
+    def __call__(self, value: Tensor, group: Tensor) -> Tensor: ...
+
+
+class Assign(ABC):
+    """Where in the text was it earned? (B,) advantages become (B, T). NaN rows become 0."""
+
+    needs: ClassVar[frozenset[str]] = frozenset()
+
+    @abstractmethod
+    def __call__(self, value: Tensor, experience: Experience) -> Tensor: ...
+
+
+class Shape(ABC):
+    """Which tokens matter more? (B, T) advantages become (B, T). Never in place.
+
+    `at` says which policy the signals describe. `keeps_zero` claims that an advantage of 0 stays 0, which lets the
+    engine skip groups without any advantage.
+    """
+
+    at: Moment
+    needs: ClassVar[frozenset[str]] = frozenset()
+    keeps_zero: ClassVar[bool] = True
+
+    @abstractmethod
+    def __call__(self, advantage: Tensor, signals: Mapping[str, Tensor], learn: Tensor) -> Tensor: ...
+
+    def tallies(self, advantage: Tensor, signals: Mapping[str, Tensor], learn: Tensor) -> Tallies:
+        """What this shape wants to see in the metrics, from the same arguments as the call."""
+        return {}
+
+
+class Surrogate(ABC):
+    """How far may the policy move? Per-token losses, to be minimised, and which tokens the rule held back."""
+
+    @abstractmethod
+    def __call__(self, logprob: Tensor, behaviour: Tensor, advantage: Tensor, learn: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, T) each but the results: loss (B, T) float32 and clipped (B, T) bool. Only `logprob` has a gradient."""
+
+
+class Reduction(ABC):
+    """What a loss averages over. The weights are taken over one optimiser step, so micro-batches add up exactly."""
+
+    @abstractmethod
+    def __call__(self, learn: Tensor, weight: Tensor) -> Tensor:
+        """learn (B, T) bool, weight (B,) -> (B, T) float32: the loss is the weighted sum of the per-token losses."""
+
+
+class Penalty(ABC):
+    """A term of its own beside the surrogate, always a mean per learned token: (B, T), to be minimised."""
+
+    needs: ClassVar[frozenset[str]] = frozenset()
+    name: ClassVar[str]
+    coefficient: float
+
+    @abstractmethod
+    def __call__(self, forward: Forward, train: TrainBatch) -> Tensor: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TokenWeights:
+    """Denominators of one optimiser step, as (B, T) weights: of the surrogate's loss and of the penalties."""
+
+    surrogate: Tensor
+    penalty: Tensor
+
+    def rows(self, index: Tensor, width: int) -> Self:
+        return type(self)(self.surrogate[index][:, :width], self.penalty[index][:, :width])
+
+
+class Loss(ABC):
+    """What an optimiser step minimises: a sum over tokens, so that any split into micro-batches gives the same."""
+
+    @property
+    @abstractmethod
+    def needs(self) -> frozenset[str]: ...
+
+    @property
+    @abstractmethod
+    def skips_zero_advantage(self) -> bool:
+        """Whether sequences whose advantage is 0 everywhere contribute exactly nothing, so they need no pass."""
+
+    @abstractmethod
+    def weigh(self, batch: Batch) -> TokenWeights:
+        """The denominators, taken once over all sequences of an optimiser step."""
+
+    @abstractmethod
+    def __call__(self, forward: Forward, train: TrainBatch, weights: TokenWeights) -> tuple[Tensor, Tallies]:
+        """The micro-batch's share of the loss (0-dimensional) and its metrics."""

@@ -1,0 +1,144 @@
+"""The design rules of the house, held by tests: floors, cycles, sizes, and what core must not know.
+
+A room is the first name below `forage`. Floors are numbered from the vocabulary up; an import goes to the same room or
+to a lower floor. `docs/design.md` says why.
+"""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parent.parent / "src" / "forage"
+FILES = sorted(SOURCE.rglob("*.py"))
+
+FLOORS: dict[str, int] = {
+    **dict.fromkeys(("errors", "records", "batch", "protocols"), 0),
+    **dict.fromkeys(("ops", "collate", "functional"), 1),
+    **dict.fromkeys(("tasks", "explore", "rewards", "prm", "signals", "credit", "losses", "memory"), 2),
+    **dict.fromkeys(("evals", "diagnostics"), 2),
+    **dict.fromkeys(("engines", "store"), 3),
+    **dict.fromkeys(("recipe", "step", "train", "evaluate"), 4),
+    **dict.fromkeys(("methods", "recipes", "report", "adapters", "cli", "__main__"), 5),
+}
+SAME_FLOOR_IS_OPEN = {0, 1, 4, 5}
+"""On these floors the rooms are single files or compositions of one another; cycles are still forbidden."""
+
+ONLY_IN: dict[str, tuple[str, ...]] = {
+    "transformers": ("engines", "recipes"),
+    "tokenizers": ("engines", "tasks"),
+    "plotly": ("report",),
+    "jinja2": ("report",),
+    "tyro": ("cli",),
+    "pyarrow": ("store", "evals"),
+}
+
+FILE_LINES = 400
+FUNCTION_LINES = 60
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def imports_of(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{path}: write absolute imports"
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return names
+
+
+def house_imports(path: Path) -> set[str]:
+    return {
+        name.split(".")[1]
+        for name in imports_of(path)
+        if name.startswith("forage.") and name.split(".")[1] in FLOORS
+    }
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_imports_go_down(path: Path) -> None:
+    room = room_of(path)
+    if room == "__init__":
+        return
+    assert room in FLOORS, f"{room} stands on no floor: add it to FLOORS and docs/design.md"
+    for other in house_imports(path) - {room}:
+        if FLOORS[room] in SAME_FLOOR_IS_OPEN:
+            assert FLOORS[other] <= FLOORS[room], f"{path.name} ({room}) imports {other} from a higher floor"
+        else:
+            assert FLOORS[other] < FLOORS[room], f"{path.name} ({room}) imports its sibling or superior {other}"
+
+
+def test_rooms_have_no_cycles() -> None:
+    edges: dict[str, set[str]] = {}
+    for path in FILES:
+        edges.setdefault(room_of(path), set()).update(house_imports(path) - {room_of(path)})
+    done: set[str] = set()
+
+    def visit(room: str, trail: tuple[str, ...]) -> None:
+        assert room not in trail, f"import cycle: {' -> '.join((*trail, room))}"
+        if room not in done:
+            for other in edges.get(room, ()):
+                visit(other, (*trail, room))
+            done.add(room)
+
+    for room in edges:
+        if room != "__init__":
+            visit(room, ())
+
+
+@pytest.mark.parametrize("package", ONLY_IN)
+def test_heavy_packages_have_one_home(package: str) -> None:
+    for path in FILES:
+        if any(name == package or name.startswith(package + ".") for name in imports_of(path)):
+            assert room_of(path) in ONLY_IN[package], f"{path} imports {package}; only {ONLY_IN[package]} may"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_sizes(path: Path) -> None:
+    text = path.read_text()
+    assert text.count("\n") <= FILE_LINES, f"{path} has more than {FILE_LINES} lines"
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            size = (node.end_lineno or node.lineno) - node.lineno + 1
+            assert size <= FUNCTION_LINES, f"{path}: {node.name} has {size} lines, more than {FUNCTION_LINES}"
+
+
+def test_no_dumping_grounds() -> None:
+    names = {path.stem for path in FILES} | {path.parent.name for path in FILES}
+    assert not names & {"utils", "util", "misc", "helpers", "common"}
+    classes = [
+        node.name for path in FILES for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ClassDef)
+    ]
+    assert not [name for name in classes if name.endswith("Manager")]
+
+
+def test_no_pickle_and_no_eval() -> None:
+    forbidden = re.compile(r"\bpickle\b|\btorch\.(load|save)\(|\bmarshal\b|\bshelve\b|(?<![.\w])(eval|exec)\(")
+    for path in FILES:
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            code = line.split("#")[0]
+            found = forbidden.search(code)
+            assert not found or '"""' in code, f"{path}:{number}: {found and found.group()}"
+
+
+def method_names() -> set[str]:
+    methods = SOURCE / "methods"
+    return {path.stem for path in methods.glob("*.py")} - {"__init__", "catalogue"}
+
+
+@pytest.mark.parametrize("core", ["step", "train", "recipe", "collate", "batch", "records", "protocols"])
+def test_core_names_no_method(core: str) -> None:
+    text = (SOURCE / f"{core}.py").read_text().lower()
+    named = {name for name in method_names() if re.search(rf"\b{name}\b", text)}
+    assert not named, f"{core}.py names {named}"
+
+
+def test_step_fits_on_a_page() -> None:
+    assert (SOURCE / "step.py").read_text().count("\n") <= 120
