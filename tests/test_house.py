@@ -14,12 +14,12 @@ SOURCE = Path(__file__).parent.parent / "src" / "forage"
 FILES = sorted(SOURCE.rglob("*.py"))
 
 FLOORS: dict[str, int] = {
-    **dict.fromkeys(("errors", "records", "batch", "protocols"), 0),
+    **dict.fromkeys(("errors", "seeds", "records", "batch", "protocols"), 0),
     **dict.fromkeys(("ops", "collate", "functional"), 1),
     **dict.fromkeys(("tasks", "explore", "rewards", "prm", "signals", "credit", "losses", "memory"), 2),
     **dict.fromkeys(("evals", "diagnostics"), 2),
     **dict.fromkeys(("engines", "store"), 3),
-    **dict.fromkeys(("recipe", "step", "train", "evaluate"), 4),
+    **dict.fromkeys(("recipe", "step", "training", "evaluate"), 4),
     **dict.fromkeys(("methods", "recipes", "report", "adapters", "cli", "__main__"), 5),
 }
 SAME_FLOOR_IS_OPEN = {0, 1, 4, 5}
@@ -133,7 +133,7 @@ def method_names() -> set[str]:
     return {path.stem for path in methods.glob("*.py")} - {"__init__", "catalogue"}
 
 
-@pytest.mark.parametrize("core", ["step", "train", "recipe", "collate", "batch", "records", "protocols"])
+@pytest.mark.parametrize("core", ["step", "training", "recipe", "collate", "batch", "records", "protocols"])
 def test_core_names_no_method(core: str) -> None:
     text = (SOURCE / f"{core}.py").read_text().lower()
     named = {name for name in method_names() if re.search(rf"\b{name}\b", text)}

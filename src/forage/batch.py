@@ -86,6 +86,9 @@ class Experience:
         signals = {name: _take(signal, index, width) for name, signal in self.signals.items()}
         return Experience(self.batch.rows(index, width), signals)
 
+    def to(self, device: torch.device | str) -> "Experience":
+        return Experience(self.batch.to(device), {name: signal.to(device) for name, signal in self.signals.items()})
+
 
 @dataclass(frozen=True, slots=True)
 class TrainBatch:
@@ -109,6 +112,9 @@ class TrainBatch:
 
     def rows(self, index: Tensor, width: int | None = None) -> "TrainBatch":
         return TrainBatch(self.experience.rows(index, width), _take(self.advantage, index, width))
+
+    def to(self, device: torch.device | str) -> "TrainBatch":
+        return TrainBatch(self.experience.to(device), self.advantage.to(device))
 
 
 def _take(tensor: Tensor, index: Tensor, width: int | None) -> Tensor:

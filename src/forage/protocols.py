@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol, Self
 
+import torch
 from torch import Tensor
 
 from forage.batch import Batch, Experience, TrainBatch
@@ -173,6 +174,13 @@ class Memory(ABC):
     def restore(self, state: Mapping[str, Any]) -> None: ...
 
 
+class MemoryConfig(ABC):
+    """The hyper-parameters of a memory: a frozen dataclass that opens it for a run."""
+
+    @abstractmethod
+    def open(self, problems: Sequence[Problem], *, seed: int) -> Memory: ...
+
+
 # --------------------------------------------------------------------------------------------- the rectangular world
 
 
@@ -262,6 +270,9 @@ class TokenWeights:
 
     def rows(self, index: Tensor, width: int) -> Self:
         return type(self)(self.surrogate[index][:, :width], self.penalty[index][:, :width])
+
+    def to(self, device: torch.device | str) -> Self:
+        return type(self)(self.surrogate.to(device), self.penalty.to(device))
 
 
 class Loss(ABC):

@@ -1,0 +1,215 @@
+"""The policy of a run: a local model, its optimiser, and the only code that moves weights.
+
+Axes: B sequences, T tokens, N learned tokens of a micro-batch.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from forage.batch import Batch, TrainBatch
+from forage.engines.local.model import LocalModel
+from forage.engines.optimisation import Optimisation
+from forage.errors import ForageError
+from forage.ops.logprobs import token_logprobs_and_entropy
+from forage.protocols import Forward, Loss, Tallies, TokenWeights
+from forage.seeds import derive_seed
+
+LOGITS_PER_CHUNK = 1 << 24
+"""Logits that may exist at once (64 MB in float32): the chunk of tokens is this over the vocabulary."""
+
+
+class NonFiniteUpdate(ForageError):
+    """Too many updates in a row had a loss or a gradient that is not finite. `train` holds the last one's sequences."""
+
+    def __init__(self, message: str, train: TrainBatch) -> None:
+        super().__init__(message)
+        self.train = train
+
+
+class LocalPolicy:
+    """Weights plus AdamW. `version` counts optimiser steps, skipped ones included."""
+
+    def __init__(self, model: LocalModel, optimisation: Optimisation, *, temperature: float) -> None:
+        self.model = model
+        self.version = 0
+        self._settings = optimisation
+        self._temperature = temperature
+        self._skipped_in_a_row = 0
+        self._parameters = [p for p in model.module.parameters() if p.requires_grad]
+        self._optimiser = torch.optim.AdamW(
+            self._parameters,
+            lr=optimisation.lr,
+            betas=optimisation.betas,
+            weight_decay=optimisation.weight_decay,
+            foreach=True,
+        )
+
+    def forward(self, batch: Batch) -> Forward:
+        """Log-probability and entropy, (B, T) float32, of the learned tokens of `batch`, with gradients.
+
+        Only the hidden states that score a learned token reach the vocabulary, a chunk at a time.
+        """
+        learn = batch.learn[:, 1:]
+        hidden = self.model.hidden(batch.tokens[:, :-1])[learn]
+        head = self.model.head
+        logprob, entropy = token_logprobs_and_entropy(
+            hidden,
+            head.weight,
+            batch.tokens[:, 1:][learn],
+            temperature=self._temperature,
+            chunk=max(1, LOGITS_PER_CHUNK // head.weight.shape[0]),
+            bias=head.bias,
+            softcap=head.softcap,
+            scale=head.scale,
+        )
+        index = batch.learn.nonzero(as_tuple=True)
+        blank = torch.zeros(batch.tokens.shape, dtype=torch.float32, device=batch.tokens.device)
+        return Forward(blank.index_put(index, logprob), blank.index_put(index, entropy))
+
+    @torch.no_grad()
+    def measure(self, batch: Batch) -> Forward:
+        device = self.model.device
+        logprob = torch.zeros(batch.tokens.shape, dtype=torch.float32)
+        entropy = torch.zeros_like(logprob)
+        for index, width in micro_batches(batch.lengths, self._settings.micro_tokens):
+            part = self.forward(batch.rows(index, width).to(device))
+            logprob[index, :width] = part.logprob.cpu()
+            entropy[index, :width] = part.entropy.cpu()
+        return Forward(logprob, entropy)
+
+    def improve(self, train: TrainBatch, loss: Loss, *, seed: int) -> dict[str, float]:
+        """`epochs` passes of `mini_batches` optimiser steps each; returns the means of the metrics over the updates."""
+        meter = _Meter()
+        for epoch in range(self._settings.epochs):
+            order = derive_seed(seed, "epoch", epoch)
+            for index in mini_batches(train.batch.group, self._settings.mini_batches, seed=order):
+                self._update(train.rows(index), loss, meter)
+        return {**meter.means(), "lr": self._learning_rate()}
+
+    def _update(self, train: TrainBatch, loss: Loss, meter: "_Meter") -> None:
+        """One optimiser step. The denominators are taken here, once, so micro-batches only add up."""
+        weights = loss.weigh(train.batch)
+        active = torch.arange(len(train.batch))
+        if loss.skips_zero_advantage:
+            active = active[(train.advantage != 0).any(dim=1)]
+        for parameter in self._parameters:
+            parameter.grad = torch.zeros_like(parameter)
+        total = 0.0
+        for index, width in micro_batches(train.batch.lengths[active], self._settings.micro_tokens):
+            value, tallies = self._backward(train, loss, weights, active[index], width)
+            total += value
+            meter.add(tallies)
+        norm = float(torch.nn.utils.clip_grad_norm_(self._parameters, self._settings.grad_clip))
+        meter.observe(loss=total, grad_norm=norm, skipped=0.0)
+        if math.isfinite(total) and math.isfinite(norm):
+            for group in self._optimiser.param_groups:
+                group["lr"] = self._learning_rate()
+            self._optimiser.step()
+            self._skipped_in_a_row = 0
+        else:
+            meter.observe(skipped=1.0)
+            self._skip(train)
+        self.version += 1
+
+    def _backward(
+        self, train: TrainBatch, loss: Loss, weights: TokenWeights, rows: Tensor, width: int
+    ) -> tuple[float, Tallies]:
+        device = self.model.device
+        part = train.rows(rows, width).to(device)
+        value, tallies = loss(self.forward(part.batch), part, weights.rows(rows, width).to(device))
+        value.backward()
+        return float(value.detach()), tallies
+
+    def _skip(self, train: TrainBatch) -> None:
+        self._skipped_in_a_row += 1
+        if self._skipped_in_a_row >= self._settings.max_skips:
+            raise NonFiniteUpdate(
+                f"{self._skipped_in_a_row} updates in a row had a loss or gradient that is not finite, so training has "
+                "stopped before the weights were harmed. Lower the learning rate, or look at the saved sequences.",
+                train,
+            )
+
+    def _learning_rate(self) -> float:
+        warmup = self._settings.warmup
+        return self._settings.lr * (min(1.0, (self.version + 1) / warmup) if warmup else 1.0)
+
+    # ------------------------------------------------------------------------------------------------- checkpoints
+
+    def save(self, directory: Path) -> None:
+        self.model.save(directory)
+
+    def optimiser_state(self) -> tuple[dict[str, Tensor], dict[str, float]]:
+        """Everything but the weights that the next update depends on: named tensors and numbers."""
+        tensors = {
+            f"{number}.{name}": value.detach().cpu()
+            for number, parameter in enumerate(self._parameters)
+            for name, value in self._optimiser.state.get(parameter, {}).items()
+        }
+        return tensors, {"version": self.version, "skipped_in_a_row": self._skipped_in_a_row}
+
+    def restore_optimiser(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, float]) -> None:
+        for name, value in tensors.items():
+            number, key = name.split(".", 1)
+            parameter = self._parameters[int(number)]
+            # AdamW keeps its step counter on the CPU whatever the device of the parameter.
+            place = "cpu" if key == "step" else parameter.device
+            self._optimiser.state[parameter][key] = value.clone().to(place)
+        self.version = int(numbers["version"])
+        self._skipped_in_a_row = int(numbers["skipped_in_a_row"])
+
+
+def mini_batches(group: Tensor, count: int, *, seed: int) -> Iterator[Tensor]:
+    """Row indices of `count` mini-batches: groups shuffled by `seed`, never split, sizes as equal as can be.
+
+    group (B,) int64. Yields (rows,) int64 in increasing order.
+    """
+    numbers = group.unique()
+    generator = torch.Generator().manual_seed(seed)
+    shuffled = numbers[torch.randperm(len(numbers), generator=generator)]
+    for members in shuffled.tensor_split(count):
+        index = torch.isin(group, members).nonzero().squeeze(1)
+        if len(index):
+            yield index
+
+
+def micro_batches(lengths: Tensor, tokens: int) -> Iterator[tuple[Tensor, int]]:
+    """Buckets rows of similar length: (row indices, width) with rows x width <= `tokens`, at least one row each.
+
+    lengths (B,) int64: one past the last token that matters.
+    """
+    order = lengths.argsort(stable=True, descending=True).tolist()
+    sizes: Sequence[int] = lengths.tolist()
+    while order:
+        width = sizes[order[0]]
+        rows = max(1, tokens // max(width, 1))
+        yield torch.tensor(order[:rows]), width
+        order = order[rows:]
+
+
+class _Meter:
+    """Running means: sums and counts that add up over micro-batches and updates; `..._max` keys keep the maximum."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, tuple[float, float]] = {}
+
+    def add(self, tallies: Tallies) -> None:
+        for name, (total, count) in tallies.items():
+            self._accumulate(name, float(total), float(count))
+
+    def observe(self, **values: float) -> None:
+        for name, value in values.items():
+            self._accumulate(name, value, 0.0 if name == "skipped" else 1.0)
+
+    def means(self) -> dict[str, float]:
+        return {name: total / count if count else total for name, (total, count) in self._sums.items()}
+
+    def _accumulate(self, name: str, total: float, count: float) -> None:
+        before, seen = self._sums.get(name, (0.0, 0.0))
+        if name.endswith("_max"):
+            self._sums[name] = (max(before, total), 0.0)
+        else:
+            self._sums[name] = (before + total, seen + count)

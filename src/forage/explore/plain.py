@@ -1,0 +1,30 @@
+"""Plain sampling: independent siblings from every start."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from forage.explore.rollouts import to_rollout
+from forage.protocols import Explore, SampleRequest, Task, Tools
+from forage.records import Rollout, SamplingParams, Start
+from forage.seeds import derive_seed
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlainSampling(Explore):
+    """Every sibling is an independent draw from the policy: the usual choice."""
+
+    def __call__(
+        self, starts: Sequence[Start], task: Task, tools: Tools, *, siblings: int, params: SamplingParams, seed: int
+    ) -> Iterator[tuple[int, tuple[Rollout, ...]]]:
+        requests = [
+            SampleRequest(
+                tokens=tools.codec.prompt(start.problem) + start.prefix,
+                siblings=siblings,
+                seed=derive_seed(seed, start.key),
+            )
+            for start in starts
+        ]
+        version = tools.sampler.version
+        for order, completions in tools.sampler.sample(requests, params):
+            start = starts[order]
+            yield order, tuple(to_rollout(start, c, task, tools.codec, version) for c in completions)

@@ -1,0 +1,5 @@
+"""What do we keep and meet again? The only parts with state."""
+
+from forage.memory.shuffled import ShuffledProblems
+
+__all__ = ["ShuffledProblems"]

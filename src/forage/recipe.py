@@ -1,0 +1,140 @@
+"""A recipe: everything that decides a run, as one frozen value.
+
+A method is a function from recipe to recipe. A recipe that cannot be served is refused when it is made, with a sentence
+that says what is missing; `recipe.json` of a run directory is this value, complete.
+"""
+
+from dataclasses import dataclass, field, replace
+
+from forage.credit.pipeline import Credit
+from forage.engines.local.engine import LocalEngine
+from forage.engines.optimisation import Optimisation
+from forage.errors import ForageError
+from forage.explore.plain import PlainSampling
+from forage.losses.policy_loss import PolicyLoss
+from forage.memory.shuffled import ShuffledProblems
+from forage.protocols import Explore, Loss, MemoryConfig, Reward, Signal, Task
+from forage.records import SamplingParams
+from forage.signals import SIGNALS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gather:
+    """How many groups make a step, and which of them are worth learning from.
+
+    With `require_variance`, groups whose judged siblings all score the same are dropped and replaced by fresh ones for
+    at most `max_rounds` rounds of sampling (dynamic sampling, DAPO, arXiv 2503.14476, section 3.2); the last round's
+    leftovers are kept so that a step is never empty.
+    """
+
+    problems: int = 16
+    siblings: int = 16
+    require_variance: bool = False
+    max_rounds: int = 1
+
+    def __post_init__(self) -> None:
+        if min(self.problems, self.siblings, self.max_rounds) < 1:
+            raise ForageError(
+                f"A step needs at least one problem, one sibling and one round, not {self.problems}, "
+                f"{self.siblings} and {self.max_rounds}."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """How long a run lasts and what it writes down, all in steps. 0 writes never (the last step is always saved)."""
+
+    steps: int = 120
+    checkpoint_every: int = 20
+    keep_checkpoints: int = 2
+    rollouts_every: int = 20
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise ForageError(f"A run needs at least one step, not {self.steps}.")
+        if min(self.checkpoint_every, self.rollouts_every) < 0 or self.keep_checkpoints < 1:
+            raise ForageError("checkpoint_every and rollouts_every must be 0 or more, keep_checkpoints 1 or more.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verifying:
+    """Where answers are checked. `workers=0` checks in this process, for verifiers that cannot hang.
+
+    `deadline` is in seconds per answer; what takes longer is unjudged. The number of workers never changes a result.
+    """
+
+    workers: int = 0
+    deadline: float = 5.0
+    memory_mb: int = 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What is trained, on what, how, and how it all is seeded. `methods` are the labels that reports show."""
+
+    name: str
+    model: str
+    task: Task
+    methods: tuple[str, ...] = ()
+    seed: int = 0
+    schedule: Schedule = field(default_factory=Schedule)
+    gather: Gather = field(default_factory=Gather)
+    memory: MemoryConfig = field(default_factory=ShuffledProblems)
+    explore: Explore = field(default_factory=PlainSampling)
+    sampling: SamplingParams = field(default_factory=SamplingParams)
+    verifying: Verifying = field(default_factory=Verifying)
+    rewards: tuple[Reward, ...] = ()
+    signals: tuple[Signal, ...] = ()
+    credit: Credit = field(default_factory=Credit)
+    policy_loss: PolicyLoss = field(default_factory=PolicyLoss)
+    optimisation: Optimisation = field(default_factory=Optimisation)
+    engine: LocalEngine = field(default_factory=LocalEngine)
+
+    def __post_init__(self) -> None:
+        self._check_needs()
+        if self.gather.siblings < self.credit.min_siblings:
+            raise ForageError(
+                f"{self.label} compares siblings, so it needs groups of at least {self.credit.min_siblings}; "
+                f"this recipe samples {self.gather.siblings} per problem. Raise --siblings."
+            )
+        if self.optimisation.mini_batches > self.gather.problems:
+            raise ForageError(
+                f"{self.optimisation.mini_batches} mini-batches cannot be cut from {self.gather.problems} groups: "
+                "lower --mini-batches or raise --problems."
+            )
+        if self.sampling.temperature == 0 or self.sampling.top_p < 1 or self.sampling.top_k > 0:
+            raise ForageError(
+                "Training samples from the whole distribution (temperature above 0, top_p 1, top_k 0): truncated "
+                "sampling biases the importance ratio. Truncate in `forage eval` instead."
+            )
+
+    @property
+    def label(self) -> str:
+        return " + ".join(self.methods) or self.name
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The signals that the parts of this recipe read; the engine computes these and no others."""
+        return self.credit.needs | self.policy_loss.needs
+
+    @property
+    def available_signals(self) -> dict[str, Signal]:
+        return {**SIGNALS, **{signal.name: signal for signal in self.signals}}
+
+    @property
+    def needs_reference(self) -> bool:
+        return any(self.available_signals[name].needs_reference for name in self.needs)
+
+    @property
+    def loss(self) -> Loss:
+        """The loss with the credit's update-time shapes inside: they act on a copy of the advantages, in each update."""
+        return replace(self.policy_loss, shapes=self.credit.update_shapes)
+
+    def _check_needs(self) -> None:
+        missing = sorted(self.needs - set(self.available_signals))
+        if missing:
+            raise ForageError(
+                f"{self.label} needs the signal{'s' if len(missing) > 1 else ''} {', '.join(missing)}, which nothing in "
+                f"this recipe provides. Available: {', '.join(sorted(self.available_signals))}. "
+                "Add a Signal of that name to the recipe's `signals`."
+            )

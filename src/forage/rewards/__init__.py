@@ -1,0 +1,5 @@
+"""What was it worth, beyond the verifier?"""
+
+from forage.rewards.overlong import Overlong
+
+__all__ = ["Overlong"]

@@ -1,0 +1,117 @@
+"""One step of reinforcement learning, on one page. Read this first; no method is named here.
+
+starts -> rollouts -> scores -> groups -> [collate: the door to tensors] -> signals -> credit -> weights
+"""
+
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+
+from forage.batch import TrainBatch
+from forage.collate import collate
+from forage.protocols import Memory, Policy, Tools
+from forage.recipe import Recipe
+from forage.records import Group, Start
+from forage.seeds import derive_seed
+from forage.signals import measure
+
+
+@dataclass
+class Run:
+    """What changes (weights, memory) and what may be used (tools) in a run. `finishing` guards the changes of a step."""
+
+    recipe: Recipe
+    policy: Policy
+    memory: Memory
+    tools: Tools
+    finishing: AbstractContextManager[object]
+    tokens: int = field(default=0)
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What a step did: its metrics, and the records behind them."""
+
+    metrics: Mapping[str, float]
+    groups: tuple[Group, ...]
+    train: TrainBatch
+
+
+def step(run: Run, number: int) -> StepReport:
+    """Samples, judges, credits and learns once. `number` counts from 1 and seeds everything random in the step."""
+    recipe, began = run.recipe, time.perf_counter()
+    seed = derive_seed(recipe.seed, "step", number)
+
+    sampled = list(gather(run, number, seed))  # everything that was tried, in order
+    groups = select(sampled, recipe)  # what is learned from
+    batch = collate(groups, run.tools.codec.prompt)  # ---- the door ----
+    experience = measure(groups, batch, recipe.needs, recipe.signals, run.tools, seed=seed)
+    train = recipe.credit(experience)  # advantages (B, T), settled
+    with run.finishing:
+        update = run.policy.improve(train, recipe.loss, seed=seed)  # weights change here
+        run.memory.record(sampled, step=number)  # memory changes here
+        run.tokens += sum(len(rollout.tokens) for group in sampled for rollout in group.rollouts)
+
+    metrics = {"step": number, "seconds": time.perf_counter() - began, "tokens": run.tokens}
+    return StepReport({**metrics, **observe(sampled), **update}, tuple(groups), train)
+
+
+def gather(run: Run, number: int, seed: int) -> Iterator[Group]:
+    """Rollouts from the memory's starts, judged; asks for more while the recipe wants more groups that vary."""
+    goal, missing = run.recipe.gather, run.recipe.gather.problems
+    for attempt in range(goal.max_rounds):
+        starts = run.memory.draw(missing, step=number)
+        for group in explore_and_score(starts, run, derive_seed(seed, "round", attempt)):
+            missing -= group.varies or not goal.require_variance
+            yield group
+        if missing == 0:
+            return
+
+
+def explore_and_score(starts: Sequence[Start], run: Run, seed: int) -> list[Group]:
+    """Siblings of every start and their scores. Verification overlaps sampling: siblings are judged as they finish."""
+    recipe, pending = run.recipe, []
+    siblings = recipe.gather.siblings
+    for order, rollouts in recipe.explore(
+        starts, recipe.task, run.tools, siblings=siblings, params=recipe.sampling, seed=seed
+    ):
+        verdict = run.tools.judge.submit(rollouts[0].start.problem, [rollout.text for rollout in rollouts])
+        pending.append((order, rollouts, verdict))
+    groups = []
+    for _, rollouts, verdict in sorted(pending, key=lambda item: item[0]):
+        scores = verdict.result()
+        for reward in recipe.rewards:
+            scores = reward(rollouts, scores)
+        groups.append(Group(rollouts[0].start, rollouts, scores))
+    return groups
+
+
+def select(sampled: Sequence[Group], recipe: Recipe) -> list[Group]:
+    """The groups a step learns from: those that vary where the recipe wants that, topped up to the full number."""
+    if not recipe.gather.require_variance:
+        return list(sampled)
+    ranked = sorted(range(len(sampled)), key=lambda index: (not sampled[index].varies, index))
+    return [sampled[index] for index in sorted(ranked[: recipe.gather.problems])]
+
+
+def observe(groups: Sequence[Group]) -> dict[str, float]:
+    """The step's metrics that rollouts and scores show: means over rollouts; entropy, in nats, over tokens."""
+    members = [pair for group in groups for pair in zip(group.rollouts, group.scores, strict=True)]
+    judged = [score for _, score in members if score.judged]
+    tokens = sum(len(rollout.tokens) for rollout, _ in members)
+
+    def share(count: float, total: int) -> float:
+        return count / total if total else math.nan
+
+    return {
+        "reward": share(sum(score.value for score in judged), len(judged)),
+        "correct": share(sum(score.parts.get("correct", 0.0) for score in judged), len(judged)),
+        "commit": share(sum(score.parts.get("commit", 0.0) for score in judged), len(judged)),
+        "unjudged": share(len(members) - len(judged), len(members)),
+        "truncated": share(sum(rollout.stop == "length" for rollout, _ in members), len(members)),
+        "length": share(tokens, len(members)),
+        "entropy": share(math.fsum(h for rollout, _ in members for h in rollout.entropies), tokens),
+        "zero_variance": share(sum(not group.varies for group in groups), len(groups)),
+    }
