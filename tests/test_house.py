@@ -14,7 +14,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "forage"
 FILES = sorted(SOURCE.rglob("*.py"))
 
 FLOORS: dict[str, int] = {
-    **dict.fromkeys(("errors", "seeds", "records", "batch", "protocols"), 0),
+    **dict.fromkeys(("errors", "seeds", "interrupts", "records", "batch", "protocols"), 0),
     **dict.fromkeys(("ops", "collate", "functional"), 1),
     **dict.fromkeys(("tasks", "explore", "rewards", "prm", "signals", "credit", "losses", "memory"), 2),
     **dict.fromkeys(("evals", "diagnostics"), 2),
@@ -56,9 +56,7 @@ def imports_of(path: Path) -> set[str]:
 
 def house_imports(path: Path) -> set[str]:
     return {
-        name.split(".")[1]
-        for name in imports_of(path)
-        if name.startswith("forage.") and name.split(".")[1] in FLOORS
+        name.split(".")[1] for name in imports_of(path) if name.startswith("forage.") and name.split(".")[1] in FLOORS
     }
 
 
@@ -130,7 +128,7 @@ def test_no_pickle_and_no_eval() -> None:
 
 def method_names() -> set[str]:
     methods = SOURCE / "methods"
-    return {path.stem for path in methods.glob("*.py")} - {"__init__", "catalogue"}
+    return {path.stem for path in methods.glob("*.py")} - {"__init__", "catalogue", "parts"}
 
 
 @pytest.mark.parametrize("core", ["step", "training", "recipe", "collate", "batch", "records", "protocols"])

@@ -92,7 +92,7 @@ class Experience:
 
 @dataclass(frozen=True, slots=True)
 class TrainBatch:
-    """An experience whose credit is settled: `advantage` (B, T) float32, exactly 0 off the mask, never changed again."""
+    """An experience whose credit is settled: `advantage` (B, T) float32, 0 off the mask, never changed again."""
 
     experience: Experience
     advantage: Tensor

@@ -47,7 +47,9 @@ def collate(groups: Sequence[Group], prompt: Callable[[Problem], tuple[int, ...]
             group_number[row] = number
             row += 1
 
-    members = [(rollout, score) for group in groups for rollout, score in zip(group.rollouts, group.scores, strict=True)]
+    members = [
+        (rollout, score) for group in groups for rollout, score in zip(group.rollouts, group.scores, strict=True)
+    ]
     return Batch(
         tokens=torch.from_numpy(tokens),
         learn=torch.from_numpy(learn),

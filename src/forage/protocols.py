@@ -25,6 +25,12 @@ Tallies = Mapping[str, tuple[Tensor, Tensor]]
 """Named means that add up over micro-batches: name -> (sum, count), both 0-dimensional."""
 
 
+class OnProgress(Protocol):
+    """Told how far a long piece of work has come."""
+
+    def __call__(self, done: int, total: int, note: str = "") -> None: ...
+
+
 # ------------------------------------------------------------------------------------------------------------ tools
 
 

@@ -127,14 +127,14 @@ class Recipe:
 
     @property
     def loss(self) -> Loss:
-        """The loss with the credit's update-time shapes inside: they act on a copy of the advantages, in each update."""
+        """The loss, with the credit's update-time shapes inside: they act on a copy of the advantages."""
         return replace(self.policy_loss, shapes=self.credit.update_shapes)
 
     def _check_needs(self) -> None:
         missing = sorted(self.needs - set(self.available_signals))
         if missing:
             raise ForageError(
-                f"{self.label} needs the signal{'s' if len(missing) > 1 else ''} {', '.join(missing)}, which nothing in "
-                f"this recipe provides. Available: {', '.join(sorted(self.available_signals))}. "
+                f"{self.label} needs the signal(s) {', '.join(missing)}, which nothing in this recipe "
+                f"provides. Available: {', '.join(sorted(self.available_signals))}. "
                 "Add a Signal of that name to the recipe's `signals`."
             )

@@ -20,7 +20,7 @@ from forage.signals import measure
 
 @dataclass
 class Run:
-    """What changes (weights, memory) and what may be used (tools) in a run. `finishing` guards the changes of a step."""
+    """What changes (weights, memory) and what may be used (tools). `finishing` guards the changes that a step makes."""
 
     recipe: Recipe
     policy: Policy

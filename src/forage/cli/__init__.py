@@ -1,0 +1,61 @@
+"""The command line: one small file per command, loaded only when it is asked for."""
+
+import errno
+import importlib
+import sys
+from collections.abc import Sequence
+
+from forage.errors import ForageError
+
+COMMANDS = {
+    "demo": "the whole experiment in minutes: base model, two methods, pass@k, report",
+    "base": "build the tiny base model of the lab",
+    "train": "train a recipe: forage train countdown --method grpo --method entropy_advantage",
+    "resume": "continue an interrupted run, bit for bit",
+    "eval": "pass@k of a checkpoint, from one cached sampling run",
+    "compare": "compare evaluated runs, paired by problem, with intervals",
+    "report": "write one offline HTML page about runs",
+    "methods": "the catalogue: every method, its paper, its settings",
+    "doctor": "what this machine has and which choices follow",
+}
+"""Commands and the line that help shows for each."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command; returns the exit code: 0 done, 2 the input was wrong (one sentence says how), 130 interrupted."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(usage())
+        return 0
+    name, rest = arguments[0], arguments[1:]
+    try:
+        if name not in COMMANDS:
+            raise ForageError(f"There is no command {name!r}. The commands are: {', '.join(COMMANDS)}.")
+        return importlib.import_module(f"forage.cli.{name}").run(rest)
+    except ForageError as error:
+        print(f"forage {name}: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        print(
+            f"forage {name}: The disk is full ({error.filename or 'no file named'}). What was saved before is intact: "
+            "free some space and run `forage resume`.",
+            file=sys.stderr,
+        )
+        return 2
+    except KeyboardInterrupt:
+        print(f"forage {name}: interrupted.", file=sys.stderr)
+        return 130
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 2
+
+
+def usage() -> str:
+    width = max(map(len, COMMANDS))
+    lines = "\n".join(f"  {name.ljust(width)}  {summary}" for name, summary in COMMANDS.items())
+    return (
+        "forage: exploration in reinforcement learning of language-model reasoning\n\n"
+        f"usage: forage COMMAND [options]      forage COMMAND --help\n\n{lines}\n\n"
+        "Start with `forage demo`. Python: import forage; forage.train(forage.recipes.countdown())"
+    )

@@ -1,0 +1,56 @@
+"""Progress that a person can follow: a bar, the time left, and the numbers that matter now."""
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from forage.protocols import OnProgress
+
+
+@contextmanager
+def progress_bar(label: str, console: Console | None = None) -> Iterator[OnProgress]:
+    """Yields a function (done, total, note) that moves the bar. Off a terminal it prints a line now and then."""
+    console = console or Console(stderr=True)
+    if not console.is_terminal:
+        yield _Lines(label, console)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("[dim]{task.fields[note]}"),
+    )
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task(label, total=None, note="")
+
+        def move(done: int, total: int, note: str = "") -> None:
+            progress.update(task, completed=done, total=total, note=note)
+
+        yield move
+
+
+class _Lines:
+    """For logs: one line per tenth of the work."""
+
+    def __init__(self, label: str, console: Console) -> None:
+        self._label, self._console, self._tenth = label, console, -1
+
+    def __call__(self, done: int, total: int, note: str = "") -> None:
+        tenth = 10 * done // max(total, 1)
+        if tenth != self._tenth:
+            self._tenth = tenth
+            self._console.print(f"{self._label} {done}/{total} {note}".rstrip(), highlight=False)
+
+
+def training_note(metrics: Mapping[str, float]) -> str:
+    """The few numbers worth watching while a run trains."""
+    shown = (("correct", "correct", 2), ("entropy", "entropy", 3), ("length", "length", 0), ("truncated", "cut", 2))
+    parts = [
+        f"{name} {metrics[key]:.{digits}f}" for key, name, digits in shown if math.isfinite(metrics.get(key, math.nan))
+    ]
+    return "  ".join(parts)

@@ -1,0 +1,28 @@
+"""The catalogue: a method is in it when it is imported here. One line each.
+
+The paper and the seam of a method stand in its own file.
+"""
+
+from forage.methods.catalogue import Applied, Method, apply, catalogue, parse
+from forage.methods.cispo import cispo as cispo
+from forage.methods.constant_bonus import constant_bonus as constant_bonus
+from forage.methods.dapo import dapo as dapo
+from forage.methods.dr_grpo import dr_grpo as dr_grpo
+from forage.methods.entropy_advantage import entropy_advantage as entropy_advantage
+from forage.methods.entropy_penalty import entropy_penalty as entropy_penalty
+from forage.methods.group_reweight import group_reweight as group_reweight
+from forage.methods.grpo import grpo as grpo
+from forage.methods.gspo import gspo as gspo
+from forage.methods.high_entropy_scale import high_entropy_scale as high_entropy_scale
+from forage.methods.kl_penalty import kl_penalty as kl_penalty
+from forage.methods.passk import passk as passk
+from forage.methods.random_token_bonus import random_token_bonus as random_token_bonus
+from forage.methods.reinforce import reinforce as reinforce
+from forage.methods.rloo import rloo as rloo
+from forage.methods.shuffled_entropy import shuffled_entropy as shuffled_entropy
+from forage.methods.unclipped_entropy import unclipped_entropy as unclipped_entropy
+
+METHODS = catalogue(*(entry for entry in list(globals().values()) if isinstance(entry, Method)))
+"""Every method by name."""
+
+__all__ = ["METHODS", "Applied", "Method", "apply", "parse", *METHODS]

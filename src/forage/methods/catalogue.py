@@ -1,0 +1,140 @@
+"""What a method is: a function from recipe to recipe, with the paper it comes from.
+
+`Method` makes such a function easy to type: `grpo()` or `entropy_advantage(alpha=0.2)` is a step that can be put in a
+recipe's list of methods, and `"entropy_advantage:alpha=0.2"` on the command line means the same.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any, Concatenate, Generic, Literal, ParamSpec
+
+from forage.errors import ForageError
+from forage.recipe import Recipe
+
+P = ParamSpec("P")
+
+Kind = Literal["algorithm", "exploration", "control"]
+"""An algorithm sets credit and loss; exploration adds to them; a control is a placebo for an exploration method."""
+
+
+@dataclass(frozen=True)
+class Applied:
+    """A method with its hyper-parameters chosen. Call it with a recipe to get the changed recipe."""
+
+    label: str
+    kind: Kind
+    change: Callable[[Recipe], Recipe]
+
+    def __call__(self, recipe: Recipe) -> Recipe:
+        changed = self.change(recipe)
+        return replace(changed, methods=(*recipe.methods, self.label))
+
+
+@dataclass(frozen=True)
+class Method(Generic[P]):
+    """A catalogue entry. `function(recipe, **hyper_parameters)` returns the recipe with the paper's parts in it."""
+
+    function: Callable[Concatenate[Recipe, P], Recipe]
+    kind: Kind
+    seam: str
+    paper: str
+
+    @property
+    def name(self) -> str:
+        return self.function.__name__
+
+    @property
+    def summary(self) -> str:
+        return self.description.split("\n")[0]
+
+    @property
+    def description(self) -> str:
+        return inspect.getdoc(self.function) or ""
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """Hyper-parameters and their defaults."""
+        found = list(inspect.signature(self.function).parameters.values())[1:]
+        return {parameter.name: parameter.default for parameter in found}
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Applied:
+        settings = ",".join(f"{name}={value}" for name, value in kwargs.items())
+        label = f"{self.name}:{settings}" if settings else self.name
+        return Applied(label, self.kind, lambda recipe: self.function(recipe, *args, **kwargs))
+
+
+def method(*, kind: Kind, seam: str, paper: str) -> Callable[[Callable[Concatenate[Recipe, P], Recipe]], Method[P]]:
+    """Makes a composition a `Method`. It registers nothing: the catalogue lists what it imports."""
+
+    def entry(function: Callable[Concatenate[Recipe, P], Recipe]) -> Method[P]:
+        return Method(function, kind, seam, paper)
+
+    return entry
+
+
+def catalogue(*methods: Method[Any]) -> Mapping[str, Method[Any]]:
+    """The methods by name. Raises ValueError when two claim one name."""
+    named: dict[str, Method[Any]] = {}
+    for method in methods:
+        if method.name in named:
+            raise ValueError(f"two methods are called {method.name}")
+        named[method.name] = method
+    return MappingProxyType(named)
+
+
+def parse(text: str, methods: Mapping[str, Method[Any]]) -> Applied:
+    """`name` or `name:parameter=value,...` as a method with its hyper-parameters.
+
+    Raises ForageError for an unknown method or parameter, and for a value of the wrong type.
+    """
+    name, _, settings = text.partition(":")
+    if name not in methods:
+        raise ForageError(f"There is no method {name!r}. `forage methods` lists them: {', '.join(sorted(methods))}.")
+    method = methods[name]
+    kwargs = {}
+    for setting in filter(None, settings.split(",")):
+        key, equals, value = setting.partition("=")
+        if key not in method.parameters or not equals:
+            known = ", ".join(f"{k}={v}" for k, v in method.parameters.items()) or "none"
+            raise ForageError(f"In --method {text}: {setting!r} is not a setting of {name}. It has: {known}.")
+        kwargs[key] = _value(value, method.parameters[key], where=f"--method {text}")
+    return method(**kwargs)
+
+
+def _value(text: str, default: object, *, where: str) -> bool | int | float | str | None:
+    """`text` as the type of the default value; None stays possible where it is the default."""
+    if isinstance(default, bool):
+        if text.lower() in ("true", "false"):
+            return text.lower() == "true"
+        raise ForageError(f"In {where}: {text!r} is neither true nor false.")
+    if default is None and text.lower() == "none":
+        return None
+    for kind in (int, float):
+        if isinstance(default, kind) or default is None:
+            try:
+                return kind(text)
+            except ValueError:
+                continue
+    if isinstance(default, str) or default is None:
+        return text
+    raise ForageError(f"In {where}: {text!r} is not a number{' without fraction' if isinstance(default, int) else ''}.")
+
+
+def apply(recipe: Recipe, methods: Iterable[Applied]) -> Recipe:
+    """The methods in order, each on the result of the one before.
+
+    Raises ForageError where an algorithm is not the first: it sets the credit and the loss anew, so whatever stood
+    before it would be lost without a word.
+    """
+    before: list[str] = []
+    for chosen in methods:
+        if chosen.kind == "algorithm" and before:
+            raise ForageError(
+                f"The algorithm {chosen.label} comes after {before[-1]}, whose parts it would replace. "
+                "Give one algorithm, and give it first."
+            )
+        recipe = chosen(recipe)
+        before.append(chosen.label)
+    return recipe

@@ -1,0 +1,20 @@
+"""The pass@k advantage: train the best of k instead of the mean (arXiv 2508.10751; 2505.15201)."""
+
+from dataclasses import replace
+
+from forage.credit.baseline.pass_at_k import PassAtK
+from forage.credit.baseline.std_scale import StdScale
+from forage.credit.pipeline import Credit
+from forage.methods.catalogue import method
+from forage.methods.grpo import grpo
+from forage.recipe import Recipe
+
+
+@method(kind="algorithm", seam="Baseline", paper="arXiv 2508.10751")
+def passk(recipe: Recipe, *, k: int = 4, scale: bool = True) -> Recipe:
+    """The exact expected advantage of a response under the unbiased pass@k objective, in place of its own reward.
+
+    `scale` divides by the group's standard deviation, as GRPO does; without it the gradient is that of pass@k itself.
+    """
+    baselines = (PassAtK(k=k), StdScale()) if scale else (PassAtK(k=k),)
+    return replace(grpo.function(recipe), credit=Credit(baselines=baselines))

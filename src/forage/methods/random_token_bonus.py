@@ -1,0 +1,12 @@
+"""A control of entropy-based advantage shaping: the same mean bonus on random tokens."""
+
+from forage.credit.shape.random_token_bonus import RandomTokenBonus
+from forage.methods.catalogue import method
+from forage.methods.parts import add_shape
+from forage.recipe import Recipe
+
+
+@method(kind="control", seam="Shape", paper="control of arXiv 2506.14758")
+def random_token_bonus(recipe: Recipe, *, alpha: float = 0.4, kappa: float = 2.0) -> Recipe:
+    """The capped bonus |A| / kappa on random tokens, as many as give the entropy bonus its mean."""
+    return add_shape(recipe, RandomTokenBonus(alpha=alpha, kappa=kappa))

@@ -1,0 +1,105 @@
+"""The tiny lab as a recipe: Countdown, a noisy base model, and settings in which exploration matters."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from forage.engines.local.engine import LocalEngine
+from forage.engines.optimisation import Optimisation
+from forage.methods import METHODS, Applied, apply, grpo, parse
+from forage.recipe import Gather, Recipe, Schedule, Verifying
+from forage.records import SamplingParams
+from forage.recipes.base import build_base
+from forage.tasks.countdown import Countdown
+
+Size = Literal["demo", "experiment"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Lab:
+    """What differs between the two sizes of the lab."""
+
+    steps: int
+    max_tokens: int
+
+
+LABS = {"demo": _Lab(steps=80, max_tokens=96), "experiment": _Lab(steps=120, max_tokens=120)}
+
+
+def countdown(
+    *,
+    size: Size = "demo",
+    model: str | None = None,
+    method: Sequence[Applied | str] = (),
+    seed: int = 0,
+    steps: int | None = None,
+    problems: int = 16,
+    siblings: int = 16,
+    train_problems: int = 256,
+    max_tokens: int | None = None,
+    temperature: float = 1.0,
+    lr: float = 2e-4,
+    warmup: int = 0,
+    epochs: int = 1,
+    mini_batches: int = 2,
+    micro_tokens: int = 4096,
+    checkpoint_every: int = 20,
+    keep_checkpoints: int = 2,
+    rollouts_every: int = 20,
+    verifier_workers: int = 0,
+    dtype: Literal["float32", "bfloat16"] = "float32",
+    device: str = "cpu",
+    matmul: Literal["auto", "highest", "medium"] = "auto",
+    threads: int = 0,
+) -> Recipe:
+    """Countdown: reach a target from three or four numbers, in a written trace that a verifier replays.
+
+    Args:
+        size: "demo" runs in a minute, "experiment" is the full task.
+        model: checkpoint to start from; the tiny base of this size (built once, then cached) unless given.
+        method: methods in order, an algorithm first; GRPO where no algorithm is given.
+        seed: of the run; the base model and the problems do not depend on it.
+        steps: reinforcement-learning steps.
+        problems: groups per step.
+        siblings: responses per group.
+        train_problems: size of the training pool.
+        max_tokens: limit of a response.
+        temperature: of sampling and of the policy that is learned.
+        lr: learning rate of AdamW.
+        warmup: optimiser steps of linear warm-up.
+        epochs: passes over a step's responses.
+        mini_batches: optimiser steps per pass.
+        micro_tokens: padded tokens per forward pass; memory against speed, gradients agree up to rounding.
+        checkpoint_every: steps between checkpoints (0: only the last).
+        keep_checkpoints: how many checkpoints stay on disk.
+        rollouts_every: steps between saved rollouts (0: only the last).
+        verifier_workers: processes that check answers; 0 checks in this process. Results do not depend on it.
+        dtype: numbers of the model; float32 is the default everywhere.
+        device: cpu or cuda.
+        matmul: float32 matrix product; "auto" measures and takes the fastest that is accurate.
+        threads: of the matrix products; 0 is all cores.
+    """
+    lab = LABS[size]
+    recipe = Recipe(
+        name=f"countdown-{size}",
+        model=model or str(build_base(size=size)),
+        task=Countdown(size=size, train_problems=train_problems),
+        seed=seed,
+        schedule=Schedule(
+            steps=lab.steps if steps is None else steps,
+            checkpoint_every=checkpoint_every,
+            keep_checkpoints=keep_checkpoints,
+            rollouts_every=rollouts_every,
+        ),
+        gather=Gather(problems=problems, siblings=siblings),
+        sampling=SamplingParams(temperature=temperature, max_tokens=max_tokens or lab.max_tokens),
+        verifying=Verifying(workers=verifier_workers),
+        optimisation=Optimisation(
+            lr=lr, warmup=warmup, epochs=epochs, mini_batches=mini_batches, micro_tokens=micro_tokens
+        ),
+        engine=LocalEngine(dtype=dtype, device=device, matmul=matmul, threads=threads),
+    )
+    chosen = [parse(text, METHODS) if isinstance(text, str) else text for text in method]
+    if not any(entry.kind == "algorithm" for entry in chosen):
+        chosen.insert(0, grpo())
+    return apply(recipe, chosen)

@@ -1,0 +1,43 @@
+"""What a step's rollouts look like as rows of a table."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+from forage.protocols import Codec
+from forage.records import Group
+
+
+def rollout_rows(
+    groups: Sequence[Group], advantage: Tensor, learn: Tensor, step: int, codec: Codec
+) -> list[dict[str, Any]]:
+    """One row per rollout, in the order of the batch, with its settled advantages.
+
+    advantage (B, T) float32 and learn (B, T) bool are those of the batch that was collated from `groups`.
+    """
+    members = [
+        (number, sibling, rollout, score)
+        for number, group in enumerate(groups)
+        for sibling, (rollout, score) in enumerate(zip(group.rollouts, group.scores, strict=True))
+    ]
+    return [
+        {
+            "step": step,
+            "problem": rollout.start.problem.id,
+            "prompt": codec.decode(codec.prompt(rollout.start.problem)),
+            "group": number,
+            "sibling": sibling,
+            "prefix": list(rollout.start.prefix),
+            "text": rollout.text,
+            "pieces": list(codec.pieces(rollout.tokens)),
+            "tokens": list(rollout.tokens),
+            "logprobs": list(rollout.logprobs),
+            "entropies": list(rollout.entropies),
+            "advantages": advantage[row][learn[row]].tolist(),
+            "reward": score.value,
+            "correct": score.parts.get("correct", float("nan")),
+            "stop": rollout.stop,
+        }
+        for row, (number, sibling, rollout, score) in enumerate(members)
+    ]

@@ -1,0 +1,149 @@
+"""The loop around the step: run directories, checkpoints, interruption, and resuming bit for bit.
+
+A checkpoint holds the weights, the optimiser, the memory and the step number. Random numbers are derived from the seed
+and the step, so there is no generator state to save: a resumed run repeats the steps after its last checkpoint exactly.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from forage.engines.judge import open_judge
+from forage.engines.local.engine import Opened
+from forage.engines.local.policy import NonFiniteUpdate
+from forage.interrupts import InterruptGate
+from forage.protocols import Tools
+from forage.recipe import Recipe
+from forage.step import Run, StepReport, step
+from forage.store.checkpoint import latest_intact, load_tensors, read_checkpoint, save_tensors, write_checkpoint
+from forage.store.part_json import decode_part, encode_part
+from forage.store.rollout_rows import rollout_rows
+from forage.store.run_directory import RunDirectory
+
+OnStep = Callable[[Mapping[str, float]], None]
+"""Called with each step's metrics row."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a call of `train` or `resume` left behind. `finished` is False where it was interrupted."""
+
+    path: Path
+    step: int
+    finished: bool
+
+
+def train(recipe: Recipe, *, out: Path | None = None, on_step: OnStep | None = None) -> Outcome:
+    """Trains a recipe from its first step in a new run directory (`runs/...` unless `out` is given).
+
+    Raises ForageError where the directory exists. Ctrl-C saves a checkpoint and returns an unfinished outcome.
+    """
+    recipe = replace(recipe, engine=recipe.engine.settled())
+    directory = RunDirectory.create(out or default_directory(recipe), encode_part(recipe))
+    with directory.lock():
+        return _run(recipe, directory, on_step)
+
+
+def resume(path: Path, *, on_step: OnStep | None = None) -> Outcome:
+    """Continues a run from its newest intact checkpoint, or from the start where there is none.
+
+    Steps after that checkpoint are repeated with the same results; their old metrics and rollouts are replaced.
+    """
+    directory = RunDirectory.open(path)
+    with directory.lock():
+        return _run(open_recipe(path), directory, on_step)
+
+
+def open_recipe(path: Path) -> Recipe:
+    """The recipe of a run directory. Raises ForageError where there is none or it cannot be read."""
+    return decode_part(RunDirectory.open(path).recipe(), Recipe)
+
+
+def default_directory(recipe: Recipe) -> Path:
+    """`runs/NAME-METHODS-seedN`: readable, and the same for the same experiment, so nothing is trained twice unseen."""
+    label = "+".join(recipe.methods).replace(":", "-").replace("=", "").replace(",", "-")
+    return Path("runs") / f"{recipe.name}-{label}-seed{recipe.seed}"
+
+
+def _run(recipe: Recipe, directory: RunDirectory, on_step: OnStep | None) -> Outcome:
+    checkpoint = latest_intact(directory.path / "checkpoints")
+    opened = recipe.engine.open(
+        str(checkpoint or recipe.model),
+        reference=recipe.model if recipe.needs_reference else None,
+        optimisation=recipe.optimisation,
+        temperature=recipe.sampling.temperature,
+    )
+    memory = recipe.memory.open(recipe.task.problems("train"), seed=recipe.seed)
+    gate = InterruptGate()
+    with open_judge(recipe.task, recipe.verifying) as judge, gate.listening():
+        tools = Tools(opened.codec, opened.sampler, judge, opened.reference)
+        run = Run(recipe, opened.policy, memory, tools, gate)
+        done = _restore(run, opened, checkpoint) if checkpoint else 0
+        directory.truncate_metrics(done)
+        return _loop(run, opened, directory, gate, done, on_step)
+
+
+def _loop(
+    run: Run, opened: Opened, directory: RunDirectory, gate: InterruptGate, done: int, on_step: OnStep | None
+) -> Outcome:
+    """Steps until the end or an interruption; either way the last thing written is a checkpoint.
+
+    An interrupted step has changed nothing but the memory's draws, so the checkpoint takes the memory from before it.
+    """
+    schedule, last = run.recipe.schedule, run.recipe.schedule.steps
+    saved, memory = done, run.memory.state()
+    try:
+        while done < last:
+            report = step(run, done + 1)
+            done, memory = done + 1, run.memory.state()
+            _write_step(directory, run, report, done)
+            if on_step:
+                on_step(report.metrics)
+            if _due(done, schedule.checkpoint_every, last):
+                _save(directory, run, opened, done, memory)
+                saved = done
+            gate.reopen()
+    except KeyboardInterrupt:
+        if saved < done or not done:
+            _save(directory, run, opened, done, memory)
+        return Outcome(directory.path, done, finished=done == last)
+    except NonFiniteUpdate as error:
+        directory.write_offending(done + 1, error.train)
+        raise
+    return Outcome(directory.path, done, finished=True)
+
+
+def _due(number: int, every: int, last: int) -> bool:
+    return number == last or (every > 0 and number % every == 0)
+
+
+def _write_step(directory: RunDirectory, run: Run, report: StepReport, number: int) -> None:
+    schedule = run.recipe.schedule
+    if _due(number, schedule.rollouts_every, schedule.steps):
+        train = report.train
+        rows = rollout_rows(report.groups, train.advantage, train.batch.learn, number, run.tools.codec)
+        directory.write_rollouts(number, rows)
+    directory.append_metrics(dict(report.metrics))
+
+
+def _save(directory: RunDirectory, run: Run, opened: Opened, number: int, memory: dict[str, Any]) -> None:
+    def write(path: Path) -> None:
+        opened.policy.save(path)
+        tensors, numbers = opened.policy.optimiser_state()
+        save_tensors(path / "optimiser.safetensors", tensors)
+        state = {"step": number, "tokens": run.tokens, "memory": memory, "policy": numbers}
+        (path / "state.json").write_text(json.dumps(state))
+
+    write_checkpoint(directory.path / "checkpoints", number, write, keep=run.recipe.schedule.keep_checkpoints)
+
+
+def _restore(run: Run, opened: Opened, checkpoint: Path) -> int:
+    """Puts a checkpoint's state into the run; returns the step it was saved after. The weights are loaded already."""
+    read_checkpoint(checkpoint)
+    state = json.loads((checkpoint / "state.json").read_text())
+    opened.policy.restore_optimiser(load_tensors(checkpoint / "optimiser.safetensors"), state["policy"])
+    run.memory.restore(state["memory"])
+    run.tokens = int(state["tokens"])
+    return int(state["step"])
