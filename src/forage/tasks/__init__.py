@@ -1,0 +1,1 @@
+"""Families of problems and how their answers are checked."""
