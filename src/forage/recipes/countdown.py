@@ -35,7 +35,7 @@ def countdown(
     steps: int | None = None,
     problems: int = 16,
     siblings: int = 16,
-    train_problems: int = 256,
+    train_problems: int | None = None,
     max_tokens: int | None = None,
     temperature: float = 1.0,
     lr: float = 2e-4,
@@ -62,7 +62,7 @@ def countdown(
         steps: reinforcement-learning steps.
         problems: groups per step.
         siblings: responses per group.
-        train_problems: size of the training pool.
+        train_problems: size of the training pool; 160 for the demo and 256 for the experiment unless given.
         max_tokens: limit of a response.
         temperature: of sampling and of the policy that is learned.
         lr: learning rate of AdamW.

@@ -1,0 +1,114 @@
+"""Every method, on a real recipe: it composes, it survives its JSON, it refuses what it must."""
+
+import dataclasses
+import json
+
+import pytest
+
+from forage.credit.shape.entropy_bonus import EntropyBonus
+from forage.errors import ForageError
+from forage.methods import METHODS, apply, catalogue, entropy_advantage, entropy_penalty, grpo, parse, rloo
+from forage.methods.catalogue import Method
+from forage.recipe import Gather, Recipe
+from forage.store.part_json import decode_part, encode_part
+from forage.tasks.countdown import Countdown
+
+
+def bare(siblings: int = 8) -> Recipe:
+    return Recipe(name="toy", model="none", task=Countdown(size="demo"), gather=Gather(siblings=siblings))
+
+
+def composed(name: str) -> Recipe:
+    first = [] if METHODS[name].kind == "algorithm" else [grpo()]
+    return apply(bare(), [*first, METHODS[name]()])
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_changes_the_recipe_and_says_where_it_comes_from(name: str) -> None:
+    method = METHODS[name]
+    recipe = composed(name)
+    assert recipe.methods[-1] == name
+    changed = [f.name for f in dataclasses.fields(recipe) if getattr(recipe, f.name) != getattr(bare(), f.name)]
+    assert set(changed) - {"methods"}, "a method that changes nothing is no method"
+    assert method.summary.endswith(".")
+    assert method.paper
+    assert method.seam
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_composed_recipe_round_trips_through_json(name: str) -> None:
+    recipe = composed(name)
+    assert decode_part(json.loads(json.dumps(encode_part(recipe))), Recipe) == recipe
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_typed_settings_mean_what_python_means(name: str) -> None:
+    defaults = METHODS[name].parameters
+    text = ",".join(f"{key}={value}" for key, value in defaults.items())
+    first = [] if METHODS[name].kind == "algorithm" else [grpo()]
+    typed = apply(bare(), [*first, parse(f"{name}:{text}" if text else name, METHODS)])
+    assert dataclasses.replace(typed, methods=()) == dataclasses.replace(composed(name), methods=())
+
+
+def test_settings_arrive() -> None:
+    recipe = apply(bare(), [grpo(), parse("entropy_advantage:alpha=0.2,kappa=3", METHODS)])
+    assert recipe.credit.shapes == (EntropyBonus(alpha=0.2, kappa=3.0, at="update"),)
+    assert recipe.methods == ("grpo", "entropy_advantage:alpha=0.2,kappa=3.0")
+    assert "entropy" in recipe.needs
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("nope", "There is no method 'nope'"),
+        ("entropy_advantage:beta=1", "'beta=1' is not a setting of entropy_advantage"),
+        ("entropy_advantage:alpha", "is not a setting"),
+        ("entropy_advantage:alpha=much", "'much' is not a number"),
+        ("passk:k=2.5", "'2.5' is not a number without fraction"),
+        ("passk:scale=maybe", "neither true nor false"),
+    ],
+)
+def test_typing_errors_are_sentences(text: str, sentence: str) -> None:
+    with pytest.raises(ForageError, match=sentence):
+        parse(text, METHODS)
+
+
+@pytest.mark.parametrize("settings", ["alpha=-0.1", "kappa=1", "kappa=0.5", "alpha=nan"])
+def test_impossible_settings_are_refused(settings: str) -> None:
+    with pytest.raises(ForageError, match=settings.split("=")[0]):
+        apply(bare(), [grpo(), parse(f"entropy_advantage:{settings}", METHODS)])
+
+
+def test_an_algorithm_comes_first_and_alone() -> None:
+    with pytest.raises(ForageError, match="comes after"):
+        apply(bare(), [entropy_advantage(), grpo()])
+    with pytest.raises(ForageError, match="comes after"):
+        apply(bare(), [rloo(), grpo()])
+
+
+def test_an_entropy_bonus_excludes_an_entropy_penalty_and_itself() -> None:
+    for order in ([entropy_advantage(), entropy_penalty()], [entropy_penalty(), entropy_advantage()]):
+        with pytest.raises(ForageError, match="cannot be used together"):
+            apply(bare(), [grpo(), *order])
+    with pytest.raises(ForageError, match="already"):
+        apply(bare(), [grpo(), entropy_advantage(), entropy_advantage(alpha=0.1)])
+
+
+def test_group_methods_need_siblings() -> None:
+    with pytest.raises(ForageError, match="Raise --siblings"):
+        apply(bare(siblings=1), [grpo()])
+
+
+def test_a_recipe_whose_needs_nobody_serves_is_refused() -> None:
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Needy(EntropyBonus):
+        needs = frozenset({"moon_phase"})
+
+    credit = dataclasses.replace(apply(bare(), [grpo()]).credit, shapes=(Needy(),))
+    with pytest.raises(ForageError, match="moon_phase"):
+        dataclasses.replace(bare(), credit=credit)
+
+
+def test_two_methods_of_one_name_are_refused() -> None:
+    with pytest.raises(ValueError, match="two methods"):
+        catalogue(grpo, Method(grpo.function, "control", "Shape", "x"))
