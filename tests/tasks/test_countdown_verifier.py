@@ -315,11 +315,6 @@ def test_step_ends() -> None:
     task = Countdown()
     response = "try 8 - 6 = 2 check 2 26 no wait so <eos>"
     assert task.step_ends(response.split()) == (6, 10, 11, 13)
-        6,
-        10,
-        11,
-        13,
-    )
     # Pieces as a tokenizer writes them, from the middle of a step on.
     assert task.step_ends(["= ", "2 ", "check ", "2 ", "26 ", "no ", "so", ""]) == (2, 6, 8)
     assert task.step_ends(["7"]) == (1,)
