@@ -1,0 +1,96 @@
+"""Intervals by resampling: over problems, and over training runs where there are several.
+
+Axes: R runs (training seeds), P problems, K columns (a metric each, such as pass@k for several k), D draws.
+
+Runs of one method meet the same problems, so runs and problems are crossed, not nested: a draw resamples the runs and,
+independently, the problems (the pigeonhole bootstrap, Owen 2007, which errs on the wide side). Of m units a draw takes
+m - 1, which makes the variance of a resampled mean unbiased (Rao and Wu 1988); with three seeds instead of infinitely
+many this is not a detail: taking m would understate the variance between seeds by a third. One run is kept as it is,
+and its interval then speaks of the problems only.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forage.seeds import derive_seed
+
+DRAWS = 2000
+LEVEL = 0.95
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """An estimate and the percentile interval around it, all in the estimate's unit; NaN where nothing was judged."""
+
+    estimate: float
+    low: float
+    high: float
+
+    @property
+    def excludes_zero(self) -> bool:
+        return self.low > 0 or self.high < 0
+
+
+def resampling_weights(count: int, draws: int, rng: np.random.Generator) -> Floats:
+    """(D, count) float64: how much each unit counts in each draw. Rows sum to 1; a single unit always counts 1."""
+    taken = max(count - 1, 1)
+    chances = np.full(count, 1 / count)
+    return rng.multinomial(taken, chances, size=draws) / taken
+
+
+def mean_over_runs_and_problems(values: Floats) -> Floats:
+    """(R, P, K) -> (K,): the mean over problems, averaged over runs; NaN entries (nothing judged) stand aside."""
+    ones_runs, ones_problems = np.full((1, values.shape[0]), 1.0), np.full((1, values.shape[1]), 1.0)
+    return _weighted(values, ones_runs, ones_problems)[0]
+
+
+def bootstrap_means(values: Floats, *, draws: int = DRAWS, seed: int = 0, side: str = "") -> Floats:
+    """(R, P, K) -> (D, K): the mean of each column in each draw.
+
+    The problems of draw d depend on `seed` and P alone, so two calls with the same problems resample them together:
+    subtracting their results gives paired differences. `side` names whose runs are resampled.
+    """
+    runs, problems, _ = values.shape
+    run_weights = resampling_weights(runs, draws, np.random.default_rng(derive_seed(seed, "runs", side)))
+    problem_weights = resampling_weights(problems, draws, np.random.default_rng(derive_seed(seed, "problems")))
+    return _weighted(values, run_weights, problem_weights)
+
+
+def bootstrap_differences(base: Floats, other: Floats, *, draws: int = DRAWS, seed: int = 0) -> Floats:
+    """(R, P, K) and (R', P, K) on the same problems in the same order -> (D, K): other - base, paired by problem."""
+    if base.shape[1:] != other.shape[1:]:
+        raise ValueError(f"paired differences need the same problems and columns, not {base.shape} and {other.shape}")
+    first = bootstrap_means(base, draws=draws, seed=seed, side="base")
+    return bootstrap_means(other, draws=draws, seed=seed, side="other") - first
+
+
+def percentile_interval(estimate: float, draws: Floats, *, level: float = LEVEL) -> Interval:
+    """The central `level` share of (D,) draws; draws that are NaN stand aside."""
+    known = draws[np.isfinite(draws)]
+    if known.size == 0 or math.isnan(estimate):
+        return Interval(math.nan, math.nan, math.nan)
+    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(estimate), float(low), float(high))
+
+
+def intervals(values: Floats, *, draws: int = DRAWS, seed: int = 0, level: float = LEVEL) -> tuple[Interval, ...]:
+    """(R, P, K) -> K intervals of the mean."""
+    resampled = bootstrap_means(values, draws=draws, seed=seed)
+    means = mean_over_runs_and_problems(values)
+    return tuple(percentile_interval(means[k], resampled[:, k], level=level) for k in range(values.shape[2]))
+
+
+def _weighted(values: Floats, run_weights: Floats, problem_weights: Floats) -> Floats:
+    """(R, P, K), (D, R), (D, P) -> (D, K): weighted means over the entries that are not NaN."""
+    known = ~np.isnan(values)
+    total = np.zeros((len(run_weights), values.shape[2]))
+    weight = np.zeros_like(total)
+    for run, (row, mask) in enumerate(zip(np.where(known, values, 0.0), known.astype(np.float64), strict=True)):
+        total += run_weights[:, run, None] * (problem_weights @ row)
+        weight += run_weights[:, run, None] * (problem_weights @ mask)
+    return np.divide(total, weight, out=np.full_like(total, np.nan), where=weight > 0)

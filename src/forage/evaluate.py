@@ -1,0 +1,238 @@
+"""Sampling an evaluation: n responses to every problem, judged, counted, and kept so that nothing is sampled twice.
+
+Sample j of a problem depends on the seed, the problem and j alone. Work goes shard by shard, and a finished shard is on
+disk before the next begins: whatever interrupts a run costs at most one shard, and the run that continues ends with the
+same bits. Asking for more samples later only samples the missing ones.
+"""
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from forage.errors import ForageError
+from forage.evals.estimate import small_sample_warning
+from forage.evals.evaluation import Evaluation, ProblemOutcome
+from forage.evals.samples import Sample, SampleCache, Shard, shards, storable
+from forage.protocols import Codec, Judge, Sampler, SampleRequest, Task
+from forage.records import Completion, Problem, SamplingParams, Score
+from forage.seeds import derive_seed
+
+__all__ = ["Subject", "evaluate", "iterate_samples", "small_sample_warning"]
+
+PROBLEMS_PER_SHARD = 16
+SIBLINGS_PER_SHARD = 64
+"""Together 1,024 responses: enough rows to keep a sampler busy, few enough to lose. Part of what a cached sample is."""
+
+OnProgress = Callable[[int, int], None]
+"""Called with (responses done, responses in all) whenever a problem's share of a shard is there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """Who is evaluated: `label` for tables, `checkpoint` where it lies, `fingerprint` of its weights (keys the cache).
+
+    `step` and `run_seed` say where in which training run it was taken; None for a model that was not trained here.
+    """
+
+    label: str
+    checkpoint: str
+    fingerprint: str
+    step: int | None = None
+    run_seed: int | None = None
+
+
+def evaluate(
+    sampler: Sampler,
+    codec: Codec,
+    judge: Judge,
+    task: Task,
+    problems: Sequence[Problem],
+    *,
+    subject: Subject,
+    task_json: Mapping[str, Any],
+    split: str,
+    n: int,
+    params: SamplingParams,
+    seed: int,
+    cache: Path,
+    on_progress: OnProgress | None = None,
+) -> Evaluation:
+    """Samples and judges n responses to each problem, or takes them from `cache`, and counts what came of them.
+
+    `task_json` describes the task completely: it keys the cache and goes into the evaluation. Rewards of a training
+    recipe take no part: only the verifier decides. Raises ForageError where a file cannot be written; an interruption
+    (KeyboardInterrupt) passes through, and the same call continues behind the last finished shard.
+    """
+    _check_problems(problems)
+    tools = _Tools(sampler, codec, judge, task)
+    store = SampleCache.open(cache, _identity(subject, task_json, params, seed))
+    tallies = {problem.id: _Tally() for problem in problems}
+    seconds, done, total = 0.0, 0, n * len(problems)
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        if on_progress is not None:
+            on_progress(done, total)
+
+    for shard in _shards(problems, n):
+        found = store.read(shard)
+        if found is None:
+            began = time.perf_counter()
+            samples = _sample(tools, shard, params, seed, advance)
+            found = samples, time.perf_counter() - began
+            store.write(shard, *found)
+        else:
+            advance(len(shard))
+        for sample in found[0]:
+            tallies[sample.problem].add(sample)
+        seconds += found[1]
+
+    return Evaluation(
+        label=subject.label,
+        checkpoint=subject.checkpoint,
+        fingerprint=subject.fingerprint,
+        step=subject.step,
+        run_seed=subject.run_seed,
+        task=dict(task_json),
+        split=split,
+        params=params,
+        n=n,
+        seed=seed,
+        problems=tuple(tallies[problem.id].outcome(problem.id) for problem in problems),
+        seconds=seconds,
+    )
+
+
+def iterate_samples(
+    cache: Path,
+    problems: Sequence[Problem],
+    *,
+    subject: Subject,
+    task_json: Mapping[str, Any],
+    n: int,
+    params: SamplingParams,
+    seed: int,
+) -> Iterator[Sample]:
+    """The cached responses of a finished evaluation, for whoever wants to read the texts. Samples nothing.
+
+    Raises ForageError where some are missing.
+    """
+    _check_problems(problems)
+    store = SampleCache.open(cache, _identity(subject, task_json, params, seed))
+    for shard in _shards(problems, n):
+        found = store.read(shard)
+        if found is None:
+            raise ForageError(
+                f"{store.directory} does not hold all samples of this evaluation: run `forage eval` first."
+            )
+        yield from found[0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Tools:
+    sampler: Sampler
+    codec: Codec
+    judge: Judge
+    task: Task
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Counts one problem's samples as they come, so that memory does not grow with n."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    answers: Counter[str] = field(default_factory=Counter)
+    right_answers: Counter[str] = field(default_factory=Counter)
+    entropy: float = 0.0
+
+    def add(self, sample: Sample) -> None:
+        self.entropy += sample.entropy
+        self.counts.update(
+            n=1,
+            correct=sample.correct,
+            unjudged=not sample.judged,
+            truncated=sample.truncated,
+            committed=sample.committed,
+            length_sum=sample.length,
+        )
+        if sample.answer is not None:
+            self.answers[sample.answer] += 1
+            if sample.correct:
+                self.right_answers[sample.answer] += 1
+
+    def outcome(self, problem: str) -> ProblemOutcome:
+        return ProblemOutcome(
+            problem=problem,
+            entropy_sum=self.entropy,
+            answers=dict(sorted(self.answers.items())),
+            right_answers=dict(sorted(self.right_answers.items())),
+            **self.counts,
+        )
+
+
+def _sample(
+    tools: _Tools, shard: Shard, params: SamplingParams, seed: int, advance: Callable[[int], None]
+) -> tuple[Sample, ...]:
+    """Samples and judges a shard; the verifier works on what is finished while the rest is sampled."""
+    requests = [
+        SampleRequest(
+            tokens=tools.codec.prompt(problem),
+            siblings=shard.siblings,
+            seed=derive_seed(seed, "evaluation", problem.id, shard.first),
+        )
+        for problem in shard.problems
+    ]
+    pending = {}
+    for order, completions in tools.sampler.sample(requests, params):
+        texts = [storable(tools.codec.decode(completion.tokens)) for completion in completions]
+        pending[order] = completions, texts, tools.judge.submit(shard.problems[order], texts)
+        advance(len(completions))
+    samples = []
+    for order, problem in enumerate(shard.problems):
+        completions, texts, verdict = pending[order]
+        judged = zip(completions, texts, verdict.result(), strict=True)
+        samples.extend(
+            _to_sample(tools.task, problem, shard.first + index, *parts) for index, parts in enumerate(judged)
+        )
+    return tuple(samples)
+
+
+def _to_sample(task: Task, problem: Problem, index: int, completion: Completion, text: str, score: Score) -> Sample:
+    if score.judged and "correct" not in score.parts:
+        raise ForageError(
+            f"The task {task.name} judged a response to problem {problem.id} without saying whether it is correct: "
+            'Score.parts must hold "correct" (0 or 1).'
+        )
+    # What the verifier could not judge in time is not parsed here either, where nothing would stop it.
+    answer = task.answer(problem, text) if score.judged else None
+    return Sample(
+        problem=problem.id,
+        sample=index,
+        text=text,
+        length=len(completion.tokens),
+        entropy=math.fsum(completion.entropies),
+        truncated=completion.stop == "length",
+        judged=score.judged,
+        correct=score.judged and score.parts["correct"] >= 0.5,
+        committed=score.judged and score.parts.get("commit", float(answer is not None)) >= 0.5,
+        answer=None if answer is None else storable(answer),
+    )
+
+
+def _shards(problems: Sequence[Problem], n: int) -> Iterator[Shard]:
+    return shards(problems, n, problems_per_shard=PROBLEMS_PER_SHARD, siblings=SIBLINGS_PER_SHARD)
+
+
+def _identity(subject: Subject, task_json: Mapping[str, Any], params: SamplingParams, seed: int) -> dict[str, Any]:
+    return {"fingerprint": subject.fingerprint, "task": dict(task_json), "params": asdict(params), "seed": seed}
+
+
+def _check_problems(problems: Sequence[Problem]) -> None:
+    repeated = [name for name, count in Counter(problem.id for problem in problems).items() if count > 1]
+    if repeated:
+        raise ForageError(f"The problem {repeated[0]} is listed twice; an evaluation holds each problem once.")
