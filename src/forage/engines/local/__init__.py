@@ -1,0 +1,1 @@
+"""The engine inside this process: unmodified Hugging Face modules, our attention, our cache, our sampler."""

@@ -1,0 +1,176 @@
+"""A Hugging Face causal language model as this project uses it: hidden states, a vocabulary head, a tokenizer.
+
+Axes: B sequences, T tokens, V vocabulary, d width.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from forage.engines.local import attention
+from forage.errors import ForageError
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 5e-2, torch.float16: 1e-2}
+"""How far our logits may lie from the module's own, relative to the largest: rounding, not another formula."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """From hidden states to logits: c·tanh(y / c) with y = scale·(h Wᵀ + b) and c = softcap, or y without a softcap.
+
+    weight (V, d), bias (V,) or None: the module's own parameters, not copies.
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+    softcap: float | None
+    scale: float
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """hidden (..., d) -> (..., V) float32."""
+        logits = functional.linear(hidden, self.weight, self.bias).float()
+        if self.scale != 1:
+            logits = logits * self.scale
+        if self.softcap is not None:
+            logits = torch.tanh(logits / self.softcap) * self.softcap
+        return logits
+
+
+class LocalModel:
+    """A decoder in this process, in evaluation mode (no dropout), with our attention.
+
+    Construction runs a tiny input through the module's own eager path and through ours, and refuses an architecture
+    where they differ.
+    """
+
+    def __init__(self, module: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+        self.module = module
+        self.tokenizer = tokenizer
+        module.eval()
+        self._verify()
+
+    @classmethod
+    def load(
+        cls, path: str | Path, *, dtype: str = "float32", device: str = "cpu", trust_remote_code: bool = False
+    ) -> "LocalModel":
+        """Loads a checkpoint directory (or, where there is a network, a name on the Hugging Face hub).
+
+        dtype: "float32", "bfloat16" or "float16". Raises ForageError when something is missing.
+        """
+        if dtype not in DTYPES:
+            raise ForageError(f"The number format {dtype!r} is not one of {', '.join(DTYPES)}.")
+        source = _source(path)
+        tokenizer = _load_tokenizer(source, trust_remote_code)
+        try:
+            module = cast(Any, AutoModelForCausalLM).from_pretrained(
+                source, dtype=DTYPES[dtype], trust_remote_code=trust_remote_code
+            )
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            raise ForageError(f"The model at {path} could not be loaded: {_first_line(error)}") from error
+        try:
+            module.to(device)
+        except (RuntimeError, AssertionError) as error:
+            raise ForageError(f"The model cannot be put on the device {device!r}: {_first_line(error)}") from error
+        return cls(module, tokenizer)
+
+    @property
+    def device(self) -> torch.device:
+        return self.module.device
+
+    @property
+    def config(self) -> Any:
+        """The configuration of the text decoder."""
+        return self.module.config.get_text_config(decoder=True)
+
+    @property
+    def head(self) -> Head:
+        output = cast(Any, self.module.get_output_embeddings())
+        config = self.config
+        if output is None or not hasattr(output, "weight"):
+            raise ForageError(f"{type(self.module).__name__} has no linear vocabulary head.")
+        scale = getattr(config, "logit_scale", None) or 1.0 / (getattr(config, "logits_scaling", None) or 1.0)
+        return Head(
+            output.weight, getattr(output, "bias", None), getattr(config, "final_logit_softcapping", None), scale
+        )
+
+    @property
+    def stop_ids(self) -> tuple[int, ...]:
+        """The token ids that end a completion: of the generation config, else of the model's, else the tokenizer's."""
+        generation = getattr(self.module, "generation_config", None)
+        for owner in (generation, self.config, self.tokenizer):
+            ids = getattr(owner, "eos_token_id", None)
+            if ids is not None:
+                return tuple(ids) if isinstance(ids, list | tuple) else (int(ids),)
+        return ()
+
+    def decoder(self, tokens: Tensor, **arguments: Any) -> Tensor:
+        """The module below the head: tokens (B, T) int64 -> last hidden states (B, T, d)."""
+        return cast(Any, self.module.base_model)(input_ids=tokens, **arguments).last_hidden_state
+
+    def hidden(self, tokens: Tensor) -> Tensor:
+        """tokens (B, T) int64 -> (B, T, d), differentiable. Causal: right padding needs no mask."""
+        return self.decoder(tokens, use_cache=False)
+
+    def save(self, directory: str | Path) -> None:
+        """Writes an ordinary Hugging Face checkpoint: configuration, safetensors weights, tokenizer."""
+        self.module.save_pretrained(directory)
+        self.tokenizer.save_pretrained(directory)
+
+    @torch.no_grad()
+    def _verify(self) -> None:
+        name = type(self.module).__name__
+        vocabulary = cast(Any, self.module.get_input_embeddings()).weight.shape[0]
+        tokens = (torch.arange(12, device=self.device) * 7919 + 1).remainder(vocabulary).view(2, 6)
+        try:
+            self.module.set_attn_implementation("eager")
+            expected = self.module(input_ids=tokens, use_cache=False).logits.float()
+            self.module.set_attn_implementation(attention.register())
+            found = self.head.logits(self.hidden(tokens))
+        except (AttributeError, TypeError, ValueError, KeyError) as error:
+            raise ForageError(f"The local engine cannot run {name}: {_first_line(error)}") from error
+        if self.config._attn_implementation != attention.NAME:
+            raise ForageError(f"The local engine cannot run {name}: it does not let its attention be replaced.")
+        if not bool(torch.isfinite(expected).all()):
+            return  # Damaged weights: sampling says so when it meets them.
+        error = float((found - expected).abs().max() / expected.abs().max().clamp_min(1e-3))
+        if error > TOLERANCE.get(self.module.dtype, 5e-2):
+            raise ForageError(
+                f"The local engine computes other logits than {name} itself (relative difference {error:.1e}), so it "
+                "would train on wrong numbers: this architecture has a head or an attention it does not know."
+            )
+
+
+def _source(path: str | Path) -> str:
+    """Refuses what cannot be a checkpoint before transformers goes looking for it on the network."""
+    folder = Path(path)
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise ForageError(f"The directory {path} holds no model: there is no config.json in it.")
+        if not any(folder.glob("*.safetensors")):
+            raise ForageError(f"The directory {path} holds no weights: there is no .safetensors file in it.")
+        return str(folder)
+    text = str(path)
+    looks_local = isinstance(path, Path) or text.startswith((".", "/", "~")) or text.count("/") != 1
+    if folder.exists() or looks_local:
+        raise ForageError(f"There is no model directory at {path}.")
+    return text
+
+
+def _load_tokenizer(source: str, trust_remote_code: bool) -> PreTrainedTokenizerBase:
+    if Path(source).is_dir() and not any(Path(source).glob("*token*")) and not any(Path(source).glob("vocab*")):
+        raise ForageError(f"The directory {source} holds no tokenizer: save it beside the model.")
+    try:
+        return AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise ForageError(f"The tokenizer of {source} could not be loaded: {_first_line(error)}") from error
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

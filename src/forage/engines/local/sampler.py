@@ -1,0 +1,282 @@
+"""Sampling in this process: continuous batching over unmodified Hugging Face modules.
+
+Each distinct start is read once; its keys and values are copied to all siblings. Every pass computes one token for
+every live row; finished rows leave at once and waiting ones take their place. Log-probability and entropy are taken
+from the logits that the token is drawn from, so they cost no second pass.
+
+Axes: n live rows, P starts of one reading pass, T tokens, V vocabulary, d width.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from forage.engines.local.cache import RowCache, StartCache
+from forage.engines.local.draw import Draw, draw, stream_keys, uniforms
+from forage.engines.local.model import LocalModel
+from forage.errors import ForageError
+from forage.protocols import SampleRequest
+from forage.records import Completion, SamplingParams
+
+PREFILL_TOKENS = 4096
+"""Padded tokens that one reading pass takes at most (one start at least)."""
+
+LOGITS_PER_CHUNK = 1 << 24
+"""Logits that exist at once: with large vocabularies the rows of a step are drawn in chunks."""
+
+
+class LocalSampler:
+    """A `Sampler` over a `LocalModel`. `rows` completions grow at a time: more is faster until memory ends.
+
+    `version` tells how many optimiser steps the weights have taken; `stop_ids` end a completion too.
+    """
+
+    def __init__(
+        self,
+        model: LocalModel,
+        *,
+        rows: int = 256,
+        version: Callable[[], int] = lambda: 0,
+        stop_ids: Sequence[int] = (),
+    ) -> None:
+        if rows < 1:
+            raise ForageError(f"The sampler needs at least 1 row, not {rows}.")
+        self._model = model
+        self._rows = rows
+        self._version = version
+        self._stop_ids = tuple(sorted({*model.stop_ids, *stop_ids}))
+
+    @property
+    def version(self) -> int:
+        return self._version()
+
+    def sample(
+        self, requests: Sequence[SampleRequest], params: SamplingParams
+    ) -> Iterator[tuple[int, tuple[Completion, ...]]]:
+        """Yields (index of the request, its completions in sibling order) as soon as all of them are done.
+
+        The stop token is part of a completion that ends with "eos". Raises ForageError at once for a request that the
+        model cannot serve, and while sampling when the logits are not finite. Closing the iterator stops the work.
+        """
+        limit = getattr(self._model.config, "max_position_embeddings", None)
+        for number, request in enumerate(requests):
+            if not request.tokens or request.siblings < 1:
+                raise ForageError(
+                    f"Request {number} asks for {request.siblings} samples after {len(request.tokens)} tokens."
+                )
+            if limit is not None and len(request.tokens) + params.max_tokens > limit:
+                raise ForageError(
+                    f"A prompt of {len(request.tokens)} tokens and {params.max_tokens} new ones do not fit into the "
+                    f"model's {limit} positions. Lower max_tokens or leave long prompts out."
+                )
+        return _Sampling(self._model, requests, params, self._rows, self._stop_ids).results()
+
+
+class _Waiting:
+    """Distinct starts that still owe rows, longest first, and what reading them gave."""
+
+    def __init__(self, model: LocalModel, requests: Sequence[SampleRequest]) -> None:
+        owed: dict[tuple[int, ...], list[int]] = {}
+        for number, request in enumerate(requests):
+            owed.setdefault(request.tokens, []).append(number)
+        # Rows of similar length then live together: less padding when starts are read and when rows attend.
+        self._starts = sorted(owed, key=len, reverse=True)
+        self._lines = [
+            [(number, sibling) for number in owed[start] for sibling in range(requests[number].siblings)]
+            for start in self._starts
+        ]
+        self._model = model
+        self._next_start = 0
+        self._block: list[tuple[int, tuple[int, ...], list[tuple[int, int]]]] = []
+        self.cache: StartCache | None = None
+        self.hidden = torch.empty(0)
+        self.prefilled = 0
+
+    @property
+    def longest(self) -> int:
+        return len(self._starts[0]) if self._starts else 0
+
+    @property
+    def total(self) -> int:
+        return sum(map(len, self._lines))
+
+    def take(self, count: int) -> list[tuple[int, int, int, int]]:
+        """Up to `count` rows of the block that is read: (index in the block, length, request, sibling)."""
+        if not self._block and self._next_start < len(self._starts):
+            self._read()
+        taken: list[tuple[int, int, int, int]] = []
+        while self._block and len(taken) < count:
+            index, start, lines = self._block[0]
+            part, self._block[0] = lines[: count - len(taken)], (index, start, lines[count - len(taken) :])
+            taken += [(index, len(start), number, sibling) for number, sibling in part]
+            if not self._block[0][2]:
+                del self._block[0]
+        return taken
+
+    @torch.inference_mode()
+    def _read(self) -> None:
+        """One right-padded pass over the next starts: their keys and values, and the hidden state at each end."""
+        first = self._next_start
+        width = len(self._starts[first])
+        starts = self._starts[first : first + max(1, PREFILL_TOKENS // width)]
+        tokens = torch.tensor([[*start, *[0] * (width - len(start))] for start in starts], device=self._model.device)
+        self.cache = StartCache(self._model.config.num_hidden_layers)
+        hidden = self._model.decoder(tokens, past_key_values=self.cache, use_cache=True)
+        ends = torch.tensor([len(start) - 1 for start in starts], device=tokens.device)
+        self.hidden = hidden[torch.arange(len(starts), device=tokens.device), ends]
+        self._block = [(i, start, self._lines[first + i]) for i, start in enumerate(starts)]
+        self._next_start = first + len(starts)
+        self.prefilled += len(starts)
+
+
+class _Sampling:
+    """One call of `sample`. Rows 0 ... n - 1 are live; whatever describes a row is an array over rows."""
+
+    def __init__(
+        self,
+        model: LocalModel,
+        requests: Sequence[SampleRequest],
+        params: SamplingParams,
+        rows: int,
+        stop_ids: tuple[int, ...],
+    ) -> None:
+        self._model = model
+        self._params = params
+        self._stop_ids = np.array(stop_ids, dtype=np.int64)
+        self._waiting = _Waiting(model, requests)
+        self._keys = [stream_keys(request.seed, request.siblings) for request in requests]
+        self._done: list[list[Completion | None]] = [[None] * request.siblings for request in requests]
+        self._owed = [request.siblings for request in requests]
+        rows = min(rows, self._waiting.total)
+        self._rows = rows
+        self._live = 0
+        self._cache = RowCache(model.config.num_hidden_layers, rows, self._waiting.longest + params.max_tokens)
+        self._start = np.zeros(rows, dtype=np.int64)
+        self._count = np.zeros(rows, dtype=np.int64)
+        self._stream = np.zeros(rows, dtype=np.uint64)
+        self._request = np.zeros(rows, dtype=np.int64)
+        self._sibling = np.zeros(rows, dtype=np.int64)
+        self._tokens = np.zeros((rows, params.max_tokens), dtype=np.int64)
+        self._logprobs = np.zeros((rows, params.max_tokens), dtype=np.float32)
+        self._entropies = np.zeros((rows, params.max_tokens), dtype=np.float32)
+
+    def results(self) -> Iterator[tuple[int, tuple[Completion, ...]]]:
+        while True:
+            hidden = self._advance()
+            if hidden is None:
+                return
+            finished = self._draw(hidden)
+            if finished.any():
+                yield from self._leave(finished)
+
+    @torch.inference_mode()
+    def _advance(self) -> Tensor | None:
+        """The hidden states (n, d) that score every live row's next token; None when all is done.
+
+        Rows that are under way take one pass; rows that enter bring the hidden state of their start.
+        """
+        running = self._decode() if self._live else None
+        parts = [] if running is None else [running]
+        while self._live < self._rows:
+            taken = self._waiting.take(self._rows - self._live)
+            if not taken:
+                break
+            parts.append(self._enter(taken))
+        if not parts:
+            return None
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def _enter(self, taken: list[tuple[int, int, int, int]]) -> Tensor:
+        index, length, request, sibling = np.array(taken, dtype=np.int64).T
+        first, last = self._live, self._live + len(taken)
+        self._start[first:last] = length
+        self._count[first:last] = 0
+        self._request[first:last] = request
+        self._sibling[first:last] = sibling
+        self._stream[first:last] = [self._keys[number][line] for _, _, number, line in taken]
+        rows = torch.from_numpy(index.copy()).to(self._model.device)
+        assert self._waiting.cache is not None
+        self._cache.enter(self._waiting.cache, rows, first, int(length.max()))
+        self._live = last
+        return self._waiting.hidden[rows]
+
+    def _decode(self) -> Tensor:
+        live, device = self._live, self._model.device
+        column = self._start[:live] + self._count[:live] - 1
+        width = int(column.max()) + 1
+        last = self._tokens[np.arange(live), self._count[:live] - 1]
+        positions = torch.from_numpy(column).to(device)
+        tokens = torch.from_numpy(last).to(device)
+        if int(column.min()) + 1 == width:
+            mask = None
+            self._cache.place(live, width - 1, width)
+        else:
+            index = torch.arange(width, device=device)
+            mask = torch.zeros(live, 1, 1, width, dtype=self._model.module.dtype, device=device)
+            mask.masked_fill_((index > positions[:, None])[:, None, None], -torch.inf)
+            self._cache.place(live, positions, width)
+        hidden = self._model.decoder(
+            tokens[:, None],
+            position_ids=positions[:, None],
+            attention_mask=mask,
+            past_key_values=self._cache,
+            use_cache=True,
+        )
+        return hidden[:, 0]
+
+    @torch.inference_mode()
+    def _draw(self, hidden: Tensor) -> np.ndarray:
+        """Draws and records one token for every live row; returns which rows are finished, (n,) bool."""
+        live = self._live
+        head = self._model.head
+        count = self._count[:live]
+        uniform = torch.from_numpy(uniforms(self._stream[:live], count)).to(hidden.device)
+        chunk = max(1, LOGITS_PER_CHUNK // head.weight.shape[0])
+        drawn: list[Draw] = [
+            draw(head.logits(part), some, self._params)
+            for part, some in zip(hidden.split(chunk), uniform.split(chunk), strict=True)
+        ]
+        row = np.arange(live)
+        tokens = torch.cat([part.tokens for part in drawn]).cpu().numpy()
+        self._tokens[row, count] = tokens
+        self._logprobs[row, count] = torch.cat([part.logprob for part in drawn]).cpu().numpy()
+        self._entropies[row, count] = torch.cat([part.entropy for part in drawn]).cpu().numpy()
+        count += 1
+        return (tokens[:, None] == self._stop_ids).any(axis=1) | (count == self._params.max_tokens)
+
+    @torch.inference_mode()
+    def _compact(self, finished: np.ndarray) -> None:
+        """The last live rows move into the places of those that leave."""
+        remaining = self._live - int(finished.sum())
+        target = np.flatnonzero(finished[:remaining])
+        source = remaining + np.flatnonzero(~finished[remaining:])
+        if len(source):
+            for column in (self._start, self._count, self._stream, self._request, self._sibling):
+                column[target] = column[source]
+            for table in (self._tokens, self._logprobs, self._entropies):
+                table[target] = table[source]
+            device = self._model.device
+            positions = int((self._start[target] + self._count[target]).max())
+            self._cache.move(torch.from_numpy(source).to(device), torch.from_numpy(target).to(device), positions)
+        self._live = remaining
+
+    def _leave(self, finished: np.ndarray) -> Iterator[tuple[int, tuple[Completion, ...]]]:
+        complete: list[int] = []
+        for row in np.flatnonzero(finished).tolist():
+            number, count = int(self._request[row]), int(self._count[row])
+            tokens = tuple(self._tokens[row, :count].tolist())
+            self._done[number][int(self._sibling[row])] = Completion(
+                tokens=tokens,
+                logprobs=tuple(self._logprobs[row, :count].tolist()),
+                entropies=tuple(self._entropies[row, :count].tolist()),
+                stop="eos" if tokens[-1] in self._stop_ids else "length",
+            )
+            self._owed[number] -= 1
+            if not self._owed[number]:
+                complete.append(number)
+        self._compact(finished)
+        for number in complete:
+            done, self._done[number] = self._done[number], []
+            yield number, tuple(completion for completion in done if completion is not None)
