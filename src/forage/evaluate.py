@@ -71,27 +71,12 @@ def evaluate(
     tools = _Tools(sampler, codec, judge, task)
     store = SampleCache.open(cache, _identity(subject, task_json, params, seed))
     tallies = {problem.id: _Tally() for problem in problems}
-    seconds, done, total = 0.0, 0, n * len(problems)
-
-    def advance(count: int) -> None:
-        nonlocal done
-        done += count
-        if on_progress is not None:
-            on_progress(done, total)
-
+    seconds, progress = 0.0, _Progress(n * len(problems), on_progress)
     for shard in _shards(problems, n):
-        found = store.read(shard)
-        if found is None:
-            began = time.perf_counter()
-            samples = _sample(tools, shard, params, seed, advance)
-            found = samples, time.perf_counter() - began
-            store.write(shard, *found)
-        else:
-            advance(len(shard))
-        for sample in found[0]:
+        samples, spent = _obtain(tools, store, shard, params, seed, progress)
+        seconds += spent
+        for sample in samples:
             tallies[sample.problem].add(sample)
-        seconds += found[1]
-
     return Evaluation(
         label=subject.label,
         checkpoint=subject.checkpoint,
@@ -175,9 +160,33 @@ class _Tally:
         )
 
 
-def _sample(
-    tools: _Tools, shard: Shard, params: SamplingParams, seed: int, advance: Callable[[int], None]
-) -> tuple[Sample, ...]:
+@dataclass(slots=True)
+class _Progress:
+    total: int
+    tell: OnProgress | None
+    done: int = 0
+
+    def advance(self, count: int) -> None:
+        self.done += count
+        if self.tell is not None:
+            self.tell(self.done, self.total)
+
+
+def _obtain(
+    tools: _Tools, store: SampleCache, shard: Shard, params: SamplingParams, seed: int, progress: _Progress
+) -> tuple[tuple[Sample, ...], float]:
+    """A shard's samples and the seconds they took: from the cache, or sampled and then kept there."""
+    if (found := store.read(shard)) is not None:
+        progress.advance(len(shard))
+        return found
+    began = time.perf_counter()
+    samples = _sample(tools, shard, params, seed, progress)
+    seconds = time.perf_counter() - began
+    store.write(shard, samples, seconds)
+    return samples, seconds
+
+
+def _sample(tools: _Tools, shard: Shard, params: SamplingParams, seed: int, progress: _Progress) -> tuple[Sample, ...]:
     """Samples and judges a shard; the verifier works on what is finished while the rest is sampled."""
     requests = [
         SampleRequest(
@@ -191,7 +200,7 @@ def _sample(
     for order, completions in tools.sampler.sample(requests, params):
         texts = [storable(tools.codec.decode(completion.tokens)) for completion in completions]
         pending[order] = completions, texts, tools.judge.submit(shard.problems[order], texts)
-        advance(len(completions))
+        progress.advance(len(completions))
     samples = []
     for order, problem in enumerate(shard.problems):
         completions, texts, verdict = pending[order]

@@ -36,8 +36,8 @@ def pass_by_problem(evaluation: Evaluation, ks: Sequence[int]) -> NDArray[np.flo
     correct = np.array([outcome.correct for outcome in evaluation.problems])
     result = np.full((len(judged), len(ks)), np.nan)
     some = judged > 0
-    for column, k in enumerate(ks):
-        result[some, column] = pass_at_k(judged[some], correct[some], np.minimum(judged[some], k))
+    n, c = judged[some, None], correct[some, None]
+    result[some] = pass_at_k(n, c, np.minimum(n, ks))
     return result
 
 

@@ -105,13 +105,14 @@ class SampleCache:
         try:
             with pq.ParquetFile(path, page_checksum_verification=True) as file:
                 table = file.read()
+            if not table.schema.equals(SCHEMA):
+                return self._damaged(path, "its columns are not those of a sample table")
+            samples = [Sample(**row) for row in table.to_pylist()]
+            seconds = float((table.schema.metadata or {}).get(b"seconds", b"0"))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, pa.ArrowException) as error:
             return self._damaged(path, str(error).splitlines()[0])
-        if not table.schema.equals(SCHEMA):
-            return self._damaged(path, "its columns are not those of a sample table")
-        samples = [Sample(**row) for row in table.to_pylist()]
         stored, rest = divmod(len(samples), len(shard.problems))
         expected = [
             (problem.id, sample) for problem in shard.problems for sample in range(shard.first, shard.first + stored)
@@ -121,9 +122,7 @@ class SampleCache:
         if stored < shard.siblings:
             return None
         wanted = (samples[start : start + shard.siblings] for start in range(0, len(samples), stored))
-        metadata: Mapping[bytes, bytes] = table.schema.metadata or {}
-        seconds = float(metadata.get(b"seconds", b"0")) * shard.siblings / stored
-        return tuple(sample for problem in wanted for sample in problem), seconds
+        return tuple(sample for problem in wanted for sample in problem), seconds * shard.siblings / stored
 
     def write(self, shard: Shard, samples: Sequence[Sample], seconds: float) -> None:
         """Stores the samples of a shard, problem by problem. Raises ForageError where the disk refuses."""
