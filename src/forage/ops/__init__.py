@@ -1,0 +1,1 @@
+"""Arithmetic: pure functions of tensors that know no record. Each cites the formula it computes."""

@@ -1,0 +1,96 @@
+"""pass@k: its unbiased estimate, and the advantage of training for it."""
+
+import math
+from functools import lru_cache
+from typing import overload
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from forage.errors import ForageError
+from forage.ops.segments import segments
+
+
+@overload
+def pass_at_k(n: int, c: int, k: int) -> float: ...  # pyright: ignore[reportOverlappingOverload]
+@overload
+def pass_at_k(n: ArrayLike, c: ArrayLike, k: ArrayLike) -> NDArray[np.float64]: ...
+def pass_at_k(n: ArrayLike, c: ArrayLike, k: ArrayLike) -> NDArray[np.float64] | float:
+    """The chance that at least one of k samples is right, from n samples of which c are: 1 - C(n-c, k) / C(n, k).
+
+    The unbiased estimator of Chen et al. 2021 (arXiv 2107.03374, equation 1), as a product that cannot overflow. n, c
+    and k are whole numbers or arrays that broadcast; the result is float64 in [0, 1], of the common shape (a float
+    where all three are numbers). Raises ForageError unless 0 <= c <= n and 1 <= k <= n.
+    """
+    samples, right, tries = np.broadcast_arrays(np.asarray(n), np.asarray(c), np.asarray(k))
+    if samples.size and (np.any(right < 0) or np.any(right > samples)):
+        raise ForageError("pass@k: the number of right samples must lie between 0 and the number of samples.")
+    if samples.size and (np.any(tries < 1) or np.any(tries > samples)):
+        raise ForageError("pass@k needs 1 <= k <= n: it cannot be estimated from fewer than k samples.")
+    # C(n-c, k) / C(n, k) is the product of 1 - k / (n - i) over i < c. Where n - c < k one factor is exactly 0.
+    missed = np.ones(samples.shape)
+    for i in range(int(right.max(initial=0))):
+        missed *= np.where(i < right, 1 - tries / np.maximum(samples - i, 1), 1.0)
+    result = 1 - missed
+    return result if result.ndim else float(result)
+
+
+def pass_at_k_advantage(reward: Tensor, group: Tensor, *, k: int) -> Tensor:
+    """What a response adds to the best of k: E[max of k siblings that contain it] - E[max of k siblings], (B,).
+
+    The subsets are drawn uniformly from the judged siblings of its group. For 0/1 rewards this is the analytic pass@k
+    advantage of arXiv 2508.10751 before its division by a standard deviation; it holds for any real rewards. It sums to
+    0 over a group, and k = 1 is mean-centring. Over independent siblings its policy gradient is that of pass@k times
+    (1 - k/n) / k for groups of n: the baseline's subsets contain the response with chance k/n. In a group of at most k
+    judged siblings every subset is the group, so all its advantages are exactly 0, as they are where all rewards are
+    equal.
+
+    reward (B,) float, NaN where not judged (stays NaN, and is in no subset); group (B,) int64. The result has the
+    dtype of `reward`; computed in float64 from sorted rewards, in O(n log n) for a group of n. Raises ForageError for
+    k < 1.
+    """
+    if k < 1:
+        raise ForageError(f"k counts siblings, so it must be at least 1, not {k}.")
+    groups = segments(reward, group)
+    result = torch.zeros(reward.shape, dtype=torch.float64, device=reward.device)
+    result[~groups.judged] = torch.nan
+    for number in (~groups.constant & (groups.count > k)).nonzero().flatten():
+        members = ((groups.index == number) & groups.judged).nonzero().flatten()
+        result[members] = _best_of_k(reward[members].double(), k)
+    return result.to(reward.dtype)
+
+
+def _best_of_k(value: Tensor, k: int) -> Tensor:
+    """(n,) float64 advantages of the siblings of one group, n > k."""
+    ordered, order = value.sort(stable=True)
+    # Distances to the lowest reward: equal rewards cancel exactly, and an offset costs no precision.
+    above = ordered - ordered[0]
+    is_best, is_best_with, other_is_best = (row.to(value.device) for row in _subset_shares(len(value), k))
+    beaten = (above * other_is_best).flip(0).cumsum(0).flip(0)
+    beaten_later = torch.cat([beaten[1:], beaten.new_zeros(1)])
+    advantage = above * is_best_with + beaten_later - (above * is_best).sum()
+    # Siblings of equal reward have equal advantages; rounding must not tell them apart.
+    _, tie, size = torch.unique_consecutive(ordered, return_inverse=True, return_counts=True)
+    shared = torch.zeros(len(size), dtype=value.dtype, device=value.device).index_add(0, tie, advantage) / size
+    return torch.empty_like(value).index_copy(0, order, shared[tie])
+
+
+@lru_cache(maxsize=256)
+def _subset_shares(n: int, k: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Of the sibling of rank j = 1..n: shares of k-subsets, each (n,) float64, exact but for one rounding.
+
+    In which it is the best, of all; in which it is the best, of those that contain it; and in which it is the best, of
+    those that contain a given sibling of lower rank.
+    """
+    everything, containing = math.comb(n, k), math.comb(n - 1, k - 1)
+    below = [math.comb(j - 1, k - 1) for j in range(1, n + 1)]
+    below_with = [math.comb(j - 2, k - 2) if k > 1 and j > 1 else 0 for j in range(1, n + 1)]
+    rows = (
+        [count / everything for count in below],
+        [count / containing for count in below],
+        [count / containing for count in below_with],
+    )
+    first, second, third = (torch.tensor(row, dtype=torch.float64) for row in rows)
+    return first, second, third

@@ -1,0 +1,35 @@
+"""Advantages along a sequence from rewards and values.
+
+Axes: B sequences, T tokens.
+"""
+
+import torch
+from torch import Tensor
+
+from forage.errors import ForageError
+from forage.ops.masked import masked, require_shape
+
+
+def gae(reward: Tensor, value: Tensor, mask: Tensor, *, gamma: float, lam: float) -> Tensor:
+    """Generalised advantage estimation: A_t = delta_t + gamma * lam * A_{t+1}, delta_t = r_t + gamma * V_{t+1} - V_t.
+
+    Schulman et al. 2016 (arXiv 1506.02438), equation 16. reward and value (B, T) float: the reward that follows token
+    t, and the value of the state before it; mask (B, T) bool: the tokens of the sequence. Tokens off the mask do not
+    exist: the successor of a token is the next one on the mask, and after the last one the value is 0. Returns (B, T),
+    0 off the mask; advantage plus value is the target for a critic. With lam = 1 and values of 0 it is the discounted
+    return. Raises ForageError unless gamma and lam lie in [0, 1].
+    """
+    if not (0 <= gamma <= 1 and 0 <= lam <= 1):
+        raise ForageError(f"gamma and lam must lie between 0 and 1, not {gamma} and {lam}.")
+    require_shape(tuple(mask.shape), reward=reward, value=value)
+    reward, value = masked(reward, mask), masked(value, mask)
+    next_value, next_advantage = torch.zeros_like(reward[:, 0]), torch.zeros_like(reward[:, 0])
+    columns: list[Tensor] = []
+    for t in reversed(range(mask.shape[1])):
+        here = mask[:, t]
+        delta = reward[:, t] + gamma * next_value - value[:, t]
+        advantage = delta + gamma * lam * next_advantage
+        columns.append(advantage.masked_fill(~here, 0))
+        next_value = torch.where(here, value[:, t], next_value)
+        next_advantage = torch.where(here, advantage, next_advantage)
+    return torch.stack(columns[::-1], dim=1)
