@@ -14,12 +14,12 @@ SOURCE = Path(__file__).parent.parent / "src" / "forage"
 FILES = sorted(SOURCE.rglob("*.py"))
 
 FLOORS: dict[str, int] = {
-    **dict.fromkeys(("errors", "seeds", "interrupts", "records", "batch", "protocols"), 0),
+    **dict.fromkeys(("errors", "seeds", "call_text", "interrupts", "records", "batch", "protocols"), 0),
     **dict.fromkeys(("ops", "collate", "functional"), 1),
     **dict.fromkeys(("tasks", "explore", "rewards", "prm", "signals", "credit", "losses", "memory"), 2),
     **dict.fromkeys(("evals", "diagnostics"), 2),
     **dict.fromkeys(("engines", "store"), 3),
-    **dict.fromkeys(("recipe", "step", "training", "evaluate"), 4),
+    **dict.fromkeys(("recipe", "step", "training", "evaluate", "checkpoints"), 4),
     **dict.fromkeys(("methods", "recipes", "report", "adapters", "cli", "__main__"), 5),
 }
 SAME_FLOOR_IS_OPEN = {0, 1, 4, 5}

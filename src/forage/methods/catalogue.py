@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Concatenate, Generic, Literal, ParamSpec
 
+from forage.call_text import parse_call
 from forage.errors import ForageError
 from forage.recipe import Recipe
 
@@ -89,37 +90,8 @@ def parse(text: str, methods: Mapping[str, Method[Any]]) -> Applied:
 
     Raises ForageError for an unknown method or parameter, and for a value of the wrong type.
     """
-    name, _, settings = text.partition(":")
-    if name not in methods:
-        raise ForageError(f"There is no method {name!r}. `forage methods` lists them: {', '.join(sorted(methods))}.")
-    method = methods[name]
-    kwargs = {}
-    for setting in filter(None, settings.split(",")):
-        key, equals, value = setting.partition("=")
-        if key not in method.parameters or not equals:
-            known = ", ".join(f"{k}={v}" for k, v in method.parameters.items()) or "none"
-            raise ForageError(f"In --method {text}: {setting!r} is not a setting of {name}. It has: {known}.")
-        kwargs[key] = _value(value, method.parameters[key], where=f"--method {text}")
-    return method(**kwargs)
-
-
-def _value(text: str, default: object, *, where: str) -> bool | int | float | str | None:
-    """`text` as the type of the default value; None stays possible where it is the default."""
-    if isinstance(default, bool):
-        if text.lower() in ("true", "false"):
-            return text.lower() == "true"
-        raise ForageError(f"In {where}: {text!r} is neither true nor false.")
-    if default is None and text.lower() == "none":
-        return None
-    for kind in (int, float):
-        if isinstance(default, kind) or default is None:
-            try:
-                return kind(text)
-            except ValueError:
-                continue
-    if isinstance(default, str) or default is None:
-        return text
-    raise ForageError(f"In {where}: {text!r} is not a number{' without fraction' if isinstance(default, int) else ''}.")
+    name, settings = parse_call(text, "method", methods, lambda name: methods[name].parameters)
+    return methods[name](**settings)
 
 
 def apply(recipe: Recipe, methods: Iterable[Applied]) -> Recipe:

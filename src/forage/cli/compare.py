@@ -1,0 +1,55 @@
+"""`forage compare DIR DIR ...`: differences from the first, paired by problem, with intervals."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from forage.cli.lists import Ks, numbers
+from forage.cli.tables import print_table
+from forage.errors import ForageError
+from forage.evals.collect import latest_evaluations
+from forage.evals.estimate import check_ks
+from forage.evals.tables import curve_table, difference_table
+
+
+def compare_command(
+    base: Annotated[Path, tyro.conf.Positional],
+    others: Annotated[tuple[Path, ...], tyro.conf.Positional],
+    /,
+    *,
+    k: Ks = "1,4,16,64,256",
+    temperature: float = 1.0,
+    split: str = "test",
+    draws: int = 2000,
+    seed: int = 0,
+) -> None:
+    """Compares evaluated runs with a base: a model folder or another run. Runs of one method and several seeds pool.
+
+    Args:
+        base: what the others are compared with.
+        others: run directories or model folders, evaluated with `forage eval`.
+        k: which k, separated by commas; those above the number of samples are left out.
+        temperature: which evaluations to take.
+        split: train or test.
+        draws: bootstrap resamples.
+        seed: of the bootstrap.
+    """
+    asked = [int(value) for value in numbers(k, "--k", whole=True)]
+    if not others:
+        raise ForageError("Compare what? Name at least two directories.")
+    first = latest_evaluations([base], temperature=temperature, split=split)
+    rest = latest_evaluations(others, temperature=temperature, split=split)
+    base_runs = [run for runs in first.values() for run in runs]
+    smallest = min(run.n for runs in (*first.values(), *rest.values()) for run in runs)
+    ks = [value for value in asked if value <= smallest]
+    if not ks:
+        check_ks(smallest, asked)
+    print_table(curve_table({**first, **rest}, ks, draws=draws, seed=seed))
+    print_table(difference_table(base_runs, rest, ks, draws=draws, seed=seed))
+
+
+def run(argv: Sequence[str]) -> int:
+    tyro.cli(compare_command, prog="forage compare", args=argv)
+    return 0

@@ -1,0 +1,79 @@
+"""`forage eval CHECKPOINT`: unbiased pass@k for every k, from one cached and resumable sampling run."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+
+from forage.checkpoints import evaluate_checkpoint, find_checkpoint
+from forage.cli.lists import Ks, Temperatures, numbers
+from forage.cli.progress import progress_bar
+from forage.cli.tables import print_table
+from forage.evals.estimate import check_ks, small_sample_warning
+from forage.evals.evaluation import Evaluation
+from forage.evals.tables import curve_table
+from forage.tasks.names import parse_task
+
+
+def evaluate_command(
+    checkpoint: Annotated[Path, tyro.conf.Positional],
+    /,
+    *,
+    task: str | None = None,
+    split: str = "test",
+    n: int = 256,
+    k: Ks = "1,4,16,64,256",
+    temperature: Temperatures = "1",
+    top_p: float = 1.0,
+    top_k: int = 0,
+    max_tokens: int | None = None,
+    seed: int = 0,
+    workers: int | None = None,
+) -> None:
+    """Samples n responses to every problem and estimates pass@k. With a larger n, only what is missing is sampled.
+
+    Args:
+        checkpoint: a run directory (its newest checkpoint), a checkpoint inside one, or a Hugging Face model folder.
+        task: which problems, where the checkpoint does not say: countdown, or countdown:size=experiment.
+        split: train or test.
+        n: responses per problem; at least twice the largest k for a reliable estimate.
+        k: which k, separated by commas.
+        temperature: of sampling; several separated by commas (sampling colder is a control for what training did).
+        top_p: nucleus truncation; 1 is none.
+        top_k: truncation to the most probable tokens; 0 is none.
+        max_tokens: response limit; the run's own unless given.
+        seed: of the samples.
+        workers: verifier processes; the run's own unless given.
+    """
+    ks, temperatures = [int(value) for value in numbers(k, "--k", whole=True)], numbers(temperature, "--temperature")
+    check_ks(n, ks)
+    console = Console(stderr=True)
+    if warning := small_sample_warning(n, ks):
+        console.print(f"[yellow]{warning}[/yellow]", highlight=False)
+    chosen = parse_task(task) if task else None
+    with progress_bar(f"eval {find_checkpoint(checkpoint).label}", console) as move:
+        files = evaluate_checkpoint(
+            checkpoint,
+            task=chosen,
+            split=split,
+            n=n,
+            temperatures=temperatures,
+            top_p=top_p,
+            top_k=top_k,
+            max_tokens=max_tokens,
+            seed=seed,
+            workers=workers,
+            on_progress=move,
+        )
+    evaluations = [Evaluation.load(file) for file in files]
+    labels = {f"{found.label}, T={found.params.temperature:g}": [found] for found in evaluations}
+    print_table(curve_table(labels, ks))
+    for file in files:
+        console.print(f"Saved: {file}", highlight=False, soft_wrap=True)
+
+
+def run(argv: Sequence[str]) -> int:
+    tyro.cli(evaluate_command, prog="forage eval", args=argv)
+    return 0
