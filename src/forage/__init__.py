@@ -1,1 +1,38 @@
-"""Exploration in reinforcement learning of language-model reasoning."""
+"""Exploration in reinforcement learning of language-model reasoning.
+
+    import forage
+    from forage import methods, recipes
+
+    outcome = forage.train(recipes.countdown(method=[methods.grpo(), methods.entropy_advantage()]))
+
+Everything is imported when it is first used, so that verifier workers, which need a task and nothing else, start fast.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from forage.checkpoints import evaluate_checkpoint
+    from forage.errors import ForageError
+    from forage.evals.evaluation import Evaluation
+    from forage.recipe import Recipe
+    from forage.report import build_report
+    from forage.training import resume, train
+
+_HOMES = {
+    "Evaluation": "forage.evals.evaluation",
+    "ForageError": "forage.errors",
+    "Recipe": "forage.recipe",
+    "build_report": "forage.report",
+    "evaluate_checkpoint": "forage.checkpoints",
+    "resume": "forage.training",
+    "train": "forage.training",
+}
+
+__all__ = ["Evaluation", "ForageError", "Recipe", "build_report", "evaluate_checkpoint", "resume", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'forage' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
