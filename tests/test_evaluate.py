@@ -236,9 +236,13 @@ def test_unjudged_samples_are_counted_and_nobody_reads_their_answer(tmp_path: Pa
 
 def test_progress_reaches_the_end_once(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
+
+    def hear(done: int, total: int, note: str = "") -> None:
+        seen.append((done, total))
+
     for _ in range(2):  # sampled, then from the cache
         seen.clear()
-        run(tmp_path, on_progress=lambda done, total: seen.append((done, total)))
+        run(tmp_path, on_progress=hear)
         assert seen == sorted(set(seen))
         assert seen[-1] == (2000, 2000)
 
@@ -258,6 +262,8 @@ def test_samples_can_be_read_afterwards(tmp_path: Path) -> None:
     samples = list(iterate_samples(tmp_path, PROBLEMS, **wanted))
     assert len({(sample.problem, sample.sample) for sample in samples}) == 2000
     assert sum(sample.correct for sample in samples) == sum(outcome.correct for outcome in result.problems)
+    certain = [sample.text for sample in samples if sample.problem == "p6"]
+    assert len(set(certain)) > 80, "samples of different shards repeat"
     assert all(sample.text.endswith(sample.answer or "?") for sample in samples)
 
 

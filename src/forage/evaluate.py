@@ -8,7 +8,7 @@ same bits. Asking for more samples later only samples the missing ones.
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from forage.errors import ForageError
 from forage.evals.estimate import small_sample_warning
 from forage.evals.evaluation import Evaluation, ProblemOutcome
 from forage.evals.samples import Sample, SampleCache, Shard, shards, storable
-from forage.protocols import Codec, Judge, Sampler, SampleRequest, Task
+from forage.protocols import Codec, Judge, OnProgress, Sampler, SampleRequest, Task
 from forage.records import Completion, Problem, SamplingParams, Score
 from forage.seeds import derive_seed
 
@@ -26,9 +26,6 @@ __all__ = ["Subject", "evaluate", "iterate_samples", "small_sample_warning"]
 PROBLEMS_PER_SHARD = 16
 SIBLINGS_PER_SHARD = 64
 """Together 1,024 responses: enough rows to keep a sampler busy, few enough to lose. Part of what a cached sample is."""
-
-OnProgress = Callable[[int, int], None]
-"""Called with (responses done, responses in all) whenever a problem's share of a shard is there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +61,8 @@ def evaluate(
     """Samples and judges n responses to each problem, or takes them from `cache`, and counts what came of them.
 
     `task_json` describes the task completely: it keys the cache and goes into the evaluation. Rewards of a training
-    recipe take no part: only the verifier decides. Raises ForageError where a file cannot be written; an interruption
+    recipe take no part: only the verifier decides. `on_progress` hears of responses, done and in
+    all. Raises ForageError where a file cannot be written; an interruption
     (KeyboardInterrupt) passes through, and the same call continues behind the last finished shard.
     """
     _check_problems(problems)

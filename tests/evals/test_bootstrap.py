@@ -64,6 +64,13 @@ def test_pairing_removes_what_the_problems_share() -> None:
         bootstrap_differences(base, base[:, :50])
 
 
+def test_runs_of_both_sides_are_resampled_apart() -> None:
+    # Equal runs on either side are still different seeds: the difference has twice the variance of one side.
+    values = np.array([0.1, 0.2, 0.4, 0.7])[:, None, None] * np.ones((1, 10, 1))
+    one_side = bootstrap_means(values).var()
+    assert bootstrap_differences(values, values).var() == pytest.approx(2 * one_side, rel=0.1)
+
+
 def test_nan_stands_aside() -> None:
     values = np.array([[[0.0, np.nan], [1.0, np.nan], [np.nan, np.nan]]])
     assert mean_over_runs_and_problems(values)[0] == 0.5

@@ -116,17 +116,18 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         Evaluation.load(tmp_path / "absent.json")
 
 
+@pytest.mark.parametrize("place", ["os.fsync", "Path.replace"])
 def test_an_unwritable_place_is_a_sentence_and_keeps_the_old_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     path = tmp_path / "test.json"
     full().save(path)
     before = path.read_bytes()
 
-    def full_disk(descriptor: int) -> None:
+    def full_disk(*arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("forage.evals.evaluation.os.fsync", full_disk)
+    monkeypatch.setattr(f"forage.evals.evaluation.{place}", full_disk)
     with pytest.raises(ForageError, match=r"test\.json cannot be written: No space left on device"):
         dataclasses.replace(full(), label="other").save(path)
     assert path.read_bytes() == before
