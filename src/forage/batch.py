@@ -92,15 +92,21 @@ class Experience:
 
 @dataclass(frozen=True, slots=True)
 class TrainBatch:
-    """An experience whose credit is settled: `advantage` (B, T) float32, 0 off the mask, never changed again."""
+    """An experience whose credit is settled: `advantage` (B, T) float32, 0 off the mask, never changed again.
+
+    `unshaped` (B, T) float32, where known, is the advantage before any shape: it shows what the shapes did.
+    """
 
     experience: Experience
     advantage: Tensor
+    unshaped: Tensor | None = None
 
     def __post_init__(self) -> None:
         shape = tuple(self.batch.tokens.shape)
-        if tuple(self.advantage.shape) != shape:
-            raise ValueError(f"advantage has shape {tuple(self.advantage.shape)}, not (B, T) = {shape}")
+        for name in ("advantage", "unshaped"):
+            tensor = getattr(self, name)
+            if tensor is not None and tuple(tensor.shape) != shape:
+                raise ValueError(f"{name} has shape {tuple(tensor.shape)}, not (B, T) = {shape}")
 
     @property
     def batch(self) -> Batch:
@@ -111,10 +117,12 @@ class TrainBatch:
         return self.experience.signals
 
     def rows(self, index: Tensor, width: int | None = None) -> "TrainBatch":
-        return TrainBatch(self.experience.rows(index, width), _take(self.advantage, index, width))
+        unshaped = None if self.unshaped is None else _take(self.unshaped, index, width)
+        return TrainBatch(self.experience.rows(index, width), _take(self.advantage, index, width), unshaped)
 
     def to(self, device: torch.device | str) -> "TrainBatch":
-        return TrainBatch(self.experience.to(device), self.advantage.to(device))
+        unshaped = None if self.unshaped is None else self.unshaped.to(device)
+        return TrainBatch(self.experience.to(device), self.advantage.to(device), unshaped)
 
 
 def _take(tensor: Tensor, index: Tensor, width: int | None) -> Tensor:

@@ -6,23 +6,30 @@ Parts are frozen keyword-only dataclasses whose fields are their hyper-parameter
 Axes: B sequences of the step, T tokens.
 """
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeAlias
 
-import torch
-from torch import Tensor
-
-from forage.batch import Batch, Experience, TrainBatch
 from forage.records import Completion, Group, Problem, Rollout, SamplingParams, Score, Start
+
+if TYPE_CHECKING:  # a verifier process imports this page: it must start in a moment, without torch
+    import torch
+    from torch import Tensor
+
+    from forage.batch import Batch, Experience, TrainBatch
 
 Moment = Literal["sampling", "update"]
 """When a shape looks at its signals: once, as the sampling policy saw them, or in each update's forward pass."""
 
-Tallies = Mapping[str, tuple[Tensor, Tensor]]
-"""Named means that add up over micro-batches: name -> (sum, count), both 0-dimensional."""
+Tallies: TypeAlias = "Mapping[str, tuple[Tensor, Tensor]]"
+"""Named means that add up over micro-batches: name -> (sum, count), both 0-dimensional.
+
+A name that ends in `_max` is a maximum instead: the first number is the largest value seen, the count is not used.
+"""
 
 
 class OnProgress(Protocol):
@@ -80,7 +87,7 @@ class Codec(Protocol):
 class Judge(Protocol):
     """Asks the task's verifier, possibly in other processes. A response that cannot be judged scores NaN."""
 
-    def submit(self, problem: Problem, texts: Sequence[str]) -> "Future[tuple[Score, ...]]": ...
+    def submit(self, problem: Problem, texts: Sequence[str]) -> Future[tuple[Score, ...]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +112,7 @@ class Policy(Protocol):
         """One pass over the batch without gradients."""
         ...
 
-    def improve(self, train: TrainBatch, loss: "Loss", *, seed: int) -> Mapping[str, float]:
+    def improve(self, train: TrainBatch, loss: Loss, *, seed: int) -> Mapping[str, float]:
         """All the optimiser steps for one train batch; returns metrics."""
         ...
 
@@ -206,7 +213,10 @@ class Baseline(ABC):
     A NaN value was not judged: it stays NaN and takes no part in its group's statistics.
     """
 
-    min_siblings: ClassVar[int] = 1
+    @property
+    def min_siblings(self) -> int:
+        """The smallest group that can get anything but zero from this part."""
+        return 1
 
     @abstractmethod
     def __call__(self, value: Tensor, group: Tensor) -> Tensor: ...
@@ -257,7 +267,11 @@ class Reduction(ABC):
 
 
 class Penalty(ABC):
-    """A term of its own beside the surrogate, always a mean per learned token: (B, T), to be minimised."""
+    """A term of its own beside the surrogate, always a mean per learned token: (B, T), to be minimised.
+
+    The call returns the bare term, 0 off the mask; the loss multiplies it by `coefficient` and reports it as
+    `<name>_penalty`.
+    """
 
     needs: ClassVar[frozenset[str]] = frozenset()
     name: ClassVar[str]

@@ -1,0 +1,1 @@
+"""Credit: baseline, then assign, then shape. Rewards of sequences become advantages of tokens."""

@@ -1,0 +1,1 @@
+"""Next to its siblings? Values of sequences become relative to their group."""

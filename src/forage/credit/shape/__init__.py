@@ -1,0 +1,1 @@
+"""Which tokens matter more? Values of tokens become other values of tokens."""

@@ -1,0 +1,107 @@
+"""The loss of an optimiser step: a surrogate under a reduction, penalties beside it, and what they show.
+
+Axes: B sequences, T tokens.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from forage.batch import Batch, TrainBatch
+from forage.losses.reduction import TokenMean
+from forage.losses.surrogate import PPOClip
+from forage.ops.divergences import k3
+from forage.ops.masked import masked, masked_sum
+from forage.ops.ratios import token_ratio
+from forage.protocols import Forward, Loss, Penalty, Reduction, Shape, Surrogate, Tallies, TokenWeights
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyLoss(Loss):
+    """sum_t w_t * surrogate_t + sum over penalties of coefficient * mean per learned token.
+
+    `shapes` act on a copy of the advantages in every call, with the current policy's entropy as the signal `entropy`:
+    the stored advantages stay as they are, so several passes over a batch cannot compound a bonus.
+
+    A token whose behaviour log-probability is not finite (some engines return NaN where a probability is next to 1) is
+    left out of the surrogate and of its denominator, and counted as `unmeasured`.
+    """
+
+    surrogate: Surrogate = field(default_factory=PPOClip)
+    reduction: Reduction = field(default_factory=TokenMean)
+    penalties: tuple[Penalty, ...] = ()
+    shapes: tuple[Shape, ...] = ()
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return frozenset().union(*(part.needs for part in (*self.penalties, *self.shapes)))
+
+    @property
+    def skips_zero_advantage(self) -> bool:
+        return not self.penalties and all(shape.keeps_zero for shape in self.shapes)
+
+    def weigh(self, batch: Batch) -> TokenWeights:
+        return TokenWeights(
+            surrogate=self.reduction(_measured(batch), batch.weight), penalty=TokenMean()(batch.learn, batch.weight)
+        )
+
+    def __call__(self, forward: Forward, train: TrainBatch, weights: TokenWeights) -> tuple[Tensor, Tallies]:
+        """The micro-batch's share of the loss, () float32, and its metrics: those of `_observe`, and each penalty."""
+        measured = _measured(train.batch)
+        advantage, shape_tallies = self._shape(forward, train)
+        logprob, behaviour = masked(forward.logprob, measured), masked(train.batch.behaviour, measured)
+        losses, clipped = self.surrogate(logprob, behaviour, advantage, measured)
+        total = (weights.surrogate * losses).sum()
+        tallies = {"loss_surrogate": (total.detach(), masked_sum(weights.surrogate, measured)), **shape_tallies}
+        for penalty in self.penalties:
+            term = penalty(forward, train)
+            total = total + penalty.coefficient * (weights.penalty * term).sum()
+            tallies[f"{penalty.name}_penalty"] = (term.detach().sum(), train.batch.learn.sum())
+        return total, {**tallies, **_observe(forward, train, advantage, clipped)}
+
+    def _shape(self, forward: Forward, train: TrainBatch) -> tuple[Tensor, Tallies]:
+        """A new (B, T) tensor of advantages after all shapes, and what the shapes have to say."""
+        learn = train.batch.learn
+        counts = learn & ~train.batch.reward.isnan()[:, None]
+        signals: Mapping[str, Tensor] = {**train.signals, "entropy": forward.entropy.detach()}
+        advantage, tallies = masked(train.advantage, counts), {}
+        for shape in self.shapes:
+            tallies.update(shape.tallies(advantage, signals, learn))
+            advantage = masked(shape(advantage, signals, learn), counts)
+        return advantage, tallies
+
+
+def _measured(batch: Batch) -> Tensor:
+    """(B, T) bool: the learned tokens whose log-probability under the sampler is known."""
+    return batch.learn & batch.behaviour.isfinite()
+
+
+@torch.no_grad()
+def _observe(forward: Forward, train: TrainBatch, advantage: Tensor, clipped: Tensor) -> Tallies:
+    """Means over the tokens that had a forward pass; groups without any advantage may have had none.
+
+    clip_share: tokens that the surrogate held back. ratio, ratio_max: pi / mu per token. kl: KL(mu || pi) to the
+    sampler, estimator k3. advantage: mean signed, after shapes. bonus_share: mean |A' - A| over mean |A|, A before all
+    shapes. entropy_update, and entropy_positive / entropy_negative where the advantage is above / below 0: nats.
+    unmeasured: tokens whose behaviour log-probability was not finite.
+    """
+    batch, measured = train.batch, _measured(train.batch)
+    count = measured.sum()
+    ratio = token_ratio(forward.logprob, batch.behaviour, measured)
+    divergence = k3(masked(batch.behaviour, measured), masked(forward.logprob, measured))
+    plain = masked(train.advantage if train.unshaped is None else train.unshaped, batch.learn)
+    positive, negative = measured & (advantage > 0), measured & (advantage < 0)
+    return {
+        "clip_share": (masked_sum(clipped, measured), count),
+        "ratio": (masked_sum(ratio, measured), count),
+        "ratio_max": (masked(ratio, measured).amax(), count),
+        "kl": (divergence.sum(), count),
+        "advantage": (masked_sum(advantage, measured), count),
+        "bonus_share": ((advantage - plain).abs().sum(), plain.abs().sum()),
+        "entropy_update": (masked_sum(forward.entropy, batch.learn), batch.learn.sum()),
+        "entropy_positive": (masked_sum(forward.entropy, positive), positive.sum()),
+        "entropy_negative": (masked_sum(forward.entropy, negative), negative.sum()),
+        "unmeasured": ((batch.learn & ~measured).sum(), batch.learn.sum()),
+    }

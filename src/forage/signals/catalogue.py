@@ -1,0 +1,45 @@
+"""The signals that every recipe can have, and the computation of those that it needs."""
+
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
+
+from forage.batch import Batch, Experience
+from forage.errors import ForageError
+from forage.protocols import Signal, Tools
+from forage.records import Group
+from forage.seeds import derive_seed
+from forage.signals.entropy import SampledEntropy
+from forage.signals.noise import Noise
+from forage.signals.reference import ReferenceLogprob
+from forage.signals.success_rate import SuccessRate
+
+SIGNALS: Mapping[str, Signal] = MappingProxyType(
+    {signal.name: signal for signal in (SampledEntropy(), Noise(), SuccessRate(), ReferenceLogprob())}
+)
+"""The built-in signals by name. A recipe's own signals come beside them, and win where names agree."""
+
+
+def measure(
+    groups: Sequence[Group],
+    batch: Batch,
+    needs: Collection[str],
+    extra_signals: Sequence[Signal],
+    tools: Tools,
+    *,
+    seed: int,
+) -> Experience:
+    """The batch with the signals named in `needs`, and no others.
+
+    `batch` is `groups` collated, in order. What is random in a signal comes from `seed` and its name, so one signal
+    never changes another. Raises ForageError for a name that neither `SIGNALS` nor `extra_signals` has.
+    """
+    available = {**SIGNALS, **{signal.name: signal for signal in extra_signals}}
+    missing = sorted(set(needs) - set(available))
+    if missing:
+        raise ForageError(
+            f"Nothing provides the signal(s) {', '.join(missing)}. Available: {', '.join(sorted(available))}."
+        )
+    return Experience(
+        batch,
+        {name: available[name](groups, batch, tools, seed=derive_seed(seed, "signal", name)) for name in sorted(needs)},
+    )
