@@ -3,15 +3,16 @@
     python benchmarks/sampler.py [--repetitions 5] [--threads 1]
 
 A random Qwen3 model (4 layers, width 192, 6 heads on 2 key-value heads, vocabulary 128), 16 prompts of 8 tokens with 16
-samples each, up to 64 new tokens. "full" never stops early; "natural" has a head whose bias towards the stop token gives
-completions of about 21 tokens. The two take turns, so a busy moment of the machine hurts both alike; medians are shown.
-`generate` records neither log-probabilities nor entropies; ours does.
+samples each, up to 64 new tokens. "full" never stops early; "natural" has a head whose bias towards the stop token
+gives completions of about 21 tokens. The two take turns, so a busy moment of the machine hurts both alike; medians are
+shown. `generate` records neither log-probabilities nor entropies; ours does.
 """
 
 import argparse
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any, cast
 
 import torch
 from transformers import Qwen3Config, Qwen3ForCausalLM
@@ -74,7 +75,7 @@ def theirs(model: Qwen3ForCausalLM, prompts: list[tuple[int, ...]]) -> Callable[
 
     def run(seed: int) -> int:
         torch.manual_seed(seed)
-        out = model.generate(  # pyright: ignore[reportCallIssue]
+        out = cast(Any, model).generate(
             tokens,
             attention_mask=torch.ones_like(tokens),
             do_sample=True,
@@ -102,7 +103,9 @@ def main() -> None:
     print(f"threads {options.threads}; float32 products: {choice.chosen} ({choice.reason})")
     generator = torch.Generator().manual_seed(1)
     prompts = [tuple(row) for row in torch.randint(2, 128, (PROMPTS, LENGTH), generator=generator).tolist()]
-    print(f"{'lengths':<10}{'mean':>6}{'generate/s':>12}{'forage/s':>10}{'ratio':>7}   (ratios of the pairs: min - max)")
+    print(
+        f"{'lengths':<10}{'mean':>6}{'generate/s':>12}{'forage/s':>10}{'ratio':>7}   (ratios of the pairs: min - max)"
+    )
     for name in ("full", "natural"):
         model, other = module(natural=name == "natural"), module(natural=name == "natural")
         runs = {"forage": ours(model, prompts), "generate": theirs(other, prompts)}

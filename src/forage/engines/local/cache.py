@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, CacheLayerMixin
 
-POSITIONS = 64
-"""Positions are allocated in multiples of this."""
+POSITIONS = 256
+"""A cache begins with this many positions per row (fewer where no row can get so long) and grows by doubling."""
 
 
 class _Layer(CacheLayerMixin):
@@ -81,13 +81,14 @@ class _RowLayer(_Layer):
             self.values = start.values.new_zeros(0, start.values.shape[1], 0, start.values.shape[3])
             self.is_initialized = True
 
-    def reserve(self, rows: int, positions: int) -> None:
-        """Room for `rows` rows of `positions` positions; what is held stays.
+    def reserve(self, rows: int, positions: int, limit: int) -> None:
+        """Room for `rows` rows of at least `positions` positions, `limit` at most; what is held stays.
 
         Never uninitialised memory: attention multiplies positions that a row does not hold by zero.
         """
         held = self.keys.shape[3]
         if positions > held:
+            positions = min(max(positions, 2 * held, POSITIONS), limit)
             keys = self.keys.new_zeros(rows, *self.keys.shape[1:3], positions)
             values = self.values.new_zeros(rows, self.values.shape[1], positions, self.values.shape[3])
             if held:
@@ -112,7 +113,7 @@ class RowCache(Cache):
         for layer, start in zip(self.layers, starts.layers, strict=True):
             assert isinstance(start, _StartLayer)
             layer.adopt(start)
-            layer.reserve(self.rows, self._rounded(positions))
+            layer.reserve(self.rows, positions, self.limit)
             layer.keys[live:end, :, :, :positions] = start.keys[index, :, :positions].transpose(2, 3)
             layer.values[live:end, :, :positions] = start.values[index, :, :positions]
 
@@ -128,8 +129,5 @@ class RowCache(Cache):
         column: (n,) int64, or one number when all rows are equally long.
         """
         for layer in self.layers:
-            layer.reserve(self.rows, self._rounded(width))
+            layer.reserve(self.rows, width, self.limit)
             layer.live, layer.column, layer.width = live, column, width
-
-    def _rounded(self, positions: int) -> int:
-        return min(-(-positions // POSITIONS) * POSITIONS, self.limit)

@@ -111,8 +111,9 @@ def _split(whole: str, prefixes: Sequence[str]) -> list[str]:
     pieces: list[str] = []
     given = 0
     for number, prefix in enumerate(prefixes):
-        agreed = len(whole) if number == len(prefixes) - 1 else _agreement(whole, prefix)
-        # An undecoded tail agrees with nothing yet, even where the whole text holds the same sign.
+        # An undecoded tail agrees with nothing yet, even where the whole text ends in the same sign.
+        settled = prefix.rstrip(UNDECODED)
+        agreed = len(whole) if number == len(prefixes) - 1 else _agreement(whole, settled)
         pieces.append(whole[given : max(agreed, given)])
         given = max(agreed, given)
     return pieces

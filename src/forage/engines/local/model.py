@@ -3,14 +3,18 @@
 Axes: B sequences, T tokens, V vocabulary, d width.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 from torch.nn import functional
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging
 
 from forage.engines.local import attention
 from forage.errors import ForageError
@@ -32,9 +36,13 @@ class Head:
     softcap: float | None
     scale: float
 
+    def float32(self) -> "Head":
+        """The same head in float32: the parameters themselves when they already are, else copies."""
+        return replace(self, weight=self.weight.float(), bias=None if self.bias is None else self.bias.float())
+
     def logits(self, hidden: Tensor) -> Tensor:
-        """hidden (..., d) -> (..., V) float32."""
-        logits = functional.linear(hidden, self.weight, self.bias).float()
+        """hidden (..., d) -> (..., V) float32, computed in float32 for a `float32` head."""
+        logits = functional.linear(hidden.to(self.weight.dtype), self.weight, self.bias).float()
         if self.scale != 1:
             logits = logits * self.scale
         if self.softcap is not None:
@@ -68,11 +76,15 @@ class LocalModel:
         source = _source(path)
         tokenizer = _load_tokenizer(source, trust_remote_code)
         try:
-            module = cast(Any, AutoModelForCausalLM).from_pretrained(
-                source, dtype=DTYPES[dtype], trust_remote_code=trust_remote_code
-            )
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            with _quietly():
+                module, report = cast(Any, AutoModelForCausalLM).from_pretrained(
+                    source, dtype=DTYPES[dtype], trust_remote_code=trust_remote_code, output_loading_info=True
+                )
+        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
             raise ForageError(f"The model at {path} could not be loaded: {_first_line(error)}") from error
+        if report["missing_keys"]:
+            names = sorted(report["missing_keys"])
+            raise ForageError(f"The checkpoint {path} is incomplete: {len(names)} tensors are missing, as {names[0]}.")
         try:
             module.to(device)
         except (RuntimeError, AssertionError) as error:
@@ -119,7 +131,8 @@ class LocalModel:
 
     def save(self, directory: str | Path) -> None:
         """Writes an ordinary Hugging Face checkpoint: configuration, safetensors weights, tokenizer."""
-        self.module.save_pretrained(directory)
+        with _quietly():
+            self.module.save_pretrained(directory)
         self.tokenizer.save_pretrained(directory)
 
     @torch.no_grad()
@@ -144,6 +157,20 @@ class LocalModel:
                 f"The local engine computes other logits than {name} itself (relative difference {error:.1e}), so it "
                 "would train on wrong numbers: this architecture has a head or an attention it does not know."
             )
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without transformers' progress bars and loading tables: what is wrong is said in a ForageError."""
+    bars, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
 
 
 def _source(path: str | Path) -> str:

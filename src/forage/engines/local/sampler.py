@@ -61,11 +61,14 @@ class LocalSampler:
         model cannot serve, and while sampling when the logits are not finite. Closing the iterator stops the work.
         """
         limit = getattr(self._model.config, "max_position_embeddings", None)
+        vocabulary = self._model.config.vocab_size
         for number, request in enumerate(requests):
             if not request.tokens or request.siblings < 1:
                 raise ForageError(
                     f"Request {number} asks for {request.siblings} samples after {len(request.tokens)} tokens."
                 )
+            if not 0 <= min(request.tokens) <= max(request.tokens) < vocabulary:
+                raise ForageError(f"Request {number} holds token ids outside the model's vocabulary of {vocabulary}.")
             if limit is not None and len(request.tokens) + params.max_tokens > limit:
                 raise ForageError(
                     f"A prompt of {len(request.tokens)} tokens and {params.max_tokens} new ones do not fit into the "
@@ -143,6 +146,8 @@ class _Sampling:
         stop_ids: tuple[int, ...],
     ) -> None:
         self._model = model
+        # In float32 whatever the model is, as the learner computes them: their ratio must be 1 before the first update.
+        self._head = model.head.float32()
         self._params = params
         self._stop_ids = np.array(stop_ids, dtype=np.int64)
         self._waiting = _Waiting(model, requests)
@@ -230,12 +235,11 @@ class _Sampling:
     def _draw(self, hidden: Tensor) -> np.ndarray:
         """Draws and records one token for every live row; returns which rows are finished, (n,) bool."""
         live = self._live
-        head = self._model.head
         count = self._count[:live]
         uniform = torch.from_numpy(uniforms(self._stream[:live], count)).to(hidden.device)
-        chunk = max(1, LOGITS_PER_CHUNK // head.weight.shape[0])
+        chunk = max(1, LOGITS_PER_CHUNK // self._head.weight.shape[0])
         drawn: list[Draw] = [
-            draw(head.logits(part), some, self._params)
+            draw(self._head.logits(part), some, self._params)
             for part, some in zip(hidden.split(chunk), uniform.split(chunk), strict=True)
         ]
         row = np.arange(live)
