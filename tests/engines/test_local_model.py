@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import PreTrainedModel
+from transformers import AutoModelForCausalLM, BloomConfig, MambaConfig, PreTrainedConfig, PreTrainedModel
 
 from forage.engines.local.model import LocalModel
 from forage.errors import ForageError
@@ -63,6 +63,19 @@ def test_a_head_it_does_not_know_is_refused(module_of: Modules, tokenizer) -> No
     module.config.final_logit_softcapping = 0.1
     with pytest.raises(ForageError, match="LlamaForCausalLM"):
         LocalModel(module, tokenizer)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        MambaConfig(vocab_size=40, hidden_size=16, num_hidden_layers=2, state_size=4),
+        BloomConfig(vocab_size=40, hidden_size=16, n_layer=2, n_head=2),
+    ],
+    ids=["no keys and values", "own attention"],
+)
+def test_an_architecture_it_cannot_run_is_refused(config: PreTrainedConfig, tokenizer) -> None:
+    with pytest.raises(ForageError, match=r"cannot run (Mamba|Bloom)ForCausalLM"):
+        LocalModel(AutoModelForCausalLM.from_config(config), tokenizer)
 
 
 def test_missing_parts_are_named(tmp_path: Path, module_of: Modules, tokenizer) -> None:

@@ -75,8 +75,8 @@ class _RowLayer(_Layer):
     def adopt(self, start: CacheLayerMixin) -> None:
         """Takes shapes, number format and device from a layer that has read starts."""
         if not self.is_initialized:
-            assert start.keys is not None
-            assert start.values is not None
+            if start.keys is None or start.values is None:
+                raise TypeError("a layer keeps no keys and values")
             self.keys = start.keys.new_zeros(0, start.keys.shape[1], start.keys.shape[3], 0)
             self.values = start.values.new_zeros(0, start.values.shape[1], 0, start.values.shape[3])
             self.is_initialized = True

@@ -17,6 +17,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 from transformers.utils import logging
 
 from forage.engines.local import attention
+from forage.engines.local.cache import RowCache, StartCache
 from forage.errors import ForageError
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -137,6 +138,7 @@ class LocalModel:
 
     @torch.no_grad()
     def _verify(self) -> None:
+        """Our logits, of one pass and of a decoding step behind our caches, against the module's own eager ones."""
         name = type(self.module).__name__
         vocabulary = cast(Any, self.module.get_input_embeddings()).weight.shape[0]
         tokens = (torch.arange(12, device=self.device) * 7919 + 1).remainder(vocabulary).view(2, 6)
@@ -145,18 +147,31 @@ class LocalModel:
             expected = self.module(input_ids=tokens, use_cache=False).logits.float()
             self.module.set_attn_implementation(attention.register())
             found = self.head.logits(self.hidden(tokens))
-        except (AttributeError, TypeError, ValueError, KeyError) as error:
+            decoded = self.head.logits(self._decoded(tokens))
+        except (AttributeError, TypeError, ValueError, KeyError, IndexError, RuntimeError) as error:
             raise ForageError(f"The local engine cannot run {name}: {_first_line(error)}") from error
         if self.config._attn_implementation != attention.NAME:
             raise ForageError(f"The local engine cannot run {name}: it does not let its attention be replaced.")
         if not bool(torch.isfinite(expected).all()):
             return  # Damaged weights: sampling says so when it meets them.
-        error = float((found - expected).abs().max() / expected.abs().max().clamp_min(1e-3))
+        error = max(float((found - expected).abs().max()), float((decoded - expected[:, -1]).abs().max()))
+        error /= float(expected.abs().max().clamp_min(1e-3))
         if error > TOLERANCE.get(self.module.dtype, 5e-2):
             raise ForageError(
                 f"The local engine computes other logits than {name} itself (relative difference {error:.1e}), so it "
                 "would train on wrong numbers: this architecture has a head or an attention it does not know."
             )
+
+    def _decoded(self, tokens: Tensor) -> Tensor:
+        """tokens (B, T) -> (B, d): the last hidden state, of one token decoded behind T - 1 cached ones."""
+        rows, width = tokens.shape
+        layers = self.config.num_hidden_layers
+        starts, cache = StartCache(layers), RowCache(layers, rows, width)
+        self.decoder(tokens[:, :-1], past_key_values=starts, use_cache=True)
+        cache.enter(starts, torch.arange(rows, device=tokens.device), 0, width - 1)
+        cache.place(rows, width - 1, width)
+        position = torch.full((rows, 1), width - 1, device=tokens.device)
+        return self.decoder(tokens[:, -1:], position_ids=position, past_key_values=cache, use_cache=True)[:, 0]
 
 
 @contextmanager
