@@ -10,38 +10,12 @@ and its interval then speaks of the problems only. Resampling knows nothing beyo
 the same value (all 0, say) the interval has no width.
 """
 
-import math
-from dataclasses import dataclass
-
 import numpy as np
-from numpy.typing import NDArray
 
+from forage.ops.resampling import LEVEL, Floats, Interval, percentile_interval, resampling_weights
 from forage.seeds import derive_seed
 
 DRAWS = 2000
-LEVEL = 0.95
-
-Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """An estimate and the percentile interval around it, all in the estimate's unit; NaN where nothing was judged."""
-
-    estimate: float
-    low: float
-    high: float
-
-    @property
-    def excludes_zero(self) -> bool:
-        return self.low > 0 or self.high < 0
-
-
-def resampling_weights(count: int, draws: int, rng: np.random.Generator) -> Floats:
-    """(D, count) float64: how much each unit counts in each draw. Rows sum to 1; a single unit always counts 1."""
-    taken = max(count - 1, 1)
-    chances = np.full(count, 1 / count)
-    return rng.multinomial(taken, chances, size=draws) / taken
 
 
 def mean_over_runs_and_problems(values: Floats) -> Floats:
@@ -68,15 +42,6 @@ def bootstrap_differences(base: Floats, other: Floats, *, draws: int = DRAWS, se
         raise ValueError(f"paired differences need the same problems and columns, not {base.shape} and {other.shape}")
     first = bootstrap_means(base, draws=draws, seed=seed, side="base")
     return bootstrap_means(other, draws=draws, seed=seed, side="other") - first
-
-
-def percentile_interval(estimate: float, draws: Floats, *, level: float = LEVEL) -> Interval:
-    """The central `level` share of (D,) draws; draws that are NaN stand aside."""
-    known = draws[np.isfinite(draws)]
-    if known.size == 0 or math.isnan(estimate):
-        return Interval(math.nan, math.nan, math.nan)
-    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(estimate), float(low), float(high))
 
 
 def intervals(values: Floats, *, draws: int = DRAWS, seed: int = 0, level: float = LEVEL) -> tuple[Interval, ...]:
