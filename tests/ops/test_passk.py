@@ -135,3 +135,11 @@ def test_pass_at_k_gradient_in_a_bernoulli_world() -> None:
 def test_k_below_one_is_refused() -> None:
     with pytest.raises(ForageError, match="k counts siblings"):
         advantages([1.0, 0.0], 0)
+
+
+@given(st.integers(2, 12), st.data())
+def test_nothing_to_gain_is_exactly_zero(n: int, data: st.DataObject) -> None:
+    """Fewer than k siblings below the best: every subset holds a best one. A residue would be scaled up by the std."""
+    k = data.draw(st.integers(1, n))
+    worse = data.draw(st.lists(st.floats(-3, 0.6), min_size=0, max_size=k - 1))
+    assert advantages([0.7] * (n - len(worse)) + worse, k) == [0.0] * n

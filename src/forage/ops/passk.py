@@ -44,8 +44,8 @@ def pass_at_k_advantage(reward: Tensor, group: Tensor, *, k: int) -> Tensor:
     advantage of arXiv 2508.10751 before its division by a standard deviation; it holds for any real rewards. It sums to
     0 over a group, and k = 1 is mean-centring. Over independent siblings its policy gradient is that of pass@k times
     (1 - k/n) / k for groups of n: the baseline's subsets contain the response with chance k/n. In a group of at most k
-    judged siblings every subset is the group, so all its advantages are exactly 0, as they are where all rewards are
-    equal.
+    judged siblings every subset is the group, so all its advantages are exactly 0, as they are wherever every subset
+    holds one of the best.
 
     reward (B,) float, NaN where not judged (stays NaN, and is in no subset); group (B,) int64. The result has the
     dtype of `reward`; computed in float64 from sorted rewards, in O(n log n) for a group of n. Raises ForageError for
@@ -65,8 +65,9 @@ def pass_at_k_advantage(reward: Tensor, group: Tensor, *, k: int) -> Tensor:
 def _best_of_k(value: Tensor, k: int) -> Tensor:
     """(n,) float64 advantages of the siblings of one group, n > k."""
     ordered, order = value.sort(stable=True)
-    # Distances to the lowest reward: equal rewards cancel exactly, and an offset costs no precision.
-    above = ordered - ordered[0]
+    # The best of k is never below the k-th lowest. Distances to it cancel exactly where every subset holds a best one,
+    # and an offset costs no precision.
+    above = (ordered - ordered[k - 1]).clamp_min(0)
     is_best, is_best_with, other_is_best = (row.to(value.device) for row in _subset_shares(len(value), k))
     beaten = (above * other_is_best).flip(0).cumsum(0).flip(0)
     beaten_later = torch.cat([beaten[1:], beaten.new_zeros(1)])

@@ -1,0 +1,229 @@
+"""Laws that every member of a seam obeys, and the list of the members.
+
+`test_laws.py` walks the packages and fails where a member is missing from these lists: a new part comes with its entry,
+which states what it claims (degree, bounds, signs), and gets all the laws for it.
+"""
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
+from types import ModuleType
+
+import torch
+from torch import Tensor
+
+from forage.batch import Batch, Experience, TrainBatch
+from forage.credit.assign.uniform import Uniform
+from forage.credit.baseline.leave_one_out import LeaveOneOut
+from forage.credit.baseline.mean_centre import MeanCentre
+from forage.credit.baseline.pass_at_k import PassAtK
+from forage.credit.baseline.std_scale import StdScale
+from forage.credit.shape.constant_bonus import ConstantBonus
+from forage.credit.shape.entropy_bonus import EntropyBonus
+from forage.credit.shape.group_reweight import GroupReweight
+from forage.credit.shape.high_entropy_scale import HighEntropyScale
+from forage.credit.shape.random_token_bonus import RandomTokenBonus
+from forage.credit.shape.shuffled_entropy_bonus import ShuffledEntropyBonus
+from forage.credit.shape.unclipped_entropy_bonus import UnclippedEntropyBonus
+from forage.losses.penalty import EntropyPenalty, KLPenalty
+from forage.losses.reduction import FixedLength, SequenceMean, TokenMean
+from forage.losses.surrogate import CISPO, GSPO, PPOClip, Reinforce
+from forage.ops.masked import masked
+from forage.protocols import Assign, Baseline, Forward, Penalty, Reduction, Shape, Surrogate
+
+# ------------------------------------------------------------------------------------------------------ the members
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaselineCase:
+    """`degree`: the result scales as reward ** degree. `shift`: an offset of the rewards changes nothing."""
+
+    part: Baseline
+    degree: int
+    shift: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShapeCase:
+    """`low` and `high`: bounds of (A' - A) / |A|. `identity`: a setting of the shape that must change nothing."""
+
+    part: Shape
+    low: float
+    high: float
+    identity: Shape | None
+
+
+INFINITY = float("inf")
+
+BASELINES = [
+    BaselineCase(part=MeanCentre(), degree=1, shift=True),
+    BaselineCase(part=LeaveOneOut(), degree=1, shift=True),
+    BaselineCase(part=StdScale(), degree=0, shift=False),
+    BaselineCase(part=StdScale(ddof=0, eps=0.0), degree=0, shift=False),
+    BaselineCase(part=PassAtK(k=1), degree=1, shift=True),
+    BaselineCase(part=PassAtK(k=2), degree=1, shift=True),
+]
+ASSIGNS: list[Assign] = [Uniform()]
+SHAPES = [
+    ShapeCase(part=EntropyBonus(), low=0, high=0.5, identity=EntropyBonus(alpha=0)),
+    ShapeCase(part=EntropyBonus(at="sampling", kappa=3), low=0, high=1 / 3, identity=EntropyBonus(kappa=INFINITY)),
+    ShapeCase(part=EntropyBonus(positive_only=True), low=0, high=0.5, identity=EntropyBonus(alpha=0)),
+    ShapeCase(part=ShuffledEntropyBonus(), low=0, high=0.5, identity=ShuffledEntropyBonus(alpha=0)),
+    ShapeCase(part=ShuffledEntropyBonus(at="sampling"), low=0, high=0.5, identity=ShuffledEntropyBonus(alpha=0)),
+    ShapeCase(part=ConstantBonus(), low=0, high=0.5, identity=ConstantBonus(alpha=0)),
+    ShapeCase(part=RandomTokenBonus(), low=0, high=0.5, identity=RandomTokenBonus(alpha=0)),
+    ShapeCase(part=UnclippedEntropyBonus(), low=0, high=INFINITY, identity=UnclippedEntropyBonus(alpha=0)),
+    ShapeCase(part=HighEntropyScale(), low=-0.2, high=0.2, identity=HighEntropyScale(scale=0)),
+    ShapeCase(part=GroupReweight(), low=-0.5, high=0.5, identity=GroupReweight(kappa=INFINITY)),
+    ShapeCase(part=GroupReweight(at="update"), low=-0.5, high=0.5, identity=GroupReweight(kappa=INFINITY)),
+]
+SURROGATES: list[Surrogate] = [
+    Reinforce(),
+    PPOClip(),
+    PPOClip(low=0.1, high=0.3),
+    GSPO(),
+    GSPO(low=0.1, high=0.05),
+    CISPO(),
+    CISPO(low=0.1, high=0.1),
+]
+REDUCTIONS: list[Reduction] = [TokenMean(), SequenceMean(), FixedLength(length=12)]
+PENALTIES: list[Penalty] = [
+    KLPenalty(coefficient=0.1, estimator="k1"),
+    KLPenalty(coefficient=0.1, estimator="k2"),
+    KLPenalty(coefficient=0.1, estimator="k3"),
+    EntropyPenalty(coefficient=0.01),
+    EntropyPenalty(coefficient=-0.01),
+]
+
+
+def members_of(package: ModuleType, seam: type) -> set[type]:
+    """The concrete classes of `seam` that are defined anywhere below `package`."""
+    names = [package.__name__, *(info.name for info in pkgutil.walk_packages(package.__path__, package.__name__ + "."))]
+    modules = [importlib.import_module(name) for name in names]
+    found = {item for module in modules for item in vars(module).values() if inspect.isclass(item)}
+    return {
+        item
+        for item in found
+        if issubclass(item, seam) and not inspect.isabstract(item) and item.__module__.startswith(package.__name__)
+    }
+
+
+# -------------------------------------------------------------------------------------------------------- the worlds
+
+
+def make_experience(
+    seed: int = 0, *, rows: int = 12, width: int = 10, groups: int = 3, unjudged: int = 2
+) -> Experience:
+    """A batch of ragged responses after prompts of unequal length, with every signal. Rewards are 0, .5 or 1 or NaN."""
+    draw = torch.Generator().manual_seed(seed)
+    begin = torch.randint(1, 4, (rows,), generator=draw)
+    end = begin + torch.randint(1, width - 3, (rows,), generator=draw)
+    place = torch.arange(width)[None]
+    learn = (place >= begin[:, None]) & (place < end[:, None])
+    reward = torch.randint(0, 3, (rows,), generator=draw) / 2
+    reward[torch.randperm(rows, generator=draw)[:unjudged]] = torch.nan
+
+    def uniform(low: float, high: float) -> Tensor:
+        return masked(low + (high - low) * torch.rand(rows, width, generator=draw), learn)
+
+    batch = Batch(
+        tokens=torch.randint(0, 50, (rows, width), generator=draw),
+        learn=learn,
+        origin=torch.zeros(rows, dtype=torch.int64),
+        behaviour=uniform(-3, 0),
+        entropy=uniform(0, 3),
+        reward=reward,
+        group=torch.arange(rows) % groups,
+        step=torch.where(learn, 0, -1),
+        step_reward=torch.zeros(rows, width),
+        version=torch.zeros(rows, dtype=torch.int64),
+        weight=0.5 + torch.rand(rows, generator=draw),
+    )
+    rate = masked(torch.rand(groups, generator=draw)[batch.group][:, None].expand(rows, width), learn)
+    signals = {"entropy": batch.entropy, "noise": uniform(0, 1), "success_rate": rate, "reference": uniform(-3, 0)}
+    return Experience(batch, signals)
+
+
+def make_train(seed: int = 0, *, zero_rows: int = 2) -> TrainBatch:
+    """An experience with advantages of both signs; none where unjudged or in the first `zero_rows` rows."""
+    experience = make_experience(seed)
+    draw = torch.Generator().manual_seed(seed + 1)
+    advantage = masked(torch.randn(experience.batch.tokens.shape, generator=draw), experience.batch.learn)
+    advantage[:zero_rows] = 0
+    advantage[experience.batch.reward.isnan()] = 0
+    return TrainBatch(experience, advantage, advantage.clone())
+
+
+def make_forward(train: TrainBatch, seed: int = 0, *, distance: float = 0.5) -> Forward:
+    """The current policy: log-probabilities up to `distance` from the sampler's, both outputs leaves with gradients."""
+    batch, draw = train.batch, torch.Generator().manual_seed(seed + 2)
+    moved = (2 * torch.rand(batch.tokens.shape, generator=draw) - 1) * distance
+    entropy = 3 * torch.rand(batch.tokens.shape, generator=draw)
+    return Forward(
+        masked(batch.behaviour + moved, batch.learn).requires_grad_(), masked(entropy, batch.learn).requires_grad_()
+    )
+
+
+# --------------------------------------------------------------------------------------------------- transformations
+
+
+def map_experience(experience: Experience, change: Callable[[Tensor], Tensor]) -> Experience:
+    """Every (B, T) tensor of the experience changed alike."""
+    batch = experience.batch
+    square = {f.name: getattr(batch, f.name) for f in fields(batch) if getattr(batch, f.name).dim() == 2}
+    changed = replace(batch, **{name: change(tensor) for name, tensor in square.items()})
+    return Experience(changed, {name: change(signal) for name, signal in experience.signals.items()})
+
+
+def padded(tensor: Tensor, extra: int = 3) -> Tensor:
+    """`extra` columns more, of zeros."""
+    return torch.nn.functional.pad(tensor, (0, extra))
+
+
+def pad_experience(experience: Experience) -> Experience:
+    """Wider, and with a wrong number in every new place that is not read."""
+    wide = map_experience(experience, padded)
+    return plant(wide, 123.0)
+
+
+def plant(experience: Experience, value: float = torch.nan) -> Experience:
+    """`value` in every float tensor wherever nothing is learned."""
+    learn = experience.batch.learn
+    return map_experience(experience, lambda tensor: planted(tensor, learn, value))
+
+
+def planted(tensor: Tensor, learn: Tensor, value: float = torch.nan) -> Tensor:
+    return tensor.masked_fill(~learn, value) if tensor.is_floating_point() else tensor
+
+
+def tensors_of(thing: object) -> dict[str, Tensor]:
+    """All tensors inside records, mappings and tuples, by their path."""
+    if isinstance(thing, Tensor):
+        return {"": thing}
+    if isinstance(thing, Mapping):
+        inner = thing.items()
+    elif isinstance(thing, tuple | list):
+        inner = enumerate(thing)
+    elif is_dataclass(thing):
+        inner = ((f.name, getattr(thing, f.name)) for f in fields(thing))
+    else:
+        return {}
+    return {f"{name}.{path}": tensor for name, item in inner for path, tensor in tensors_of(item).items()}
+
+
+class Untouched:
+    """Fails where a tensor inside `things` is another one, bit for bit, when the block ends."""
+
+    def __init__(self, *things: object) -> None:
+        self._live = tensors_of(things)
+        self._copies = {path: tensor.detach().clone() for path, tensor in self._live.items()}
+
+    def __enter__(self) -> None:
+        assert self._live, "nothing to guard"
+
+    def __exit__(self, *_: object) -> None:
+        for path, tensor in self._live.items():
+            same = (tensor == self._copies[path]) | (tensor.isnan() & self._copies[path].isnan())
+            assert bool(same.all()), f"{path} was changed in place"

@@ -1,0 +1,360 @@
+"""The laws of every seam, on every member. `laws.py` lists the members and what each claims."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import forage.credit
+import forage.losses
+import forage.signals
+from forage.batch import Experience, TrainBatch
+from forage.protocols import Assign, Baseline, Forward, Penalty, Reduction, Shape, Surrogate
+from laws import (
+    ASSIGNS,
+    BASELINES,
+    INFINITY,
+    PENALTIES,
+    REDUCTIONS,
+    SHAPES,
+    SURROGATES,
+    BaselineCase,
+    ShapeCase,
+    Untouched,
+    make_experience,
+    make_forward,
+    make_train,
+    members_of,
+    pad_experience,
+    padded,
+    plant,
+    planted,
+)
+
+
+def same(got: Tensor, wanted: Tensor, tolerance: float = 1e-6) -> None:
+    torch.testing.assert_close(got, wanted, rtol=tolerance, atol=tolerance, equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("package", "seam", "listed"),
+    [
+        (forage.credit, Baseline, [case.part for case in BASELINES]),
+        (forage.credit, Assign, ASSIGNS),
+        (forage.credit, Shape, [case.part for case in SHAPES]),
+        (forage.losses, Surrogate, SURROGATES),
+        (forage.losses, Reduction, REDUCTIONS),
+        (forage.losses, Penalty, PENALTIES),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_every_member_is_listed(package: Any, seam: type, listed: list[object]) -> None:
+    assert members_of(package, seam) == {type(part) for part in listed}
+
+
+# --------------------------------------------------------------------------------------------------------- baselines
+
+
+def values(seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Three groups of five, one value of each not judged; float64."""
+    draw = torch.Generator().manual_seed(seed)
+    value = torch.randint(0, 4, (15,), generator=draw).double() / 2
+    value[torch.tensor([2, 6, 13])] = torch.nan
+    return value, torch.tensor([7, 3, 9]).repeat(5)
+
+
+@pytest.mark.parametrize("case", BASELINES, ids=repr)
+class TestBaselines:
+    def test_unjudged_values_stay_and_take_no_part(self, case: BaselineCase) -> None:
+        value, group = values()
+        judged = ~value.isnan()
+        result = case.part(value, group)
+        assert torch.equal(result.isnan(), ~judged)
+        same(result[judged], case.part(value[judged], group[judged]))
+
+    def test_order_and_names_of_groups_do_not_matter(self, case: BaselineCase) -> None:
+        value, group = values()
+        order = torch.randperm(len(value), generator=torch.Generator().manual_seed(1))
+        same(case.part(value[order], group[order] * 2 - 5), case.part(value, group)[order])
+
+    def test_groups_do_not_mix(self, case: BaselineCase) -> None:
+        value, group = values()
+        alone = group == 3
+        same(case.part(value[alone], group[alone]), case.part(value, group)[alone])
+
+    def test_scale_and_shift(self, case: BaselineCase) -> None:
+        value, group = values()
+        result = case.part(value, group)
+        same(case.part(3 * value, group), 3**case.degree * result, 1e-5)
+        shifted = case.part(value + 100, group)
+        assert torch.allclose(shifted, result, equal_nan=True) == case.shift
+
+    def test_equal_rewards_get_exactly_zero(self, case: BaselineCase) -> None:
+        for number in (0.1, -7.3, 1e6):
+            result = case.part(torch.full((6,), number), torch.tensor([0, 0, 0, 1, 1, 2]))
+            assert (result == 0).all()
+
+    def test_min_siblings_is_the_smallest_group_that_gets_anything(self, case: BaselineCase) -> None:
+        for size in range(1, 5):
+            value, group = torch.arange(size, dtype=torch.float64), torch.zeros(size, dtype=torch.int64)
+            assert bool((case.part(value, group) != 0).any()) == (size >= case.part.min_siblings)
+
+    def test_nothing_is_changed_in_place(self, case: BaselineCase) -> None:
+        value, group = values()
+        with Untouched(value, group):
+            case.part(value, group)
+
+
+# ------------------------------------------------------------------------------------------------------- assignments
+
+
+@pytest.mark.parametrize("part", ASSIGNS, ids=repr)
+class TestAssigns:
+    def call(self, part: Assign, experience: Experience) -> Tensor:
+        return part(experience.batch.reward.double(), experience)
+
+    def test_zero_off_the_mask_and_where_not_judged(self, part: Assign) -> None:
+        experience = make_experience()
+        result = self.call(part, experience)
+        assert (result[~experience.batch.learn] == 0).all()
+        assert (result[experience.batch.reward.isnan()] == 0).all()
+        assert (result != 0).any()
+
+    def test_padding_and_nan_off_the_mask_do_not_matter(self, part: Assign) -> None:
+        experience = make_experience()
+        result = self.call(part, experience)
+        same(self.call(part, plant(experience)), result)
+        same(self.call(part, pad_experience(experience)), padded(result))
+
+    def test_rows_go_their_own_way(self, part: Assign) -> None:
+        experience, index = make_experience(), torch.tensor([7, 2, 9])
+        same(self.call(part, experience.rows(index)), self.call(part, experience)[index])
+
+    def test_nothing_is_changed_in_place(self, part: Assign) -> None:
+        experience = make_experience()
+        with Untouched(experience):
+            self.call(part, experience)
+
+
+# ------------------------------------------------------------------------------------------------------------ shapes
+
+
+def shaped(part: Shape, train: TrainBatch) -> Tensor:
+    return part(train.advantage, train.signals, train.batch.learn)
+
+
+def with_experience(train: TrainBatch, experience: Experience) -> TrainBatch:
+    width = experience.batch.tokens.shape[1] - train.advantage.shape[1]
+    return TrainBatch(experience, padded(train.advantage, width))
+
+
+@pytest.mark.parametrize("case", SHAPES, ids=lambda case: repr(case.part))
+class TestShapes:
+    def test_it_lands(self, case: ShapeCase) -> None:
+        train = make_train()
+        assert (shaped(case.part, train) - train.advantage).abs().max() > 1e-3
+
+    def test_claimed_bounds_and_signs(self, case: ShapeCase) -> None:
+        for seed in range(5):
+            train = make_train(seed)
+            change, size = shaped(case.part, train) - train.advantage, train.advantage.abs()
+            assert (change >= case.low * size - 1e-6).all()
+            if case.high < INFINITY:
+                assert (change <= case.high * size + 1e-6).all()
+                assert torch.equal(shaped(case.part, train).sign(), train.advantage.sign())
+
+    def test_claim_about_zero(self, case: ShapeCase) -> None:
+        train = make_train()
+        silent = TrainBatch(train.experience, torch.zeros_like(train.advantage))
+        assert bool((shaped(case.part, silent) == 0).all()) == case.part.keeps_zero
+
+    def test_identity_bit_for_bit(self, case: ShapeCase) -> None:
+        train = make_train()
+        assert case.identity is not None
+        assert torch.equal(shaped(case.identity, train), train.advantage)
+
+    def test_float32_and_zero_off_the_mask(self, case: ShapeCase) -> None:
+        train = make_train()
+        result = shaped(case.part, with_experience(train, plant(train.experience)))
+        assert result.dtype == torch.float32
+        assert (result[~train.batch.learn] == 0).all()
+        same(result, shaped(case.part, train))
+
+    def test_nan_advantages_off_the_mask_do_not_matter(self, case: ShapeCase) -> None:
+        train = make_train()
+        dirty = TrainBatch(train.experience, planted(train.advantage, train.batch.learn))
+        same(shaped(case.part, dirty), shaped(case.part, train))
+
+    def test_padding_does_not_matter(self, case: ShapeCase) -> None:
+        train = make_train()
+        same(
+            shaped(case.part, with_experience(train, pad_experience(train.experience))),
+            padded(shaped(case.part, train)),
+        )
+
+    def test_order_of_rows_does_not_matter(self, case: ShapeCase) -> None:
+        train = make_train()
+        order = torch.randperm(len(train.batch), generator=torch.Generator().manual_seed(3))
+        same(shaped(case.part, train.rows(order)), shaped(case.part, train)[order])
+
+    def test_no_gradient_flows_through_signals(self, case: ShapeCase) -> None:
+        train = make_train()
+        signals = {name: signal.clone().requires_grad_() for name, signal in train.signals.items() if name == "entropy"}
+        result = case.part(train.advantage, {**train.signals, **signals}, train.batch.learn)
+        assert not result.requires_grad
+
+    def test_nothing_is_changed_in_place(self, case: ShapeCase) -> None:
+        train = make_train()
+        with Untouched(train):
+            shaped(case.part, train)
+            case.part.tallies(train.advantage, train.signals, train.batch.learn)
+
+    def test_tallies_are_shares_that_add_up(self, case: ShapeCase) -> None:
+        train = make_train()
+        whole = case.part.tallies(train.advantage, train.signals, train.batch.learn)
+        halves = [train.rows(torch.arange(len(train.batch)) % 2 == half) for half in (0, 1)]
+        parts = [case.part.tallies(part.advantage, part.signals, part.batch.learn) for part in halves]
+        for name, (total, count) in whole.items():
+            same(sum(part[name][0] for part in parts) + torch.zeros(()), total + torch.zeros(()))
+            same(sum(part[name][1] for part in parts) + torch.zeros(()), count + torch.zeros(()))
+            assert 0 <= total <= count
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in SHAPES if case.part.at == "update"], ids=lambda case: repr(case.part)
+)
+def test_shapes_of_the_update_do_not_see_micro_batches(case: ShapeCase) -> None:
+    """A shape that needs the whole batch must be of the moment "sampling": in an update it would see a part of it."""
+    train, index = make_train(), torch.tensor([3, 8, 4])
+    width = int(train.batch.rows(index).lengths.max())
+    same(shaped(case.part, train.rows(index, width)), shaped(case.part, train)[index, :width])
+
+
+# -------------------------------------------------------------------------------------------------------- surrogates
+
+
+def surrogate_loss(part: Surrogate, train: TrainBatch, logprob: Tensor) -> tuple[Tensor, Tensor]:
+    return part(logprob, train.batch.behaviour, train.advantage, train.batch.learn)
+
+
+@pytest.mark.parametrize("part", SURROGATES, ids=repr)
+class TestSurrogates:
+    def test_at_ratio_one_it_is_the_policy_gradient(self, part: Surrogate) -> None:
+        train = make_train()
+        logprob = train.batch.behaviour.clone().requires_grad_()
+        loss, clipped = surrogate_loss(part, train, logprob)
+        (grad,) = torch.autograd.grad(loss.sum(), logprob)
+        same(grad, -train.advantage)
+        assert not clipped.any()
+
+    def test_no_gradient_off_the_mask(self, part: Surrogate) -> None:
+        train = make_train()
+        learn = train.batch.learn
+        logprob = planted(make_forward(train).logprob.detach(), learn).requires_grad_()
+        dirty = TrainBatch(plant(train.experience), planted(train.advantage, learn))
+        loss, clipped = surrogate_loss(part, dirty, logprob)
+        (grad,) = torch.autograd.grad(loss.sum(), logprob)
+        assert (grad[~learn] == 0).all()
+        assert (loss[~learn] == 0).all()
+        assert not clipped[~learn].any()
+        clean, _ = surrogate_loss(part, train, make_forward(train).logprob)
+        same(loss, clean)
+
+    def test_padding_and_order_of_rows_do_not_matter(self, part: Surrogate) -> None:
+        train = make_train()
+        logprob = make_forward(train).logprob.detach()
+        loss, clipped = surrogate_loss(part, train, logprob)
+        wide, wide_clipped = surrogate_loss(
+            part, with_experience(train, pad_experience(train.experience)), padded(logprob)
+        )
+        same(wide, padded(loss))
+        assert torch.equal(wide_clipped, padded(clipped))
+        index = torch.tensor([5, 1, 8])
+        same(surrogate_loss(part, train.rows(index), logprob[index])[0], loss[index])
+
+    def test_no_advantage_gives_exactly_nothing(self, part: Surrogate) -> None:
+        train = make_train()
+        logprob = make_forward(train).logprob
+        silent = TrainBatch(train.experience, torch.zeros_like(train.advantage))
+        loss, clipped = surrogate_loss(part, silent, logprob)
+        (grad,) = torch.autograd.grad(loss.sum(), logprob)
+        assert (loss == 0).all()
+        assert (grad == 0).all()
+        assert not clipped.any()
+
+    def test_linear_in_the_size_of_the_advantage(self, part: Surrogate) -> None:
+        train = make_train()
+        logprob = make_forward(train).logprob
+        loss, clipped = surrogate_loss(part, train, logprob)
+        double, still = surrogate_loss(part, TrainBatch(train.experience, 2 * train.advantage), logprob)
+        same(double, 2 * loss)
+        assert torch.equal(still, clipped)
+
+    def test_only_the_log_probability_has_a_gradient(self, part: Surrogate) -> None:
+        train = make_train()
+        advantage, behaviour = train.advantage.clone(), train.batch.behaviour.clone()
+        logprob = make_forward(train).logprob
+        with Untouched(advantage, behaviour, logprob):
+            loss, _ = part(logprob, behaviour, advantage, train.batch.learn)
+        assert loss.dtype == torch.float32
+        assert torch.autograd.grad(loss.sum(), logprob)[0].isfinite().all()
+
+
+# -------------------------------------------------------------------------------------------- reductions, penalties
+
+
+@pytest.mark.parametrize("part", REDUCTIONS, ids=repr)
+class TestReductions:
+    def test_zero_off_the_mask_and_never_negative(self, part: Reduction) -> None:
+        batch = make_experience().batch
+        weights = part(batch.learn, batch.weight)
+        assert weights.dtype == torch.float32
+        assert (weights[~batch.learn] == 0).all()
+        assert (weights[batch.learn] > 0).all()
+
+    def test_a_common_factor_of_the_weights_cancels(self, part: Reduction) -> None:
+        batch = make_experience().batch
+        same(part(batch.learn, 3 * batch.weight), part(batch.learn, batch.weight))
+
+    def test_padding_and_order_of_rows_do_not_matter(self, part: Reduction) -> None:
+        batch = make_experience().batch
+        weights = part(batch.learn, batch.weight)
+        same(part(padded(batch.learn), batch.weight), padded(weights))
+        order = torch.randperm(len(batch), generator=torch.Generator().manual_seed(3))
+        same(part(batch.learn[order], batch.weight[order]), weights[order])
+
+    def test_nothing_learned_gives_no_nan(self, part: Reduction) -> None:
+        batch = make_experience().batch
+        assert (part(torch.zeros_like(batch.learn), batch.weight) == 0).all()
+        assert (part(batch.learn, torch.zeros_like(batch.weight)) == 0).all()
+
+
+@pytest.mark.parametrize("part", PENALTIES, ids=repr)
+class TestPenalties:
+    def test_nothing_off_the_mask(self, part: Penalty) -> None:
+        train = make_train()
+        learn, forward = train.batch.learn, make_forward(train)
+        dirty = Forward(
+            planted(forward.logprob.detach(), learn).requires_grad_(),
+            planted(forward.entropy.detach(), learn).requires_grad_(),
+        )
+        term = part(dirty, with_experience(train, plant(train.experience)))
+        same(term, part(forward, train))
+        assert (term[~learn] == 0).all()
+        for grad in torch.autograd.grad(term.sum(), [dirty.logprob, dirty.entropy], allow_unused=True):
+            assert grad is None or (grad[~learn] == 0).all()
+
+    def test_it_lands(self, part: Penalty) -> None:
+        train = make_train()
+        forward = make_forward(train)
+        term = part.coefficient * part(forward, train)
+        grads = torch.autograd.grad(term.sum(), [forward.logprob, forward.entropy], allow_unused=True)
+        assert any(grad is not None and (grad[train.batch.learn] != 0).any() for grad in grads)
+
+    def test_rows_go_their_own_way_and_nothing_changes_in_place(self, part: Penalty) -> None:
+        train, index = make_train(), torch.tensor([4, 10])
+        forward = make_forward(train)
+        with Untouched(train, forward):
+            term = part(forward, train)
+        same(part(Forward(forward.logprob[index], forward.entropy[index]), train.rows(index)), term[index])
