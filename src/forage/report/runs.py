@@ -1,0 +1,120 @@
+"""Reading what lies in the directories that a report is about, whatever is missing there."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from forage.errors import ForageError
+from forage.evals.evaluation import Evaluation
+from forage.report.palette import Series
+from forage.store.run_directory import RunDirectory
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One directory. `recipe` is None for a base model, and for a run whose recipe cannot be read."""
+
+    path: Path
+    is_base: bool
+    recipe: Mapping[str, Any] | None
+    metrics: Sequence[Mapping[str, Any]]
+    evaluations: Sequence[Evaluation]
+    rollout_step: int | None
+    rollouts: Sequence[Mapping[str, Any]]
+
+    @property
+    def seed(self) -> int | None:
+        seed = (self.recipe or {}).get("seed")
+        return seed if isinstance(seed, int) else None
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        return tuple(str(method) for method in (self.recipe or {}).get("methods", ()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Directories that differ in nothing but the seed (a base model: one), and the series that shows them."""
+
+    series: Series
+    entries: Sequence[Entry]
+
+    @property
+    def label(self) -> str:
+        return self.series.label
+
+    @property
+    def is_base(self) -> bool:
+        return self.entries[0].is_base
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        return self.entries[0].methods
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runs:
+    """Everything a section may show. `notes` are sentences about what could not be read."""
+
+    groups: Sequence[Group]
+    notes: Sequence[str]
+
+    @property
+    def trained(self) -> list[Group]:
+        return [group for group in self.groups if not group.is_base]
+
+    @cached_property
+    def entries(self) -> list[Entry]:
+        return [entry for group in self.groups for entry in group.entries]
+
+
+def read_entry(path: Path, notes: list[str]) -> Entry:
+    """Reads a directory; what is broken becomes a note. Raises ForageError where there is nothing to report on."""
+    if not path.is_dir():
+        raise ForageError(
+            f"{path} is not a directory. Name run directories, or model folders with evaluations in evals/."
+        )
+    files = sorted((path / "evals").glob("*.json"))
+    is_run = (path / "recipe.json").exists()
+    if not is_run and not files:
+        raise ForageError(
+            f"{path} holds neither a run (recipe.json) nor evaluations (evals/*.json), so there is nothing to report. "
+            f"Train with `forage train`, or evaluate the model there with `forage eval {path}`."
+        )
+    recipe = metrics = step = rollouts = None
+    if is_run:
+        recipe = _attempt(lambda: RunDirectory.open(path).recipe(), path, "the recipe", notes)
+        metrics = _attempt(lambda: RunDirectory.open(path).metrics(), path, "the metrics", notes)
+        step, rollouts = _last_rollouts(path, notes)
+    evaluations = [_attempt(lambda file=file: Evaluation.load(file), file, "the evaluation", notes) for file in files]
+    return Entry(
+        path=path,
+        is_base=not is_run,
+        recipe=recipe,
+        metrics=metrics or (),
+        evaluations=[evaluation for evaluation in evaluations if evaluation is not None],
+        rollout_step=step,
+        rollouts=rollouts or (),
+    )
+
+
+def _last_rollouts(path: Path, notes: list[str]) -> tuple[int | None, Sequence[Mapping[str, Any]] | None]:
+    steps = _attempt(lambda: RunDirectory.open(path).rollout_steps(), path, "the list of rollouts", notes)
+    for step in reversed(steps or []):
+        rows = _attempt(
+            lambda step=step: RunDirectory.open(path).rollouts(step), path, f"step {step}'s rollouts", notes
+        )
+        if rows:
+            return step, rows
+    return None, None
+
+
+def _attempt(read: Any, path: Path, what: str, notes: list[str]) -> Any:
+    try:
+        return read()
+    except (ForageError, OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        notes.append(f"{what[0].upper()}{what[1:]} of {path.name} could not be read and is left out: {error}")
+        return None

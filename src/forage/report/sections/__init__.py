@@ -1,0 +1,16 @@
+"""The sections of the page, in order. To add one: a file here with `section(runs)`, and a line in this list."""
+
+from collections.abc import Callable
+
+from forage.report.blocks import Section
+from forage.report.runs import Runs
+from forage.report.sections import comparison, pass_at_k, provenance, responses, summary, training
+
+SECTIONS: tuple[Callable[[Runs], Section | None], ...] = (
+    summary.section,
+    pass_at_k.section,
+    comparison.section,
+    training.section,
+    responses.section,
+    provenance.section,
+)

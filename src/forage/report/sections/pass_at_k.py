@@ -1,0 +1,214 @@
+"""Pass@k: the curves, their difference from the base, and what sampling the base colder does."""
+
+from collections.abc import Mapping, Sequence
+from itertools import count
+from typing import Any
+
+from forage.evals.bootstrap import Interval
+from forage.evals.compare import compare
+from forage.evals.estimate import pass_curve
+from forage.report.blocks import Figure, Figures, Prose, Section
+from forage.report.palette import Series
+from forage.report.results import Policy, Results, gather_results
+from forage.report.runs import Runs
+
+Trace = Mapping[str, Any]
+
+DASHES = ("dash", "dot", "dashdot")
+
+
+def section(runs: Runs) -> Section:
+    results = gather_results(runs)
+    if results is None:
+        missing = (
+            "There are no evaluations in these directories yet, so there are no curves. Make them with `forage eval`."
+        )
+        return Section(id="passk", title="Pass@k", blocks=[Prose(paragraphs=[missing])])
+    controls = _base_controls(results)
+    figures = [_curves(results, controls)]
+    if results.base and results.trained:
+        figures.append(_differences(results, results.base))
+    if len({policy.temperature for policy in results.controls}) and results.base:
+        figures.append(_trade(results))
+    legend = [policy.series for policy in results.policies]
+    legend[1:1] = [series for series, _ in controls]
+    lead = (
+        "How likely is at least one right answer among k samples? Small k asks how good the policy is; large k asks "
+        "how much it can still find. Training that sharpens raises the left end and may lower the right one."
+    )
+    return Section(id="passk", title="Pass@k", lead=lead, blocks=[Figures(figures=figures, legend=legend)])
+
+
+def _base_controls(results: Results) -> list[tuple[Series, Policy]]:
+    dashes = count()
+    return [
+        (
+            Series(
+                key=f"{control.series.key}T{control.temperature:g}".replace(".", "_"),
+                label=f"{control.label}, T = {control.temperature:g}",
+                slot=control.series.slot,
+                dash=DASHES[next(dashes) % len(DASHES)],
+            ),
+            control,
+        )
+        for control in results.base_controls
+    ]
+
+
+def _curves(results: Results, controls: Sequence[tuple[Series, Policy]]) -> Figure:
+    traces: list[Trace] = []
+    for series, policy in controls:
+        curve = pass_curve(policy.runs, policy.curve_ks)
+        traces.append(_line(series, policy.curve_ks, curve, width=1.5, marked=False))
+    for policy in results.policies:
+        curve = pass_curve(policy.runs, policy.curve_ks)
+        traces.append(_band(policy.series, policy.curve_ks, curve))
+        traces.append(_line(policy.series, policy.curve_ks, curve, width=2.5))
+    noisy = min(policy.n for policy in results.policies) / 2
+    return Figure(
+        id="pass-at-k",
+        title="Solved within k samples",
+        traces=traces,
+        layout={
+            "xaxis": _k_axis(results),
+            "yaxis": {"title": {"text": "pass@k"}, "tickformat": ".0%", "range": [0, 1.02]},
+            **_noisy_zone(results, noisy),
+        },
+        how="Each line is the mean over problems of the unbiased pass@k estimate; k doubles from tick to tick. Bands "
+        "are 95% intervals. Where a trained curve drops below the base, training took away solutions that the base "
+        "could still find.",
+        misleads="Bands of two policies may overlap although they differ: both share the same problems, so look at the "
+        "differences below. Guessing raises large k where answers are few. In the shaded zone k is more than half of "
+        "the samples, where the estimate for each problem is noisy.",
+        alt="Line chart of pass@k against k on a logarithmic axis, one line with a band for each policy.",
+        height=440,
+    )
+
+
+def _differences(results: Results, base: Policy) -> Figure:
+    traces: list[Trace] = []
+    for policy in results.trained:
+        ks = tuple(k for k in policy.curve_ks if k <= base.n)
+        found = compare(base.runs, policy.runs, ks=ks).difference
+        traces.append(_band(policy.series, ks, found))
+        traces.append(_line(policy.series, ks, found, width=2.5, form="+.1%"))
+    return Figure(
+        id="pass-difference",
+        title="Gained and lost against the base",
+        traces=traces,
+        layout={
+            "xaxis": _k_axis(results),
+            "yaxis": {"title": {"text": "pass@k minus base"}, "tickformat": "+.0%", "zeroline": True},
+        },
+        how="Above zero, the policy solves more than the base with k samples; below, less. A band that leaves out zero "
+        "is a difference beyond noise: of the problems, and of the seeds where there are several.",
+        misleads="With a single seed the band knows nothing of how runs differ, and is too narrow for claims about a "
+        "method. Many k are shown at once, so one band edge near zero means little.",
+        alt="Line chart of the difference in pass@k between each trained policy and the base, with bands.",
+        height=360,
+    )
+
+
+def _trade(results: Results) -> Figure:
+    """Pass@1 against pass@K along the temperatures: a policy beyond the base's path did more than sharpen."""
+    k = results.ks[-1]
+    everyone = [policy for policy in (*results.policies, *results.controls) if policy.n >= k]
+    traces = []
+    for group in dict.fromkeys(policy.series for policy in everyone):
+        members = sorted((p for p in everyone if p.series == group), key=lambda policy: -policy.temperature)
+        curves = [pass_curve(policy.runs, (1, k)) for policy in members]
+        traces.append({
+            "type": "scatter", "mode": "lines+markers+text", "legendgroup": group.key, "name": group.label,
+            "x": [curve[0].estimate for curve in curves], "y": [curve[1].estimate for curve in curves],
+            "error_x": _errors([curve[0] for curve in curves], group),
+            "error_y": _errors([curve[1] for curve in curves], group),
+            "text": [f"T {policy.temperature:g}" for policy in members],
+            "textposition": "top right", "textfont": {"size": 11, "color": "$muted"},
+            "line": {"color": group.colour, "width": 1.5, "dash": "dot"},
+            "marker": {"color": group.colour, "size": 9, "symbol": group.mark},
+            "hovertemplate": f"%{{text}}<br>pass@1 %{{x:.1%}}<br>pass@{k} %{{y:.1%}}"
+            f"<extra>{_plain(group.label)}</extra>",
+        })  # fmt: skip
+    return Figure(
+        id="temperature-control",
+        title="Is it more than sampling colder?",
+        traces=traces,
+        layout={
+            "hovermode": "closest",
+            "xaxis": {"title": {"text": "pass@1"}, "tickformat": ".0%"},
+            "yaxis": {"title": {"text": f"pass@{k}"}, "tickformat": ".0%"},
+        },
+        how="Each point is a policy at one sampling temperature T; crosses are 95% intervals. Sampling colder usually "
+        "leads to the right, and far enough also down: better first answers, fewer different ones. A policy above and "
+        "to the right of the base's path gained something that no temperature gives.",
+        misleads="Points near the base's path may lie on either side by chance, and the path between two temperatures "
+        "is a guess. Policies without other temperatures are shown as a single point.",
+        alt=f"Scatter chart of pass@{k} against pass@1 for each policy and temperature.",
+        height=400,
+    )
+
+
+def _line(
+    series: Series,
+    ks: Sequence[int],
+    curve: Sequence[Interval],
+    *,
+    width: float,
+    marked: bool = True,
+    form: str = ".1%",
+) -> Trace:
+    return {
+        "type": "scatter", "mode": "lines+markers" if marked else "lines",
+        "name": series.label, "legendgroup": series.key,
+        "x": list(ks), "y": [point.estimate for point in curve],
+        "customdata": [[point.low, point.high] for point in curve],
+        "line": {"color": series.colour, "width": width, "dash": series.dash},
+        "marker": {"color": series.colour, "size": 7, "symbol": series.mark},
+        "hovertemplate": f"{_plain(series.label)}: %{{y:{form}}} "
+        f"[%{{customdata[0]:{form}}}, %{{customdata[1]:{form}}}]<extra></extra>",
+    }  # fmt: skip
+
+
+def _band(series: Series, ks: Sequence[int], curve: Sequence[Interval]) -> Trace:
+    """A closed outline: up along the upper ends, back along the lower ones."""
+    return {
+        "type": "scatter", "mode": "lines", "fill": "toself", "hoverinfo": "skip", "legendgroup": series.key,
+        "x": [*ks, *reversed(ks)],
+        "y": [*(point.high for point in curve), *(point.low for point in reversed(curve))],
+        "line": {"width": 0.8, "color": series.faded(0.3)}, "fillcolor": series.faded(0.1),
+    }  # fmt: skip
+
+
+def _errors(points: Sequence[Interval], series: Series) -> Mapping[str, Any]:
+    return {
+        "type": "data", "symmetric": False, "thickness": 1, "width": 0, "color": series.faded(0.55),
+        "array": [point.high - point.estimate for point in points],
+        "arrayminus": [point.estimate - point.low for point in points],
+    }  # fmt: skip
+
+
+def _k_axis(results: Results) -> Mapping[str, Any]:
+    ks = max((policy.curve_ks for policy in (*results.policies, *results.controls)), key=len)
+    return {
+        "type": "log",
+        "title": {"text": "k, samples per problem (doubling)"},
+        "tickvals": list(ks),
+        "ticktext": [str(k) for k in ks],
+        "tickangle": 0,
+    }
+
+
+def _noisy_zone(results: Results, start: float) -> Mapping[str, Any]:
+    end = max(policy.curve_ks[-1] for policy in results.policies)
+    if end <= start:
+        return {}
+    zone = {
+        "type": "rect", "xref": "x", "yref": "paper", "x0": start, "x1": end, "y0": 0, "y1": 1,
+        "fillcolor": "$muted@0.08", "line": {"width": 0}, "layer": "below",
+    }  # fmt: skip
+    return {"shapes": [zone]}
+
+
+def _plain(text: str) -> str:
+    """A label inside a hover template, where plotly gives meaning to `<`, `%` and `{`."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace("%", "&#37;").replace("{", "(").replace("}", ")")

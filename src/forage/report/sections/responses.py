@@ -1,0 +1,131 @@
+"""What the policy writes: a few responses of each run, with every token shaded by entropy or by advantage."""
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from statistics import median_low
+from typing import Any
+
+from forage.report.blocks import Prose, Response, Responses, ResponsesOf, Section, Token
+from forage.report.runs import Entry, Runs
+from forage.report.words import count, number
+
+SHOWN = 700
+"""Tokens of a response that are shown: the page stays light, and no reader needs more to see the pattern."""
+
+Row = Mapping[str, Any]
+
+
+def section(runs: Runs) -> Section | None:
+    if not runs.trained:
+        return None
+    chosen = [
+        ResponsesOf(
+            series=group.series,
+            title=f"{entry.path.name}, step {entry.rollout_step}",
+            responses=[_response(row, entry.rollouts) for row in _choose(entry.rollouts)],
+        )
+        for group in runs.trained
+        for entry in [_shown_entry(group.entries)]
+        if entry is not None
+    ]
+    if not chosen:
+        text = "No rollouts have been saved yet, so there are no responses to show."
+        return Section(id="responses", title="Sample responses", blocks=[Prose(paragraphs=[text])])
+    tokens = [token for run in chosen for response in run.responses for token in response.tokens]
+    block = Responses(
+        runs=chosen,
+        entropy_top=_top([token.entropy for token in tokens]),
+        advantage_top=_top([abs(token.advantage) for token in tokens]),
+        how="Entropy: strongly shaded tokens are where the policy could have gone on differently. Advantage: this step "
+        "pushed blue tokens to become more likely and orange ones less; a method that does not weigh tokens gives all "
+        "tokens of a response one shade.",
+        misleads="High entropy is not the same as an important choice. Advantages are those settled before the update: "
+        "a bonus that is computed during the update (as entropy_advantage does by default) is not in them. A few "
+        "responses are anecdotes: do not judge a method by them.",
+    )
+    lead = (
+        "From the last training step whose rollouts were saved, the first seed of each method: a right and a wrong "
+        "response to the same problem where there is one, of typical length. Touch a token, or walk with the arrow "
+        "keys, to see its numbers."
+    )
+    return Section(id="responses", title="Sample responses", lead=lead, blocks=[block])
+
+
+def _shown_entry(entries: Sequence[Entry]) -> Entry | None:
+    """The first seed that has rollouts."""
+    with_rollouts = [entry for entry in entries if entry.rollouts]
+    return min(with_rollouts, key=lambda entry: (entry.seed is None, entry.seed or 0), default=None)
+
+
+def _choose(rows: Sequence[Row]) -> list[Row]:
+    """A right and a wrong sibling from the most balanced group; else one of each kind; and one that was cut off."""
+    groups: dict[Any, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row["group"]].append(row)
+    balance = {key: _share_right(group) for key, group in groups.items()}
+    mixed = [key for key in groups if 0 < balance[key] < 1]
+    pool = groups[min(mixed, key=lambda key: abs(balance[key] - 0.5))] if mixed else list(rows)
+    chosen = [_typical([row for row in pool if _right(row) is verdict]) for verdict in (True, False)]
+    chosen.append(_typical([row for row in rows if row["stop"] == "length"]))
+    if not any(chosen):
+        chosen.append(_typical(rows))
+    found: list[Row] = []
+    for row in chosen:
+        if row is not None and not any(row is other for other in found):
+            found.append(row)
+    return found
+
+
+def _right(row: Row) -> bool | None:
+    value = row.get("correct")
+    return None if value is None or math.isnan(value) else value > 0
+
+
+def _share_right(group: Sequence[Row]) -> float:
+    verdicts = [verdict for row in group if (verdict := _right(row)) is not None]
+    return sum(verdicts) / len(verdicts) if verdicts else 0.0
+
+
+def _typical(rows: Sequence[Row]) -> Row | None:
+    """The row of median length, the first of several."""
+    if not rows:
+        return None
+    middle = median_low(len(row["pieces"]) for row in rows)
+    return next(row for row in rows if len(row["pieces"]) == middle)
+
+
+def _response(row: Row, rows: Sequence[Row]) -> Response:
+    siblings = [other for other in rows if other["group"] == row["group"]]
+    right = sum(_right(other) is True for other in siblings)
+    verdict = _right(row)
+    facts = [
+        count(len(row["pieces"]), "token"),
+        f"reward {number(_finite(row['reward'], math.nan))}",
+        f"{right} of {len(siblings)} siblings right",
+    ]
+    if row["prefix"]:
+        facts.append(f"continues {count(len(row['prefix']), 'replayed token')}")
+    title = {True: "Right", False: "Wrong", None: "Could not be judged"}[verdict]
+    columns = (row["pieces"], row["entropies"], row["advantages"], row["logprobs"])
+    tokens = [
+        Token(text, *(_finite(value) for value in values)) for text, *values in zip(*columns, strict=False)
+    ]  # fmt: skip
+    return Response(
+        title=title + (", cut off" if row["stop"] == "length" else ""),
+        correct=verdict,
+        facts=facts,
+        prompt=str(row["prompt"]),
+        tokens=tokens[:SHOWN],
+        left_out=max(len(tokens) - SHOWN, 0),
+    )
+
+
+def _finite(value: float | None, otherwise: float = 0.0) -> float:
+    return float(value) if value is not None and math.isfinite(value) else otherwise
+
+
+def _top(values: Sequence[float]) -> float:
+    """The value of the strongest shade: the 99th percentile, so that one extreme token does not bleach the rest."""
+    ranked = sorted(values)
+    return ranked[int(0.99 * (len(ranked) - 1))] if ranked and ranked[-1] > 0 else 1.0

@@ -1,0 +1,160 @@
+"""How training went: small pictures, each with what it can and cannot tell."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from forage.report.blocks import Figure, Figures, Prose, Section
+from forage.report.runs import Entry, Group, Runs
+from forage.report.words import listing
+
+POINTS = 600
+"""At most this many points per line: more cannot be seen, and make the page heavy."""
+
+WINDOW = 0.05
+"""Share of the run over which the thick line averages."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    """A metric: its key in metrics.jsonl, its title, its axis, and which direction is good, and when.
+
+    `optional` panels are left out, without a word, where the metric is absent or zero throughout.
+    """
+
+    key: str
+    title: str
+    unit: str
+    how: str
+    format: str = ""
+    optional: bool = False
+
+
+PANELS = (
+    Panel(key="reward", title="Reward", unit="mean per response", how="Up is good, as far as the reward means what you "
+          "want. It is measured on training problems: a rise here may be memory, or length, and is no result."),
+    Panel(key="correct", title="Correct", unit="share of responses", format=".0%", optional=True, how="Up is good. "
+          "Where it parts from the reward, the reward pays for something else."),
+    Panel(key="entropy", title="Entropy", unit="nats per token", how="Neither direction is good by itself. Falling "
+          "while the reward rises is sharpening; near 0, sampling has nothing left to find; rising without reward is "
+          "noise."),
+    Panel(key="length", title="Length", unit="tokens per response", how="Neither direction is good by itself. Longer "
+          "helps where it is search, and hurts where it is padding or runs into the limit."),
+    Panel(key="truncated", title="Cut off", unit="share of responses", format=".0%", how="Down is good. Cut-off "
+          "responses score 0 whatever they were about to say; above a tenth, raise the limit before judging anything."),
+    Panel(key="clip_share", title="Clip share", unit="share of tokens", format=".2%", how="Low is normal. Near 0 the "
+          "clip does nothing, so rules about clipping cannot show an effect; above a few percent, steps are large."),
+    Panel(key="grad_norm", title="Gradient norm", unit="before clipping", how="Steady is good. Spikes come before "
+          "collapse; a slow decline is usual as groups stop varying."),
+    Panel(key="bonus_share", title="Bonus in the advantage", unit="changed share of |A|", format=".0%", how="How much "
+          "of the advantage the exploration method changes. Near 0 it does nothing; near 1 it drowns the reward. A "
+          "large share says that it acts, not that it helps."),
+    Panel(key="zero_variance", title="Groups that teach nothing", unit="share of groups", format=".0%", optional=True,
+          how="Down is good. All siblings scored alike, so a group-relative method learns nothing from them: too easy "
+          "or too hard."),
+    Panel(key="kl", title="KL divergence", unit="nats per token", optional=True, how="Low means close to where it "
+          "started. There is no good value: it is the price paid for the reward."),
+    Panel(key="unjudged", title="Unjudged", unit="share of responses", format=".1%", optional=True, how="Down is good. "
+          "The verifier gave no verdict in time; these responses were not learned from."),
+    Panel(key="skipped", title="Skipped updates", unit="optimiser steps", optional=True, how="Should be 0. A skipped "
+          "update had a gradient that was not a number."),
+)  # fmt: skip
+
+
+def section(runs: Runs) -> Section | None:
+    groups = [group for group in runs.trained if any(entry.metrics for entry in group.entries)]
+    if not runs.trained:
+        return None
+    if not groups:
+        text = "No metrics have been recorded yet: the first row appears after the first training step."
+        return Section(id="training", title="Training", blocks=[Prose(paragraphs=[text])])
+    figures, missing = [], []
+    for panel in PANELS:
+        if _recorded(groups, panel):
+            figures.append(_figure(groups, panel))
+        elif not panel.optional:
+            missing.append(panel.title.lower())
+    lead = (
+        "Thin lines are single runs, step by step; thick lines average the seeds of a method over a twentieth of the "
+        "run. All of it is measured on training problems while they are being learned: it shows whether training was "
+        "healthy, not whether it helped."
+    )
+    blocks = [Figures(figures=figures, legend=[group.series for group in groups], size="small")]
+    notes = [f"Zero throughout, or not recorded: {listing(missing)}."] if missing else []
+    return Section(id="training", title="Training", lead=lead, blocks=[*blocks, Prose(paragraphs=notes)])
+
+
+def _values(entry: Entry, key: str) -> list[tuple[float, float]]:
+    """(step, value) where both are finite numbers."""
+    pairs = [(row.get("step"), row.get(key)) for row in entry.metrics]
+    return [
+        (float(step), float(value))
+        for step, value in pairs
+        if isinstance(step, int | float) and isinstance(value, int | float) and math.isfinite(step + value)
+    ]
+
+
+def _recorded(groups: Sequence[Group], panel: Panel) -> bool:
+    series = [_values(entry, panel.key) for group in groups for entry in group.entries]
+    if panel.key == "correct":
+        rewards = [_values(entry, "reward") for group in groups for entry in group.entries]
+        return series != rewards and any(series)
+    shown_at_zero = panel.key in ("reward", "truncated", "clip_share")
+    return any(value != 0 or shown_at_zero for values in series for _, value in values)
+
+
+def _figure(groups: Sequence[Group], panel: Panel) -> Figure:
+    traces: list[Mapping[str, Any]] = []
+    for group in groups:
+        lines = [values for entry in group.entries if (values := _values(entry, panel.key))]
+        traces.extend(_trace(group, panel, _thinned(line), thick=False) for line in lines)
+        if lines:
+            traces.append(_trace(group, panel, _thinned(_smooth(_mean(lines))), thick=True))
+    return Figure(
+        id=f"training-{panel.key.replace('_', '-')}",
+        title=panel.title,
+        traces=traces,
+        layout={
+            "xaxis": {"title": {"text": "step"}},
+            "yaxis": {"title": {"text": panel.unit}, "tickformat": panel.format, "rangemode": "tozero"},
+        },
+        how=panel.how,
+        alt=f"Line chart of {panel.title.lower()} ({panel.unit}) against the training step.",
+        height=230,
+    )
+
+
+def _trace(group: Group, panel: Panel, points: Sequence[tuple[float, float]], *, thick: bool) -> Mapping[str, Any]:
+    series = group.series
+    form = panel.format or ".3~g"
+    look = {"color": series.colour, "width": 2.2} if thick else {"color": series.faded(0.28), "width": 1}
+    hover = {"hovertemplate": f"%{{y:{form}}}"} if thick else {"hoverinfo": "skip"}
+    return {
+        "type": "scatter", "mode": "lines", "name": series.label, "legendgroup": series.key,
+        "x": [step for step, _ in points], "y": [value for _, value in points], "line": look, **hover,
+    }  # fmt: skip
+
+
+def _mean(lines: Sequence[Sequence[tuple[float, float]]]) -> list[tuple[float, float]]:
+    """The mean over seeds at each step that all of them reached."""
+    found = [dict(line) for line in lines]
+    steps = sorted(set.intersection(*(set(line) for line in found)))
+    return [(step, math.fsum(line[step] for line in found) / len(found)) for step in steps]
+
+
+def _smooth(line: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """A centred running mean; at the ends it averages what there is of the window."""
+    reach = max(int(len(line) * WINDOW / 2), 1) if len(line) > 10 else 0
+    smooth = []
+    for index, (step, _) in enumerate(line):
+        window = [value for _, value in line[max(index - reach, 0) : index + reach + 1]]
+        smooth.append((step, math.fsum(window) / len(window)))
+    return smooth
+
+
+def _thinned(line: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Every so-many-th point, and the last."""
+    stride = -(-len(line) // POINTS)
+    kept = list(line[::stride]) if stride else []
+    return kept if not line or kept[-1] == line[-1] else [*kept, line[-1]]
