@@ -282,7 +282,7 @@ with WorkerJudge(Hostile(), workers=1, deadline=100.0) as judge:
 def test_no_orphans(tmp_path: Path, number: signal.Signals, action: str) -> None:
     """Ctrl-C or kill -9: the worker ends with its parent, even where its verifier spins."""
     text = f"parent {tmp_path / 'ids'}" if action == "parent" else action
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent), "TMPDIR": str(tmp_path)}
     command = [sys.executable, "-c", PROGRAM, text]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment) as parent:
         assert parent.stdout is not None
