@@ -254,6 +254,9 @@ def test_tallies_against_their_definitions() -> None:
     clipped = ((shaped > 0) & (ratio > 1.2)) | ((shaped < 0) & (ratio < 0.8))
     wanted = {
         "clip_share": clipped[learn].float().mean(),
+        "clip_high": (clipped & (shaped > 0))[learn].float().mean(),
+        "clip_low": (clipped & (shaped < 0))[learn].float().mean(),
+        "positive_share": (shaped > 0)[learn].float().mean(),
         "ratio": ratio[learn].mean(),
         "kl": k3(batch.behaviour, forward.logprob.detach())[learn].mean(),
         "advantage": shaped[learn].mean(),

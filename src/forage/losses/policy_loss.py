@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from forage.batch import Batch, TrainBatch
+from forage.losses.planning_tallies import planning_tallies
 from forage.losses.reduction import TokenMean
 from forage.losses.surrogate import PPOClip
 from forage.ops.divergences import k3
@@ -82,9 +83,10 @@ def _measured(batch: Batch) -> Tensor:
 def _observe(forward: Forward, train: TrainBatch, advantage: Tensor, clipped: Tensor) -> Tallies:
     """Means over the tokens that had a forward pass; groups without any advantage may have had none.
 
-    clip_share: tokens that the surrogate held back. ratio, ratio_max: pi / mu per token. kl: KL(mu || pi) to the
-    sampler, estimator k3. advantage: mean signed, after shapes. bonus_share: mean |A' - A| over mean |A|, A before all
-    shapes. entropy_update, and entropy_positive / entropy_negative where the advantage is above / below 0: nats.
+    clip_share: tokens that the surrogate held back, clip_high of them with A > 0 and clip_low with A < 0.
+    positive_share: tokens with A > 0. ratio, ratio_max: pi / mu per token. kl: KL(mu || pi) to the sampler, estimator
+    k3. advantage: mean signed, after shapes. bonus_share: mean |A' - A| over mean |A|, A before all shapes.
+    entropy_update, and entropy_positive / entropy_negative where the advantage is above / below 0: nats.
     unmeasured: tokens whose behaviour log-probability was not finite.
     """
     batch, measured = train.batch, _measured(train.batch)
@@ -93,8 +95,14 @@ def _observe(forward: Forward, train: TrainBatch, advantage: Tensor, clipped: Te
     divergence = k3(masked(batch.behaviour, measured), masked(forward.logprob, measured))
     plain = masked(train.advantage if train.unshaped is None else train.unshaped, batch.learn)
     positive, negative = measured & (advantage > 0), measured & (advantage < 0)
+    planning = train.signals.get("planning")
+    by_class = {} if planning is None else planning_tallies(planning, advantage, forward.entropy, measured)
     return {
+        **by_class,
         "clip_share": (masked_sum(clipped, measured), count),
+        "clip_high": (masked_sum(clipped, positive), count),
+        "clip_low": (masked_sum(clipped, negative), count),
+        "positive_share": (positive.sum(), count),
         "ratio": (masked_sum(ratio, measured), count),
         "ratio_max": (masked(ratio, measured).amax(), count),
         "kl": (divergence.sum(), count),

@@ -1,0 +1,23 @@
+"""What planning and execution tokens did in an update, where the recipe knows which is which."""
+
+from torch import Tensor
+
+from forage.ops.masked import masked_sum
+from forage.protocols import Tallies
+
+
+def planning_tallies(planning: Tensor, advantage: Tensor, entropy: Tensor, measured: Tensor) -> Tallies:
+    """Sums and counts over the measured tokens; all tensors (B, T), `planning` 0 or 1, `measured` bool.
+
+    planning_share: of the tokens; entropy_planning and entropy_execution: nats; advantage_planning and
+    advantage_execution: mean |A| after all shapes.
+    """
+    plans = measured & planning.bool()
+    executes = measured & ~planning.bool()
+    tallies: Tallies = {"planning_share": (plans.sum(), measured.sum())}
+    for name, side in (("planning", plans), ("execution", executes)):
+        tallies |= {
+            f"entropy_{name}": (masked_sum(entropy, side), side.sum()),
+            f"advantage_{name}": (masked_sum(advantage.abs(), side), side.sum()),
+        }
+    return tallies
