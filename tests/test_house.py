@@ -15,7 +15,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 
 FLOORS: dict[str, int] = {
     **dict.fromkeys(("errors", "seeds", "call_text", "part_json", "interrupts", "records", "batch", "protocols"), 0),
-    **dict.fromkeys(("ops", "collate", "functional"), 1),
+    **dict.fromkeys(("ops", "grams", "collate", "functional"), 1),
     **dict.fromkeys(("tasks", "explore", "rewards", "prm", "signals", "credit", "losses", "memory"), 2),
     **dict.fromkeys(("evals", "diagnostics"), 2),
     **dict.fromkeys(("engines", "store"), 3),
@@ -31,6 +31,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "plotly": ("report",),
     "jinja2": ("report",),
     "tyro": ("cli",),
+    "sentence_transformers": ("diagnostics",),
     "pyarrow": ("store", "evals"),
 }
 
@@ -104,7 +105,10 @@ def test_sizes(path: Path) -> None:
     assert text.count("\n") <= FILE_LINES, f"{path} has more than {FILE_LINES} lines"
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            size = (node.end_lineno or node.lineno) - node.lineno + 1
+            first = node.body[0]
+            documented = ast.get_docstring(node, clean=False) is not None
+            docstring = (first.end_lineno or 0) - first.lineno + 1 if documented else 0
+            size = (node.end_lineno or node.lineno) - node.lineno + 1 - docstring
             assert size <= FUNCTION_LINES, f"{path}: {node.name} has {size} lines, more than {FUNCTION_LINES}"
 
 
