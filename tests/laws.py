@@ -22,9 +22,13 @@ from forage.credit.baseline.pass_at_k import PassAtK
 from forage.credit.baseline.std_scale import StdScale
 from forage.credit.shape.constant_bonus import ConstantBonus
 from forage.credit.shape.entropy_bonus import EntropyBonus
+from forage.credit.shape.entropy_planning_bonus import EntropyPlanningBonus
 from forage.credit.shape.group_reweight import GroupReweight
 from forage.credit.shape.high_entropy_scale import HighEntropyScale
+from forage.credit.shape.inverted_planning_credit import InvertedPlanningCredit
+from forage.credit.shape.planning_credit import PlanningCredit
 from forage.credit.shape.random_token_bonus import RandomTokenBonus
+from forage.credit.shape.reported_planning_credit import ReportedPlanningCredit
 from forage.credit.shape.shuffled_entropy_bonus import ShuffledEntropyBonus
 from forage.credit.shape.unclipped_entropy_bonus import UnclippedEntropyBonus
 from forage.losses.penalty import EntropyPenalty, KLPenalty
@@ -78,6 +82,13 @@ SHAPES = [
     ShapeCase(part=HighEntropyScale(), low=-0.2, high=0.2, identity=HighEntropyScale(scale=0)),
     ShapeCase(part=GroupReweight(), low=-0.5, high=0.5, identity=GroupReweight(kappa=INFINITY)),
     ShapeCase(part=GroupReweight(at="update"), low=-0.5, high=0.5, identity=GroupReweight(kappa=INFINITY)),
+    ShapeCase(part=PlanningCredit(), low=0, high=0.2, identity=PlanningCredit(alpha=0)),
+    ShapeCase(part=PlanningCredit(alpha=-0.2), low=-0.2, high=0, identity=PlanningCredit(alpha=0)),
+    ShapeCase(part=InvertedPlanningCredit(), low=0, high=0.2, identity=InvertedPlanningCredit(alpha=0)),
+    ShapeCase(part=ReportedPlanningCredit(), low=0, high=0.2, identity=ReportedPlanningCredit(alpha=0)),
+    ShapeCase(
+        part=EntropyPlanningBonus(), low=0, high=0.5, identity=EntropyPlanningBonus(entropy_alpha=0, planning_alpha=0)
+    ),
 ]
 SURROGATES: list[Surrogate] = [
     Reinforce(),
@@ -143,6 +154,9 @@ def make_experience(
     )
     rate = masked(torch.rand(groups, generator=draw)[batch.group][:, None].expand(rows, width), learn)
     signals = {"entropy": batch.entropy, "noise": uniform(0, 1), "success_rate": rate, "reference": uniform(-3, 0)}
+    signals["planning"] = (uniform(0, 1) > 0.6).float()
+    long = torch.rand(rows, generator=draw) < 0.4
+    signals["long_success"] = masked(long[:, None].float().expand(rows, width), learn)
     return Experience(batch, signals)
 
 

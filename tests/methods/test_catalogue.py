@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 
@@ -9,9 +10,13 @@ from forage.credit.shape.entropy_bonus import EntropyBonus
 from forage.errors import ForageError
 from forage.methods import METHODS, apply, catalogue, entropy_advantage, entropy_penalty, grpo, parse, rloo
 from forage.methods.catalogue import Method
+from forage.part_json import decode_part, encode_part
 from forage.recipe import Gather, Recipe
-from forage.store.part_json import decode_part, encode_part
 from forage.tasks.countdown import Countdown
+
+GRAMS = str(Path(__file__).parent / "grams.json")
+SETTINGS = {name: {"grams": GRAMS} for name, method in METHODS.items() if "grams" in method.parameters}
+"""What methods that refuse to start without a file are given."""
 
 
 def bare(siblings: int = 8) -> Recipe:
@@ -20,14 +25,14 @@ def bare(siblings: int = 8) -> Recipe:
 
 def composed(name: str) -> Recipe:
     first = [] if METHODS[name].kind == "algorithm" else [grpo()]
-    return apply(bare(), [*first, METHODS[name]()])
+    return apply(bare(), [*first, METHODS[name](**SETTINGS.get(name, {}))])
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_changes_the_recipe_and_says_where_it_comes_from(name: str) -> None:
     method = METHODS[name]
     recipe = composed(name)
-    assert recipe.methods[-1] == name
+    assert recipe.methods[-1].split(":")[0] == name
     changed = [f.name for f in dataclasses.fields(recipe) if getattr(recipe, f.name) != getattr(bare(), f.name)]
     assert set(changed) - {"methods"}, "a method that changes nothing is no method"
     assert method.summary.endswith(".")
@@ -43,7 +48,7 @@ def test_every_composed_recipe_round_trips_through_json(name: str) -> None:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_typed_settings_mean_what_python_means(name: str) -> None:
-    defaults = METHODS[name].parameters
+    defaults = {**METHODS[name].parameters, **SETTINGS.get(name, {})}
     text = ",".join(f"{key}={value}" for key, value in defaults.items())
     first = [] if METHODS[name].kind == "algorithm" else [grpo()]
     typed = apply(bare(), [*first, parse(f"{name}:{text}" if text else name, METHODS)])

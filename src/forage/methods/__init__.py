@@ -3,7 +3,11 @@
 The paper and the seam of a method stand in its own file.
 """
 
-from forage.methods.catalogue import Applied, Method, apply, catalogue, parse
+from forage.methods.catalogue import Applied as Applied
+from forage.methods.catalogue import Method as Method
+from forage.methods.catalogue import apply as apply
+from forage.methods.catalogue import catalogue
+from forage.methods.catalogue import parse as parse
 from forage.methods.cispo import cispo as cispo
 from forage.methods.constant_bonus import constant_bonus as constant_bonus
 from forage.methods.dapo import dapo as dapo
@@ -13,6 +17,12 @@ from forage.methods.entropy_penalty import entropy_penalty as entropy_penalty
 from forage.methods.group_reweight import group_reweight as group_reweight
 from forage.methods.grpo import grpo as grpo
 from forage.methods.gspo import gspo as gspo
+from forage.methods.hicra import hicra as hicra
+from forage.methods.hicra_entropy import hicra_entropy as hicra_entropy
+from forage.methods.hicra_inverted import hicra_inverted as hicra_inverted
+from forage.methods.hicra_negative import hicra_negative as hicra_negative
+from forage.methods.hicra_random import hicra_random as hicra_random
+from forage.methods.hicra_reported import hicra_reported as hicra_reported
 from forage.methods.high_entropy_scale import high_entropy_scale as high_entropy_scale
 from forage.methods.kl_penalty import kl_penalty as kl_penalty
 from forage.methods.passk import passk as passk
@@ -24,5 +34,3 @@ from forage.methods.unclipped_entropy import unclipped_entropy as unclipped_entr
 
 METHODS = catalogue(*(entry for entry in list(globals().values()) if isinstance(entry, Method)))
 """Every method by name."""
-
-__all__ = ["METHODS", "Applied", "Method", "apply", "parse", *METHODS]

@@ -1,21 +1,29 @@
 """Putting one more part into a recipe, and refusing the combinations that would not mean what they say."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+from forage.credit.baseline.std_scale import StdScale
 from forage.credit.shape.entropy_bonus import EntropyBonus
+from forage.credit.shape.entropy_planning_bonus import EntropyPlanningBonus
+from forage.credit.shape.planning_credit import PlanningCredit
 from forage.errors import ForageError
+from forage.grams.gram_list import GramList, load_grams
 from forage.losses.penalty import EntropyPenalty
 from forage.losses.policy_loss import PolicyLoss
 from forage.protocols import Penalty, Shape
 from forage.recipe import Recipe
+from forage.signals.planning import PlanningMask
 
 
 def add_shape(recipe: Recipe, shape: Shape) -> Recipe:
     """The recipe with `shape` at the end of its shapes. Raises ForageError where it is there already."""
     if any(type(present) is type(shape) for present in recipe.credit.shapes):
         raise ForageError(f"{type(shape).__name__} is in the recipe already; applied twice its bound would not hold.")
-    _refuse_double_entropy((*recipe.credit.shapes, shape), recipe.policy_loss)
-    return replace(recipe, credit=replace(recipe.credit, shapes=(*recipe.credit.shapes, shape)))
+    shapes = (*recipe.credit.shapes, shape)
+    _refuse_double_entropy(shapes, recipe.policy_loss)
+    _refuse_compounding(shapes)
+    return replace(recipe, credit=replace(recipe.credit, shapes=shapes))
 
 
 def add_penalty(recipe: Recipe, penalty: Penalty) -> Recipe:
@@ -28,10 +36,45 @@ def add_penalty(recipe: Recipe, penalty: Penalty) -> Recipe:
     return replace(recipe, policy_loss=changed)
 
 
+def strategic_grams(name: str, method: str) -> GramList:
+    """The gram list that a method is given. Raises ForageError, saying how to make one, where `name` is empty."""
+    if not name:
+        raise ForageError(
+            f"{method} needs strategic grams. Mine them from correct responses with `forage grams mine RUN --out "
+            f"grams.json` and give the file: {method}:grams=grams.json. For a model that reasons in English, "
+            f"{method}:grams=phrases is a list written by hand."
+        )
+    return load_grams(name)
+
+
+def add_planning(recipe: Recipe, shape: Shape, grams: Sequence[str], source: str, *, scale: bool) -> Recipe:
+    """The recipe with a shape that reads `planning`, and the mask of `grams` that it reads.
+
+    Without `scale` the advantages are no longer divided by the group's standard deviation (as HICRA prints them).
+    Raises ForageError where the recipe has another planning mask.
+    """
+    mask = PlanningMask(grams=tuple(grams), source=source)
+    others = tuple(signal for signal in recipe.signals if signal.name != mask.name)
+    if any(signal != mask for signal in recipe.signals if signal.name == mask.name):
+        raise ForageError("The recipe has another list of strategic grams already; its parts would read the wrong one.")
+    baselines = tuple(part for part in recipe.credit.baselines if scale or not isinstance(part, StdScale))
+    credit = replace(recipe.credit, baselines=baselines)
+    return add_shape(replace(recipe, credit=credit, signals=(*others, mask)), shape)
+
+
 def _refuse_double_entropy(shapes: tuple[Shape, ...], loss: PolicyLoss) -> None:
-    bonus = any(isinstance(shape, EntropyBonus) for shape in shapes)
+    bonus = any(isinstance(shape, EntropyBonus | EntropyPlanningBonus) for shape in shapes)
     if bonus and any(isinstance(penalty, EntropyPenalty) for penalty in loss.penalties):
         raise ForageError(
             "The entropy bonus on the advantage and the entropy penalty in the loss cannot be used together: the paper "
             "(arXiv 2506.14758) trains without an entropy term, and the effects could not be told apart. Drop one."
+        )
+
+
+def _refuse_compounding(shapes: tuple[Shape, ...]) -> None:
+    kinds = {type(shape) for shape in shapes}
+    if len(kinds & {EntropyBonus, PlanningCredit, EntropyPlanningBonus}) > 1:
+        raise ForageError(
+            "The entropy bonus and the planning credit one after the other compound beyond either bound. "
+            "Use hicra_entropy alone: it adds both under one cap."
         )

@@ -9,12 +9,13 @@ from forage.protocols import Signal, Tools
 from forage.records import Group
 from forage.seeds import derive_seed
 from forage.signals.entropy import SampledEntropy
+from forage.signals.long_success import LongSuccess
 from forage.signals.noise import Noise
 from forage.signals.reference import ReferenceLogprob
 from forage.signals.success_rate import SuccessRate
 
 SIGNALS: Mapping[str, Signal] = MappingProxyType(
-    {signal.name: signal for signal in (SampledEntropy(), Noise(), SuccessRate(), ReferenceLogprob())}
+    {signal.name: signal for signal in (SampledEntropy(), Noise(), SuccessRate(), LongSuccess(), ReferenceLogprob())}
 )
 """The built-in signals by name. A recipe's own signals come beside them, and win where names agree."""
 

@@ -29,9 +29,10 @@ class SuccessRate(Signal):
 
 
 def _rate(group: Group) -> float:
-    successes = [_success(score) for score in group.scores if score.judged]
+    successes = [success(score) for score in group.scores if score.judged]
     return sum(successes) / len(successes) if successes else 0.5
 
 
-def _success(score: Score) -> float:
+def success(score: Score) -> float:
+    """In [0, 1]: the verifier's `correct` part, or the reward held between 0 and 1 where the score has none."""
     return min(max(score.parts.get("correct", score.value), 0.0), 1.0)
