@@ -10,14 +10,10 @@ from forage.errors import ForageError
 from forage.report.palette import Series
 from forage.report.runs import Entry, Group, Runs, read_entry
 
-WITHOUT_EFFECT = (
-    "seed",
-    "engine",
-    "verifying",
-    "schedule.checkpoint_every",
-    "schedule.keep_checkpoints",
-    "schedule.rollouts_every",
-)
+WITHOUT_EFFECT = {
+    *("seed", "engine.device", "engine.matmul", "engine.threads", "verifying.workers"),
+    *("schedule.checkpoint_every", "schedule.keep_checkpoints", "schedule.rollouts_every"),
+}
 """Parts of a recipe that do not decide which experiment it is: the seed, the machine, and what is written down."""
 
 
@@ -57,7 +53,7 @@ def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
 def decisive(recipe: Mapping[str, Any] | None) -> dict[str, Any]:
     """The leaves of a recipe that decide which experiment it is."""
     flat = flatten(recipe or {})
-    return {name: leaf for name, leaf in flat.items() if not name.startswith(WITHOUT_EFFECT)}
+    return {name: leaf for name, leaf in flat.items() if name not in WITHOUT_EFFECT}
 
 
 def differing(groups: Sequence[Sequence[Entry]]) -> list[str]:

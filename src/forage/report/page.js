@@ -31,7 +31,7 @@
   });
 
   const layout = (own, small) => ({
-    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false, hovermode: "x unified",
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false, hovermode: "x unified", hoverdistance: 100,
     dragmode: false, font: { family: "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif", size: small ? 12 : 13, color: "$ink" },
     hoverlabel: { bgcolor: "$card", bordercolor: "$line", font: { color: "$ink", size: 12.5 }, namelength: -1 },
     margin: small ? { l: 44, r: 8, t: 6, b: 36 } : { l: 56, r: 14, t: 10, b: 48 },
