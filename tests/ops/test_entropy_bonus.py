@@ -21,7 +21,8 @@ GOLDEN = [
     (-0.2, 1.0, -0.1),
     (0.0, 2.0, 0.0),
 ]
-numbers = st.floats(-50, 50, width=32)
+# Below the normal numbers of float32 a quotient has no relative precision left.
+numbers = st.floats(-50, 50, width=32).filter(lambda a: a == 0 or abs(a) > 1e-30)
 entropies = st.floats(0, 20, width=32)
 
 

@@ -34,7 +34,8 @@ def token_logprobs_and_entropy(
     hidden (N, d), weight (V, d), bias (V,) or None: float of any width; tokens (N,) int64. Returns logprob (N,) and
     entropy (N,), float32 (float64 where `hidden` is), both differentiable once with respect to hidden, weight and bias.
     The logits are computed in float32 whatever the inputs are, `chunk` tokens at a time, and computed again in the
-    backward pass: no tensor with both a token and a vocabulary axis is ever larger than (chunk, V).
+    backward pass where there is more than one chunk: no tensor with both a token and a vocabulary axis is ever larger
+    than (chunk, V).
 
     Raises ForageError for a temperature or chunk that is not positive, ValueError for shapes that do not fit.
     """
@@ -91,11 +92,14 @@ class _LogprobsAndEntropy(torch.autograd.Function):
         wide, offset = weight.to(dtype), None if bias is None else bias.to(dtype)
         logprob = torch.empty(len(tokens), dtype=dtype, device=hidden.device)
         entropy = torch.empty_like(logprob)
+        kept = None
         for part in _parts(len(tokens), head.chunk):
             logp = _log_softmax_(head.logits(hidden[part].to(dtype), wide, offset))
             logprob[part] = logp.gather(1, tokens[part, None]).squeeze(1)
             entropy[part] = logp.exp().mul_(logp).sum(1).neg_().clamp_min_(0)
-        ctx.save_for_backward(hidden, weight, bias, tokens, entropy)
+            # A single chunk is within the promised memory, so it may wait for the backward pass.
+            kept = logp if len(tokens) <= head.chunk and head.softcap is None else None
+        ctx.save_for_backward(hidden, weight, bias, tokens, entropy, kept)
         ctx.head = head
         return logprob, entropy
 
@@ -104,7 +108,7 @@ class _LogprobsAndEntropy(torch.autograd.Function):
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, grad_logprob: Tensor, grad_entropy: Tensor
     ) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None]:
-        hidden, weight, bias, tokens, entropy = ctx.saved_tensors
+        hidden, weight, bias, tokens, entropy, kept = ctx.saved_tensors
         head, dtype = cast(_Head, ctx.head), _dtype(hidden)
         wide, offset = weight.to(dtype), None if bias is None else bias.to(dtype)
         wants_hidden, wants_weight, wants_bias = ctx.needs_input_grad[:3]
@@ -113,12 +117,16 @@ class _LogprobsAndEntropy(torch.autograd.Function):
         d_bias = torch.zeros_like(offset) if wants_bias and offset is not None else None
         for part in _parts(len(tokens), head.chunk):
             rows = hidden[part].to(dtype)
-            logits = head.logits(rows, wide, offset)
-            slope = head.slope(logits)
-            logp = _log_softmax_(logits)
+            slope = None
+            if kept is None:
+                logits = head.logits(rows, wide, offset)
+                slope = head.slope(logits)
+                logp = _log_softmax_(logits)
+            else:
+                logp = kept
             # d logprob / d z_v = [v = token] - p_v;  d entropy / d z_v = -p_v (log p_v + entropy)
             grad = logp.exp()
-            grad *= logp.add_(entropy[part, None]).mul_(-grad_entropy[part, None]).sub_(grad_logprob[part, None])
+            grad *= (logp + entropy[part, None]).mul_(-grad_entropy[part, None]).sub_(grad_logprob[part, None])
             grad.scatter_add_(1, tokens[part, None], grad_logprob[part, None])
             grad = head.backward_(grad, slope)
             if d_hidden is not None:
