@@ -46,7 +46,7 @@ class BaseSettings:
     size: Size = "demo"
     seed: int = 0
     traces: int = 30_000
-    steps: int = 900
+    steps: int = 700
     batch: int = 64
     lr: float = 3e-3
     warmup: int = 50
@@ -76,7 +76,7 @@ class BaseSettings:
 
 SIZES: dict[Size, BaseSettings] = {
     "demo": BaseSettings(),
-    "experiment": BaseSettings(size="experiment", traces=80_000, batch=128, layers=4),
+    "experiment": BaseSettings(size="experiment", traces=80_000, steps=900, batch=128, layers=4),
 }
 
 
