@@ -11,11 +11,11 @@ from forage.errors import ForageError
 from forage.evals.evaluation import Evaluation
 from forage.evals.fingerprint import fingerprint
 from forage.evaluate import Subject, evaluate
+from forage.part_json import decode_part, encode_part
 from forage.protocols import OnProgress, Task
 from forage.recipe import Recipe, Verifying
 from forage.records import SamplingParams
 from forage.store.checkpoint import latest_intact
-from forage.store.part_json import decode_part, encode_part
 from forage.store.run_directory import RunDirectory
 from forage.tasks.names import parse_task
 
@@ -125,7 +125,7 @@ def evaluation_name(evaluation: Evaluation) -> str:
 
 def _of_run(run: Path, weights: Path) -> Checkpoint:
     recipe = decode_part(RunDirectory.open(run).recipe(), Recipe)
-    step = int(json.loads((weights / "state.json").read_text())["step"])
+    step = int(weights.name.removeprefix("step-"))
     return Checkpoint(weights=weights, home=run, label=recipe.label, task=recipe.task, recipe=recipe, step=step)
 
 

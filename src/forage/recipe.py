@@ -23,7 +23,7 @@ class Gather:
     """How many groups make a step, and which of them are worth learning from.
 
     With `require_variance`, groups whose judged siblings all score the same are dropped and replaced by fresh ones for
-    at most `max_rounds` rounds of sampling (dynamic sampling, DAPO, arXiv 2503.14476, section 3.2); the last round's
+    at most `max_rounds` rounds of sampling (dynamic sampling, arXiv 2503.14476, section 3.2); the last round's
     leftovers are kept so that a step is never empty.
     """
 

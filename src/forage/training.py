@@ -14,13 +14,16 @@ from forage.engines.judge import open_judge
 from forage.engines.local.engine import Opened
 from forage.engines.local.policy import NonFiniteUpdate
 from forage.interrupts import InterruptGate
+from forage.part_json import decode_part, encode_part
 from forage.protocols import Tools
 from forage.recipe import Recipe
 from forage.step import Run, StepReport, step
 from forage.store.checkpoint import latest_intact, load_tensors, read_checkpoint, save_tensors, write_checkpoint
-from forage.store.part_json import decode_part, encode_part
 from forage.store.rollout_rows import rollout_rows
 from forage.store.run_directory import RunDirectory
+
+TRAINING = "training"
+"""The folder in a checkpoint that holds what only training needs."""
 
 OnStep = Callable[[Mapping[str, float]], None]
 """Called with each step's metrics row."""
@@ -132,9 +135,11 @@ def _save(directory: RunDirectory, run: Run, opened: Opened, number: int, memory
     def write(path: Path) -> None:
         opened.policy.save(path)
         tensors, numbers = opened.policy.optimiser_state()
-        save_tensors(path / "optimiser.safetensors", tensors)
+        # In a folder of its own: some engines load every safetensors file that lies beside the weights.
+        (path / TRAINING).mkdir()
+        save_tensors(path / TRAINING / "optimiser.safetensors", tensors)
         state = {"step": number, "tokens": run.tokens, "memory": memory, "policy": numbers}
-        (path / "state.json").write_text(json.dumps(state))
+        (path / TRAINING / "state.json").write_text(json.dumps(state))
 
     write_checkpoint(directory.path / "checkpoints", number, write, keep=run.recipe.schedule.keep_checkpoints)
 
@@ -142,8 +147,8 @@ def _save(directory: RunDirectory, run: Run, opened: Opened, number: int, memory
 def _restore(run: Run, opened: Opened, checkpoint: Path) -> int:
     """Puts a checkpoint's state into the run; returns the step it was saved after. The weights are loaded already."""
     read_checkpoint(checkpoint)
-    state = json.loads((checkpoint / "state.json").read_text())
-    opened.policy.restore_optimiser(load_tensors(checkpoint / "optimiser.safetensors"), state["policy"])
+    state = json.loads((checkpoint / TRAINING / "state.json").read_text())
+    opened.policy.restore_optimiser(load_tensors(checkpoint / TRAINING / "optimiser.safetensors"), state["policy"])
     run.memory.restore(state["memory"])
     run.tokens = int(state["tokens"])
     return int(state["step"])

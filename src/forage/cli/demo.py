@@ -1,6 +1,6 @@
 """`forage demo`: the whole experiment in minutes, from nothing to a report."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import tyro
@@ -8,9 +8,9 @@ from rich.console import Console
 
 from forage.checkpoints import evaluate_checkpoint, find_checkpoint
 from forage.cli.progress import progress_bar, training_note
+from forage.cli.tables import print_table
 from forage.evals.collect import latest_evaluations
 from forage.evals.tables import curve_table
-from forage.cli.tables import print_table
 from forage.methods import Applied, entropy_advantage, grpo
 from forage.recipes import countdown
 from forage.recipes.base import build_base
@@ -51,7 +51,7 @@ def _trained(path: Path, name: str, methods: Sequence[Applied], steps: int, seed
     with progress_bar(f"train {name}", console) as move:
         recipe = countdown(method=methods, steps=steps, seed=seed)
 
-        def on_step(metrics: dict[str, float]) -> None:
+        def on_step(metrics: Mapping[str, float]) -> None:
             move(int(metrics["step"]), steps, training_note(metrics))
 
         outcome = resume(path, on_step=on_step) if path.exists() else train(recipe, out=path, on_step=on_step)

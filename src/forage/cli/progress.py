@@ -44,7 +44,7 @@ class _Lines:
         tenth = 10 * done // max(total, 1)
         if tenth != self._tenth:
             self._tenth = tenth
-            self._console.print(f"{self._label} {done}/{total} {note}".rstrip(), highlight=False)
+            self._console.print(f"{self._label} {done}/{total} {note}".rstrip(), highlight=False, soft_wrap=True)
 
 
 def training_note(metrics: Mapping[str, float]) -> str:

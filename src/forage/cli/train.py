@@ -1,6 +1,5 @@
 """`forage train RECIPE`: the recipe's parameters are its flags."""
 
-import functools
 import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -61,7 +60,6 @@ def _with_out(build: Callable[..., Recipe]) -> Callable[..., tuple[Recipe, Path 
     ]
     out = inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Path | None)
 
-    @functools.wraps(build)
     def with_out(*, out: Path | None = None, **settings: Any) -> tuple[Recipe, Path | None]:
         return build(**settings), out
 
@@ -69,5 +67,6 @@ def _with_out(build: Callable[..., Recipe]) -> Callable[..., tuple[Recipe, Path 
         parameters=[*parameters, out], return_annotation=tuple[Recipe, Path | None]
     )
     with_out.__annotations__ = {p.name: p.annotation for p in (*parameters, out)}
+    with_out.__name__ = build.__name__
     with_out.__doc__ = f"{inspect.getdoc(build)}\n    out: run directory to create; `runs/...` unless given.\n"
     return with_out

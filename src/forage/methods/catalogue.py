@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, Concatenate, Generic, Literal, ParamSpec
+from typing import Any, Concatenate, Generic, Literal, ParamSpec, cast
 
 from forage.call_text import parse_call
 from forage.errors import ForageError
@@ -91,7 +91,7 @@ def parse(text: str, methods: Mapping[str, Method[Any]]) -> Applied:
     Raises ForageError for an unknown method or parameter, and for a value of the wrong type.
     """
     name, settings = parse_call(text, "method", methods, lambda name: methods[name].parameters)
-    return methods[name](**settings)
+    return cast(Callable[..., Applied], methods[name])(**settings)
 
 
 def apply(recipe: Recipe, methods: Iterable[Applied]) -> Recipe:

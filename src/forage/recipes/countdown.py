@@ -8,8 +8,8 @@ from forage.engines.local.engine import LocalEngine
 from forage.engines.optimisation import Optimisation
 from forage.methods import METHODS, Applied, apply, grpo, parse
 from forage.recipe import Gather, Recipe, Schedule, Verifying
-from forage.records import SamplingParams
 from forage.recipes.base import build_base
+from forage.records import SamplingParams
 from forage.tasks.countdown import Countdown
 
 Size = Literal["demo", "experiment"]

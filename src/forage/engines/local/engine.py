@@ -44,7 +44,7 @@ class LocalEngine:
     def settled(self) -> "LocalEngine":
         """This engine with what depends on the machine decided: recorded in `recipe.json`, so that resuming agrees."""
         threads = self.threads or len(os.sched_getaffinity(0))
-        matmul = choose_matmul().chosen if self.matmul == "auto" else self.matmul
+        matmul = choose_matmul(device=self.device).chosen if self.matmul == "auto" else self.matmul
         return replace(self, threads=threads, matmul=matmul)
 
     def open(
