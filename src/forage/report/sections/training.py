@@ -53,8 +53,9 @@ PANELS = (
     Panel(key="zero_variance", title="Groups that teach nothing", unit="share of groups", format=".0%", optional=True,
           how="Down is good. All siblings scored alike, so a group-relative method learns nothing from them: too easy "
           "or too hard."),
-    Panel(key="kl", title="KL divergence", unit="nats per token", optional=True, how="Low means close to where it "
-          "started. There is no good value: it is the price paid for the reward."),
+    Panel(key="kl", title="Distance within a step", unit="KL to the sampler, nats", optional=True, how="Low is normal. "
+          "How far the updates of one step move the policy from the one that sampled; spikes mean that its samples no "
+          "longer describe it. It does not say how far training has come."),
     Panel(key="unjudged", title="Unjudged", unit="share of responses", format=".1%", optional=True, how="Down is good. "
           "The verifier gave no verdict in time; these responses were not learned from."),
     Panel(key="skipped", title="Skipped updates", unit="optimiser steps", optional=True, how="Should be 0. A skipped "
