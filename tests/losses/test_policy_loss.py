@@ -270,7 +270,8 @@ def test_tallies_against_their_definitions() -> None:
     for name, value in wanted.items():
         assert means[name] == pytest.approx(float(value), rel=1e-4, abs=1e-6), name
     assert float(tallies["ratio_max"][0]) == pytest.approx(float(ratio[learn].max()))
-    assert set(tallies) == {*wanted, "ratio_max", "loss_surrogate", "bonus_saturated"}
+    by_class = {name for name in tallies if "planning" in name or "execution" in name}  # test_planning_tallies.py
+    assert set(tallies) - by_class == {*wanted, "ratio_max", "loss_surrogate", "bonus_saturated"}
     assert not any(total.requires_grad for total, _ in tallies.values())
 
 
