@@ -11,6 +11,8 @@ from forage.diagnostics.contrast import DRAWS, Contrast, contrast, shuffled_with
 from forage.diagnostics.responses import Bools, Floats, Response, flatten, token_mask
 from forage.diagnostics.token_classes import WordList
 
+SHUFFLED = "all, entropies shuffled (placebo)"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassEntropy:
@@ -44,5 +46,5 @@ def pivotal_tokens(
     for name in words.classes:
         member = token_mask(responses, lambda text, name=name: words.find(text, name), first_only=True)
         rows.append(row(name, "first token", member, tokens.entropy))
-    rows.append(row("all, entropies shuffled (placebo)", "first token", first, shuffled))
+    rows.append(row(SHUFFLED, "first token", first, shuffled))
     return tuple(rows)

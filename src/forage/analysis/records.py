@@ -1,0 +1,116 @@
+"""What `forage analyze` finds, as one record that is written to RUN/analysis.json and read by the report."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from forage.diagnostics.alarms import Alarm
+from forage.diagnostics.contrast import Contrast
+from forage.diagnostics.entropy_profile import EntropyProfile
+from forage.diagnostics.phases import Phases
+from forage.diagnostics.pivotal import ClassEntropy
+from forage.diagnostics.rare import RareSentences
+from forage.errors import ForageError
+from forage.ops.resampling import Interval
+from forage.part_json import decode_part, encode_part
+from forage.store.atomic import write_file
+
+FILE = "analysis.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackPoint:
+    """One step's responses: means per response (`pivotal` and `reflective` count tokens and sentences) and entropies.
+
+    Entropies are in nats: of all tokens, of first tokens of pivotal words, of reflective sentences. `repetition` is
+    1 - distinct / all 4-grams of words. `pass_at_1` and `pass_at_k` are unbiased, over the step's own problems.
+    """
+
+    step: int
+    responses: int
+    problems: int
+    entropy: Interval | None
+    pivotal: Interval | None
+    pivotal_entropy: Interval | None
+    reflective: Interval | None
+    reflective_entropy: Interval | None
+    length: Interval | None
+    repetition: Interval | None
+    k: int
+    pass_at_1: Interval | None
+    pass_at_k: Interval | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrategyPoint:
+    """One step's strategies. All entropies in nats (natural logarithm).
+
+    `grams` occurrences fell into `bins` bins. `diversity`: semantic entropy of strategic grams, Miller-Madow corrected;
+    `diversity_at`: plug-in, at `at_total` occurrences, the same for all steps. `following`: entropy of the 3 words
+    after a gram given the gram, and `following_any` without it, at `at_pairs` pairs. Perplexities are relative to the
+    first step. `high_planning`: share of planning tokens among the 30% most uncertain; `planning_high`: the reverse.
+    `strategies`: expected number of different sequences of grams among `siblings` responses to a problem.
+    """
+
+    step: int
+    grams: int
+    bins: int
+    diversity: Interval | None
+    diversity_at: float | None
+    at_total: int
+    following: float | None
+    following_any: float | None
+    at_pairs: int
+    planning_share: Interval | None
+    entropy: Contrast
+    advantage: Contrast
+    perplexity_planning: Interval | None
+    perplexity_execution: Interval | None
+    high_planning: float | None
+    planning_high: float | None
+    distinct: Interval | None
+    strategies: float | None
+    siblings: int
+    common: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GramsUsed:
+    """The list behind the strategy points: where it came from, its id, how grams were binned, and its grams."""
+
+    source: str
+    id: str
+    support: str
+    grams: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analysis:
+    """Everything. `step` is the step whose responses the tables are about; `notes` say what is missing and why."""
+
+    run: str
+    step: int
+    words: str
+    pivotal: tuple[ClassEntropy, ...]
+    reflective: Contrast
+    profile: EntropyProfile
+    rare: RareSentences | None
+    base: str
+    track: tuple[TrackPoint, ...]
+    grams: GramsUsed | None
+    strategy: tuple[StrategyPoint, ...]
+    phases: Phases | None
+    alarms: tuple[Alarm, ...]
+    notes: tuple[str, ...]
+
+    def save(self, path: Path) -> None:
+        """Writes the record whole or not at all. Raises ForageError where the disk refuses."""
+        write_file(path, (json.dumps(encode_part(self), indent=1, ensure_ascii=False) + "\n").encode())
+
+    @classmethod
+    def load(cls, path: Path) -> "Analysis":
+        """Raises ForageError, naming the file, where there is no analysis of this version."""
+        try:
+            return decode_part(json.loads(path.read_text(encoding="utf-8")), cls)
+        except (OSError, ValueError, ForageError) as error:
+            raise ForageError(f"The analysis {path} cannot be read ({error}). Run `forage analyze` again.") from error

@@ -1,0 +1,74 @@
+"""`forage analyze RUN`: where a run is uncertain, which strategies it uses, and what alarms were raised."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from rich.console import Console
+
+from forage.analysis import FILE, Grams, analyse
+from forage.analysis.tables import sentences_about, tables_of
+from forage.cli.progress import progress_bar
+from forage.cli.tables import print_table
+from forage.diagnostics.grams.embedding import embedder
+from forage.diagnostics.token_classes import word_list
+from forage.grams.gram_list import load_grams
+from forage.store.run_directory import RunDirectory
+
+
+def analyze_command(
+    run: Annotated[Path, tyro.conf.Positional],
+    /,
+    *,
+    base: Path | None = None,
+    grams: str | None = None,
+    support: Literal["clusters", "list"] = "clusters",
+    step: int | None = None,
+    words: str | None = None,
+    encoder: str | None = None,
+    draws: int = 1000,
+    seed: int = 0,
+) -> None:
+    """Analyzes the rollouts of a run and writes analysis.json there, which `forage report` shows.
+
+    Args:
+        run: a run directory.
+        base: a run or an evaluated model folder, whose sentences say what is rare; the run's earliest rollouts if not
+            given.
+        grams: a list of strategic grams (`forage grams mine`), or phrases; RUN/grams.json if that exists.
+        support: what grams are counted by.
+        step: whose responses the tables are about; the last step with rollouts if not given.
+        words: classes of words: english, countdown, or a JSON file {"format": "forage token classes 1", "classes":
+            {NAME: [WORD, ...]}}; by the run's task if not given.
+        encoder: of sentences: minilm or a sentence-transformers model (needs the extra `embed`); tf-idf if not given.
+        draws: bootstrap resamples.
+        seed: of the bootstrap.
+    """
+    directory = RunDirectory.open(run)
+    if grams is None and (run / "grams.json").is_file():
+        grams = str(run / "grams.json")
+    console = Console(stderr=True)
+    with progress_bar(f"analyze {run.name}", console) as move:
+        found = analyse(
+            directory,
+            step=step,
+            base=base,
+            grams=Grams(grams=load_grams(grams), source=grams, support=support) if grams else None,
+            words=word_list(words) if words else None,
+            embed=embedder(encoder),
+            draws=draws,
+            seed=seed,
+            on_progress=move,
+        )
+    found.save(run / FILE)
+    for table in tables_of(found):
+        print_table(table)
+    for sentence in sentences_about(found):
+        Console().print(sentence, highlight=False, markup=False)
+    console.print(f"Saved: {run / FILE}", highlight=False, soft_wrap=True)
+
+
+def run(argv: Sequence[str]) -> int:
+    tyro.cli(analyze_command, prog="forage analyze", args=argv)
+    return 0
