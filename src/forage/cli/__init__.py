@@ -15,6 +15,7 @@ COMMANDS = {
     "eval": "pass@k of a checkpoint, from one cached sampling run",
     "compare": "compare evaluated runs, paired by problem, with intervals",
     "report": "write one offline HTML page about runs",
+    "analyze": "where a run is uncertain, which strategies it uses, and alarms with what was measured",
     "methods": "the catalogue: every method, its paper, its settings",
     "doctor": "what this machine has and which choices follow",
 }
