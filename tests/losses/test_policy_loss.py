@@ -1,6 +1,7 @@
 import itertools
 import math
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from forage.losses.policy_loss import PolicyLoss
 from forage.losses.reduction import FixedLength, SequenceMean, TokenMean
 from forage.losses.surrogate import CISPO, GSPO, PPOClip, Reinforce
 from forage.ops.divergences import k3
-from forage.protocols import Forward, Reduction, Surrogate, Tallies
+from forage.protocols import Forward, Reduction, Shape, Surrogate, Tallies
 from laws import REDUCTIONS, SURROGATES, Untouched, make_forward, make_train, pad_experience, padded, planted
 
 EXTRAS: list[dict[str, Any]] = [
@@ -106,7 +107,7 @@ def test_padding_nan_and_order_do_not_matter(extra: dict[str, Any]) -> None:
     loss = PolicyLoss(**extra)
     train = make_train()
     forward = make_forward(train)
-    value, by_logprob, _, _ = evaluate(loss, train, forward)
+    value, by_logprob, _, tallies = evaluate(loss, train, forward)
     experience = pad_experience(train.experience)
     learn = experience.batch.learn
     wide = TrainBatch(experience, planted(padded(train.advantage), learn))
@@ -114,7 +115,11 @@ def test_padding_nan_and_order_do_not_matter(extra: dict[str, Any]) -> None:
         planted(padded(forward.logprob.detach()), learn).requires_grad_(),
         planted(padded(forward.entropy.detach()), learn).requires_grad_(),
     )
-    wide_value, wide_grad, _, _ = evaluate(loss, wide, garbage)
+    wide_value, wide_grad, _, wide_tallies = evaluate(loss, wide, garbage)
+    for name, pair in tallies.items():
+        if name != "bonus_share":  # it is measured from `unshaped`, which this batch does not have
+            torch.testing.assert_close(wide_tallies[name], pair)
+    assert all(number.isfinite() for pair in wide_tallies.values() for number in pair)
     torch.testing.assert_close(wide_value, value)
     torch.testing.assert_close(wide_grad, padded(by_logprob))
     assert (wide_grad[~learn] == 0).all()
@@ -143,6 +148,23 @@ def test_update_shapes_see_the_current_entropy_and_pass_no_gradient() -> None:
     torch.testing.assert_close(value, wanted)
     torch.testing.assert_close(by_logprob, wanted_grad)
     assert (by_entropy == 0).all()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Careless(Shape):
+    """A shape that forgets to detach the entropy."""
+
+    at = "update"
+
+    def __call__(self, advantage: Tensor, signals: Mapping[str, Tensor], learn: Tensor) -> Tensor:
+        return advantage * (1 + signals["entropy"])
+
+
+def test_a_careless_shape_cannot_leak_a_gradient() -> None:
+    train = make_train()
+    _, by_logprob, by_entropy, _ = evaluate(PolicyLoss(shapes=(Careless(),)), train, make_forward(train))
+    assert (by_entropy == 0).all()
+    assert (by_logprob != 0).any()
 
 
 def test_no_strength_is_the_base_bit_for_bit() -> None:
