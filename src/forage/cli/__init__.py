@@ -16,6 +16,7 @@ COMMANDS = {
     "compare": "compare evaluated runs, paired by problem, with intervals",
     "report": "write one offline HTML page about runs",
     "analyze": "where a run is uncertain, which strategies it uses, and alarms with what was measured",
+    "grams": "strategic phrases from correct solutions: mine a list for hicra, or show one",
     "methods": "the catalogue: every method, its paper, its settings",
     "doctor": "what this machine has and which choices follow",
 }

@@ -1,0 +1,63 @@
+"""Correct solutions, wherever they lie: in a run, in the samples of an evaluation, or in a file."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from forage.errors import ForageError
+from forage.evals.correct import correct_responses
+from forage.store.run_directory import RunDirectory
+
+FIELDS = ("solution", "text", "response", "completion")
+"""The keys of a JSONL row under which a solution is looked for, in this order."""
+
+
+def correct_solutions(path: Path) -> Iterator[str]:
+    """The correct solutions in a run directory, a model folder or a file, one after the other.
+
+    A run directory gives the correct responses in its rollouts; a run without rollouts and a model folder give those
+    in their evaluation samples. A `.jsonl` file has one object per line with the solution under one of `FIELDS`; rows
+    whose `correct` is false (or below 1) are left out. Any other file has one solution per line. Raises ForageError
+    that says what is missing.
+    """
+    if path.is_dir():
+        return _of_directory(path)
+    if not path.is_file():
+        raise ForageError(f"{path} does not exist. Name a run directory, a model folder, or a file of solutions.")
+    return _of_jsonl(path) if path.suffix == ".jsonl" else _lines(path)
+
+
+def _of_directory(path: Path) -> Iterator[str]:
+    if (path / "recipe.json").is_file():
+        run = RunDirectory.open(path)
+        if steps := run.rollout_steps():
+            return (row["text"] for step in steps for row in run.rollouts(step) if row["correct"] == 1)
+    samples = path / "evals" / "samples"
+    if not any(samples.rglob("*.parquet")):
+        raise ForageError(
+            f"{path} has neither rollouts nor evaluation samples. Sample it first: forage eval {path} --split train"
+        )
+    return correct_responses(samples)
+
+
+def _of_jsonl(path: Path) -> Iterator[str]:
+    for number, line in enumerate(_lines(path), 1):
+        try:
+            row: Any = json.loads(line)
+        except ValueError as error:
+            raise ForageError(f"Line {number} of {path} is not JSON: {error}.") from None
+        found = [row[key] for key in FIELDS if isinstance(row.get(key), str)] if isinstance(row, dict) else []
+        if not found:
+            raise ForageError(f"Line {number} of {path} has no solution: it needs a text under {', '.join(FIELDS)}.")
+        if row.get("correct", True) == 1:
+            yield found[0]
+
+
+def _lines(path: Path) -> Iterator[str]:
+    """The lines that hold something."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            yield from (line for line in file if line.strip())
+    except UnicodeDecodeError as error:
+        raise ForageError(f"{path} is not a text file in UTF-8: {error}.") from None
