@@ -113,8 +113,8 @@ def test_settings_that_break_signs_are_refused() -> None:
                 shape(alpha=alpha)
     with pytest.raises(ForageError, match="alpha"):
         EntropyPlanningBonus(planning_alpha=-0.1)
-    for setting in ("kappa", "total_kappa"):
+    for kappa, total in ((1.0, 2.0), (2.0, 1.0)):
         with pytest.raises(ForageError, match="kappa"):
-            EntropyPlanningBonus(**{setting: 1.0})
+            EntropyPlanningBonus(kappa=kappa, total_kappa=total)
     with pytest.raises(ForageError, match="share"):
         ReportedPlanningCredit(share=0.0)

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,8 +25,9 @@ def bare(siblings: int = 8) -> Recipe:
 
 
 def composed(name: str) -> Recipe:
-    first = [] if METHODS[name].kind == "algorithm" else [grpo()]
-    return apply(bare(), [*first, METHODS[name](**SETTINGS.get(name, {}))])
+    method: Any = METHODS[name]
+    first = [] if method.kind == "algorithm" else [grpo()]
+    return apply(bare(), [*first, method(**SETTINGS.get(name, {}))])
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -22,6 +22,7 @@ from forage.methods import (
     hicra_negative,
     hicra_random,
     hicra_reported,
+    parse,
 )
 from forage.recipe import Gather, Recipe
 from forage.signals.planning import PlanningMask
@@ -58,9 +59,9 @@ def test_the_placebo_differs_from_the_method_in_its_grams_only() -> None:
 @pytest.mark.parametrize("name", [name for name in METHODS if name.startswith("hicra") and name != "hicra_reported"])
 def test_without_grams_it_says_how_to_mine_them(name: str) -> None:
     with pytest.raises(ForageError, match=f"forage grams mine RUN --out grams.json` and give the file: {name}:grams="):
-        apply(BARE, [grpo(), METHODS[name]()])
+        apply(BARE, [grpo(), parse(name, METHODS)])
     with pytest.raises(ForageError, match="There is no gram list 'nowhere"):
-        apply(BARE, [grpo(), METHODS[name](grams="nowhere.json")])
+        apply(BARE, [grpo(), parse(f"{name}:grams=nowhere.json", METHODS)])
 
 
 def test_a_list_without_a_placebo_is_no_control() -> None:
