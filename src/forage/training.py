@@ -5,6 +5,7 @@ and the step, so there is no generator state to save: a resumed run repeats the 
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -66,7 +67,8 @@ def open_recipe(path: Path) -> Recipe:
 
 def default_directory(recipe: Recipe) -> Path:
     """`runs/NAME-METHODS-seedN`: readable, and the same for the same experiment, so nothing is trained twice unseen."""
-    label = "+".join(recipe.methods).replace(":", "-").replace("=", "").replace(",", "-")
+    files = re.compile(r"[^=,]*/")  # a method's setting may be a file: its folder stays out of the name
+    label = files.sub("", "+".join(recipe.methods)).replace(":", "-").replace("=", "").replace(",", "-")
     return Path("runs") / f"{recipe.name}-{label}-seed{recipe.seed}"
 
 
