@@ -7,6 +7,8 @@ from forage.errors import ForageError
 from forage.grams.gram_list import GramList
 from forage.grams.matching import Matcher
 from forage.grams.words import is_formula, runs
+from forage.tasks.countdown import Countdown
+from forage.tasks.countdown.verifier import verify
 
 PLANS = ["let us try another way", "wait that is wrong", "the next step is"]
 FILLER = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "theta", "kappa", "lambda", "sigma", "omega", "tau"]
@@ -106,6 +108,44 @@ def miner_with(miner: Miner, top: float) -> Miner:
     return Miner(
         shortest=miner.shortest, longest=miner.longest, min_solutions=miner.min_solutions, radius=miner.radius, top=top
     )
+
+
+def test_formulae_take_places_or_not_but_are_never_in_the_list() -> None:
+    # Frequencies: 7 and x in four solutions, red in three, blue in two. Half of four clusters, or half of two.
+    texts = ["7. x. red", "7. x. red", "7. x. red. blue", "7. x. blue"]
+    dropped = Miner(shortest=1, longest=1, top=0.5, radius=0.1)(texts, source="t")
+    assert [(cluster.grams, cluster.solutions) for cluster in dropped.clusters] == [(("red",), 3)]
+    with pytest.raises(ForageError, match="nothing but formulae"):
+        Miner(shortest=1, longest=1, top=0.5, radius=0.1, formulae="rank")(texts, source="t")
+    ranked = Miner(shortest=1, longest=1, top=0.75, radius=0.1, formulae="rank")(texts, source="t")
+    assert [(cluster.grams, cluster.solutions) for cluster in ranked.clusters] == [(("red",), 3)]
+    assert ranked.made["clusters"] == 4
+
+
+def test_clusters_are_counted_without_their_formulae() -> None:
+    # "try 7" and "try" are one cluster; without the formula it stands in two solutions.
+    texts = ["try this. try", "try", "try 7 and 7", "now so"]
+    (whole, *_) = Miner(shortest=1, longest=2, top=1, min_solutions=1, radius=0.9, formulae="rank")(
+        texts, source="t"
+    ).clusters
+    assert not any("7" in gram for gram in whole.grams)
+    assert whole.solutions == sum(any(gram in text for gram in whole.grams) for text in texts)
+
+
+PLANNING = {"try", "let", "check", "wait", "back", "so"}
+
+
+def test_it_finds_the_planning_words_of_the_lab() -> None:
+    # From correct responses alone. `yes` and `no`, the outcomes of a check, are the words it takes for plans.
+    task, texts = Countdown(size="demo"), []
+    for trace in task.traces(1000):
+        text = " ".join(trace.words[:-1])
+        if verify(trace.puzzle, text, task.space.limit).value == 1:
+            texts.append(text)
+    found = Miner(shortest=1, longest=2, formulae="rank")(texts, source="traces")
+    words = {word for gram in found.grams for word in gram.split()}
+    assert len(words & PLANNING) >= 5
+    assert words <= PLANNING | {"yes", "no"}
 
 
 def test_what_cannot_be_mined_is_a_sentence() -> None:

@@ -49,7 +49,7 @@ def test_the_update_lands(tiny_base: Path, plain: bytes, tmp_path: Path) -> None
 
 
 def test_the_list_is_in_the_run(tiny_base: Path, tmp_path: Path) -> None:
-    file = shutil.copy(GRAMS, tmp_path / "grams.json")
+    file = Path(shutil.copy(GRAMS, tmp_path / "grams.json"))
     wanted, _ = trained(tiny_base, tmp_path / "run", grpo(), hicra(grams=str(file)))
     file.unlink()
     shutil.rmtree(tmp_path / "run" / "checkpoints" / "step-000002")

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 from rich.console import Console
@@ -25,6 +25,7 @@ def mine_command(
     *,
     out: Path,
     n: str = "3-5",
+    formulae: Literal["drop", "rank"] = "drop",
     top: float = 0.2,
     radius: float = 0.25,
     min_solutions: int | None = None,
@@ -39,6 +40,8 @@ def mine_command(
             left out), or a text file with one solution per line.
         out: the file to write.
         n: words of a phrase, from-to; 1-5 for a word-level model such as the lab's.
+        formulae: phrases with digits, LaTeX commands or single letters are never kept; rank lets them take part in the
+            clustering and the ranking (so that --top is a share of all clusters), drop does not.
         top: share of the clusters to keep, by the number of solutions that hold one of their phrases; ties are kept.
         radius: cosine distance within which phrases are one cluster.
         min_solutions: solutions that a phrase must stand in; a thousandth of all, and at least 2, unless given.
@@ -50,6 +53,7 @@ def mine_command(
     miner = Miner(
         shortest=shortest,
         longest=longest,
+        formulae=formulae,
         top=top,
         radius=radius,
         min_solutions=min_solutions,

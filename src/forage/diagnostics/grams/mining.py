@@ -9,6 +9,7 @@ import hashlib
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,13 +27,17 @@ from forage.grams.words import is_formula
 class Miner:
     """Call it with solutions to get a list.
 
-    `shortest` and `longest`: words of a gram. `top`: the share of clusters kept, by document frequency; equals of the
-    last one are kept too. `radius`: the cosine distance within which grams are one cluster. `min_solutions`: how many
-    solutions a gram must stand in; a thousandth of them, and at least 2, unless given. `seed` draws the placebo.
+    `shortest` and `longest`: words of a gram. `formulae`: grams with digits, LaTeX commands or single letters are never
+    in a list; "drop" leaves them out from the beginning, since clusters of formulae otherwise take most of the places;
+    "rank" leaves them out at the end, so that the share to keep is one of all clusters, as published. `top`: the share
+    of clusters kept, by document frequency; equals of the last one are kept too. `radius`: the cosine distance within
+    which grams are one cluster. `min_solutions`: how many solutions a gram must stand in; a thousandth of them, and at
+    least 2, unless given. `seed` draws the placebo.
     """
 
     shortest: int = 3
     longest: int = 5
+    formulae: Literal["drop", "rank"] = "drop"
     top: float = 0.2
     radius: float = 0.25
     min_solutions: int | None = None
@@ -59,8 +64,9 @@ class Miner:
             raise ForageError(f"There is no correct solution in {source}, so there is nothing to mine.")
         least = self.min_solutions or max(2, math.ceil(corpus.solutions / 1000))
         levels = count_grams(corpus, longest=self.longest, min_solutions=least)[self.shortest - 1 :]
-        candidates = _candidates(corpus, levels)
-        if not candidates:
+        counted = _candidates(corpus, levels)
+        candidates = [gram for gram in counted if self.formulae == "rank" or not gram.formula]
+        if all(gram.formula for gram in candidates):
             raise ForageError(
                 f"No phrase of {self.shortest} to {self.longest} words stands in {least} of the {corpus.solutions} "
                 f"solutions of {source}. Give more solutions, or shorter phrases (--n 1-5 for a word-level model)."
@@ -75,7 +81,7 @@ class Miner:
             "words": corpus.total,
             "n": f"{self.shortest}-{self.longest}",
             "min_solutions": least,
-            "dropped": "grams with digits, LaTeX commands or single letters",
+            "formulae": "dropped after ranking" if self.formulae == "rank" else "dropped before clustering",
             "embedder": self.embedder.name,
             "clustering": f"leader, cosine distance {self.radius:g}",
             "candidates": len(candidates),
@@ -83,7 +89,13 @@ class Miner:
             "top": self.top,
             "placebo_seed": self.seed,
         }
-        return self._list(corpus, levels, self._common(clusters), made)
+        kept = _without_formulae(corpus, levels, self._common(clusters))
+        if not kept:
+            raise ForageError(
+                f"The top {self.top:.0%} of the clusters of {source} hold nothing but formulae. Keep more (--top), or "
+                "leave formulae out before ranking (--formulae drop)."
+            )
+        return self._list(corpus, levels, kept, made)
 
     def _common(self, clusters: Sequence["_Cluster"]) -> list["_Cluster"]:
         """The share `top` of the clusters, most common first, with all that are as common as the last of them."""
@@ -120,12 +132,13 @@ class Miner:
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """A gram that may be strategic: its text, its level (an index), its number there, how many solutions hold it."""
+    """A counted gram: its text, its level (an index), its number there, how many solutions hold it, what it is."""
 
     text: str
     level: int
     number: int
     frequency: int
+    formula: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +150,15 @@ class _Cluster:
 
 
 def _candidates(corpus: Corpus, levels: Sequence[Level]) -> list[_Candidate]:
-    """All counted grams without a formula, most common first, then by text."""
+    """All counted grams, most common first, then by text."""
     formula = np.array([is_formula(word) for word in corpus.vocabulary], dtype=np.bool_)
     found: list[_Candidate] = []
     for index, level in enumerate(levels):
-        plain = ~formula[level.grams].any(axis=1) if len(level.grams) else np.empty(0, dtype=np.bool_)
-        texts, frequency = texts_of(corpus, level), level.frequency
-        found += [_Candidate(texts[n], index, int(n), int(frequency[n])) for n in np.flatnonzero(plain)]
+        texts, frequency, flags = texts_of(corpus, level), level.frequency, formula[level.grams].any(axis=1)
+        found += [
+            _Candidate(text, index, number, int(frequency[number]), bool(flags[number]))
+            for number, text in enumerate(texts)
+        ]
     return sorted(found, key=lambda candidate: (-candidate.frequency, candidate.text))
 
 
@@ -163,6 +178,17 @@ def _clusters(
         pairs.append(np.unique(key[cluster >= 0]))
     frequency = np.bincount(np.unique(np.concatenate(pairs)) // corpus.solutions, minlength=len(members))
     return [_Cluster(tuple(grams), int(count)) for grams, count in zip(members, frequency, strict=True)]
+
+
+def _without_formulae(corpus: Corpus, levels: Sequence[Level], clusters: Sequence[_Cluster]) -> list[_Cluster]:
+    """The clusters without their formulae, counted anew and again most common first; empty ones disappear."""
+    plain = [[gram for gram in cluster.grams if not gram.formula] for cluster in clusters]
+    plain = [grams for grams in plain if grams]
+    if not plain:
+        return []
+    number = np.repeat(np.arange(len(plain)), [len(grams) for grams in plain])
+    counted = _clusters(corpus, levels, [gram for grams in plain for gram in grams], number)
+    return sorted(counted, key=lambda cluster: -cluster.frequency)
 
 
 def _hashing(solutions: Iterable[str], digest: "hashlib.blake2b") -> Iterator[str]:
