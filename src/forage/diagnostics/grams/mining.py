@@ -154,7 +154,8 @@ def _candidates(corpus: Corpus, levels: Sequence[Level]) -> list[_Candidate]:
     formula = np.array([is_formula(word) for word in corpus.vocabulary], dtype=np.bool_)
     found: list[_Candidate] = []
     for index, level in enumerate(levels):
-        texts, frequency, flags = texts_of(corpus, level), level.frequency, formula[level.grams].any(axis=1)
+        texts, frequency = texts_of(corpus, level), level.frequency
+        flags = np.asarray(formula[level.grams].any(axis=1))
         found += [
             _Candidate(text, index, number, int(frequency[number]), bool(flags[number]))
             for number, text in enumerate(texts)
