@@ -10,7 +10,10 @@ from report import synthetic
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    return synthetic.write_lab(tmp_path_factory.mktemp("lab"), seeds=3, steps=40)
+    directories = synthetic.write_lab(tmp_path_factory.mktemp("lab"), seeds=3, steps=40)
+    for path in directories[1:3]:  # the first seed of two methods
+        synthetic.write_analysis(path, steps=(10, 20, 30))
+    return directories
 
 
 @pytest.fixture(scope="session")

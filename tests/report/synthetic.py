@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from forage.analysis import FILE, Analysis, Grams, analyse
 from forage.evals.evaluation import Evaluation, ProblemOutcome
+from forage.grams.gram_list import GramCluster, GramList
 from forage.records import SamplingParams
 from forage.store.run_directory import RunDirectory
 from forage.tasks.countdown import Countdown
@@ -16,6 +18,10 @@ from forage.tasks.countdown.grammar import puzzle_of
 from forage.tasks.countdown.traces import Trace
 
 TASK = Countdown(size="experiment")
+
+LAB_GRAMS = GramList(
+    clusters=tuple(GramCluster(grams=(word,)) for word in ("try", "let", "check", "wait", "back", "so"))
+)
 
 ENTROPY = {"wait": 1.0, "back": 1.0, "+": 0.95, "-": 0.95, "*": 0.9, "so": 0.6, "let": 0.45, "try": 0.4, "check": 0.2}
 """Typical entropies of words in nats; numbers have .3, the rest almost none."""
@@ -153,6 +159,17 @@ def write_run(
         )
         made.save(path / "evals" / f"test-step{steps:06d}-T{temperature:g}-n256-seed0.json")
     return path
+
+
+def write_analysis(path: Path, *, steps: Sequence[int] = (), grams: GramList = LAB_GRAMS) -> Analysis:
+    """Adds rollouts of more steps to a run, and its analysis."""
+    run = RunDirectory.open(path)
+    with run.lock():
+        for step in steps:
+            run.write_rollouts(step, rollout_rows(step, bonus=0.0, seed=step))
+    found = analyse(run, grams=Grams(grams=grams, source="the lab's words"), draws=100)
+    found.save(path / FILE)
+    return found
 
 
 def write_lab(folder: Path, *, seeds: int = 3, steps: int = 120) -> list[Path]:

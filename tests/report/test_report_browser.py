@@ -135,7 +135,8 @@ def test_the_legend_hides_a_line_everywhere(tab: Any) -> None:
     tab.execute_script(press)
     assert not any(visible())
     pressed = [b.get_attribute("aria-pressed") for b in tab.find_elements("css selector", ".legend [data-series=s1]")]
-    assert pressed == ["false", "false"]
+    assert len(pressed) > 1
+    assert set(pressed) == {"false"}
     tab.execute_script(press)
     assert all(visible())
 

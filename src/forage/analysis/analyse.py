@@ -139,6 +139,7 @@ def strategy_points(steps: Sequence[StepStrategy], *, seed: int = 0) -> tuple[St
         points.append(
             StrategyPoint(
                 step=step.step,
+                responses=step.responses,
                 grams=step.total,
                 bins=len(step.bins),
                 diversity=step.diversity,

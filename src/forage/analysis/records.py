@@ -53,6 +53,7 @@ class StrategyPoint:
     """
 
     step: int
+    responses: int
     grams: int
     bins: int
     diversity: Interval | None

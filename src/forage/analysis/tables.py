@@ -29,7 +29,7 @@ def strategy_table(analysis: Analysis) -> Table:
     """One row per step with rollouts. Entropies in nats (natural logarithm)."""
     columns = (
         "step", "grams", "bins", "gram entropy", "equal count", "next words", "planning", "strategies",
-        "perplexity, planning", "execution",
+        "planning ppl", "execution ppl",
     )  # fmt: skip
     rows = [
         (

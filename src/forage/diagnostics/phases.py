@@ -47,9 +47,9 @@ class Phases:
                 f"Two phases: execution levelled off near step {self.turn:.0f} ({self.turn_low:.0f} to "
                 f"{self.turn_high:.0f}), and the diversity of planning grew after it."
             )
-        growing = (
-            "" if self.growing is None else f"; planning diversity grew after the turn in {self.growing:.0%} of those"
-        )
+        growing = ""
+        if self.growing is not None and self.levelled >= 1 - SURE:
+            growing = f" (planning diversity grew after the turn in {self.growing:.0%} of those)"
         return (
             f"No two phases beyond noise: in {self.levelled:.0%} of the resamples execution levelled off{growing}; in "
             f"{self.falling:.0%} it was still getting surer at the end, in {self.never_fell:.0%} it never got surer."

@@ -94,12 +94,13 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A piece of a response and what was recorded with it; `entropy` in nats."""
+    """A piece of a response and what was recorded with it; `entropy` in nats. `planning`: part of a strategic gram."""
 
     text: str
     entropy: float
     advantage: float
     logprob: float
+    planning: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +132,11 @@ class Responses:
     runs: Sequence[ResponsesOf]
     entropy_top: float
     advantage_top: float
+
+    @property
+    def marks_planning(self) -> bool:
+        return any(t.planning for run in self.runs for response in run.responses for t in response.tokens)
+
     how: Text
     misleads: Text
 

@@ -100,7 +100,8 @@
     const place = [...token.parentElement.children].indexOf(token) + 1;
     tip.textContent =
       `token ${place}: ${JSON.stringify(token.textContent)}\nentropy ${Number(e).toFixed(3)} nats\n` +
-      `probability ${(100 * Math.exp(Number(l))).toFixed(1)}%\nadvantage ${signed}`;
+      `probability ${(100 * Math.exp(Number(l))).toFixed(1)}%\nadvantage ${signed}` +
+      (token.classList.contains("plan") ? "\nplanning" : "");
     tip.hidden = false;
     const at = token.getClientRects()[0] ?? token.getBoundingClientRect();
     const left = Math.min(Math.max(at.left, 8), innerWidth - tip.offsetWidth - 8);

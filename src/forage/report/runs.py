@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from forage.analysis import FILE, Analysis
 from forage.errors import ForageError
 from forage.evals.evaluation import Evaluation
 from forage.report.palette import Series
@@ -24,6 +25,7 @@ class Entry:
     evaluations: Sequence[Evaluation]
     rollout_step: int | None
     rollouts: Sequence[Mapping[str, Any]]
+    analysis: Analysis | None = None
 
     @property
     def seed(self) -> int | None:
@@ -84,11 +86,13 @@ def read_entry(path: Path, notes: list[str]) -> Entry:
             f"{path} holds neither a run (recipe.json) nor evaluations (evals/*.json), so there is nothing to report. "
             f"Train with `forage train`, or evaluate the model there with `forage eval {path}`."
         )
-    recipe = metrics = step = rollouts = None
+    recipe = metrics = step = rollouts = analysis = None
     if is_run:
         recipe = _attempt(lambda: RunDirectory.open(path).recipe(), path, "the recipe", notes)
         metrics = _attempt(lambda: RunDirectory.open(path).metrics(), path, "the metrics", notes)
         step, rollouts = _last_rollouts(path, notes)
+        if (path / FILE).exists():
+            analysis = _attempt(lambda: Analysis.load(path / FILE), path, "the analysis", notes)
     evaluations = [_attempt(lambda file=file: Evaluation.load(file), file, "the evaluation", notes) for file in files]
     return Entry(
         path=path,
@@ -98,6 +102,7 @@ def read_entry(path: Path, notes: list[str]) -> Entry:
         evaluations=[evaluation for evaluation in evaluations if evaluation is not None],
         rollout_step=step,
         rollouts=rollouts or (),
+        analysis=analysis,
     )
 
 

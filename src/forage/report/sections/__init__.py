@@ -4,13 +4,24 @@ from collections.abc import Callable
 
 from forage.report.blocks import Section
 from forage.report.runs import Runs
-from forage.report.sections import comparison, pass_at_k, provenance, responses, summary, training
+from forage.report.sections import (
+    comparison,
+    pass_at_k,
+    provenance,
+    responses,
+    strategy,
+    summary,
+    training,
+    uncertainty,
+)
 
 SECTIONS: tuple[Callable[[Runs], Section | None], ...] = (
     summary.section,
     pass_at_k.section,
     comparison.section,
     training.section,
+    strategy.section,
+    uncertainty.section,
     responses.section,
     provenance.section,
 )

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median_low
 from typing import Any
 
+from forage.grams.matching import Matcher, tokens_in_spans
 from forage.report.blocks import Prose, Response, Responses, ResponsesOf, Section, Token
 from forage.report.runs import Entry, Runs
 from forage.report.words import count, number
@@ -23,11 +24,12 @@ def section(runs: Runs) -> Section | None:
         ResponsesOf(
             series=group.series,
             title=f"{entry.path.name}, step {entry.rollout_step}",
-            responses=[_response(row, entry.rollouts) for row in _choose(entry.rollouts)],
+            responses=[_response(row, entry.rollouts, planning) for row in _choose(entry.rollouts)],
         )
         for group in runs.trained
         for entry in [_shown_entry(group.entries)]
         if entry is not None
+        for planning in [Matcher(entry.analysis.grams.grams if entry.analysis and entry.analysis.grams else ())]
     ]
     if not chosen:
         text = "No rollouts have been saved yet, so there are no responses to show."
@@ -39,7 +41,7 @@ def section(runs: Runs) -> Section | None:
         advantage_top=_top([abs(token.advantage) for token in tokens]),
         how="Entropy: strongly shaded tokens are where the policy could have gone on differently. Advantage: this step "
         "pushed blue tokens to become more likely and orange ones less; a method that does not weigh tokens gives all "
-        "tokens of a response one shade.",
+        "tokens of a response one shade. Underlined: tokens of strategic grams, if the run was analyzed with some.",
         misleads="High entropy is not the same as an important choice. Advantages are those settled before the update: "
         "a bonus that is computed during the update (as entropy_advantage does by default) is not in them. A few "
         "responses are anecdotes: do not judge a method by them.",
@@ -95,7 +97,7 @@ def _typical(rows: Sequence[Row]) -> Row | None:
     return next(row for row in rows if len(row["pieces"]) == middle)
 
 
-def _response(row: Row, rows: Sequence[Row]) -> Response:
+def _response(row: Row, rows: Sequence[Row], planning: Matcher) -> Response:
     siblings = [other for other in rows if other["group"] == row["group"]]
     right = sum(_right(other) is True for other in siblings)
     verdict = _right(row)
@@ -108,9 +110,12 @@ def _response(row: Row, rows: Sequence[Row]) -> Response:
         facts.append(f"continues {count(len(row['prefix']), 'replayed token')}")
     title = {True: "Right", False: "Wrong", None: "Could not be judged"}[verdict]
     columns = (row["pieces"], row["entropies"], row["advantages"], row["logprobs"])
+    text = "".join(row["pieces"])
+    plans = tokens_in_spans(text, row["pieces"], planning.spans(text)).tolist()
     tokens = [
-        Token(text, *(_finite(value) for value in values)) for text, *values in zip(*columns, strict=False)
-    ]  # fmt: skip
+        Token(piece, *(_finite(value) for value in values), planning=plan)
+        for (piece, *values), plan in zip(zip(*columns, strict=False), plans, strict=False)
+    ]
     return Response(
         title=title + (", cut off" if row["stop"] == "length" else ""),
         correct=verdict,
