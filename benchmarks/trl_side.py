@@ -4,6 +4,7 @@ Runs in an environment of its own (TRL is no dependency of Forage). Reads one JS
 one JSON object: seconds of every step, completion tokens of every step, peak memory.
 """
 
+import itertools
 import json
 import os
 import resource
@@ -46,7 +47,7 @@ def main() -> None:
         max_steps=job["steps"] * job["mini_batches"],
         learning_rate=job["lr"],
         lr_scheduler_type="constant",
-        gradient_checkpointing=False
+        **({"gradient_checkpointing": False} if job["tuned"] else {}),
         if job["tuned"]
         else GRPOConfig.__dataclass_fields__["gradient_checkpointing"].default,
         logging_steps=10**6,
@@ -70,7 +71,7 @@ def main() -> None:
     data = Dataset.from_list([{"prompt": prompt} for prompt in job["prompts"]])
     trainer = GRPOTrainer(model, reward, config, train_dataset=data, processing_class=tokenizer, callbacks=[Clock()])
     trainer.train()
-    seconds = [after - before for before, after in zip(times, times[1:])]
+    seconds = [after - before for before, after in itertools.pairwise(times)]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(json.dumps({"seconds": seconds, "tokens": lengths[-len(seconds) :], "peak_gib": peak}))
 

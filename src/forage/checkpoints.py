@@ -71,6 +71,7 @@ def evaluate_checkpoint(
     max_tokens: int | None = None,
     seed: int = 0,
     workers: int | None = None,
+    threads: int | None = None,
     on_progress: OnProgress | None = None,
 ) -> list[Path]:
     """Samples and judges `n` responses per problem at every temperature; returns the evaluations' files.
@@ -84,7 +85,8 @@ def evaluate_checkpoint(
     if split not in ("train", "test"):
         raise ForageError(f"The split is train or test, not {split!r}.")
     params = SamplingParams(top_p=top_p, top_k=top_k, max_tokens=max_tokens or found.max_tokens or 120)
-    opened = found.engine.open(str(found.weights))
+    engine = found.engine if threads is None else replace(found.engine, threads=threads)
+    opened = engine.open(str(found.weights))
     subject = Subject(
         label=found.label,
         checkpoint=str(found.weights),

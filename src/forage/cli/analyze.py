@@ -65,7 +65,7 @@ def analyze_command(
     for table in tables_of(found):
         print_table(table)
     for sentence in sentences_about(found):
-        Console().print(sentence, highlight=False, markup=False)
+        Console().print(sentence, highlight=False, markup=False, soft_wrap=True)
     console.print(f"Saved: {run / FILE}", highlight=False, soft_wrap=True)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 
 from forage.cli.lists import Ks, numbers
-from forage.cli.tables import print_table
+from forage.cli.tables import print_confounds, print_estimates, print_notes
 from forage.errors import ForageError
 from forage.evals.collect import latest_evaluations
 from forage.evals.estimate import check_ks
@@ -46,8 +46,13 @@ def compare_command(
     ks = [value for value in asked if value <= smallest]
     if not ks:
         check_ks(smallest, asked)
-    print_table(curve_table({**first, **rest}, ks, draws=draws, seed=seed))
-    print_table(difference_table(base_runs, rest, ks, draws=draws, seed=seed))
+    levels = curve_table({**first, **rest}, ks, draws=draws, seed=seed)
+    print_estimates(levels)
+    print_confounds(levels)
+    print(f"Differences from {base_runs[0].label}, paired by problem; bold where the interval leaves out 0:\n")
+    differences = difference_table(base_runs, rest, ks, draws=draws, seed=seed)
+    print_estimates(differences)
+    print_notes(differences)
 
 
 def run(argv: Sequence[str]) -> int:

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from forage.checkpoints import evaluate_checkpoint, find_checkpoint
 from forage.cli.progress import progress_bar, training_note
-from forage.cli.tables import print_table
+from forage.cli.tables import print_confounds, print_estimates
 from forage.evals.collect import latest_evaluations
 from forage.evals.tables import curve_table
 from forage.methods import Applied, entropy_advantage, grpo
@@ -42,7 +42,9 @@ def demo(*, out: Path = Path("runs/demo"), steps: int = 80, n: int = 128, seed: 
     for path in (base, *runs):
         with progress_bar(f"eval {find_checkpoint(path).label}", console) as move:
             evaluate_checkpoint(path, n=n, temperatures=(1.0, 0.7, 0.4) if path == base else (1.0,), on_progress=move)
-    print_table(curve_table(latest_evaluations((base, *runs)), KS))
+    table = curve_table(latest_evaluations((base, *runs)), KS)
+    print_estimates(table)
+    print_confounds(table)
     page = build_report((base, *runs), out / "report.html")
     console.print(f"Report: {page}  (open it in a browser; it needs no network)", highlight=False, soft_wrap=True)
 

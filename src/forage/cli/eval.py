@@ -10,7 +10,7 @@ from rich.console import Console
 from forage.checkpoints import evaluate_checkpoint, find_checkpoint
 from forage.cli.lists import Ks, Temperatures, numbers
 from forage.cli.progress import progress_bar
-from forage.cli.tables import print_table
+from forage.cli.tables import print_confounds, print_estimates
 from forage.evals.estimate import check_ks, small_sample_warning
 from forage.evals.evaluation import Evaluation
 from forage.evals.tables import curve_table
@@ -31,6 +31,7 @@ def evaluate_command(
     max_tokens: int | None = None,
     seed: int = 0,
     workers: int | None = None,
+    threads: int | None = None,
 ) -> None:
     """Samples n responses to every problem and estimates pass@k. With a larger n, only what is missing is sampled.
 
@@ -46,6 +47,7 @@ def evaluate_command(
         max_tokens: response limit; the run's own unless given.
         seed: of the samples.
         workers: verifier processes; the run's own unless given.
+        threads: of the matrix products; the run's own (for a model folder: all cores) unless given.
     """
     ks, temperatures = [int(value) for value in numbers(k, "--k", whole=True)], numbers(temperature, "--temperature")
     check_ks(n, ks)
@@ -65,11 +67,14 @@ def evaluate_command(
             max_tokens=max_tokens,
             seed=seed,
             workers=workers,
+            threads=threads,
             on_progress=move,
         )
     evaluations = [Evaluation.load(file) for file in files]
     labels = {f"{found.label}, T={found.params.temperature:g}": [found] for found in evaluations}
-    print_table(curve_table(labels, ks))
+    table = curve_table(labels, ks)
+    print_estimates(table)
+    print_confounds(table)
     for file in files:
         console.print(f"Saved: {file}", highlight=False, soft_wrap=True)
 

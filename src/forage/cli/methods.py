@@ -34,12 +34,12 @@ def show(name: Annotated[str | None, tyro.conf.Positional] = None, /) -> None:
 
 def _table(kind: str) -> Table:
     table = Table(title=kind, title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for column in ("method", "seam", "paper", "settings", "what it does"):
-        table.add_column(column, overflow="fold")
+    table.add_column("method", no_wrap=True)
+    table.add_column("seam", overflow="fold", max_width=16)
+    table.add_column("what it does", overflow="fold")
     for name, method in METHODS.items():
         if method.kind == kind:
-            settings = ", ".join(f"{key}={value}" for key, value in method.parameters.items())
-            table.add_row(name, method.seam, method.paper, settings, method.summary)
+            table.add_row(name, method.seam, f"{method.summary} ({method.paper})")
     return table
 
 

@@ -30,7 +30,7 @@ def add_penalty(recipe: Recipe, penalty: Penalty) -> Recipe:
     """The recipe with `penalty` in its loss. Raises ForageError where one of its kind is there already."""
     loss = recipe.policy_loss
     if any(present.name == penalty.name for present in loss.penalties):
-        raise ForageError(f"The loss has a {penalty.name} penalty already; give one coefficient instead of two.")
+        raise ForageError(f"The loss has its {penalty.name} penalty already; give one coefficient instead of two.")
     changed = replace(loss, penalties=(*loss.penalties, penalty))
     _refuse_double_entropy(recipe.credit.shapes, changed)
     return replace(recipe, policy_loss=changed)

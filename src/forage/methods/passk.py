@@ -14,7 +14,8 @@ from forage.recipe import Recipe
 def passk(recipe: Recipe, *, k: int = 4, scale: bool = True) -> Recipe:
     """The exact expected advantage of a response under the unbiased pass@k objective, in place of its own reward.
 
-    `scale` divides by the group's standard deviation, as GRPO does; without it the gradient is that of pass@k itself.
+    `scale` divides by the standard deviation of these advantages within the group, as GRPO does with rewards; without
+    it the expected gradient is that of pass@k itself times (1 - k/n)/k for n siblings.
     """
     baselines = (PassAtK(k=k), StdScale()) if scale else (PassAtK(k=k),)
     return replace(grpo.function(recipe), credit=Credit(baselines=baselines))

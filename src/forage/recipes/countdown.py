@@ -1,7 +1,6 @@
 """The tiny lab as a recipe: Countdown, a noisy base model, and settings in which exploration matters."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from forage.engines.local.engine import LocalEngine
@@ -15,15 +14,7 @@ from forage.tasks.countdown import Countdown
 Size = Literal["demo", "experiment"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Lab:
-    """What differs between the two sizes of the lab."""
-
-    steps: int
-    max_tokens: int
-
-
-LABS = {"demo": _Lab(steps=80, max_tokens=96), "experiment": _Lab(steps=120, max_tokens=120)}
+STEPS: dict[Size, int] = {"demo": 80, "experiment": 120}
 
 
 def countdown(
@@ -36,7 +27,7 @@ def countdown(
     problems: int = 16,
     siblings: int = 16,
     train_problems: int | None = None,
-    max_tokens: int | None = None,
+    max_tokens: int = 120,
     temperature: float = 1.0,
     lr: float = 2e-4,
     warmup: int = 0,
@@ -59,7 +50,7 @@ def countdown(
         model: checkpoint to start from; the tiny base of this size (built once, then cached) unless given.
         method: methods in order, an algorithm first; GRPO where no algorithm is given.
         seed: of the run; the base model and the problems do not depend on it.
-        steps: reinforcement-learning steps.
+        steps: reinforcement-learning steps; 80 for the demo and 120 for the experiment unless given.
         problems: groups per step.
         siblings: responses per group.
         train_problems: size of the training pool; 160 for the demo and 256 for the experiment unless given.
@@ -79,20 +70,19 @@ def countdown(
         matmul: float32 matrix product; "auto" measures and takes the fastest that is accurate.
         threads: of the matrix products; 0 is all cores.
     """
-    lab = LABS[size]
     recipe = Recipe(
         name=f"countdown-{size}",
         model=model or str(build_base(size=size)),
         task=Countdown(size=size, train_problems=train_problems),
         seed=seed,
         schedule=Schedule(
-            steps=lab.steps if steps is None else steps,
+            steps=STEPS[size] if steps is None else steps,
             checkpoint_every=checkpoint_every,
             keep_checkpoints=keep_checkpoints,
             rollouts_every=rollouts_every,
         ),
         gather=Gather(problems=problems, siblings=siblings),
-        sampling=SamplingParams(temperature=temperature, max_tokens=max_tokens or lab.max_tokens),
+        sampling=SamplingParams(temperature=temperature, max_tokens=max_tokens),
         verifying=Verifying(workers=verifier_workers),
         optimisation=Optimisation(
             lr=lr, warmup=warmup, epochs=epochs, mini_batches=mini_batches, micro_tokens=micro_tokens

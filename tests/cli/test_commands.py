@@ -1,0 +1,157 @@
+"""The command line as a person meets it: what works, and the sentence for everything that does not."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from forage.cli import COMMANDS, main
+from forage.store.run_directory import RunDirectory
+
+Said = Callable[[], tuple[str, str]]
+
+SMALL = ["--problems", "2", "--siblings", "2", "--max-tokens", "16", "--threads", "1", "--matmul", "highest"]
+
+
+@pytest.fixture
+def said(capsys: pytest.CaptureFixture[str]) -> Said:
+    def read() -> tuple[str, str]:
+        captured = capsys.readouterr()
+        return captured.out, " ".join(captured.err.split())
+
+    return read
+
+
+@pytest.fixture(scope="module")
+def run(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("cli") / "run"
+    arguments = ["--model", str(tiny_base), "--out", str(out), "--steps", "2", *SMALL]
+    assert main(["train", "countdown", *arguments, "--method", "grpo", "--method", "entropy_advantage:alpha=0.2"]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def base(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the base that may hold evaluations."""
+    return Path(shutil.copytree(tiny_base, tmp_path_factory.mktemp("cli-base") / "base"))
+
+
+def evaluate(path: Path, *more: str) -> int:
+    return main(["eval", str(path), "--n", "4", "--k", "1,2", "--max-tokens", "16", "--threads", "1", *more])
+
+
+def test_help_names_every_command(said: Said) -> None:
+    assert main(["--help"]) == 0
+    out, _ = said()
+    assert all(name in out for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("train", "grams", "prm")])
+def test_every_command_explains_itself(name: str, said: Said) -> None:
+    assert main([name, "--help"]) == 0
+    assert f"forage {name}" in said()[0]
+
+
+def test_train_writes_the_recipe_that_was_typed(run: Path) -> None:
+    recipe = RunDirectory.open(run).recipe()
+    assert recipe["methods"] == ["grpo", "entropy_advantage:alpha=0.2"]
+    assert recipe["credit"]["shapes"][0]["alpha"] == 0.2
+
+
+def test_eval_compare_and_report(run: Path, base: Path, tmp_path: Path, said: Said) -> None:
+    assert evaluate(base) == 0
+    assert evaluate(run) == 0
+    out, err = said()
+    assert "pass@2" in out
+    assert "Saved:" in err
+    assert main(["compare", str(base), str(run), "--k", "1,2"]) == 0
+    assert "Differences from" in said()[0]
+    assert main(["report", str(base), str(run), "--out", str(tmp_path / "page.html")]) == 0
+    assert (tmp_path / "page.html").stat().st_size > 100_000
+
+
+def test_eval_warns_about_few_samples_and_refuses_none(run: Path, said: Said) -> None:
+    assert main(["eval", str(run), "--n", "4", "--k", "1,4", "--threads", "1"]) == 0
+    assert "twice k" in said()[1]
+    assert main(["eval", str(run), "--n", "4", "--k", "8"]) == 2
+    assert "8" in said()[1]
+
+
+def test_methods_lists_and_explains(said: Said) -> None:
+    assert main(["methods"]) == 0
+    assert "entropy_advantage" in said()[0]
+    assert main(["methods", "entropy_advantage"]) == 0
+    out, _ = said()
+    assert "kappa = 2.0" in out
+    assert "2506.14758" in out
+
+
+def test_doctor_says_what_is_here(said: Said) -> None:
+    assert main(["doctor"]) == 0
+    out, _ = said()
+    for finding in ("python", "torch", "matrix product", "cores", "cache"):
+        assert finding in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["nope"], "no command 'nope'"),
+        (["train"], "Which recipe?"),
+        (["train", "nope"], "no recipe 'nope'"),
+        (["train", "countdown", "--method", "nope"], "no method 'nope'"),
+        (["train", "countdown", "--method", "entropy_advantage:alpha=-1"], "alpha"),
+        (["train", "countdown", "--method", "entropy_advantage:kappa=1"], "kappa"),
+        (["train", "countdown", "--method", "grpo", "--siblings", "1"], "Raise --siblings"),
+        (["train", "countdown", "--steps", "0"], "at least one step"),
+        (["train", "countdown", "--lr", "0"], "learning rate"),
+        (["train", "countdown", "--temperature", "0"], "temperature"),
+        (["train", "countdown", "--model", "./nowhere"], "no model directory at"),
+        (["resume", "nowhere"], "no run nowhere"),
+        (["eval", "nowhere"], "nowhere does not exist"),
+        (["eval", ".", "--k", "one"], "--k takes whole numbers"),
+        (["compare", "nowhere", "nowhere"], "nowhere is not a directory"),
+        (["report"], "Name at least one"),
+        (["methods", "nope"], "no method 'nope'"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_input_is_one_sentence_and_code_2(
+    arguments: list[str], sentence: str, said: Said, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if arguments[:2] == ["train", "countdown"] and "--model" not in arguments:
+        arguments = [*arguments, "--model", str(tiny_base)]
+    assert main(arguments) == 2
+    _, err = said()
+    assert sentence in err
+    assert "Traceback" not in err
+    assert not list(tmp_path.glob("runs/*/checkpoints/*")), "nothing was trained"
+
+
+def test_an_existing_run_is_refused(run: Path, tiny_base: Path, said: Said) -> None:
+    before = (run / "metrics.jsonl").read_bytes()
+    assert main(["train", "countdown", "--model", str(tiny_base), "--out", str(run), *SMALL]) == 2
+    assert "forage resume" in said()[1]
+    assert (run / "metrics.jsonl").read_bytes() == before
+
+
+def test_a_damaged_checkpoint_is_named_and_nothing_is_lost(run: Path, tmp_path: Path, said: Said) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "copy"))
+    weights = RunDirectory.open(copy).latest_checkpoint() / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    assert main(["resume", str(copy)]) == 2
+    _, err = said()
+    assert "model.safetensors" in err
+    assert RunDirectory.open(copy).metrics()[-1]["step"] == 2
+
+
+def test_a_damaged_recipe_is_named(run: Path, tmp_path: Path, said: Said) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "copy"))
+    recipe = json.loads((copy / "recipe.json").read_text())
+    recipe["credit"]["shapes"][0]["alpha"] = "much"
+    (copy / "recipe.json").write_text(json.dumps(recipe))
+    assert main(["resume", str(copy)]) == 2
+    assert "alpha" in said()[1]
