@@ -46,7 +46,7 @@ def test_every_algorithm_learns_the_easy_world(name: str, blank: Path, tmp_path:
 
 
 def test_only_exploration_escapes_the_decoy(blank: Path, tmp_path: Path) -> None:
-    """Three seeds each. Without exploration the policy settles on the decoy (0.3); kept curious, it finds the treasure."""
+    """Without exploration the policy settles on the decoy (0.3); kept curious, it finds the treasure."""
 
     def rewards(*more: Applied) -> list[float]:
         name = "+".join(["grpo", *(method.label for method in more)])
