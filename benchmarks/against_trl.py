@@ -1,6 +1,6 @@
 """Seconds per reinforcement-learning step, Forage against TRL's GRPOTrainer: `python benchmarks/against_trl.py`.
 
-Same checkpoint, problems, group sizes, response limit, optimiser steps and (random) reward; the engines take turns, and
+Same checkpoint, problems, verifier, group sizes, response limit and optimiser steps; the engines take turns, and
 ratios are of neighbouring runs. TRL runs with its defaults and tuned (bfloat16, eager attention, no gradient
 checkpointing), in an environment that this script makes (`--environment`), because TRL is no dependency of Forage.
 """
@@ -93,6 +93,7 @@ def make_job(settings: Settings) -> dict[str, Any]:
         "steps": settings.steps,
         "lr": 1e-6,  # so small that every step, in either engine, samples from the same policy
         "threads": settings.threads,
+        "source": str(HERE.parent / "src"),
     }
 
 
@@ -110,22 +111,8 @@ def run(name: str, python: str, job: dict[str, Any]) -> dict[str, Any]:
 
 def forage_side(job: dict[str, Any]) -> None:
     """Forage's half, in a process of its own like TRL's."""
-    from dataclasses import dataclass as part
-    from dataclasses import replace
-
-    from forage.protocols import Reward
     from forage.recipes import countdown
     from forage.training import train
-
-    @part(frozen=True, kw_only=True)
-    class Arbitrary(Reward):
-        """Zero or one by the text, so that every group varies."""
-
-        def __call__(self, rollouts: Any, scores: Any) -> Any:
-            return tuple(
-                replace(score, value=float(hash(rollout.text) % 2))
-                for rollout, score in zip(rollouts, scores, strict=True)
-            )
 
     recipe = countdown(
         size="experiment",
@@ -140,7 +127,7 @@ def forage_side(job: dict[str, Any]) -> None:
     )
     rows: list[dict[str, float]] = []
     train(
-        replace(recipe, rewards=(Arbitrary(),)),
+        recipe,
         out=Path(job["out"]) / "run",
         on_step=lambda metrics: rows.append(dict(metrics)),
     )

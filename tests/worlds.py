@@ -70,5 +70,5 @@ class World(Task):
 EASY = World(worth=(("north", 1.0),))
 """One word is right: any policy gradient must find it."""
 
-DECOY = World(worth=(("south", 0.3), ("north north north", 1.0)))
+DECOY = World(worth=(("south", 0.2), ("north north north", 1.0)))
 """One word pays a little at once; the treasure is behind three words in a row, and each of them alone pays nothing."""

@@ -15,8 +15,10 @@ BESIDE_ESTIMATES = ("crossover", "lost", "gained")
 
 
 def print_estimates(table: Table) -> None:
-    """pass@k and what follows from it; a difference whose interval excludes 0 is bold."""
-    _print(table, [i for i in range(1, len(table.columns)) if _is_estimate(table.columns[i])])
+    """pass@k, then what follows from it in a block of its own; a difference whose interval excludes 0 is bold."""
+    for names in (lambda name: name.startswith("pass@"), lambda name: name in BESIDE_ESTIMATES):
+        if columns := [i for i in range(1, len(table.columns)) if names(table.columns[i])]:
+            _print(table, columns)
 
 
 def print_confounds(table: Table) -> None:

@@ -33,7 +33,7 @@ def countdown(
     warmup: int = 0,
     epochs: int = 1,
     mini_batches: int = 2,
-    micro_tokens: int = 4096,
+    micro_tokens: int = 1024,
     checkpoint_every: int = 20,
     keep_checkpoints: int = 2,
     rollouts_every: int = 20,
