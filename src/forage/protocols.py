@@ -46,11 +46,13 @@ class SampleRequest:
     """Sample `siblings` completions after `tokens` (prompt and start prefix).
 
     `seed` alone decides the random numbers: sibling j of a request draws the same ones whatever else is in the batch.
+    `limit`, where given, is a smaller bound of new tokens than the call's `max_tokens`: what a prefix leaves over.
     """
 
     tokens: tuple[int, ...]
     siblings: int
     seed: int
+    limit: int | None = None
 
 
 class Sampler(Protocol):
