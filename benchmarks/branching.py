@@ -65,9 +65,8 @@ def main() -> None:
     print(f"{len(asked)} starts of {len(prompts)} rollouts, {total} continuations")
     print(f"  restarts  {naive_cost:>8} tokens computed, {naive_seconds:6.2f} s")
     print(f"  starts    {distinct + decoded:>8} tokens computed")
-    print(
-        f"  branching {branching_cost:>8} tokens computed, {seconds:6.2f} s: {branching_cost / naive_cost:.3f} of restarts"
-    )
+    share = branching_cost / naive_cost
+    print(f"  branching {branching_cost:>8} tokens computed, {seconds:6.2f} s: {share:.3f} of restarts")
     print(f"  the same tokens in {equal} of {total} continuations; log-probabilities within {gap:.1e}")
 
 

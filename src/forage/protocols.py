@@ -178,6 +178,15 @@ class Memory(ABC):
     def draw(self, count: int, *, step: int) -> tuple[Start, ...]:
         """The next starts to sample from."""
 
+    def study(
+        self, groups: Sequence[Group], task: Task, tools: Tools, params: SamplingParams, *, step: int, seed: int
+    ) -> Mapping[str, float]:
+        """Looks at what was just tried while the policy that tried it is still there to be asked; returns metrics.
+
+        Comes before `record`, and may sample. A memory that learns from groups alone has nothing to study.
+        """
+        return {}
+
     @abstractmethod
     def record(self, groups: Sequence[Group], *, step: int) -> None:
         """Takes note of what was tried and what it was worth."""

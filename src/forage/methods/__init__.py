@@ -31,6 +31,7 @@ from forage.methods.reinforce import reinforce as reinforce
 from forage.methods.rloo import rloo as rloo
 from forage.methods.shuffled_entropy import shuffled_entropy as shuffled_entropy
 from forage.methods.unclipped_entropy import unclipped_entropy as unclipped_entropy
+from forage.methods.vineppo import vineppo as vineppo
 
 METHODS = catalogue(*(entry for entry in list(globals().values()) if isinstance(entry, Method)))
 """Every method by name."""
