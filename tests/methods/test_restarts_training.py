@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from forage.errors import ForageError
-from forage.methods import Applied, apply, grpo, rrl, rrl_random_cuts, vineppo
+from forage.methods import Applied, apply, dr_grpo, grpo, rrl, rrl_random_cuts, satori, vineppo
 from forage.recipe import Recipe, Schedule
 from forage.recipes import countdown
 from forage.rewards import Overlong
@@ -56,6 +56,7 @@ METHODS = [
     (vineppo(continuations=2, max_steps=4),),
     (grpo(), rrl(**REPLAY)),
     (grpo(), rrl_random_cuts(**REPLAY)),
+    (dr_grpo(), satori()),
 ]
 
 

@@ -1,6 +1,6 @@
 """Retrospective replay: promising partial responses of an early policy, met again by a later one.
 
-Inspired by RRL (arXiv 2504.14363): its full text names a critic as the judge of states; here fresh continuations judge
+Inspired by RRL (arXiv 2504.14363), in which a critic is said to judge the states; here fresh continuations judge
 them. Which states are kept, when they come back and how many is this project's design, stated at each setting.
 """
 

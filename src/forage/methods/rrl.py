@@ -8,6 +8,7 @@ from forage.memory.restart_store import StoreLimits
 from forage.memory.retrospective import ReplaySchedule, RetrospectiveReplay
 from forage.memory.shuffled import ShuffledProblems
 from forage.methods.catalogue import method
+from forage.protocols import MemoryConfig
 from forage.recipe import Recipe
 
 
@@ -66,7 +67,7 @@ def replay_memory(
     )
 
 
-def with_replay(recipe: Recipe, memory: RetrospectiveReplay) -> Recipe:
+def with_replay(recipe: Recipe, memory: MemoryConfig) -> Recipe:
     """The recipe with this memory. Raises ForageError where it has another than fresh problems."""
     if not isinstance(recipe.memory, ShuffledProblems):
         raise ForageError("The recipe has a memory of its own already; two cannot share the starts of a step.")

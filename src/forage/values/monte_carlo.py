@@ -1,7 +1,7 @@
 """The value of a start: the mean return of fresh continuations by the policy as it is now.
 
 V(s) = (1 / M) sum of R(s, continuation m), which is unbiased because a state of a language model can be restarted
-exactly (VinePPO, Kazemnejad et al., arXiv 2410.01679, section 4). A continuation may only be as long as the response
+exactly (VinePPO, Kazemnejad et al., arXiv 2410.01679). A continuation may only be as long as the response
 limit leaves over: V is the value of the same episode that training samples, and what the limit cuts off is judged as it
 stands. Prefixes are tokens and are never tokenised again.
 """

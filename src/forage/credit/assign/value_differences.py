@@ -1,4 +1,4 @@
-"""Each step is credited with what it changed in the value of the state (VinePPO, arXiv 2410.01679, section 4)."""
+"""Each step is credited with what it changed in the value of the state (VinePPO, arXiv 2410.01679)."""
 
 from dataclasses import dataclass
 
