@@ -138,7 +138,7 @@ def whole(start: Start, completion: Completion) -> Rollout:
 
 def test_restarts_solve_more_with_equal_samples_and_random_cuts_lose_most_of_the_gain() -> None:
     # Equal samples: the continuations that value states come on top. With their tokens counted the base wins here,
-    # because it may take three times as many steps.
+    # because it may take two and a half times as many steps.
     def mean(**settings: Any) -> float:
         return sum(trained(seed, **settings) for seed in range(4)) / 4
 
