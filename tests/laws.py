@@ -16,6 +16,7 @@ from torch import Tensor
 
 from forage.batch import Batch, Experience, TrainBatch
 from forage.credit.assign.uniform import Uniform
+from forage.credit.assign.value_differences import ValueDifferences
 from forage.credit.baseline.leave_one_out import LeaveOneOut
 from forage.credit.baseline.mean_centre import MeanCentre
 from forage.credit.baseline.pass_at_k import PassAtK
@@ -69,7 +70,7 @@ BASELINES = [
     BaselineCase(part=PassAtK(k=1), degree=1, shift=True),
     BaselineCase(part=PassAtK(k=2), degree=1, shift=True),
 ]
-ASSIGNS: list[Assign] = [Uniform()]
+ASSIGNS: list[Assign] = [Uniform(), ValueDifferences()]
 SHAPES = [
     ShapeCase(part=EntropyBonus(), low=0, high=0.5, identity=EntropyBonus(alpha=0)),
     ShapeCase(part=EntropyBonus(at="sampling", kappa=3), low=0, high=1 / 3, identity=EntropyBonus(kappa=INFINITY)),
@@ -154,6 +155,7 @@ def make_experience(
     )
     rate = masked(torch.rand(groups, generator=draw)[batch.group][:, None].expand(rows, width), learn)
     signals = {"entropy": batch.entropy, "noise": uniform(0, 1), "success_rate": rate, "reference": uniform(-3, 0)}
+    signals["step_value"] = uniform(0, 1)
     signals["planning"] = (uniform(0, 1) > 0.6).float()
     long = torch.rand(rows, generator=draw) < 0.4
     signals["long_success"] = masked(long[:, None].float().expand(rows, width), learn)

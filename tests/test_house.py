@@ -17,7 +17,7 @@ FLOORS: dict[str, int] = {
     **dict.fromkeys(
         ("errors", "atomic", "seeds", "call_text", "part_json", "interrupts", "records", "batch", "protocols"), 0
     ),
-    **dict.fromkeys(("ops", "grams", "collate", "functional"), 1),
+    **dict.fromkeys(("ops", "grams", "values", "collate", "functional"), 1),
     **dict.fromkeys(("tasks", "explore", "rewards", "prm", "signals", "credit", "losses", "memory"), 2),
     **dict.fromkeys(("evals", "diagnostics"), 2),
     **dict.fromkeys(("engines", "store"), 3),

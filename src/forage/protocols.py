@@ -46,11 +46,13 @@ class SampleRequest:
     """Sample `siblings` completions after `tokens` (prompt and start prefix).
 
     `seed` alone decides the random numbers: sibling j of a request draws the same ones whatever else is in the batch.
+    `limit`, where given, is a smaller bound of new tokens than the call's `max_tokens`: what a prefix leaves over.
     """
 
     tokens: tuple[int, ...]
     siblings: int
     seed: int
+    limit: int | None = None
 
 
 class Sampler(Protocol):
@@ -175,6 +177,15 @@ class Memory(ABC):
     @abstractmethod
     def draw(self, count: int, *, step: int) -> tuple[Start, ...]:
         """The next starts to sample from."""
+
+    def study(
+        self, groups: Sequence[Group], task: Task, tools: Tools, params: SamplingParams, *, step: int, seed: int
+    ) -> Mapping[str, float]:
+        """Looks at what was just tried while the policy that tried it is still there to be asked; returns metrics.
+
+        Comes before `record`, and may sample. A memory that learns from groups alone has nothing to study.
+        """
+        return {}
 
     @abstractmethod
     def record(self, groups: Sequence[Group], *, step: int) -> None:

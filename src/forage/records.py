@@ -27,6 +27,10 @@ class Origin(enum.IntEnum):
     """A prefix that an earlier policy wrote and a memory kept."""
     DEMONSTRATION = 2
     """A response that somebody else wrote: learned from, never sampled."""
+    RIGHT = 3
+    """A right response, cut back."""
+    WRONG = 4
+    """A wrong response, cut back."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from forage.recipe import Recipe
 from forage.records import Group, Start
 from forage.seeds import derive_seed
 from forage.signals import measure
+from forage.values import Metered
 
 
 @dataclass
@@ -26,6 +27,7 @@ class Run:
     policy: Policy
     memory: Memory
     tools: Tools
+    meter: Metered  # the sampler of `tools`: it counts the tokens of rollouts, and those that values cost
     finishing: AbstractContextManager[object]
     tokens: int = field(default=0)
 
@@ -49,13 +51,14 @@ def step(run: Run, number: int) -> StepReport:
     batch = collate(groups, run.tools.codec.prompt)  # ---- the door ----
     experience = measure(groups, batch, recipe.needs, recipe.signals, run.tools, seed=seed)
     train = recipe.credit(experience)  # advantages (B, T), settled
+    noted = run.memory.study(sampled, recipe.task, run.tools, recipe.sampling, step=number, seed=seed)
     with run.finishing:
         update = run.policy.improve(train, recipe.loss, seed=seed)  # weights change here
         run.memory.record(sampled, step=number)  # memory changes here
-        run.tokens += sum(len(rollout.tokens) for group in sampled for rollout in group.rollouts)
+        run.tokens += run.meter.take()
 
     metrics = {"step": number, "seconds": time.perf_counter() - began, "tokens": run.tokens}
-    return StepReport({**metrics, **observe(sampled), **update}, tuple(groups), train)
+    return StepReport({**metrics, **observe(sampled), **noted, **update}, tuple(groups), train)
 
 
 def gather(run: Run, number: int, seed: int) -> Iterator[Group]:

@@ -22,6 +22,7 @@ from forage.step import Run, StepReport, step
 from forage.store.checkpoint import latest_intact, load_tensors, read_checkpoint, save_tensors, write_checkpoint
 from forage.store.rollout_rows import rollout_rows
 from forage.store.run_directory import RunDirectory
+from forage.values import Metered
 
 TRAINING = "training"
 """The folder in a checkpoint that holds what only training needs."""
@@ -83,8 +84,9 @@ def _run(recipe: Recipe, directory: RunDirectory, on_step: OnStep | None) -> Out
     memory = recipe.memory.open(recipe.task.problems("train"), seed=recipe.seed)
     gate = InterruptGate()
     with open_judge(recipe.task, recipe.verifying) as judge, gate.listening():
-        tools = Tools(opened.codec, opened.sampler, judge, opened.reference)
-        run = Run(recipe, opened.policy, memory, tools, gate)
+        meter = Metered(opened.sampler)
+        tools = Tools(opened.codec, meter, judge, opened.reference)
+        run = Run(recipe, opened.policy, memory, tools, meter, gate)
         done = _restore(run, opened, checkpoint) if checkpoint else 0
         directory.truncate_metrics(done)
         return _loop(run, opened, directory, gate, done, on_step)

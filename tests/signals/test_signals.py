@@ -14,6 +14,7 @@ from forage.protocols import Forward, Signal, Tools
 from forage.records import Group, Score
 from forage.signals import SIGNALS, measure
 from forage.signals.planning import PlanningMask
+from forage.signals.step_values import StepValues
 from laws import members_of
 
 GROUPS = [
@@ -48,7 +49,7 @@ def measured(name: str, *, seed: int = 0, groups: Sequence[Group] = GROUPS) -> T
 
 
 def test_the_catalogue_is_complete() -> None:
-    needs_settings = {PlanningMask}  # a recipe brings its own, with its grams
+    needs_settings = {PlanningMask, StepValues}  # a recipe brings its own, with its grams or its sampling
     assert {type(signal) for signal in SIGNALS.values()} == members_of(forage.signals, Signal) - needs_settings
     assert all(name == signal.name for name, signal in SIGNALS.items())
     assert set(SIGNALS) == {"entropy", "noise", "success_rate", "long_success", "reference"}

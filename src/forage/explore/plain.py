@@ -21,6 +21,7 @@ class PlainSampling(Explore):
                 tokens=tools.codec.prompt(start.problem) + start.prefix,
                 siblings=siblings,
                 seed=derive_seed(seed, start.key),
+                limit=params.max_tokens - len(start.prefix),  # a prefix is part of the response
             )
             for start in starts
         ]

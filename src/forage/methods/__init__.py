@@ -29,8 +29,12 @@ from forage.methods.passk import passk as passk
 from forage.methods.random_token_bonus import random_token_bonus as random_token_bonus
 from forage.methods.reinforce import reinforce as reinforce
 from forage.methods.rloo import rloo as rloo
+from forage.methods.rrl import rrl as rrl
+from forage.methods.rrl_random_cuts import rrl_random_cuts as rrl_random_cuts
+from forage.methods.satori import satori as satori
 from forage.methods.shuffled_entropy import shuffled_entropy as shuffled_entropy
 from forage.methods.unclipped_entropy import unclipped_entropy as unclipped_entropy
+from forage.methods.vineppo import vineppo as vineppo
 
 METHODS = catalogue(*(entry for entry in list(globals().values()) if isinstance(entry, Method)))
 """Every method by name."""

@@ -1,13 +1,15 @@
 """Sampling in this process: continuous batching over unmodified Hugging Face modules.
 
-Each distinct start is read once; its keys and values are copied to all siblings. Every pass computes one token for
-every live row; finished rows leave at once and waiting ones take their place. Log-probability and entropy are taken
+Starts that are prefixes of one another lie on one path (all the step ends of a rollout do), and a path is read once:
+each row copies the positions of its own start. Memory is bounded: the keys and values of one reading pass
+(`PREFILL_TOKENS`, or one longer path) and those of `rows` rows. Every pass computes one token for every live row;
+finished rows leave at once and waiting ones take their place. Log-probability and entropy are taken
 from the logits that the token is drawn from, so they cost no second pass.
 
 Axes: n live rows, P starts of one reading pass, T tokens, V vocabulary, d width.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -21,7 +23,7 @@ from forage.protocols import SampleRequest
 from forage.records import Completion, SamplingParams
 
 PREFILL_TOKENS = 4096
-"""Padded tokens that one reading pass takes at most (one start at least)."""
+"""Padded tokens that one reading pass takes at most (one path at least)."""
 
 LOGITS_PER_CHUNK = 1 << 24
 """Logits that exist at once: with large vocabularies the rows of a step are drawn in chunks."""
@@ -30,7 +32,8 @@ LOGITS_PER_CHUNK = 1 << 24
 class LocalSampler:
     """A `Sampler` over a `LocalModel`. `rows` completions grow at a time: more is faster until memory ends.
 
-    `version` tells how many optimiser steps the weights have taken; `stop_ids` end a completion too.
+    `version` tells how many optimiser steps the weights have taken; `stop_ids` end a completion too. `tokens_read` and
+    `tokens_decoded` count what all calls together computed: tokens of starts, and passes over sampled tokens.
     """
 
     def __init__(
@@ -47,6 +50,8 @@ class LocalSampler:
         self._rows = rows
         self._version = version
         self._stop_ids = tuple(sorted({*model.stop_ids, *stop_ids}))
+        self.tokens_read = 0
+        self.tokens_decoded = 0
 
     @property
     def version(self) -> int:
@@ -69,69 +74,89 @@ class LocalSampler:
                 )
             if not 0 <= min(request.tokens) <= max(request.tokens) < vocabulary:
                 raise ForageError(f"Request {number} holds token ids outside the model's vocabulary of {vocabulary}.")
-            if limit is not None and len(request.tokens) + params.max_tokens > limit:
+            new = limit_of(request, params)
+            if new < 1:
+                raise ForageError(f"Request {number} asks for {new} new tokens; it needs at least 1.")
+            if limit is not None and len(request.tokens) + new > limit:
                 raise ForageError(
-                    f"A prompt of {len(request.tokens)} tokens and {params.max_tokens} new ones do not fit into the "
+                    f"A prompt of {len(request.tokens)} tokens and {new} new ones do not fit into the "
                     f"model's {limit} positions. Lower max_tokens or leave long prompts out."
                 )
-        return _Sampling(self._model, requests, params, self._rows, self._stop_ids).results()
+        return self._results(_Sampling(self._model, requests, params, self._rows, self._stop_ids))
+
+    def _results(self, sampling: "_Sampling") -> Iterator[tuple[int, tuple[Completion, ...]]]:
+        try:
+            yield from sampling.results()
+        finally:
+            self.tokens_read += sampling.waiting.tokens_read
+            self.tokens_decoded += sampling.tokens_decoded
+
+
+def limit_of(request: SampleRequest, params: SamplingParams) -> int:
+    """How many new tokens a completion of `request` may have."""
+    return params.max_tokens if request.limit is None else min(request.limit, params.max_tokens)
+
+
+def shared_paths(starts: Iterable[tuple[int, ...]]) -> dict[tuple[int, ...], list[tuple[int, ...]]]:
+    """The starts that are no prefix of another one, each with the distinct starts that lie on it (itself included)."""
+    paths: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
+    path: tuple[int, ...] = ()
+    # In this order whatever begins with a start follows it at once, so from behind a path comes before its prefixes.
+    for start in sorted(set(starts), reverse=True):
+        if path[: len(start)] != start:
+            path = start
+        paths.setdefault(path, []).append(start)
+    return paths
 
 
 class _Waiting:
-    """Distinct starts that still owe rows, longest first, and what reading them gave."""
+    """Distinct starts that still owe rows, longest path first, and what reading them gave."""
 
     def __init__(self, model: LocalModel, requests: Sequence[SampleRequest]) -> None:
-        owed: dict[tuple[int, ...], list[int]] = {}
+        self._owed: dict[tuple[int, ...], list[tuple[int, int]]] = {}
         for number, request in enumerate(requests):
-            owed.setdefault(request.tokens, []).append(number)
-        # Rows of similar length then live together: less padding when starts are read and when rows attend.
-        self._starts = sorted(owed, key=len, reverse=True)
-        self._lines = [
-            [(number, sibling) for number in owed[start] for sibling in range(requests[number].siblings)]
-            for start in self._starts
-        ]
+            lines = [(number, sibling) for sibling in range(request.siblings)]
+            self._owed.setdefault(request.tokens, []).extend(lines)
+        self.total = sum(map(len, self._owed.values()))
+        # Rows of similar length then live together: less padding when paths are read and when rows attend.
+        self._paths = sorted(shared_paths(self._owed).items(), key=lambda item: len(item[0]), reverse=True)
         self._model = model
-        self._next_start = 0
-        self._block: list[tuple[int, tuple[int, ...], list[tuple[int, int]]]] = []
+        self._next_path = 0
+        self._block: list[tuple[int, int, int, list[tuple[int, int]]]] = []
         self.cache: StartCache | None = None
         self.hidden = torch.empty(0)
-        self.prefilled = 0
+        self.tokens_read = 0
 
-    @property
-    def longest(self) -> int:
-        return len(self._starts[0]) if self._starts else 0
-
-    @property
-    def total(self) -> int:
-        return sum(map(len, self._lines))
-
-    def take(self, count: int) -> list[tuple[int, int, int, int]]:
-        """Up to `count` rows of the block that is read: (index in the block, length, request, sibling)."""
-        if not self._block and self._next_start < len(self._starts):
+    def take(self, count: int) -> list[tuple[int, int, int, int, int]]:
+        """Up to `count` rows of the block that is read: (start in `hidden`, path, length, request, sibling)."""
+        if not self._block and self._next_path < len(self._paths):
             self._read()
-        taken: list[tuple[int, int, int, int]] = []
+        taken: list[tuple[int, int, int, int, int]] = []
         while self._block and len(taken) < count:
-            index, start, lines = self._block[0]
-            part, self._block[0] = lines[: count - len(taken)], (index, start, lines[count - len(taken) :])
-            taken += [(index, len(start), number, sibling) for number, sibling in part]
-            if not self._block[0][2]:
+            index, path, length, lines = self._block[0]
+            part, rest = lines[: count - len(taken)], lines[count - len(taken) :]
+            taken += [(index, path, length, number, sibling) for number, sibling in part]
+            if rest:
+                self._block[0] = (index, path, length, rest)
+            else:
                 del self._block[0]
         return taken
 
     @torch.inference_mode()
     def _read(self) -> None:
-        """One right-padded pass over the next starts: their keys and values, and the hidden state at each end."""
-        first = self._next_start
-        width = len(self._starts[first])
-        starts = self._starts[first : first + max(1, PREFILL_TOKENS // width)]
-        tokens = torch.tensor([[*start, *[0] * (width - len(start))] for start in starts], device=self._model.device)
+        """One right-padded pass over the next paths: their keys and values, the hidden state at each start's end."""
+        width = len(self._paths[self._next_path][0])
+        some = self._paths[self._next_path : self._next_path + max(1, PREFILL_TOKENS // width)]
+        tokens = torch.tensor([[*path, *[0] * (width - len(path))] for path, _ in some], device=self._model.device)
         self.cache = StartCache(self._model.config.num_hidden_layers)
         hidden = self._model.decoder(tokens, past_key_values=self.cache, use_cache=True)
-        ends = torch.tensor([len(start) - 1 for start in starts], device=tokens.device)
-        self.hidden = hidden[torch.arange(len(starts), device=tokens.device), ends]
-        self._block = [(i, start, self._lines[first + i]) for i, start in enumerate(starts)]
-        self._next_start = first + len(starts)
-        self.prefilled += len(starts)
+        ends = [(row, start) for row, (_, starts) in enumerate(some) for start in starts]
+        ends.sort(key=lambda end: len(end[1]), reverse=True)
+        rows = torch.tensor([row for row, _ in ends], device=tokens.device)
+        self.hidden = hidden[rows, torch.tensor([len(start) - 1 for _, start in ends], device=tokens.device)]
+        self._block = [(i, row, len(start), self._owed[start]) for i, (row, start) in enumerate(ends)]
+        self._next_path += len(some)
+        self.tokens_read += sum(len(path) for path, _ in some)
 
 
 class _Sampling:
@@ -150,14 +175,17 @@ class _Sampling:
         self._head = model.head.float32()
         self._params = params
         self._stop_ids = np.array(stop_ids, dtype=np.int64)
-        self._waiting = _Waiting(model, requests)
+        self.waiting = _Waiting(model, requests)
+        self.tokens_decoded = 0
         self._keys = [stream_keys(request.seed, request.siblings) for request in requests]
         self._done: list[list[Completion | None]] = [[None] * request.siblings for request in requests]
         self._owed = [request.siblings for request in requests]
-        rows = min(rows, self._waiting.total)
+        rows = min(rows, self.waiting.total)
         self._rows = rows
         self._live = 0
-        self._cache = RowCache(model.config.num_hidden_layers, rows, self._waiting.longest + params.max_tokens)
+        self._limits = np.array([limit_of(request, params) for request in requests], dtype=np.int64)
+        longest = max((len(request.tokens) + limit_of(request, params) for request in requests), default=0)
+        self._cache = RowCache(model.config.num_hidden_layers, rows, longest)
         self._start = np.zeros(rows, dtype=np.int64)
         self._count = np.zeros(rows, dtype=np.int64)
         self._stream = np.zeros(rows, dtype=np.uint64)
@@ -185,7 +213,7 @@ class _Sampling:
         running = self._decode() if self._live else None
         parts = [] if running is None else [running]
         while self._live < self._rows:
-            taken = self._waiting.take(self._rows - self._live)
+            taken = self.waiting.take(self._rows - self._live)
             if not taken:
                 break
             parts.append(self._enter(taken))
@@ -193,22 +221,23 @@ class _Sampling:
             return None
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
-    def _enter(self, taken: list[tuple[int, int, int, int]]) -> Tensor:
-        index, length, request, sibling = np.array(taken, dtype=np.int64).T
+    def _enter(self, taken: list[tuple[int, int, int, int, int]]) -> Tensor:
+        index, path, length, request, sibling = np.array(taken, dtype=np.int64).T
         first, last = self._live, self._live + len(taken)
         self._start[first:last] = length
         self._count[first:last] = 0
         self._request[first:last] = request
         self._sibling[first:last] = sibling
-        self._stream[first:last] = [self._keys[number][line] for _, _, number, line in taken]
-        rows = torch.from_numpy(index.copy()).to(self._model.device)
-        assert self._waiting.cache is not None
-        self._cache.enter(self._waiting.cache, rows, first, int(length.max()))
+        self._stream[first:last] = [self._keys[number][line] for *_, number, line in taken]
+        rows = torch.from_numpy(path.copy()).to(self._model.device)
+        assert self.waiting.cache is not None
+        self._cache.enter(self.waiting.cache, rows, first, int(length.max()))
         self._live = last
-        return self._waiting.hidden[rows]
+        return self.waiting.hidden[torch.from_numpy(index.copy()).to(self._model.device)]
 
     def _decode(self) -> Tensor:
         live, device = self._live, self._model.device
+        self.tokens_decoded += live
         column = self._start[:live] + self._count[:live] - 1
         width = int(column.max()) + 1
         last = self._tokens[np.arange(live), self._count[:live] - 1]
@@ -248,7 +277,7 @@ class _Sampling:
         self._logprobs[row, count] = torch.cat([part.logprob for part in drawn]).cpu().numpy()
         self._entropies[row, count] = torch.cat([part.entropy for part in drawn]).cpu().numpy()
         count += 1
-        return (tokens[:, None] == self._stop_ids).any(axis=1) | (count == self._params.max_tokens)
+        return (tokens[:, None] == self._stop_ids).any(axis=1) | (count == self._limits[self._request[:live]])
 
     @torch.inference_mode()
     def _compact(self, finished: np.ndarray) -> None:

@@ -1,0 +1,74 @@
+"""Retrospective replay, inspired by RRL (arXiv 2504.14363), without a critic."""
+
+import math
+from dataclasses import replace
+
+from forage.errors import ForageError
+from forage.memory.restart_store import StoreLimits
+from forage.memory.retrospective import ReplaySchedule, RetrospectiveReplay
+from forage.memory.shuffled import ShuffledProblems
+from forage.methods.catalogue import method
+from forage.protocols import MemoryConfig
+from forage.recipe import Recipe
+
+
+@method(kind="exploration", seam="Memory", paper="inspired by arXiv 2504.14363")
+def rrl(
+    recipe: Recipe,
+    *,
+    share: float = 0.25,
+    collect: float = 0.3,
+    replay: float = 0.2,
+    continuations: int = 8,
+    traces: int = 2,
+    margin: float = 0.1,
+    rescore_every: int = 20,
+) -> Recipe:
+    """Promising prefixes of early failures are kept and started from again later; only new tokens are learned from.
+
+    `share` of a step's groups start from kept prefixes; states are kept in the first `collect` of the steps and come
+    back from the fraction `replay` on. Values are means of `continuations` samples, whose tokens count.
+    """
+    return with_replay(
+        recipe, replay_memory(recipe, share, collect, replay, continuations, traces, margin, rescore_every)
+    )
+
+
+def replay_memory(
+    recipe: Recipe,
+    share: float,
+    collect: float,
+    replay: float,
+    continuations: int,
+    traces: int,
+    margin: float,
+    rescore_every: int,
+) -> RetrospectiveReplay:
+    """The memory of `rrl`, with fractions of the run turned into steps."""
+    if not (0 <= collect <= 1 and 0 <= replay <= 1):
+        raise ForageError(f"collect and replay are fractions of the run, 0 ... 1, not {collect} and {replay}.")
+    steps = recipe.schedule.steps
+    tenth = max(1, steps // 10)
+    schedule = ReplaySchedule(
+        last=steps,
+        collect_until=math.ceil(collect * steps),
+        replay_from=max(1, math.ceil(replay * steps)),
+        share=share,
+        ramp=tenth,
+        fade=tenth,
+    )
+    return RetrospectiveReplay(
+        schedule=schedule,
+        limits=StoreLimits(total=4 * len(recipe.task.problems("train"))),
+        continuations=continuations,
+        traces=traces,
+        margin=margin,
+        rescore_every=rescore_every,
+    )
+
+
+def with_replay(recipe: Recipe, memory: MemoryConfig) -> Recipe:
+    """The recipe with this memory. Raises ForageError where it has another than fresh problems."""
+    if not isinstance(recipe.memory, ShuffledProblems):
+        raise ForageError("The recipe has a memory of its own already; two cannot share the starts of a step.")
+    return replace(recipe, memory=memory)

@@ -1,0 +1,134 @@
+"""The value of a start: the mean return of fresh continuations by the policy as it is now.
+
+V(s) = (1 / M) sum of R(s, continuation m), which is unbiased because a state of a language model can be restarted
+exactly (VinePPO, Kazemnejad et al., arXiv 2410.01679). A continuation may only be as long as the response
+limit leaves over: V is the value of the same episode that training samples, and what the limit cuts off is judged as it
+stands. Prefixes are tokens and are never tokenised again.
+"""
+
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from forage.errors import ForageError
+from forage.protocols import Reward, SampleRequest, Tools
+from forage.records import Completion, Rollout, SamplingParams, Score, Start
+from forage.seeds import derive_seed
+
+
+@dataclass(frozen=True, slots=True)
+class StartValue:
+    """`mean` and `error` (the standard error of the mean) of `judged` returns, which took `tokens` new tokens.
+
+    Without a judged continuation the mean is NaN; with one the error is NaN. A value from the cache took 0 tokens.
+    """
+
+    mean: float
+    error: float
+    judged: int
+    tokens: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonteCarlo:
+    """How starts are valued: `continuations` of each, worth what the verifier and then `rewards` make of them."""
+
+    continuations: int = 9
+    rewards: tuple[Reward, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.continuations < 1:
+            raise ForageError(f"A value is a mean of at least 1 continuation, not {self.continuations}.")
+
+
+@dataclass
+class StartValues:
+    """Values of starts under the sampler's policy. What is known is kept until the policy's version changes.
+
+    `params.max_tokens` bounds a whole response, prefix included. `state` names the state that a start has reached:
+    starts of one name are valued once, by continuations of the first of them. Unless given only equal starts are equal;
+    a coarser name pools starts from which the policy may continue differently, which biases values for less work.
+    """
+
+    tools: Tools
+    params: SamplingParams
+    method: MonteCarlo
+    seed: int
+    state: Callable[[Start], str] = field(default=lambda start: start.key)
+    _known: dict[str, StartValue] = field(default_factory=dict, init=False)
+    _version: int = field(default=-1, init=False)
+
+    def __call__(self, starts: Sequence[Start]) -> tuple[StartValue, ...]:
+        """One value per start, in order; a start whose name came before shares the value and takes 0 tokens.
+
+        Raises ForageError for a start whose prefix leaves no room under `params.max_tokens`.
+        """
+        if self._version != self.tools.sampler.version:
+            self._known.clear()
+            self._version = self.tools.sampler.version
+        names = [self.state(start) for start in starts]
+        new: dict[str, Start] = {}
+        for name, start in zip(names, starts, strict=True):
+            if name not in self._known:
+                new.setdefault(name, start)
+        self._known.update(zip(new, self._sample(list(new.values())), strict=True))
+        fresh, values = set(new), []
+        for name in names:
+            value = self._known[name]
+            values.append(value if name in fresh else StartValue(value.mean, value.error, value.judged, 0))
+            fresh.discard(name)
+        return tuple(values)
+
+    def _sample(self, starts: Sequence[Start]) -> list[StartValue]:
+        requests = [
+            SampleRequest(
+                tokens=self.tools.codec.prompt(start.problem) + start.prefix,
+                siblings=self.method.continuations,
+                seed=derive_seed(self.seed, "value", start.key),
+                limit=self._room(start),
+            )
+            for start in starts
+        ]
+        pending = {}
+        for order, completions in self.tools.sampler.sample(requests, self.params):
+            rollouts = tuple(self._rollout(starts[order], completion) for completion in completions)
+            texts = [rollout.text for rollout in rollouts]
+            pending[order] = rollouts, self.tools.judge.submit(starts[order].problem, texts)
+        values = []
+        for order in range(len(starts)):
+            rollouts, verdict = pending[order]
+            scores: tuple[Score, ...] = verdict.result()
+            for reward in self.method.rewards:
+                scores = reward(rollouts, scores)
+            returns = [score.value for score in scores if score.judged]
+            values.append(_summary(returns, sum(len(rollout.tokens) for rollout in rollouts)))
+        return values
+
+    def _room(self, start: Start) -> int:
+        room = self.params.max_tokens - len(start.prefix)
+        if room < 1:
+            raise ForageError(
+                f"A prefix of {len(start.prefix)} tokens of problem {start.problem.id} leaves no room in a response of "
+                f"at most {self.params.max_tokens}."
+            )
+        return room
+
+    def _rollout(self, start: Start, completion: Completion) -> Rollout:
+        return Rollout(
+            start=start,
+            tokens=completion.tokens,
+            logprobs=completion.logprobs,
+            entropies=completion.entropies,
+            text=self.tools.codec.decode(start.prefix + completion.tokens),
+            step_ends=(len(completion.tokens),),
+            stop=completion.stop,
+            version=self._version,
+        )
+
+
+def _summary(returns: Sequence[float], tokens: int) -> StartValue:
+    if not returns:
+        return StartValue(math.nan, math.nan, 0, tokens)
+    error = statistics.stdev(returns) / math.sqrt(len(returns)) if len(returns) > 1 else math.nan
+    return StartValue(math.fsum(returns) / len(returns), error, len(returns), tokens)

@@ -1,0 +1,86 @@
+"""Many requests on shared paths: the same completions as naive restarts, for one reading of each path."""
+
+import math
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import PreTrainedModel
+
+from forage.engines.local import sampler
+from forage.engines.local.model import LocalModel
+from forage.engines.local.sampler import LocalSampler, shared_paths
+from forage.errors import ForageError
+from forage.protocols import SampleRequest
+from forage.records import Completion, SamplingParams
+
+Modules = Callable[[str], PreTrainedModel]
+TRUNK = tuple(range(4, 34))
+ENDS = (8, 11, 17, 23, 30)
+
+
+def step_end_requests(siblings: int = 3) -> list[SampleRequest]:
+    """All step ends of one rollout, and another branch that shares its first tokens."""
+    starts = [TRUNK[:end] for end in ENDS] + [(*TRUNK[:11], 39, 38)]
+    return [SampleRequest(start, siblings, seed) for seed, start in enumerate(starts)]
+
+
+def naively(model: LocalModel, asked: list[SampleRequest], params: SamplingParams) -> list[tuple[Completion, ...]]:
+    return [next(LocalSampler(model).sample([request], params))[1] for request in asked]
+
+
+@pytest.mark.parametrize("rows", [256, 4])
+@pytest.mark.parametrize("prefill", [4096, 1])
+def test_branches_are_naive_restarts(
+    rows: int, prefill: int, family: str, module_of: Modules, tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, params = LocalModel(module_of(family), tokenizer), SamplingParams(max_tokens=16)
+    expected = naively(model, step_end_requests(), params)
+    monkeypatch.setattr(sampler, "PREFILL_TOKENS", prefill)
+    found = dict(LocalSampler(model, rows=rows).sample(step_end_requests(), params))
+    for number, group in enumerate(expected):
+        for mine, theirs in zip(found[number], group, strict=True):
+            assert mine.tokens == theirs.tokens
+            assert mine.logprobs == pytest.approx(theirs.logprobs, abs=1e-5)
+            assert mine.entropies == pytest.approx(theirs.entropies, abs=1e-5)
+
+
+def test_a_path_is_read_once_and_every_pass_is_counted(module_of: Modules, tokenizer) -> None:
+    model, params = LocalModel(module_of("llama"), tokenizer), SamplingParams(max_tokens=16)
+    branching = LocalSampler(model)
+    found = dict(branching.sample(step_end_requests(), params))
+    assert branching.tokens_read == len(TRUNK) + 13  # the longest start, and the branch that leaves it
+    new = sum(len(completion.tokens) for group in found.values() for completion in group)
+    assert branching.tokens_decoded == new - 3 * len(found)  # the first token comes from reading
+    next(branching.sample([SampleRequest((5, 6), 1, 0)], params))
+    assert branching.tokens_read > len(TRUNK) + 13
+
+
+def test_a_request_may_have_a_limit_of_its_own(module_of: Modules, tokenizer) -> None:
+    model, params = LocalModel(module_of("llama"), tokenizer), SamplingParams(max_tokens=16)
+    asked = [SampleRequest((5, 6), 20, 1, limit=limit) for limit in (4, 16, 99)]
+    short, whole, more = dict(sorted(LocalSampler(model, rows=7).sample(asked, params))).values()
+    assert [one.tokens for one in more] == [one.tokens for one in whole]
+    assert max(len(completion.tokens) for completion in whole) == 16
+    for mine, theirs in zip(short, whole, strict=True):
+        assert mine.tokens == theirs.tokens[:4]
+        assert mine.stop == ("length" if len(theirs.tokens) > 4 else theirs.stop)
+    with pytest.raises(ForageError, match="at least 1"):
+        LocalSampler(model).sample([SampleRequest((5,), 1, 0, limit=0)], params)
+
+
+def test_a_limit_makes_room_in_the_context(module_of: Modules, tokenizer) -> None:
+    model, params = LocalModel(module_of("llama"), tokenizer), SamplingParams(max_tokens=100)
+    (_, (completion,)) = next(LocalSampler(model).sample([SampleRequest((5,) * 120, 1, 0, limit=8)], params))
+    assert 1 <= len(completion.tokens) <= 8
+    assert math.isfinite(sum(completion.logprobs))
+
+
+@given(st.sets(st.lists(st.integers(0, 2), min_size=1, max_size=5).map(tuple), min_size=1, max_size=30))
+def test_paths_cover_every_start_once_and_none_is_inside_another(starts: set[tuple[int, ...]]) -> None:
+    paths = shared_paths(starts)
+    assert sorted(start for covered in paths.values() for start in covered) == sorted(starts)
+    for path, covered in paths.items():
+        assert all(path[: len(start)] == start for start in covered)
+        assert not any(other[: len(path)] == path for other in paths if other != path)

@@ -1,0 +1,206 @@
+"""Retrospective replay on the chain of coins: what is kept, when, what comes back, and that off is off."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import pytest
+
+from builders import problem, rollout
+from forage.errors import ForageError
+from forage.memory import ReplaySchedule, RetrospectiveReplay, ShuffledProblems
+from forage.memory.restart_store import StoreLimits
+from forage.protocols import Memory, Task
+from forage.records import UNJUDGED, Group, Origin, Problem, SamplingParams, Score, Start
+from values.worlds import Coins
+
+PROBLEMS = [problem(f"p{number}") for number in range(6)]
+PARAMS = SamplingParams(max_tokens=10)
+SCHEDULE = ReplaySchedule(last=20, collect_until=8, replay_from=5, share=0.5, ramp=2, fade=4)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tails(Task):
+    """A response that says 00 gives its answer away."""
+
+    name = "tails"
+
+    def problems(self, split: Literal["train", "test"]) -> Sequence[Problem]:
+        return PROBLEMS
+
+    def verify(self, problem: Problem, text: str) -> Score:
+        return Score(0.0)
+
+    def answer(self, problem: Problem, text: str) -> str | None:
+        return "0" if "00" in text else None
+
+
+def config(**settings: Any) -> RetrospectiveReplay:
+    defaults = {"schedule": SCHEDULE, "continuations": 4, "rescore_every": 0, "quantile": 0.0}
+    return RetrospectiveReplay(**{**defaults, **settings})
+
+
+def failed(start: Start, *responses: tuple[int, ...]) -> Group:
+    """Every token a step; all wrong."""
+    rollouts = tuple(rollout(start, tokens, steps=range(1, len(tokens) + 1)) for tokens in responses)
+    return Group(start, rollouts, (Score(0.0, {"correct": 0.0}),) * len(responses))
+
+
+def coins(heads: float = 1.0) -> Coins:
+    return Coins(heads=heads, length=10)
+
+
+def study(memory: Memory, groups: Sequence[Group], step: int = 1, world: Coins | None = None) -> Any:
+    found = memory.study(groups, Tails(), (world or coins()).tools, PARAMS, step=step, seed=step)
+    memory.record(groups, step=step)
+    return found
+
+
+def entries(memory: Memory) -> list[dict[str, Any]]:
+    return memory.state()["entries"]
+
+
+RESPONSE = (1, 1, 1, 1, 0, 1, 0, 1, 0, 1)
+
+
+def test_the_best_step_end_in_the_window_is_kept() -> None:
+    # All heads from here: the value of a prefix is 1 - its tails / 10, so ends 2, 3 and 4 are equal and the first wins.
+    memory, world = config().open(PROBLEMS, seed=0), coins()
+    said = study(memory, [failed(Start(PROBLEMS[0]), RESPONSE)], world=world)
+    assert [len(request.tokens) - 1 for request in reversed(world.asked)] == [2, 3, 4, 5, 6, 7]
+    (kept,) = entries(memory)
+    assert (kept["problem"], tuple(kept["prefix"]), kept["score"], kept["created"]) == ("p0", (1, 1), 1.0, 1)
+    assert said["replay_entries"] == 1
+    assert said["replay_share"] == 0
+
+
+def test_kept_prefixes_are_strict_and_give_no_answer_away() -> None:
+    memory = config(window=(0.0, 0.9), traces=9, margin=-1).open(PROBLEMS, seed=0)
+    responses = [(1, 0, 0, 1, 1, 0), (0, 1, 0, 1), (0, 0, 1, 1), RESPONSE]
+    study(memory, [failed(Start(one), *responses) for one in PROBLEMS], world=coins(0.5))
+    assert len(entries(memory)) >= 6
+    for kept in entries(memory):
+        text = "".join(map(str, kept["prefix"]))
+        assert "00" not in text
+        assert any("".join(map(str, one)).startswith(text) and len(one) > len(text) for one in responses)
+
+
+def test_promise_must_exceed_the_problem_by_the_margin_and_stand_out() -> None:
+    group = failed(Start(PROBLEMS[0]), RESPONSE, (0,) * 10)
+    half = replace(group, scores=(Score(0.0), Score(1.0)))
+    for margin, count in ((0.49, 1), (0.51, 0)):  # value 1 against a success rate of 1/2
+        memory = config(margin=margin, traces=1).open(PROBLEMS, seed=0)
+        study(memory, [half])
+        assert len(entries(memory)) == count
+    both = failed(Start(PROBLEMS[0]), RESPONSE, (0, 1) * 5)  # best values 1 and 0.9 (one of its ends gives .9)
+    for quantile, count in ((0.0, 2), (1.0, 1)):
+        memory = config(quantile=quantile, traces=2).open(PROBLEMS, seed=0)
+        study(memory, [both])
+        assert len(entries(memory)) == count
+
+
+def test_only_fresh_judged_failures_are_looked_at() -> None:
+    start = Start(PROBLEMS[0])
+    right = replace(failed(start, RESPONSE), scores=(Score(1.0, {"correct": 1.0}),))
+    lost = replace(failed(start, RESPONSE), scores=(UNJUDGED,))
+    again = failed(Start(PROBLEMS[0], (1,), Origin.REPLAY), (1, 1, 0, 1, 0))
+    memory, world = config().open(PROBLEMS, seed=0), coins()
+    study(memory, [right, lost, again], world=world)
+    assert not world.asked
+    assert not entries(memory)
+
+
+def test_a_random_cut_is_of_the_same_responses_for_the_same_tokens() -> None:
+    groups = [failed(Start(one), RESPONSE, (0, 1) * 5) for one in PROBLEMS]
+    kept, spent = {}, {}
+    for cut in ("value", "random"):
+        memory, world = config(cut=cut).open(PROBLEMS, seed=0), coins(0.7)
+        study(memory, groups, world=world)
+        kept[cut], spent[cut] = entries(memory), world.asked
+    assert spent["value"] == spent["random"]
+    assert sorted(e["score"] for e in kept["value"]) == sorted(e["score"] for e in kept["random"])
+    assert [e["prefix"] for e in kept["value"]] != [e["prefix"] for e in kept["random"]]
+    assert all(2 <= len(e["prefix"]) <= 7 for e in kept["random"])
+
+
+def test_nothing_is_kept_late_and_nothing_comes_back_early() -> None:
+    memory = config().open(PROBLEMS, seed=0)
+    study(memory, [failed(Start(PROBLEMS[0]), RESPONSE)], step=9)
+    assert not entries(memory)
+    study(memory, [failed(Start(one), RESPONSE) for one in PROBLEMS], step=8)
+    assert len(entries(memory)) == 6
+    shares = {}
+    for step in range(1, 21):
+        starts = memory.draw(8, step=step)
+        assert len(starts) == 8
+        replayed = [start for start in starts if start.origin is Origin.REPLAY]
+        assert all(bool(start.prefix) == (start.origin is Origin.REPLAY) for start in starts)
+        assert len({start.key for start in replayed}) == len(replayed)
+        shares[step] = len(replayed)
+    expected = {5: 2, 17: 3, 18: 2, 19: 1, 20: 0, **dict.fromkeys(range(1, 5), 0), **dict.fromkeys(range(6, 17), 4)}
+    assert shares == expected
+
+
+@pytest.mark.parametrize("off", ["share", "empty"])
+def test_off_is_the_memory_of_fresh_problems(off: str) -> None:
+    chosen = config(schedule=replace(SCHEDULE, share=0.0)) if off == "share" else config()
+    memory, plain, world = chosen.open(PROBLEMS, seed=4), ShuffledProblems().open(PROBLEMS, seed=4), coins()
+    for step in range(1, 15):
+        assert memory.draw(4, step=step) == plain.draw(4, step=step)
+        if off == "share":
+            assert study(memory, [failed(Start(PROBLEMS[0]), RESPONSE)], step=step, world=world) == {}
+    assert not world.asked
+    assert not entries(memory)
+
+
+def test_tries_and_successes_are_counted_and_retire_an_entry() -> None:
+    memory = config(limits=StoreLimits(enough=2)).open(PROBLEMS[:1], seed=0)
+    study(memory, [failed(Start(PROBLEMS[0]), RESPONSE)])
+    (_, start) = memory.draw(2, step=7)
+    assert (start.prefix, start.origin) == ((1, 1), Origin.REPLAY)
+    group = failed(start, (1,), (0,), (1, 1))
+    said = study(memory, [replace(group, scores=(Score(1.0), Score(0.0), UNJUDGED))], step=7)
+    assert (said["replay_share"], said["replay_correct"]) == (1.0, 0.5)
+    assert [(one["tries"], one["successes"]) for one in entries(memory)] == [(1, 1)]
+    study(memory, [replace(group, scores=(Score(1.0), Score(1.0), Score(0.0)))], step=8)
+    assert all(start.origin is Origin.POLICY for start in memory.draw(2, step=9))
+
+
+def test_scores_are_renewed_by_the_policy_as_it_is() -> None:
+    memory = config(rescore_every=6).open(PROBLEMS, seed=0)
+    study(memory, [failed(Start(PROBLEMS[0]), RESPONSE)], step=2)
+    study(memory, [failed(Start(PROBLEMS[1]), (0,) * 10)], step=6, world=coins(0.0))
+    assert [(one["score"], one["scored"]) for one in entries(memory)] == [(0.2, 6)]
+
+
+def test_state_restores_everything_bit_for_bit() -> None:
+    def driven(memory: Memory, steps: range) -> list[Any]:
+        seen = []
+        for step in steps:
+            starts = memory.draw(4, step=step)
+            study(memory, [failed(start, RESPONSE, (0, 1) * 5) for start in starts], step=step, world=coins(0.7))
+            seen.append((starts, memory.state()))
+        return seen
+
+    whole, parts = (config(rescore_every=3).open(PROBLEMS, seed=1) for _ in range(2))
+    expected = driven(whole, range(1, 13))
+    driven(parts, range(1, 7))
+    again = config(rescore_every=3).open(PROBLEMS, seed=1)
+    again.restore(json.loads(json.dumps(parts.state())))
+    assert driven(again, range(7, 13)) == expected[6:]
+    assert any(start.origin is Origin.REPLAY for starts, _ in expected for start in starts)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"window": (0.5, 1.0)}, {"quantile": 2}, {"tau": 0}, {"continuations": 0}, {"margin": 2}]
+)
+def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ForageError):
+        config(**settings)
+
+
+@pytest.mark.parametrize("settings", [{"share": 1.5}, {"last": 0}])
+def test_schedules_that_make_no_sense_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ForageError):
+        replace(SCHEDULE, **settings)

@@ -1,0 +1,120 @@
+"""Methods that sample again from the middle, from end to end: interrupted and resumed, the same bits."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from forage.errors import ForageError
+from forage.methods import Applied, apply, dr_grpo, grpo, rrl, rrl_random_cuts, satori, vineppo
+from forage.recipe import Recipe, Schedule
+from forage.recipes import countdown
+from forage.rewards import Overlong
+from forage.store.run_directory import RunDirectory
+from forage.training import resume, train
+
+
+def small(base: Path, *methods: Applied, steps: int = 6) -> Recipe:
+    """So small a model never solves a problem; lengths differ, so the overlong reward lets it learn something."""
+    recipe = countdown(
+        model=str(base),
+        steps=steps,
+        problems=4,
+        siblings=4,
+        max_tokens=24,
+        checkpoint_every=2,
+        lr=1e-3,
+        threads=1,
+        matmul="highest",
+    )
+    return apply(replace(recipe, rewards=(Overlong(limit=24, buffer=20),), methods=()), methods)
+
+
+EVERY_STEP = Schedule(steps=6, checkpoint_every=0, rollouts_every=1)
+
+
+def rows(path: Path) -> list[dict[str, float]]:
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in RunDirectory.open(path).metrics()]
+
+
+def final_weights(path: Path) -> bytes:
+    return (RunDirectory.open(path).latest_checkpoint() / "model.safetensors").read_bytes()
+
+
+REPLAY: dict[str, Any] = {
+    "collect": 0.5,
+    "replay": 0.3,
+    "share": 0.5,
+    "margin": -1.0,
+    "rescore_every": 3,
+    "continuations": 2,
+}
+"""A negative margin: so small a model solves nothing, so every prefix is as promising as its problem."""
+
+METHODS = [
+    (vineppo(continuations=2, max_steps=4),),
+    (grpo(), rrl(**REPLAY)),
+    (grpo(), rrl_random_cuts(**REPLAY)),
+    (dr_grpo(), satori()),
+]
+
+
+@pytest.mark.parametrize("methods", METHODS, ids=lambda methods: methods[-1].label.split(":")[0])
+def test_interrupted_and_resumed_it_is_the_same_run(
+    tiny_base: Path, tmp_path: Path, methods: tuple[Applied, ...]
+) -> None:
+    train(small(tiny_base, *methods), out=tmp_path / "whole")
+
+    def stop_in_the_middle(metrics: Any) -> None:
+        if metrics["step"] == 3:
+            raise KeyboardInterrupt
+
+    assert train(small(tiny_base, *methods), out=tmp_path / "parts", on_step=stop_in_the_middle).step == 3
+    assert resume(tmp_path / "parts").finished
+    assert str(rows(tmp_path / "whole")) == str(rows(tmp_path / "parts"))
+    assert final_weights(tmp_path / "whole") == final_weights(tmp_path / "parts")
+    assert final_weights(tmp_path / "whole") != (tiny_base / "model.safetensors").read_bytes()
+    assert all(row["grad_norm"] > 0 for row in rows(tmp_path / "whole"))
+
+
+def test_the_tokens_that_values_cost_are_counted(tiny_base: Path, tmp_path: Path) -> None:
+    train(small(tiny_base, vineppo(continuations=2, max_steps=4), steps=1), out=tmp_path / "vine")
+    train(small(tiny_base, grpo(), steps=1), out=tmp_path / "grpo")
+    (vine,), (plain,) = rows(tmp_path / "vine"), rows(tmp_path / "grpo")
+    assert plain["tokens"] == 16 * plain["length"]
+    assert vine["length"] == plain["length"], "the first step's responses are the same"
+    assert vine["tokens"] > 2 * plain["tokens"]
+
+
+def test_kept_prefixes_come_back_and_only_new_tokens_are_learned(tiny_base: Path, tmp_path: Path) -> None:
+    train(replace(small(tiny_base, grpo(), rrl(**REPLAY)), schedule=EVERY_STEP), out=tmp_path / "run")
+    run = RunDirectory.open(tmp_path / "run")
+    assert [row["replay_share"] for row in run.metrics()] == [0, 0.5, 0.5, 0.5, 0.5, 0]
+    before: set[tuple[str, tuple[int, ...]]] = set()
+    replayed = 0
+    for step in range(1, 7):
+        found = run.rollouts(step)
+        for row in found:
+            prefix = tuple(row["prefix"])
+            replayed += bool(prefix)
+            assert not prefix or (row["problem"], prefix) in before
+            assert len(row["advantages"]) == len(row["tokens"])
+            assert len(prefix) + len(row["tokens"]) <= 24
+        whole = [(row["problem"], tuple(row["tokens"])) for row in found if not len(row["prefix"])]
+        before |= {(name, tokens[:end]) for name, tokens in whole for end in range(1, len(tokens))}
+    assert replayed == 4 * 2 * 4
+
+
+def test_without_a_share_it_is_the_base_run_bit_for_bit(tiny_base: Path, tmp_path: Path) -> None:
+    train(small(tiny_base, grpo(), steps=3), out=tmp_path / "base")
+    train(small(tiny_base, grpo(), rrl(**{**REPLAY, "share": 0.0}), steps=3), out=tmp_path / "zero")
+    assert rows(tmp_path / "base") == rows(tmp_path / "zero")
+    assert final_weights(tmp_path / "base") == final_weights(tmp_path / "zero")
+
+
+def test_two_memories_do_not_go_together(tiny_base: Path) -> None:
+    with pytest.raises(ForageError, match="memory of its own"):
+        small(tiny_base, grpo(), rrl(), rrl_random_cuts())
+    with pytest.raises(ForageError, match="fractions"):
+        small(tiny_base, grpo(), rrl(collect=1.5))

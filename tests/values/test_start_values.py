@@ -1,0 +1,100 @@
+"""The value service on a chain of coins, where every value is known."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import pytest
+
+from builders import problem
+from forage.errors import ForageError
+from forage.protocols import Reward
+from forage.records import Rollout, SamplingParams, Score, Start
+from forage.values import Metered, MonteCarlo, StartValues
+from values.worlds import Coins
+
+
+def service(coins: Coins, continuations: int = 2000, **settings: object) -> StartValues:
+    method = MonteCarlo(continuations=continuations)
+    return StartValues(coins.tools, SamplingParams(max_tokens=4), method, seed=3, **settings)  # pyright: ignore
+
+
+def test_values_are_unbiased_and_their_errors_honest() -> None:
+    values = service(Coins(heads=0.3))([Start(problem()), Start(problem(), (1, 1)), Start(problem(), (0, 1, 1))])
+    for value, done, left in zip(values, (0, 2, 2), (4, 2, 1), strict=True):
+        assert value.mean == pytest.approx((done + 0.3 * left) / 4, abs=4 * value.error)
+        assert value.error == pytest.approx(math.sqrt(0.21 * left) / 4 / math.sqrt(2000), rel=0.1)
+        assert value.judged == 2000
+        assert value.tokens == 2000 * left
+
+
+def test_a_policy_without_choice_has_the_value_of_its_return() -> None:
+    (value,) = service(Coins(heads=1.0), 5)([Start(problem(), (0, 1))])
+    assert (value.mean, value.error) == (0.75, 0.0)
+
+
+def test_equal_starts_are_sampled_once_until_the_policy_changes() -> None:
+    coins = Coins()
+    values, starts = service(coins, 4), [Start(problem(), (1,)), Start(problem(), (0,)), Start(problem(), (1,))]
+    first, other, again = values(starts)
+    assert len(coins.asked) == 2
+    assert again == replace(first, tokens=0)
+    assert values(starts) == tuple(replace(value, tokens=0) for value in (first, other, first))
+    assert len(coins.asked) == 2
+    coins.version, coins.heads = 1, 1.0
+    assert values(starts[:1])[0].mean == 1.0
+    assert len(coins.asked) == 3
+
+
+def test_states_are_pooled_where_they_have_a_name() -> None:
+    coins = Coins()
+    values = service(coins, 4, state=lambda start: f"{sum(start.prefix)} of {len(start.prefix)}")
+    found = values([Start(problem(), (1, 0)), Start(problem(), (0, 1)), Start(problem(), (1, 1))])
+    assert [request.tokens for request in coins.asked] == [(9, 1, 1), (9, 1, 0)]
+    assert found[1] == replace(found[0], tokens=0)
+
+
+def test_a_value_does_not_depend_on_its_company() -> None:
+    starts = [Start(problem(), (1,)), Start(problem("q")), Start(problem())]
+    together = service(Coins(), 6)(starts)
+    assert together == tuple(service(Coins(), 6)([start])[0] for start in starts)
+    assert together == service(Coins(), 6)(starts[::-1])[::-1]
+
+
+def test_what_cannot_be_judged_takes_no_part() -> None:
+    (value,) = service(Coins(heads=1.0, broken=("1111",)), 3)([Start(problem())])
+    assert math.isnan(value.mean)
+    assert (value.judged, value.tokens) == (0, 12)
+    (single,) = service(Coins(), 1)([Start(problem())])
+    assert math.isnan(single.error)
+
+
+def test_rewards_of_the_recipe_count() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Doubled(Reward):
+        def __call__(self, rollouts: Sequence[Rollout], scores: Sequence[Score]) -> tuple[Score, ...]:
+            assert all(rollout.text.startswith("1") for rollout in rollouts)
+            return tuple(replace(score, value=2 * score.value) for score in scores)
+
+    method = MonteCarlo(continuations=2, rewards=(Doubled(),))
+    values = StartValues(Coins(heads=1.0).tools, SamplingParams(max_tokens=4), method, seed=0)
+    assert values([Start(problem(), (1,))])[0].mean == 2.0
+
+
+def test_a_continuation_has_the_room_that_the_prefix_leaves() -> None:
+    coins = Coins()
+    service(coins, 2)([Start(problem(), (1, 1, 1))])
+    assert coins.asked[0].limit == 1
+    with pytest.raises(ForageError, match="no room"):
+        service(coins)([Start(problem(), (1, 1, 1, 1))])
+    with pytest.raises(ForageError, match="at least 1"):
+        MonteCarlo(continuations=0)
+
+
+def test_the_meter_counts_every_token_once() -> None:
+    meter = Metered(Coins())
+    tools = replace(Coins().tools, sampler=meter)
+    values = StartValues(tools, SamplingParams(max_tokens=4), MonteCarlo(continuations=5), seed=0)
+    spent = sum(value.tokens for value in values([Start(problem()), Start(problem(), (1,))]))
+    assert meter.take() == spent == 5 * (4 + 3)
+    assert meter.take() == 0
