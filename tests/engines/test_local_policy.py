@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from forage.losses.penalty import EntropyPenalty
-from forage.losses.policy_loss import PolicyLoss
-from forage.losses.reduction import FixedLength, SequenceMean, TokenMean
-from forage.losses.surrogate import PPOClip
 from torch import Tensor
 
 from forage.batch import Batch, Experience, TrainBatch
 from forage.engines.local.model import LocalModel
 from forage.engines.local.policy import LocalPolicy, NonFiniteUpdate, micro_batches, mini_batches
 from forage.engines.optimisation import Optimisation
+from forage.losses.penalty import EntropyPenalty
+from forage.losses.policy_loss import PolicyLoss
+from forage.losses.reduction import FixedLength, SequenceMean, TokenMean
+from forage.losses.surrogate import PPOClip
 
 LOSS = PolicyLoss(surrogate=PPOClip(low=0.2, high=0.2), reduction=TokenMean())
 
