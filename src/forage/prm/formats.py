@@ -209,7 +209,16 @@ _PARSERS: Mapping[tuple[str, ...], Callable[[Mapping[str, Any], float], _Parts]]
 
 
 def _tagged(solution: TaggedSolution, marks: Sequence[str]) -> str:
-    return solution.prompt + "".join(step + mark for step, mark in zip(solution.steps, marks, strict=True))
+    """One text, with white space between the question, the steps and the marks wherever there is none."""
+    text = solution.prompt
+    for step, mark in zip(solution.steps, marks, strict=True):
+        text = _spaced(_spaced(text, step), mark)
+    return text
+
+
+def _spaced(text: str, more: str) -> str:
+    gap = " " if text and not text[-1].isspace() and not more[:1].isspace() else ""
+    return text + gap + more
 
 
 def _write_values(solution: TaggedSolution) -> dict[str, Any]:
