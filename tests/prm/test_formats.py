@@ -110,3 +110,9 @@ def test_counts_become_labels_of_any_eta(tmp_path: Path) -> None:
 def test_counts_that_are_none_are_refused() -> None:
     with pytest.raises(ForageError, match="0 or more"):
         StepCounts(-1, 2)
+
+
+def test_texts_that_would_run_together_are_kept_apart() -> None:
+    solution = TaggedSolution(prompt="use 1 to make 1", steps=("try 1", " check 1", "so"), values=(1.0, 1.0, 1.0))
+    text, _ = write_labels([solution], "er-prm")
+    assert json.loads(text)["text"] == f"use 1 to make 1 try 1 {TAG} check 1 {TAG} so {TAG}"
