@@ -231,11 +231,10 @@ def rank_command(
         device: cpu or cuda.
         threads: of the matrix products.
     """
-    named: dict[str, Aggregator] = {rule: rule for rule in AGGREGATORS}
     asked = how.split(",")
-    if not set(asked) <= set(named) or len(set(asked)) < len(asked):
+    rules: list[Aggregator] = [rule for name in asked for rule in AGGREGATORS if rule == name]
+    if not len(set(asked)) == len(asked) == len(rules):
         raise ForageError(f"--how takes names among {', '.join(AGGREGATORS)}, each once, not {how!r}.")
-    rules = [named[rule] for rule in asked]
     pool = Evaluation.load(evaluation).n
     ns = [int(number) for number in numbers(n, "--n", whole=True) if 1 <= number <= pool]
     if not ns:
