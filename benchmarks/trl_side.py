@@ -48,8 +48,6 @@ def main() -> None:
         learning_rate=job["lr"],
         lr_scheduler_type="constant",
         **({"gradient_checkpointing": False} if job["tuned"] else {}),
-        if job["tuned"]
-        else GRPOConfig.__dataclass_fields__["gradient_checkpointing"].default,
         logging_steps=10**6,
         save_strategy="no",
         report_to="none",

@@ -60,7 +60,7 @@ def find_checkpoint(path: Path) -> Checkpoint:
 
 
 def evaluate_checkpoint(
-    path: Path,
+    path: Path | str,
     *,
     task: Task | None = None,
     split: str = "test",
@@ -78,7 +78,7 @@ def evaluate_checkpoint(
 
     The samples are cached beside them, so an interrupted call continues, and a larger `n` only samples what is missing.
     """
-    found = find_checkpoint(path)
+    found = find_checkpoint(Path(path))
     task = task or found.task
     if task is None:
         raise ForageError(f"{path} does not say which problems it is for: name them, as in --task countdown.")

@@ -39,25 +39,25 @@ class Outcome:
     finished: bool
 
 
-def train(recipe: Recipe, *, out: Path | None = None, on_step: OnStep | None = None) -> Outcome:
+def train(recipe: Recipe, *, out: Path | str | None = None, on_step: OnStep | None = None) -> Outcome:
     """Trains a recipe from its first step in a new run directory (`runs/...` unless `out` is given).
 
     Raises ForageError where the directory exists. Ctrl-C saves a checkpoint and returns an unfinished outcome.
     """
     recipe = replace(recipe, engine=recipe.engine.settled())
-    directory = RunDirectory.create(out or default_directory(recipe), encode_part(recipe))
+    directory = RunDirectory.create(Path(out or default_directory(recipe)), encode_part(recipe))
     with directory.lock():
         return _run(recipe, directory, on_step)
 
 
-def resume(path: Path, *, on_step: OnStep | None = None) -> Outcome:
+def resume(path: Path | str, *, on_step: OnStep | None = None) -> Outcome:
     """Continues a run from its newest intact checkpoint, or from the start where there is none.
 
     Steps after that checkpoint are repeated with the same results; their old metrics and rollouts are replaced.
     """
-    directory = RunDirectory.open(path)
+    directory = RunDirectory.open(Path(path))
     with directory.lock():
-        return _run(open_recipe(path), directory, on_step)
+        return _run(open_recipe(directory.path), directory, on_step)
 
 
 def open_recipe(path: Path) -> Recipe:

@@ -10,7 +10,6 @@ import pytest
 from forage.credit.shape.entropy_bonus import EntropyBonus
 from forage.errors import ForageError
 from forage.methods import METHODS, apply, catalogue, entropy_advantage, entropy_penalty, grpo, parse, rloo
-from forage.methods.catalogue import Method
 from forage.part_json import decode_part, encode_part
 from forage.recipe import Gather, Recipe
 from forage.tasks.countdown import Countdown
@@ -118,4 +117,4 @@ def test_a_recipe_whose_needs_nobody_serves_is_refused() -> None:
 
 def test_two_methods_of_one_name_are_refused() -> None:
     with pytest.raises(ValueError, match="two methods"):
-        catalogue(grpo, Method(grpo.function, "control", "Shape", "x"))
+        catalogue(METHODS["grpo"], METHODS["grpo"])

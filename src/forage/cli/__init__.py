@@ -32,6 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(usage())
         return 0
     name, rest = arguments[0], arguments[1:]
+    # Threads of a matrix product spin while they wait for each other. Left to itself a spin lasts milliseconds, so that
+    # on cores that others use too, two threads become many times slower than one. Read when torch is loaded.
+    os.environ.setdefault("GOMP_SPINCOUNT", "20000")
     try:
         if name not in COMMANDS:
             raise ForageError(f"There is no command {name!r}. The commands are: {', '.join(COMMANDS)}.")

@@ -22,6 +22,7 @@ METHODS: tuple[tuple[str, tuple[Applied, ...]], ...] = (
     ("grpo+entropy_advantage", (grpo(), entropy_advantage())),
 )
 KS = (1, 4, 16, 64)
+"""Of the table that is printed; those above the number of samples are left out."""
 
 
 def demo(*, out: Path = Path("runs/demo"), steps: int = 80, n: int = 128, seed: int = 0) -> None:
@@ -42,7 +43,7 @@ def demo(*, out: Path = Path("runs/demo"), steps: int = 80, n: int = 128, seed: 
     for path in (base, *runs):
         with progress_bar(f"eval {find_checkpoint(path).label}", console) as move:
             evaluate_checkpoint(path, n=n, temperatures=(1.0, 0.7, 0.4) if path == base else (1.0,), on_progress=move)
-    table = curve_table(latest_evaluations((base, *runs)), KS)
+    table = curve_table(latest_evaluations((base, *runs)), [k for k in KS if k <= n])
     print_estimates(table)
     print_confounds(table)
     page = build_report((base, *runs), out / "report.html")

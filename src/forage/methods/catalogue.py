@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, Concatenate, Generic, Literal, ParamSpec, cast
+from typing import Any, Concatenate, Generic, Literal, ParamSpec
 
 from forage.call_text import parse_call
 from forage.errors import ForageError
@@ -75,9 +75,9 @@ def method(*, kind: Kind, seam: str, paper: str) -> Callable[[Callable[Concatena
     return entry
 
 
-def catalogue(*methods: Method[Any]) -> Mapping[str, Method[Any]]:
+def catalogue(*methods: Method[...]) -> Mapping[str, Method[...]]:
     """The methods by name. Raises ValueError when two claim one name."""
-    named: dict[str, Method[Any]] = {}
+    named: dict[str, Method[...]] = {}
     for method in methods:
         if method.name in named:
             raise ValueError(f"two methods are called {method.name}")
@@ -85,13 +85,13 @@ def catalogue(*methods: Method[Any]) -> Mapping[str, Method[Any]]:
     return MappingProxyType(named)
 
 
-def parse(text: str, methods: Mapping[str, Method[Any]]) -> Applied:
+def parse(text: str, methods: Mapping[str, Method[...]]) -> Applied:
     """`name` or `name:parameter=value,...` as a method with its hyper-parameters.
 
     Raises ForageError for an unknown method or parameter, and for a value of the wrong type.
     """
     name, settings = parse_call(text, "method", methods, lambda name: methods[name].parameters)
-    return cast(Callable[..., Applied], methods[name])(**settings)
+    return methods[name](**settings)
 
 
 def apply(recipe: Recipe, methods: Iterable[Applied]) -> Recipe:

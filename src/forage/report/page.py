@@ -22,14 +22,15 @@ NAMED = 4
 """Groups that the title names."""
 
 
-def build_report(directories: Sequence[Path], out: Path, *, title: str = "Forage report") -> Path:
+def build_report(directories: Sequence[Path | str], out: Path | str, *, title: str = "Forage report") -> Path:
     """Writes one HTML file about the directories and returns its path.
 
     A directory is a run (`recipe.json`) or a model folder with evaluations (`evals/*.json`). What is missing in a
     directory is said on the page. Raises ForageError where a directory holds nothing to report, or `out` cannot be
     written.
     """
-    runs = read_runs(directories)
+    out = Path(out)
+    runs = read_runs([Path(directory) for directory in directories])
     sections = [found for make in SECTIONS if (found := make(runs)) is not None]
     labels = [group.label for group in (runs.trained or runs.groups)]
     subject = ", ".join(labels[:NAMED]) + (f" and {len(labels) - NAMED} more" if len(labels) > NAMED else "")
