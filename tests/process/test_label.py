@@ -11,7 +11,8 @@ import pytest
 
 from forage.engines.judge import InlineJudge
 from forage.errors import ForageError
-from forage.process.label import Generators, Labelling, label, step_texts
+from forage.prm.steps import step_texts
+from forage.process.label import Generators, Labelling, label
 from forage.protocols import SampleRequest, Task, Tools
 from forage.records import UNJUDGED, Completion, Problem, SamplingParams, Score
 

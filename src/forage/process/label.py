@@ -18,6 +18,7 @@ from forage.errors import ForageError
 from forage.evals.samples import storable
 from forage.explore.rollouts import to_rollout
 from forage.prm.labels import LabelledSolution, StepCounts
+from forage.prm.steps import prompt_text, step_texts
 from forage.protocols import OnProgress, SampleRequest, Task, Tools
 from forage.records import Problem, Rollout, SamplingParams, Score, Start
 from forage.seeds import derive_seed
@@ -80,25 +81,6 @@ def label(
         yield from solutions
         if on_progress is not None:
             on_progress(first + len(block), len(problems))
-
-
-def prompt_text(problem: Problem) -> str:
-    """The question as a process model reads it: the prompt, or the turns of a chat one below the other."""
-    if isinstance(problem.prompt, str):
-        return problem.prompt
-    return "\n".join(message.content for message in problem.prompt)
-
-
-def step_texts(pieces: Sequence[str], step_ends: Sequence[int]) -> list[tuple[int, str]]:
-    """(exclusive end, text) of every step that has a text; tokens without one belong to the step before them."""
-    found: list[tuple[int, str]] = []
-    begin = 0
-    for end in step_ends:
-        text = "".join(pieces[begin:end])
-        if text.strip():
-            found.append((end, text))
-        begin = end
-    return found
 
 
 def _label_block(who: Generators, problems: Sequence[Problem], plan: Labelling) -> list[LabelledSolution]:

@@ -18,7 +18,7 @@ from forage.evals.tables import Cell, Table
 from forage.ops.best_of_n import best_of_n, vote_of_n
 from forage.ops.resampling import Floats
 from forage.ops.step_scores import Aggregator, aggregate
-from forage.process.label import prompt_text, step_texts
+from forage.prm.steps import prompt_text, step_texts
 from forage.protocols import Task
 from forage.records import Problem
 from forage.seeds import derive_seed
