@@ -3,7 +3,9 @@
 from dataclasses import replace
 
 from forage.credit.assign.step_returns import StepReturns
+from forage.credit.assign.uniform import Uniform
 from forage.engines.local.process_reward import ProcessReward
+from forage.errors import ForageError
 from forage.methods.catalogue import method
 from forage.methods.parts import add_process_reward
 from forage.recipe import Recipe
@@ -19,4 +21,9 @@ def process_advantage(recipe: Recipe, *, model: str = "", weight: float = 1.0, d
     changed = add_process_reward(
         recipe, ProcessReward(model=model, weight=weight, outcome=1.0, dense=True), "process_advantage"
     )
+    if recipe.credit.assign != Uniform():
+        raise ForageError(
+            f"process_advantage would replace {type(recipe.credit.assign).__name__}, which assigns credit to tokens "
+            "already. Use one of the two."
+        )
     return replace(changed, credit=replace(changed.credit, assign=StepReturns(discount=discount)))

@@ -1,7 +1,8 @@
 """Credit step by step: what the rest of a response earns, added to what the response is worth.
 
-With a process reward whose steps are potential differences (v_l - v_{l-1}) nothing but the order of credit changes: the
-differences of a response add up to a constant less than its last value (Ng et al. 1999).
+Where the rewards of steps are differences of a process model's scores, v_l - v_{l-1}, they add up to v_L - v_0 however
+many steps there are: with discount 1 a response earns what a terminal reward v_L would give it, less a baseline of the
+state.
 """
 
 from dataclasses import dataclass
