@@ -12,7 +12,7 @@ from forage.engines.local.process_model import Laid, ProcessModel, read_record
 from forage.errors import ForageError
 from forage.prm.formats import TaggedSolution
 from forage.prm.objectives import step_cross_entropy
-from forage.process.train import ProcessTraining, prepare, train_process_model
+from forage.process.train import ProcessTraining, permute_labels, prepare, train_process_model
 
 PROMPT = "use 1 2 3 4 to make 10"
 GOOD, BAD = "try 1 + 2 = 3 3 4", "try 4 - 2 = 2 1 3"
@@ -140,6 +140,21 @@ def test_questions_are_held_out_whole(process: ProcessModel) -> None:
     outcome = train_process_model(process, rows, settings)
     assert outcome.calibration is not None
     assert outcome.calibration.brier == pytest.approx(0.25, abs=0.2)
+
+
+def test_a_placebo_has_the_labels_elsewhere(process: ProcessModel) -> None:
+    rows = [solution(GOOD, BAD, GOOD, values=(i / 20, math.nan, 1 - i / 40)) for i in range(20)]
+    training, _, _ = prepare(process, rows, ProcessTraining(held_out=0))
+    permuted = permute_labels(training, seed=0)
+    assert [example.laid for example in permuted] == [example.laid for example in training]
+    before, after = ([e.values[place] for e in side for place in (0, 2)] for side in (training, permuted))
+    assert sorted(before) == sorted(after)
+    assert before != after
+    assert all(math.isnan(example.values[1]) for example in permuted)
+    rows = [solution(GOOD, values=(1.0,)), solution(BAD, values=(0.0,))] * 16
+    train_process_model(process, rows, ProcessTraining(placebo=True, **FAST))
+    good, bad = (score[0] for score in process.score([process.lay(PROMPT, [GOOD]), process.lay(PROMPT, [BAD])]))
+    assert abs(good - bad) < 0.7, "labels that say nothing teach nothing but their mean"
 
 
 def test_saved_and_loaded_is_the_same_model(process: ProcessModel, tmp_path: Path) -> None:

@@ -115,6 +115,7 @@ def train_command(
     margin: float = 4.0,
     max_tokens: int = 1024,
     held_out: float = 0.1,
+    placebo: bool = False,
     seed: int = 0,
     device: str = "cpu",
     threads: int | None = None,
@@ -133,6 +134,7 @@ def train_command(
         margin: of the ranking.
         max_tokens: longer solutions are rejected, not cut.
         held_out: share of the questions kept for the calibration.
+        placebo: the control: labels are permuted among all steps.
         seed: of the order and of what is held out.
         device: cpu or cuda.
         threads: of the matrix products.
@@ -146,6 +148,7 @@ def train_command(
         margin=margin,
         max_tokens=max_tokens,
         held_out=held_out,
+        placebo=placebo,
         seed=seed,
     )
     with progress_bar("train process model", Console(stderr=True)) as move:

@@ -30,7 +30,8 @@ class ProcessTraining:
     PQM (whose Q is the log odds of a step; a step is right from 0.5 on). With labels of eta inf the steps are those of
     Math-Shepherd, with eta 0 plain soft labels. The learning rate is for models of the lab's size: 7-billion-parameter
     models were trained with 5e-7 to 1e-6. It rises over a twentieth of the updates and falls as a cosine. `held_out` is
-    the share of questions whose solutions are kept for the calibration.
+    the share of questions whose solutions are kept for the calibration. `placebo` is the control: the labels trained on
+    are permuted among all steps, so that whatever the model then gains does not come from what they say.
     """
 
     objective: Objective = "steps"
@@ -42,6 +43,7 @@ class ProcessTraining:
     max_tokens: int = 1024
     micro_tokens: int = 8192
     held_out: float = 0.1
+    placebo: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -93,6 +95,8 @@ def train_process_model(
             f"None of {len(solutions)} labelled solutions can be trained on"
             + (f"; the first: {rejected[0]}." if rejected else ".")
         )
+    if settings.placebo:
+        training = permute_labels(training, seed=settings.seed)
     updates = settings.epochs * math.ceil(len(training) / settings.batch)
     parameters = [p for p in process.model.module.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(parameters, lr=settings.lr, betas=(0.9, 0.95), weight_decay=settings.weight_decay)
@@ -147,6 +151,17 @@ def prepare(
         else:
             (held if _is_held_out(solution, settings) else training).append(Example(laid, values))
     return training, held, rejected
+
+
+def permute_labels(examples: Sequence[Example], *, seed: int) -> list[Example]:
+    """The examples with their labels permuted among all labelled steps; steps without a label stay without one."""
+    labels = [value for example in examples for value in example.values if not math.isnan(value)]
+    generator = torch.Generator().manual_seed(derive_seed(seed, "placebo"))
+    drawn = iter(labels[place] for place in torch.randperm(len(labels), generator=generator).tolist())
+    return [
+        Example(example.laid, tuple(value if math.isnan(value) else next(drawn) for value in example.values))
+        for example in examples
+    ]
 
 
 def assess(process: ProcessModel, examples: Sequence[Example]) -> tuple[Calibration, float]:
