@@ -14,7 +14,9 @@ SOURCE = Path(__file__).parent.parent / "src" / "forage"
 FILES = sorted(SOURCE.rglob("*.py"))
 
 FLOORS: dict[str, int] = {
-    **dict.fromkeys(("errors", "seeds", "call_text", "part_json", "interrupts", "records", "batch", "protocols"), 0),
+    **dict.fromkeys(
+        ("errors", "atomic", "seeds", "call_text", "part_json", "interrupts", "records", "batch", "protocols"), 0
+    ),
     **dict.fromkeys(("ops", "grams", "collate", "functional"), 1),
     **dict.fromkeys(("tasks", "explore", "rewards", "prm", "signals", "credit", "losses", "memory"), 2),
     **dict.fromkeys(("evals", "diagnostics"), 2),

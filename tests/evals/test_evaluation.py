@@ -127,8 +127,8 @@ def test_an_unwritable_place_is_a_sentence_and_keeps_the_old_file(
     def full_disk(*arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(f"forage.evals.evaluation.{place}", full_disk)
-    with pytest.raises(ForageError, match=r"test\.json cannot be written: No space left on device"):
+    monkeypatch.setattr(f"forage.atomic.{place}", full_disk)
+    with pytest.raises(ForageError, match=r"The disk is full, so .*test\.json was not written"):
         dataclasses.replace(full(), label="other").save(path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]

@@ -8,8 +8,9 @@ import pytest
 
 from forage.evals.bootstrap import Interval
 from forage.evals.compare import Crossover
-from forage.evals.evaluation import Evaluation
-from forage.evals.tables import crossover_text, curve_table, difference_table, interval_text
+from forage.evals.evaluation import Evaluation, ProblemOutcome
+from forage.evals.tables import crossover_text, curve_table, difference_table, interval_text, majority_table
+from forage.records import SamplingParams
 
 Make = Callable[..., Evaluation]
 
@@ -63,3 +64,14 @@ def test_texts() -> None:
     assert crossover_text(Crossover(16.2, 9.4, 30.6, 0.97)) == "k = 16 [9, 31] (97% of draws)"
     assert crossover_text(Crossover(16.2, math.nan, math.nan, 0.0)) == "k = 16 (0% of draws)"
     assert crossover_text(Crossover(math.nan, math.nan, math.nan, 0.04)) == "none (4% of draws)"
+
+
+def test_majority_table_by_hand() -> None:
+    # Of four responses three say 7, which is right: alone each is right with .75, and the vote of all four always.
+    outcome = ProblemOutcome(problem="a", n=4, correct=3, committed=4, answers={"7": 3, "8": 1}, right_answers={"7": 3})
+    run = Evaluation(
+        label="x", checkpoint="x", task={}, split="test", params=SamplingParams(), n=4, seed=0, problems=(outcome,)
+    )
+    table = majority_table({"x": [run]}, [1, 4])
+    assert table.columns == ("policy", "majority@1", "majority@4")
+    assert [cell.value for cell in table.rows[0][1:]] == [0.75, 1.0]

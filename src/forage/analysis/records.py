@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from forage.atomic import write_file
 from forage.diagnostics.alarms import Alarm
 from forage.diagnostics.contrast import Contrast
 from forage.diagnostics.entropy_profile import EntropyProfile
@@ -13,7 +14,6 @@ from forage.diagnostics.rare import RareSentences
 from forage.errors import ForageError
 from forage.ops.resampling import Interval
 from forage.part_json import decode_part, encode_part
-from forage.store.atomic import write_file
 
 FILE = "analysis.json"
 

@@ -10,10 +10,10 @@ from rich.console import Console
 from forage.checkpoints import evaluate_checkpoint, find_checkpoint
 from forage.cli.lists import Ks, Temperatures, numbers
 from forage.cli.progress import progress_bar
-from forage.cli.tables import print_confounds, print_estimates
+from forage.cli.tables import print_confounds, print_estimates, print_table
 from forage.evals.estimate import check_ks, small_sample_warning
 from forage.evals.evaluation import Evaluation
-from forage.evals.tables import curve_table
+from forage.evals.tables import curve_table, majority_table
 from forage.tasks.names import parse_task
 
 
@@ -33,7 +33,7 @@ def evaluate_command(
     workers: int | None = None,
     threads: int | None = None,
 ) -> None:
-    """Samples n responses to every problem and estimates pass@k. With a larger n, only what is missing is sampled.
+    """Samples n responses to every problem and estimates pass@k. pass@1 is mean@n.
 
     Args:
         checkpoint: a run directory (its newest checkpoint), a checkpoint inside one, or a Hugging Face model folder.
@@ -74,6 +74,7 @@ def evaluate_command(
     labels = {f"{found.label}, T={found.params.temperature:g}": [found] for found in evaluations}
     table = curve_table(labels, ks)
     print_estimates(table)
+    print_table(majority_table(labels, ks))
     print_confounds(table)
     for file in files:
         console.print(f"Saved: {file}", highlight=False, soft_wrap=True)

@@ -8,12 +8,12 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from forage.atomic import write_file
 from forage.cli.solutions import correct_solutions
 from forage.diagnostics.grams.embedding import embedder
 from forage.diagnostics.grams.mining import Miner
 from forage.errors import ForageError
 from forage.grams.gram_list import GramList, load_grams
-from forage.store.atomic import write_file
 
 UNEQUAL = 0.05
 """A placebo whose coverage misses the list's by more than this share of it is worth a warning."""

@@ -7,12 +7,12 @@ again. A sample that could not be judged (a verifier that ran out of time) is ne
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from forage.atomic import write_file
 from forage.errors import ForageError
 from forage.records import SamplingParams
 
@@ -115,7 +115,7 @@ class Evaluation:
 
     def save(self, path: Path) -> None:
         """Writes JSON: the file is either the old one or the whole new one, whatever happens meanwhile."""
-        write_atomically(path, json.dumps(self.to_json(), indent=1, allow_nan=False).encode())
+        write_file(path, json.dumps(self.to_json(), indent=1, allow_nan=False).encode())
 
     @classmethod
     def load(cls, path: Path) -> "Evaluation":
@@ -134,22 +134,6 @@ class Evaluation:
                 f"{path} is not a whole evaluation ({error}). Delete it and run `forage eval` again: the samples are "
                 "cached, so this is quick."
             ) from error
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replaces a file in one move, after its bytes are on disk. Raises ForageError where they cannot be written."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise ForageError(f"{path} cannot be written: {error.strerror or error}.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _outcome_json(outcome: ProblemOutcome) -> dict[str, Any]:

@@ -18,8 +18,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from forage.atomic import write_file
 from forage.errors import ForageError
-from forage.evals.evaluation import write_atomically
 from forage.records import Problem
 
 FORMAT = "forage samples 1"
@@ -93,7 +93,7 @@ class SampleCache:
         text = json.dumps({"format": FORMAT, **identity}, sort_keys=True, indent=1)
         directory = root / hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
         if not (directory / "about.json").exists():
-            write_atomically(directory / "about.json", text.encode())
+            write_file(directory / "about.json", text.encode())
         return cls(directory)
 
     def read(self, shard: Shard) -> tuple[tuple[Sample, ...], float] | None:
@@ -130,7 +130,7 @@ class SampleCache:
         table = pa.table(columns, schema=SCHEMA.with_metadata({"seconds": repr(seconds)}))
         buffer = io.BytesIO()
         pq.write_table(table, buffer, compression="zstd", write_page_checksum=True)
-        write_atomically(self.directory / shard.name, buffer.getvalue())
+        write_file(self.directory / shard.name, buffer.getvalue())
 
     def _damaged(self, path: Path, reason: str) -> None:
         warnings.warn(f"The cached samples in {path} are damaged ({reason}); sampling them again.", stacklevel=3)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from forage.evals.bootstrap import DRAWS, Interval
+from forage.evals.bootstrap import DRAWS, Interval, intervals
 from forage.evals.compare import Comparison, Crossover, compare
-from forage.evals.estimate import majority_by_problem, pass_curve, summarise
+from forage.evals.estimate import in_order, majority_by_problem, pass_curve, summarise
 from forage.evals.evaluation import Evaluation
 
 Runs = Mapping[str, Sequence[Evaluation]]
@@ -52,6 +52,21 @@ def curve_table(groups: Runs, ks: Sequence[int], *, draws: int = DRAWS, seed: in
             )
         )
     return Table(columns, tuple(rows))
+
+
+def majority_table(groups: Runs, ks: Sequence[int], *, draws: int = DRAWS, seed: int = 0) -> Table:
+    """One row per group: how often the most frequent answer of k responses is right, with intervals."""
+    rows: list[tuple[Cell, ...]] = []
+    for label, runs in groups.items():
+        reference = [outcome.problem for outcome in runs[0].problems]
+        votes = np.stack(
+            [
+                np.stack([majority_by_problem(in_order(run, reference), k, seed=seed) for k in ks], axis=1)
+                for run in runs
+            ]
+        )
+        rows.append((Cell(label), *(_level(interval) for interval in intervals(votes, draws=draws, seed=seed))))
+    return Table(("policy", *(f"majority@{k}" for k in ks)), tuple(rows))
 
 
 def difference_table(

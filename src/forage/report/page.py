@@ -13,10 +13,10 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from forage.atomic import saying_why, write_file
 from forage.report.blocks import Figure, Figures, Section
 from forage.report.grouping import read_runs
 from forage.report.sections import SECTIONS
-from forage.store.atomic import saying_why, write_file
 
 NAMED = 4
 """Groups that the title names."""

@@ -17,8 +17,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from forage.atomic import new_directory, recover, remove_directory, saying_why
 from forage.errors import ForageError
-from forage.store.atomic import new_directory, recover, remove_directory, saying_why
 
 MANIFEST = "manifest.json"
 FORMAT = "forage checkpoint 1"

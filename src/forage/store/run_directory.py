@@ -20,9 +20,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from forage.atomic import new_directory, recover, saying_why, write_file
 from forage.batch import TrainBatch
 from forage.errors import ForageError
-from forage.store.atomic import new_directory, recover, saying_why, write_file
 from forage.store.checkpoint import checkpoint_path, checkpoint_steps, latest_intact, save_tensors
 from forage.store.rollout_table import read_rollouts, write_rollouts
 

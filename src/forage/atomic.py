@@ -22,9 +22,13 @@ _LEFTOVER = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{12}\.(?P<kind>partial|replaced
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Creates or replaces a file as a whole. Raises ForageError where the disk refuses; the old file then remains."""
+    """Creates or replaces a file as a whole, folders included.
+
+    Raises ForageError where the disk refuses; the old file then remains.
+    """
     temporary = _beside(path, "partial")
     with saying_why(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with temporary.open("xb") as file:
                 file.write(content)

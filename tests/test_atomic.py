@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from forage.atomic import new_directory, recover, remove_directory, write_file
 from forage.errors import ForageError
-from forage.store.atomic import new_directory, recover, remove_directory, write_file
 
 
 def names(directory: Path) -> set[str]:
@@ -70,9 +70,11 @@ def test_libraries_that_report_a_full_disk_as_text(tmp_path: Path) -> None:
     assert names(tmp_path) == set()
 
 
-def test_a_missing_directory_is_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(ForageError, match="could not be written: No such file or directory"):
-        write_file(tmp_path / "nowhere" / "a", b"")
+def test_folders_are_made_and_an_impossible_one_is_a_sentence(tmp_path: Path) -> None:
+    write_file(tmp_path / "new" / "folder" / "a", b"text")
+    assert (tmp_path / "new" / "folder" / "a").read_bytes() == b"text"
+    with pytest.raises(ForageError, match="could not be written"):
+        write_file(tmp_path / "new" / "folder" / "a" / "b", b"")
 
 
 def test_a_directory_appears_whole(tmp_path: Path) -> None:
@@ -100,7 +102,7 @@ def test_a_killed_file_writer_leaves_the_old_file(tmp_path: Path) -> None:
     run_and_kill(
         """
         import os, sys, time, pathlib
-        from forage.store import atomic
+        from forage import atomic
         def stop(descriptor):
             print("here", flush=True)
             time.sleep(60)
@@ -123,7 +125,7 @@ def test_killed_between_the_renames_the_old_directory_comes_back(tmp_path: Path)
     run_and_kill(
         """
         import os, sys, time, pathlib
-        from forage.store import atomic
+        from forage import atomic
         rename, count = pathlib.Path.rename, [0]
         def once(self, target):
             count[0] += 1
