@@ -8,6 +8,7 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
+from forage.atomic import write_file
 from forage.cli.lists import Ks, numbers
 from forage.cli.progress import progress_bar
 from forage.cli.tables import print_table
@@ -19,7 +20,6 @@ from forage.prm.formats import Format, Labels, read_labels, write_labels
 from forage.process.checkpoints import label_checkpoint, rank_evaluation, score_solutions, train_checkpoint
 from forage.process.label import Labelling
 from forage.process.train import Objective, ProcessTraining
-from forage.store.atomic import write_file
 from forage.tasks.names import parse_task
 
 SHOWN = 5

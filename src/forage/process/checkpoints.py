@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from forage.atomic import new_directory, write_file
 from forage.checkpoints import Checkpoint, find_checkpoint
 from forage.engines.judge import open_judge
 from forage.engines.local.engine import Opened
@@ -29,7 +30,6 @@ from forage.process.train import OnUpdate, ProcessOutcome, ProcessTraining, trai
 from forage.protocols import Judge, OnProgress, Task, Tools
 from forage.recipe import Verifying
 from forage.records import Problem, SamplingParams
-from forage.store.atomic import new_directory, write_file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from forage.atomic import write_file
 from forage.errors import ForageError
 from forage.evals.samples import storable
 from forage.explore.rollouts import to_rollout
@@ -22,7 +23,6 @@ from forage.prm.steps import prompt_text, step_texts
 from forage.protocols import OnProgress, SampleRequest, Task, Tools
 from forage.records import Problem, Rollout, SamplingParams, Score, Start
 from forage.seeds import derive_seed
-from forage.store.atomic import write_file
 
 FORMAT = "forage step labels 1"
 PROBLEMS_PER_SHARD = 8
