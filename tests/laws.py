@@ -15,8 +15,10 @@ import torch
 from torch import Tensor
 
 from forage.batch import Batch, Experience, TrainBatch
+from forage.credit.assign.step_returns import StepReturns
 from forage.credit.assign.uniform import Uniform
 from forage.credit.assign.value_differences import ValueDifferences
+from forage.credit.baseline.best_of_group import BestOfGroup
 from forage.credit.baseline.leave_one_out import LeaveOneOut
 from forage.credit.baseline.mean_centre import MeanCentre
 from forage.credit.baseline.pass_at_k import PassAtK
@@ -67,10 +69,11 @@ BASELINES = [
     BaselineCase(part=LeaveOneOut(), degree=1, shift=True),
     BaselineCase(part=StdScale(), degree=0, shift=False),
     BaselineCase(part=StdScale(ddof=0, eps=0.0), degree=0, shift=False),
+    BaselineCase(part=BestOfGroup(), degree=0, shift=True),
     BaselineCase(part=PassAtK(k=1), degree=1, shift=True),
     BaselineCase(part=PassAtK(k=2), degree=1, shift=True),
 ]
-ASSIGNS: list[Assign] = [Uniform(), ValueDifferences()]
+ASSIGNS: list[Assign] = [Uniform(), ValueDifferences(), StepReturns(), StepReturns(discount=1.0)]
 SHAPES = [
     ShapeCase(part=EntropyBonus(), low=0, high=0.5, identity=EntropyBonus(alpha=0)),
     ShapeCase(part=EntropyBonus(at="sampling", kappa=3), low=0, high=1 / 3, identity=EntropyBonus(kappa=INFINITY)),

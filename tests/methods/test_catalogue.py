@@ -15,7 +15,10 @@ from forage.recipe import Gather, Recipe
 from forage.tasks.countdown import Countdown
 
 GRAMS = str(Path(__file__).parent / "grams.json")
-SETTINGS = {name: {"grams": GRAMS} for name, method in METHODS.items() if "grams" in method.parameters}
+FILES = {"grams": GRAMS, "model": str(Path(__file__).parent / "process_model")}
+SETTINGS = {
+    name: {key: file for key, file in FILES.items() if key in method.parameters} for name, method in METHODS.items()
+}
 """What methods that refuse to start without a file are given."""
 
 

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from forage.credit.baseline.std_scale import StdScale
 from forage.credit.shape.entropy_bonus import EntropyBonus
 from forage.credit.shape.entropy_planning_bonus import EntropyPlanningBonus
 from forage.credit.shape.planning_credit import PlanningCredit
+from forage.engines.local.process_model import read_record
+from forage.engines.local.process_reward import ProcessReward
 from forage.errors import ForageError
 from forage.grams.gram_list import GramList, load_grams
 from forage.losses.penalty import EntropyPenalty
@@ -60,6 +63,19 @@ def add_planning(recipe: Recipe, shape: Shape, grams: Sequence[str], source: str
     baselines = tuple(part for part in recipe.credit.baselines if scale or not isinstance(part, StdScale))
     credit = replace(recipe.credit, baselines=baselines)
     return add_shape(replace(recipe, credit=credit, signals=(*others, mask)), shape)
+
+
+def add_process_reward(recipe: Recipe, reward: ProcessReward, method: str) -> Recipe:
+    """The recipe with a process reward after its rewards. Raises ForageError where its model is not one, or twice."""
+    if not reward.model:
+        raise ForageError(
+            f"{method} needs a process reward model. Make one with `forage prm label` and `forage prm train`, and give "
+            f"its folder: {method}:model=FOLDER."
+        )
+    read_record(Path(reward.model))
+    if any(isinstance(present, ProcessReward) for present in recipe.rewards):
+        raise ForageError("The recipe has a process reward already; a second one would hide what either does.")
+    return replace(recipe, rewards=(*recipe.rewards, reward))
 
 
 def _refuse_double_entropy(shapes: tuple[Shape, ...], loss: PolicyLoss) -> None:

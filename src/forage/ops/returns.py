@@ -33,3 +33,21 @@ def gae(reward: Tensor, value: Tensor, mask: Tensor, *, gamma: float, lam: float
         next_value = torch.where(here, value[:, t], next_value)
         next_advantage = torch.where(here, advantage, next_advantage)
     return torch.stack(columns[::-1], dim=1)
+
+
+def step_returns(reward: Tensor, step: Tensor, mask: Tensor, *, discount: float) -> Tensor:
+    """Discounted sums of the rewards of reasoning steps, from the step of each token on: (B, T) float64.
+
+    reward (B, T) float, whose sum over the tokens of a step is the reward of the step; step (B, T) int64 numbers the
+    steps from 0 (off the mask anything); mask (B, T) bool. A token of step l gets the sum over m >= l of
+    discount^(m - l) times the reward of step m, and 0 off the mask. Raises ForageError unless discount lies in [0, 1].
+    """
+    if not 0 <= discount <= 1:
+        raise ForageError(f"The discount must lie between 0 and 1, not {discount}.")
+    require_shape(tuple(mask.shape), reward=reward, step=step)
+    place = step.masked_fill(~mask, 0)
+    total = torch.zeros(len(mask), int(place.max()) + 1 if place.numel() else 1, dtype=torch.float64)
+    total = total.to(reward.device).scatter_add(1, place, masked(reward, mask).double())
+    for later in reversed(range(1, total.shape[1])):
+        total[:, later - 1] += discount * total[:, later]
+    return masked(total.gather(1, place), mask)

@@ -114,3 +114,17 @@ def _sum(values: Tensor, index: Tensor, size: int) -> Tensor:
 def _extreme(values: Tensor, index: Tensor, size: int, kind: Literal["amin", "amax"]) -> Tensor:
     start = torch.full((size,), torch.inf if kind == "amin" else -torch.inf, dtype=torch.float64, device=values.device)
     return start.scatter_reduce(0, index, values, kind)
+
+
+def best_share(value: Tensor, group: Tensor) -> Tensor:
+    """n / b for the b highest of the n judged values of a group, 0 for the others: (B,), NaN stays NaN.
+
+    Its mean over the judged values of a group is 1. A group without variance becomes exactly 0.
+    """
+    groups = segments(value, group)
+    exact = value.double().masked_fill(~groups.judged, -torch.inf)
+    best = groups.judged & (exact == _extreme(exact, groups.index, len(groups.count), "amax")[groups.index])
+    ties = _sum(best.double(), groups.index, len(groups.count)).clamp_min(1)
+    share = best * (groups.count / ties)[groups.index]
+    share = share.masked_fill(_settled(groups), 0).masked_fill(~groups.judged, torch.nan)
+    return share.to(value.dtype)

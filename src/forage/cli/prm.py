@@ -1,0 +1,290 @@
+"""`forage prm label|convert|train|score|rank`: process reward models, from labels to use."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+
+from forage.atomic import write_file
+from forage.cli.lists import Ks, numbers
+from forage.cli.progress import progress_bar
+from forage.cli.tables import print_table
+from forage.errors import ForageError
+from forage.evals.evaluation import Evaluation
+from forage.ops.step_scores import AGGREGATORS, Aggregator, aggregate
+from forage.prm.calibration import Calibration
+from forage.prm.formats import Format, Labels, read_labels, write_labels
+from forage.process.checkpoints import label_checkpoint, rank_evaluation, score_solutions, train_checkpoint
+from forage.process.label import Labelling
+from forage.process.train import Objective, ProcessTraining
+from forage.tasks.names import parse_task
+
+SHOWN = 5
+"""Rejected rows that are printed; the rest is counted."""
+
+
+def label_command(
+    checkpoint: Annotated[Path, tyro.conf.Positional],
+    /,
+    *,
+    out: Path,
+    completer: Path | None = None,
+    task: str | None = None,
+    split: str = "train",
+    problems: int | None = None,
+    solutions: int = 4,
+    m: int = 16,
+    temperature: float = 1.0,
+    max_tokens: int | None = None,
+    seed: int = 0,
+    threads: int | None = None,
+) -> None:
+    """Samples solutions and continues each of them m times from the end of every step; writes OUT/labels.jsonl.
+
+    Counts are kept, not labels, so eta is chosen later. Interrupted, the same command continues.
+
+    Args:
+        checkpoint: who writes the solutions: a run directory, a checkpoint, or a model folder.
+        out: the folder for the labels.
+        completer: who continues them (the reference policy); the same model unless given.
+        task: which problems, where the checkpoint does not say: countdown, or countdown:size=experiment.
+        split: train or test.
+        problems: how many, from the beginning of the split; all unless given.
+        solutions: per problem.
+        m: continuations of every prefix.
+        temperature: of both.
+        max_tokens: of a whole response; the run's own unless given.
+        seed: of both.
+        threads: of the matrix products.
+    """
+    console = Console(stderr=True)
+    with progress_bar(f"label {checkpoint.name}", console) as move:
+        made = label_checkpoint(
+            checkpoint,
+            out=out,
+            plan=Labelling(solutions=solutions, continuations=m, seed=seed),
+            completer=completer,
+            task=parse_task(task) if task else None,
+            split=split,
+            problems=problems,
+            temperature=temperature,
+            max_tokens=max_tokens,
+            threads=threads,
+            on_progress=move,
+        )
+    say(
+        f"{made.solutions} solutions with {made.steps} steps, {made.continuations} continuations: {made.right:.1%} "
+        f"right, {made.unanswered:.1%} without an answer, {made.unjudged:.1%} not judged.\nSaved: {made.file}"
+    )
+
+
+def convert_command(
+    labels: Annotated[Path, tyro.conf.Positional], /, *, to: Format, out: Path, eta: float = 1.0
+) -> None:
+    """Writes step labels for other programs: ER-PRM, OpenRLHF, Math-Shepherd or TRL.
+
+    Args:
+        labels: labels.jsonl, or a file in any of these formats.
+        to: the format; math-shepherd and trl say yes or no only, so values are rounded.
+        out: the file to write.
+        eta: turns counts into values: 0 is the share that is right, inf whether any is.
+    """
+    found = read(labels, eta)
+    whole = [row for row in found.solutions if all(value == value for value in row.values)]
+    text, rounded = write_labels(whole, to)
+    write_file(out, text.encode())
+    say(f"{len(whole)} solutions, {rounded} values rounded. Saved: {out}")
+    if len(whole) < len(found.solutions):
+        say(f"{len(found.solutions) - len(whole)} solutions with steps that could not be judged were left out.")
+
+
+def train_command(
+    labels: Annotated[Path, tyro.conf.Positional],
+    /,
+    *,
+    model: Path,
+    out: Path,
+    eta: float = 1.0,
+    objective: Objective = "steps",
+    epochs: int = 3,
+    batch: int = 64,
+    lr: float = 3e-4,
+    margin: float = 4.0,
+    max_tokens: int = 1024,
+    held_out: float = 0.1,
+    placebo: bool = False,
+    seed: int = 0,
+    device: str = "cpu",
+    threads: int | None = None,
+) -> None:
+    """Trains a process reward model: an ordinary Hugging Face checkpoint that says behind every step how good it is.
+
+    Args:
+        labels: labels.jsonl of `forage prm label`, or a file of ER-PRM, OpenRLHF, Math-Shepherd or TRL.
+        model: what it begins as: a run directory, a checkpoint, or a model folder.
+        out: the folder to write.
+        eta: turns counts into values (ER-PRM): 0 is the share that is right, inf whether any is.
+        objective: steps; outcome (the last step only); ranking (PQM).
+        epochs: passes over the labels.
+        batch: solutions per update.
+        lr: learning rate; 5e-7 to 1e-6 for a 7-billion-parameter model.
+        margin: of the ranking.
+        max_tokens: longer solutions are rejected, not cut.
+        held_out: share of the questions kept for the calibration.
+        placebo: the control: labels are permuted among all steps.
+        seed: of the order and of what is held out.
+        device: cpu or cuda.
+        threads: of the matrix products.
+    """
+    found = read(labels, eta)
+    settings = ProcessTraining(
+        objective=objective,
+        epochs=epochs,
+        batch=batch,
+        lr=lr,
+        margin=margin,
+        max_tokens=max_tokens,
+        held_out=held_out,
+        placebo=placebo,
+        seed=seed,
+    )
+    with progress_bar("train process model", Console(stderr=True)) as move:
+        made = train_checkpoint(
+            model,
+            solutions=found.solutions,
+            out=out,
+            settings=settings,
+            device=device,
+            threads=threads,
+            on_update=lambda done, total, loss: move(done, total, f"loss {loss:.4f}"),
+        )
+    for rejected in made.rejected[:SHOWN]:
+        say(f"Rejected: {rejected}.")
+    say(f"{made.examples} solutions in {made.updates} updates; {len(made.rejected)} rejected. Saved: {out}")
+    if made.calibration:
+        errors = f"First errors found: {made.first_errors:.3f}."
+        say(f"{made.held_out} held-out solutions: {sentence(made.calibration)} {errors}")
+
+
+def score_command(
+    model: Annotated[Path, tyro.conf.Positional],
+    labels: Annotated[Path, tyro.conf.Positional],
+    /,
+    *,
+    out: Path,
+    how: Aggregator = "min",
+    eta: float = 1.0,
+    device: str = "cpu",
+    threads: int | None = None,
+) -> None:
+    """Scores every step of labelled solutions, writes JSON lines, and compares the scores with the labels.
+
+    Args:
+        model: a process reward model.
+        labels: solutions in steps, in any format that train reads.
+        out: the file to write: prompt, steps, scores, and one aggregated score.
+        how: aggregation: min, last, mean, product, max or sum.
+        eta: turns counts into the values that scores are compared with.
+        device: cpu or cuda.
+        threads: of the matrix products.
+    """
+    found = read(labels, eta)
+    scored = score_solutions(model, found.solutions, device=device, threads=threads)
+    lines = [
+        json.dumps(
+            {
+                "prompt": solution.prompt,
+                "steps": list(solution.steps),
+                "scores": list(scores),
+                "score": aggregate(scores, how),
+            },
+            ensure_ascii=False,
+        )
+        for solution, scores in zip(found.solutions, scored.scores, strict=True)
+    ]
+    write_file(out, "".join(line + "\n" for line in lines).encode())
+    judged = f" {sentence(scored.calibration)}" if scored.calibration else ""
+    say(f"{len(lines)} solutions.{judged} Saved: {out}")
+
+
+def rank_command(
+    model: Annotated[Path, tyro.conf.Positional],
+    evaluation: Annotated[Path, tyro.conf.Positional],
+    /,
+    *,
+    n: Ks = "1,4,16,64,256",
+    how: str = "min,product,mean,last",
+    out: Path | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    threads: int | None = None,
+) -> None:
+    """Chooses among the cached samples of an evaluation: best of n by step scores, votes, oracle and chance.
+
+    Args:
+        model: a process reward model.
+        evaluation: the JSON file that `forage eval` saved.
+        n: how many samples there are to choose from, separated by commas; those beyond the evaluation's are left out.
+        how: aggregations, separated by commas: min, last, mean, product, max, sum. The first one weighs the votes.
+        out: a JSON file for the curves.
+        seed: of the votes and the intervals.
+        device: cpu or cuda.
+        threads: of the matrix products.
+    """
+    asked = how.split(",")
+    rules: list[Aggregator] = [rule for name in asked for rule in AGGREGATORS if rule == name]
+    if not len(set(asked)) == len(asked) == len(rules):
+        raise ForageError(f"--how takes names among {', '.join(AGGREGATORS)}, each once, not {how!r}.")
+    pool = Evaluation.load(evaluation).n
+    ns = [int(number) for number in numbers(n, "--n", whole=True) if 1 <= number <= pool]
+    if not ns:
+        raise ForageError(f"{evaluation} has {pool} samples per problem: name an n from 1 to that.")
+    found = rank_evaluation(model, evaluation, ns=ns, how=rules, device=device, threads=threads, seed=seed)
+    print_table(found.table())
+    if out is not None:
+        write_file(out, json.dumps(found.to_json(), indent=1).encode())
+        say(f"Saved: {out}")
+
+
+def sentence(found: Calibration) -> str:
+    return f"Brier score {found.brier:.4f}, calibration error {found.ece:.4f}, step accuracy {found.accuracy:.3f}."
+
+
+def read(path: Path, eta: float) -> Labels:
+    """The labels of a file; says which rows were rejected. Raises ForageError where none is left."""
+    found = read_labels(path, eta=eta)
+    for rejected in found.rejected[:SHOWN]:
+        say(f"Rejected: {rejected}.")
+    if len(found.rejected) > SHOWN:
+        say(f"{len(found.rejected)} rows were rejected in all.")
+    if not found.solutions:
+        raise ForageError(f"{path} holds no labelled solution that can be used.")
+    return found
+
+
+def say(sentence: str) -> None:
+    Console(stderr=True).print(sentence, highlight=False, markup=False, soft_wrap=True)
+
+
+SUBCOMMANDS: Mapping[str, Callable[..., None]] = {
+    "label": label_command,
+    "convert": convert_command,
+    "train": train_command,
+    "score": score_command,
+    "rank": rank_command,
+}
+
+
+def run(argv: Sequence[str]) -> int:
+    names = "|".join(SUBCOMMANDS)
+    message = f"usage: forage prm {names} ...; --help after each of them tells more."
+    if argv and argv[0] in SUBCOMMANDS:
+        tyro.cli(SUBCOMMANDS[argv[0]], prog=f"forage prm {argv[0]}", args=list(argv[1:]))
+        return 0
+    if argv and argv[0] in ("-h", "--help"):
+        print(message)
+        return 0
+    raise ForageError(f"Which part of the work? {message}")

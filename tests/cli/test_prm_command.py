@@ -1,0 +1,125 @@
+"""Process reward models on the command line, from labels to use."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from forage.cli import main
+from forage.prm.formats import read_labels
+
+Said = Callable[[], tuple[str, str]]
+
+
+@pytest.fixture
+def said(capsys: pytest.CaptureFixture[str]) -> Said:
+    def read() -> tuple[str, str]:
+        captured = capsys.readouterr()
+        return captured.out, " ".join(captured.err.split())
+
+    return read
+
+
+@pytest.fixture(scope="module")
+def base(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the base that may hold evaluations."""
+    return Path(shutil.copytree(tiny_base, tmp_path_factory.mktemp("prm-base") / "base"))
+
+
+def make_labels(base: Path, out: Path) -> Path:
+    arguments = ["--problems", "6", "--solutions", "2", "--m", "2", "--max-tokens", "24", "--threads", "1"]
+    assert main(["prm", "label", str(base), "--out", str(out), *arguments]) == 0
+    return out / "labels.jsonl"
+
+
+@pytest.fixture(scope="module")
+def labels(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_labels(base, tmp_path_factory.mktemp("prm") / "labels")
+
+
+def test_labels_of_a_model(labels: Path, base: Path, tmp_path: Path, said: Said) -> None:
+    rows = [json.loads(line) for line in labels.read_text().splitlines()]
+    assert len({row["problem"] for row in rows}) == 6
+    assert all(sum(count.values()) == 2 for row in rows for count in row["counts"])
+    assert any(len(row["steps"]) > 1 for row in rows)
+    assert make_labels(base, tmp_path / "again").read_bytes() == labels.read_bytes()
+    assert "continuations" in said()[1]
+
+
+@pytest.mark.parametrize("name", ["er-prm", "openrlhf", "math-shepherd", "trl"])
+def test_labels_are_written_for_others(name: str, labels: Path, tmp_path: Path) -> None:
+    out = tmp_path / "theirs.jsonl"
+    assert main(["prm", "convert", str(labels), "--to", name, "--eta", "inf", "--out", str(out)]) == 0
+    ours, theirs = read_labels(labels, eta=float("inf")), read_labels(out)
+    assert [row.values for row in theirs.solutions] == [row.values for row in ours.solutions]
+
+
+@pytest.fixture(scope="module")
+def model(base: Path, labels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("prm-model") / "model"
+    arguments = ["--epochs", "2", "--batch", "4", "--held-out", "0.4", "--threads", "1"]
+    assert main(["prm", "train", str(labels), "--model", str(base), "--out", str(out), *arguments]) == 0
+    return out
+
+
+def test_a_trained_model_scores_and_ranks(model: Path, labels: Path, base: Path, tmp_path: Path, said: Said) -> None:
+    scored = tmp_path / "scored.jsonl"
+    assert main(["prm", "score", str(model), str(labels), "--out", str(scored), "--threads", "1"]) == 0
+    assert "Brier score" in said()[1]
+    rows = [json.loads(line) for line in scored.read_text().splitlines()]
+    assert len(rows) == len(labels.read_text().splitlines())
+    assert all(len(row["scores"]) == len(row["steps"]) and row["score"] == min(row["scores"]) for row in rows)
+
+    assert main(["eval", str(base), "--n", "4", "--k", "1", "--max-tokens", "16", "--threads", "1"]) == 0
+    (evaluation,) = (base / "evals").glob("*.json")
+    said()
+    curves = tmp_path / "curves.json"
+    arguments = ["--n", "1,2,4,8", "--out", str(curves), "--threads", "1"]
+    assert main(["prm", "rank", str(model), str(evaluation), *arguments]) == 0
+    out, _ = said()
+    for name in ("process model, min", "votes weighted by min", "majority vote", "oracle", "chance"):
+        assert name in out
+    found = json.loads(curves.read_text())
+    assert found["ns"] == [1, 2, 4]
+    assert main(["prm", "rank", str(model), str(evaluation), "--n", "8"]) == 2
+    assert "4 samples per problem" in said()[1]
+    assert main(["prm", "rank", str(model), str(evaluation), "--how", "median"]) == 2
+    assert "median" in said()[1]
+
+
+def test_a_folder_that_exists_is_refused(model: Path, labels: Path, base: Path, said: Said) -> None:
+    before = (model / "model.safetensors").read_bytes()
+    assert main(["prm", "train", str(labels), "--model", str(base), "--out", str(model)]) == 2
+    assert "exists already" in said()[1]
+    assert (model / "model.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "usage: forage prm label"),
+        (["label", "nowhere", "--out", "x"], "nowhere does not exist"),
+        (["label", "BASE", "--out", "x", "--m", "0"], "at least one"),
+        (["label", "BASE", "--out", "x", "--problems", "0"], "at least one problem"),
+        (["label", "BASE", "--out", "x", "--split", "dev"], "train or test"),
+        (["train", "EMPTY", "--model", "BASE", "--out", "x"], "no labelled solution"),
+        (["train", "TAGGED", "--model", "nowhere", "--out", "x"], "nowhere does not exist"),
+        (["train", "TAGGED", "--model", "BASE", "--out", "x", "--lr", "0"], "lr above 0"),
+        (["train", "TAGGED", "--model", "BASE", "--out", "x", "--threads", "1"], "cannot read"),
+        (["score", "BASE", "TAGGED", "--out", "x"], "forage prm train"),
+        (["rank", "BASE", "nowhere.json"], "cannot be read"),
+        (["convert", "nowhere", "--to", "trl", "--out", "x"], "cannot be read"),
+        (["convert", "EMPTY", "--to", "trl", "--out", "x"], "no labelled solution"),
+    ],
+)
+def test_wrong_input_is_one_sentence(
+    arguments: list[str], sentence: str, base: Path, said: Said, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("EMPTY").write_text('{"text": "no tag", "value": []}\n')
+    Path("TAGGED").write_text('{"text": "bonjour ки", "value": [1]}\n')
+    assert main(["prm", *(str(base) if word == "BASE" else word for word in arguments)]) == 2
+    assert sentence in said()[1]
+    assert not Path("x").exists() or not any(Path("x").iterdir())

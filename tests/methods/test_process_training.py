@@ -1,0 +1,80 @@
+"""Training with a process model: the update lands, resuming repeats it, and what cannot be is refused."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from forage.credit.assign.step_returns import StepReturns
+from forage.engines.local.model import LocalModel
+from forage.engines.local.process_model import ProcessModel
+from forage.errors import ForageError
+from forage.methods import Applied, grpo, process_advantage, process_reward, raft
+from forage.recipe import Recipe
+from forage.recipes import countdown
+from forage.store.run_directory import RunDirectory
+from forage.training import resume, train
+
+
+@pytest.fixture(scope="module")
+def model(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("process") / "model"
+    folder.mkdir()
+    ProcessModel.from_causal(LocalModel.load(tiny_base)).save(folder)
+    return str(folder)
+
+
+def small(base: Path, *methods: Applied) -> Recipe:
+    return countdown(
+        model=str(base),
+        method=methods,
+        steps=2,
+        problems=4,
+        siblings=4,
+        max_tokens=24,
+        checkpoint_every=1,
+        lr=1e-3,
+        threads=1,
+        matmul="highest",
+    )
+
+
+def weights(run: Path) -> bytes:
+    return (RunDirectory.open(run).latest_checkpoint() / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["reward", "advantage", "raft"])
+def test_the_update_lands_and_resumes_bit_for_bit(kind: str, tiny_base: Path, model: str, tmp_path: Path) -> None:
+    methods = {
+        "reward": (grpo(), process_reward(model=model)),
+        "advantage": (grpo(), process_advantage(model=model, discount=1.0)),
+        "raft": (raft(), process_reward(model=model, aggregate="mean")),
+    }[kind]
+    run = tmp_path / "run"
+    train(small(tiny_base, *methods), out=run)
+    wanted = weights(run)
+    assert wanted != (tiny_base / "model.safetensors").read_bytes()
+    row = RunDirectory.open(run).metrics()[-1]
+    assert row["grad_norm"] > 0
+    assert (0 < row["reward"] < 1) == (kind != "advantage")
+    shutil.rmtree(run / "checkpoints" / "step-000002")
+    assert resume(run).finished
+    assert weights(run) == wanted
+
+
+def test_what_cannot_be_is_refused(tiny_base: Path, model: str) -> None:
+    with pytest.raises(ForageError, match="forage prm label"):
+        small(tiny_base, grpo(), process_reward())
+    with pytest.raises(ForageError, match="is no process reward model"):
+        small(tiny_base, grpo(), process_reward(model=str(tiny_base)))
+    with pytest.raises(ForageError, match="already"):
+        small(tiny_base, grpo(), process_reward(model=model), process_advantage(model=model))
+
+
+def test_dense_credit_replaces_only_the_uniform_one(tiny_base: Path, model: str) -> None:
+    recipe = small(tiny_base, grpo(), process_advantage(model=model))
+    assert recipe.credit.assign == StepReturns()
+    again = process_advantage(model=model)
+    with pytest.raises(ForageError, match="StepReturns"):
+        again(replace(recipe, rewards=()))

@@ -1,0 +1,29 @@
+import numpy as np
+import pytest
+
+from forage.errors import ForageError
+from forage.prm.calibration import calibrate, first_error
+
+
+def test_by_hand() -> None:
+    found = calibrate(np.array([0.05, 0.95, 0.95, 0.45]), np.array([0.0, 1.0, 0.0, 0.5]))
+    assert found.brier == pytest.approx((0.0025 + 0.0025 + 0.9025 + 0.0025) / 4)
+    # Bins: .05 against 0, .45 against .5, and two at .95 against .5.
+    assert found.ece == pytest.approx((0.05 + 0.05 + 2 * 0.45) / 4)
+    assert found.accuracy == 0.5
+    assert [steps for _, _, steps in found.curve] == [1, 1, 2]
+
+
+def test_a_perfect_forecaster() -> None:
+    labels = np.array([0.0, 1.0, 1.0])
+    assert (calibrate(labels, labels).brier, calibrate(labels, labels).ece) == (0, 0)
+
+
+def test_first_error() -> None:
+    assert first_error([0.9, 0.4, 0.1]) == 1
+    assert first_error([0.9, 0.5]) == 2
+
+
+def test_nothing_to_compare_is_refused() -> None:
+    with pytest.raises(ForageError, match="label for every prediction"):
+        calibrate(np.array([]), np.array([]))
