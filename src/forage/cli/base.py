@@ -19,6 +19,7 @@ def base_command(*, size: Literal["demo", "experiment"] = "demo", seed: int = 0,
         out: folder; a cache ($FORAGE_HOME, or ~/.cache/forage) unless given.
     """
     console = Console(stderr=True)
+    console.print("Building the base model, unless it is in the cache ...", highlight=False)
     path = build_base(out, size=size, seed=seed)
     console.print("Base model:", path, highlight=False, soft_wrap=True)
     console.print(f"Next: forage eval {path}", highlight=False, soft_wrap=True)

@@ -37,6 +37,7 @@ def demo(*, out: Path = Path("runs/demo"), steps: int = 80, n: int = 128, seed: 
         seed: of both runs.
     """
     console = Console(stderr=True)
+    console.print("Base model: built once in about a minute, then cached ...", highlight=False)
     base = build_base(size="demo")
     console.print(f"Base model: {base}", highlight=False, soft_wrap=True)
     runs = [_trained(out / name, name, methods, steps, seed, console) for name, methods in METHODS]
