@@ -55,7 +55,7 @@ def main(settings: Settings) -> None:
     first, *others = by_arm.values()
     forage("compare", base, *runs, "--k", settings.k, show=True)
     for other in others:
-        forage("compare", *first[:1], *other, "--k", settings.k, show=True)
+        forage("compare", *first, *other, "--k", settings.k, show=True)  # every seed, on both sides
     forage("report", base, *runs, "--out", settings.out / "report.html", show=True)
 
 

@@ -122,7 +122,9 @@ def evaluate_checkpoint(
 
 def evaluation_name(evaluation: Evaluation) -> str:
     step = "" if evaluation.step is None else f"-step{evaluation.step:06d}"
-    return f"{evaluation.split}{step}-T{evaluation.params.temperature:g}-n{evaluation.n}-seed{evaluation.seed}.json"
+    params = evaluation.params
+    cut = (f"-p{params.top_p:g}" if params.top_p < 1 else "") + (f"-k{params.top_k}" if params.top_k else "")
+    return f"{evaluation.split}{step}-T{params.temperature:g}{cut}-n{evaluation.n}-seed{evaluation.seed}.json"
 
 
 def _of_run(run: Path, weights: Path) -> Checkpoint:

@@ -1,6 +1,7 @@
 """The command line as a person meets it: what works, and the sentence for everything that does not."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from forage.cli import COMMANDS, main
+from forage.evals.collect import latest_evaluations
 from forage.store.run_directory import RunDirectory
 
 Said = Callable[[], tuple[str, str]]
@@ -155,3 +157,48 @@ def test_a_damaged_recipe_is_named(run: Path, tmp_path: Path, said: Said) -> Non
     (copy / "recipe.json").write_text(json.dumps(recipe))
     assert main(["resume", str(copy)]) == 2
     assert "alpha" in said()[1]
+
+
+def test_seeds_of_the_base_stand_on_its_side(
+    run: Path, base: Path, tiny_base: Path, tmp_path: Path, said: Said
+) -> None:
+    """grpo seeds 0 and 1 against entropy advantage: two runs on the base's side, one on the other."""
+    seeds = []
+    for seed in ("0", "1"):
+        out = tmp_path / f"grpo{seed}"
+        assert (
+            main(
+                [
+                    "train",
+                    "countdown",
+                    "--model",
+                    str(tiny_base),
+                    "--out",
+                    str(out),
+                    "--steps",
+                    "1",
+                    "--seed",
+                    seed,
+                    *SMALL,
+                ]
+            )
+            == 0
+        )
+        assert evaluate(out) == 0
+        seeds.append(str(out))
+    assert evaluate(run) == 0
+    said()
+    assert main(["compare", *seeds, str(run), "--k", "1"]) == 0
+    out, _ = said()
+    levels, differences = out.split("Differences from grpo,")
+    assert re.search(r"^grpo +2 ", levels, re.MULTILINE)
+    assert "entropy_advantage" in differences
+
+
+def test_truncated_sampling_is_kept_apart(run: Path, said: Said) -> None:
+    assert evaluate(run) == 0
+    plain = sorted((run / "evals").glob("*.json"))
+    assert evaluate(run, "--top-p", "0.5") == 0
+    assert set(plain) < set((run / "evals").glob("*.json"))
+    (found,) = latest_evaluations([run]).values()
+    assert found[0].params.top_p == 1

@@ -25,7 +25,7 @@ def compare_command(
     draws: int = 2000,
     seed: int = 0,
 ) -> None:
-    """Compares evaluated runs with a base: a model folder or another run. Runs of one method and several seeds pool.
+    """Compares evaluated runs with a base: a model folder or another run. Seeds of one method pool, the base's own too.
 
     Args:
         base: what the others are compared with.
@@ -40,8 +40,13 @@ def compare_command(
     if not others:
         raise ForageError("Compare what? Name at least two directories.")
     first = latest_evaluations([base], temperature=temperature, split=split)
-    rest = latest_evaluations(others, temperature=temperature, split=split)
-    base_runs = [run for runs in first.values() for run in runs]
+    rest = latest_evaluations([other for other in others if other != base], temperature=temperature, split=split)
+    (label,) = first
+    if set(rest) - {label}:  # other seeds of the base stand on its side; alone they are compared with it
+        first = {label: [*first[label], *rest.pop(label, [])]}
+    else:
+        rest = {f"{label}, other runs": runs for runs in rest.values()}
+    base_runs = first[label]
     smallest = min(run.n for runs in (*first.values(), *rest.values()) for run in runs)
     ks = [value for value in asked if value <= smallest]
     if not ks:

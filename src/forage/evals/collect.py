@@ -17,6 +17,8 @@ def latest_evaluations(
 ) -> dict[str, list[Evaluation]]:
     """Label -> one evaluation per directory: the newest step, then the most samples. Equal labels (seeds) pool.
 
+    Evaluations with truncated sampling (top-p, top-k) answer another question and are left out.
+
     Raises ForageError for a directory that does not exist or holds no evaluation of that kind.
     """
     found: dict[str, list[Evaluation]] = {}
@@ -26,7 +28,9 @@ def latest_evaluations(
         fitting = [
             evaluation
             for evaluation in evaluations_of(directory)
-            if evaluation.split == split and evaluation.params.temperature == temperature
+            if evaluation.split == split
+            and (evaluation.params.temperature, evaluation.params.top_p, evaluation.params.top_k)
+            == (temperature, 1.0, 0)
         ]
         if not fitting:
             raise ForageError(
