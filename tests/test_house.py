@@ -18,10 +18,12 @@ FLOORS: dict[str, int] = {
         ("errors", "atomic", "seeds", "call_text", "part_json", "interrupts", "records", "batch", "protocols"), 0
     ),
     **dict.fromkeys(("ops", "grams", "values", "collate", "functional"), 1),
-    **dict.fromkeys(("tasks", "explore", "rewards", "prm", "signals", "credit", "losses", "memory"), 2),
+    **dict.fromkeys(("tasks", "explore", "rewards", "prm", "preferences", "signals", "credit", "losses", "memory"), 2),
     **dict.fromkeys(("evals", "diagnostics"), 2),
     **dict.fromkeys(("engines", "store"), 3),
-    **dict.fromkeys(("recipe", "step", "training", "evaluate", "checkpoints", "analysis", "process"), 4),
+    **dict.fromkeys(
+        ("recipe", "step", "training", "evaluate", "checkpoints", "analysis", "process", "reward_models"), 4
+    ),
     **dict.fromkeys(("methods", "recipes", "report", "adapters", "cli", "__main__"), 5),
 }
 SAME_FLOOR_IS_OPEN = {0, 1, 4, 5}
@@ -29,7 +31,7 @@ SAME_FLOOR_IS_OPEN = {0, 1, 4, 5}
 
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "transformers": ("engines", "recipes"),
-    "tokenizers": ("engines", "tasks"),
+    "tokenizers": ("engines", "recipes"),
     "plotly": ("report",),
     "jinja2": ("report",),
     "tyro": ("cli",),

@@ -31,6 +31,7 @@ from forage.methods.process_reward import process_reward as process_reward
 from forage.methods.raft import raft as raft
 from forage.methods.random_token_bonus import random_token_bonus as random_token_bonus
 from forage.methods.reinforce import reinforce as reinforce
+from forage.methods.reward_model import reward_model as reward_model
 from forage.methods.rloo import rloo as rloo
 from forage.methods.rrl import rrl as rrl
 from forage.methods.rrl_random_cuts import rrl_random_cuts as rrl_random_cuts

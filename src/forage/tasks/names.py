@@ -7,8 +7,9 @@ from typing import Any
 from forage.call_text import parse_call
 from forage.protocols import Task
 from forage.tasks.countdown import Countdown
+from forage.tasks.dialogue import Dialogue
 
-TASKS: Mapping[str, type[Task]] = {"countdown": Countdown}
+TASKS: Mapping[str, type[Task]] = {"countdown": Countdown, "dialogue": Dialogue}
 
 
 def parse_task(text: str) -> Task:

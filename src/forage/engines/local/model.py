@@ -74,22 +74,22 @@ class LocalModel:
         """
         if dtype not in DTYPES:
             raise ForageError(f"The number format {dtype!r} is not one of {', '.join(DTYPES)}.")
-        source = _source(path)
-        tokenizer = _load_tokenizer(source, trust_remote_code)
+        source = source_of(path)
+        tokenizer = load_tokenizer(source, trust_remote_code)
         try:
-            with _quietly():
+            with quietly():
                 module, report = cast(Any, AutoModelForCausalLM).from_pretrained(
                     source, dtype=DTYPES[dtype], trust_remote_code=trust_remote_code, output_loading_info=True
                 )
         except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-            raise ForageError(f"The model at {path} could not be loaded: {_first_line(error)}") from error
+            raise ForageError(f"The model at {path} could not be loaded: {first_line(error)}") from error
         if report["missing_keys"]:
             names = sorted(report["missing_keys"])
             raise ForageError(f"The checkpoint {path} is incomplete: {len(names)} tensors are missing, as {names[0]}.")
         try:
             module.to(device)
         except (RuntimeError, AssertionError) as error:
-            raise ForageError(f"The model cannot be put on the device {device!r}: {_first_line(error)}") from error
+            raise ForageError(f"The model cannot be put on the device {device!r}: {first_line(error)}") from error
         return cls(module, tokenizer)
 
     @property
@@ -132,7 +132,7 @@ class LocalModel:
 
     def save(self, directory: str | Path) -> None:
         """Writes an ordinary Hugging Face checkpoint: configuration, safetensors weights, tokenizer."""
-        with _quietly():
+        with quietly():
             self.module.save_pretrained(directory)
         self.tokenizer.save_pretrained(directory)
 
@@ -149,7 +149,7 @@ class LocalModel:
             found = self.head.logits(self.hidden(tokens))
             decoded = self.head.logits(self._decoded(tokens))
         except (AttributeError, TypeError, ValueError, KeyError, IndexError, RuntimeError) as error:
-            raise ForageError(f"The local engine cannot run {name}: {_first_line(error)}") from error
+            raise ForageError(f"The local engine cannot run {name}: {first_line(error)}") from error
         if self.config._attn_implementation != attention.NAME:
             raise ForageError(f"The local engine cannot run {name}: it does not let its attention be replaced.")
         if not bool(torch.isfinite(expected).all()):
@@ -175,7 +175,7 @@ class LocalModel:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Without transformers' progress bars and loading tables: what is wrong is said in a ForageError."""
     bars, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
@@ -188,7 +188,7 @@ def _quietly() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _source(path: str | Path) -> str:
+def source_of(path: str | Path) -> str:
     """Refuses what cannot be a checkpoint before transformers goes looking for it on the network."""
     folder = Path(path)
     if folder.is_dir():
@@ -204,15 +204,15 @@ def _source(path: str | Path) -> str:
     return text
 
 
-def _load_tokenizer(source: str, trust_remote_code: bool) -> PreTrainedTokenizerBase:
+def load_tokenizer(source: str, trust_remote_code: bool) -> PreTrainedTokenizerBase:
     if Path(source).is_dir() and not any(Path(source).glob("*token*")) and not any(Path(source).glob("vocab*")):
         raise ForageError(f"The directory {source} holds no tokenizer: save it beside the model.")
     try:
         return AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code)
     except (OSError, ValueError, KeyError, ImportError) as error:
-        raise ForageError(f"The tokenizer of {source} could not be loaded: {_first_line(error)}") from error
+        raise ForageError(f"The tokenizer of {source} could not be loaded: {first_line(error)}") from error
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
