@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from forage.batch import TrainBatch
 from forage.collate import collate
+from forage.diagnostics.process_watch import process_watch
 from forage.protocols import Memory, Policy, Tools
 from forage.recipe import Recipe
 from forage.records import Group, Start
@@ -58,7 +59,9 @@ def step(run: Run, number: int) -> StepReport:
         run.tokens += run.meter.take()
 
     metrics = {"step": number, "seconds": time.perf_counter() - began, "tokens": run.tokens}
-    return StepReport({**metrics, **observe(sampled), **noted, **update}, tuple(groups), train)
+    return StepReport(
+        {**metrics, **observe(sampled), **process_watch(sampled), **noted, **update}, tuple(groups), train
+    )
 
 
 def gather(run: Run, number: int, seed: int) -> Iterator[Group]:
@@ -76,9 +79,8 @@ def gather(run: Run, number: int, seed: int) -> Iterator[Group]:
 def explore_and_score(starts: Sequence[Start], run: Run, seed: int) -> list[Group]:
     """Siblings of every start and their scores. Verification overlaps sampling: siblings are judged as they finish."""
     recipe, pending = run.recipe, []
-    siblings = recipe.gather.siblings
     for order, rollouts in recipe.explore(
-        starts, recipe.task, run.tools, siblings=siblings, params=recipe.sampling, seed=seed
+        starts, recipe.task, run.tools, siblings=recipe.gather.siblings, params=recipe.sampling, seed=seed
     ):
         verdict = run.tools.judge.submit(rollouts[0].start.problem, [rollout.text for rollout in rollouts])
         pending.append((order, rollouts, verdict))

@@ -10,6 +10,7 @@ import numpy as np
 from forage.analysis.records import Analysis, GramsUsed, StrategyPoint
 from forage.analysis.track import track_point
 from forage.diagnostics.alarms import entropy_alarms
+from forage.diagnostics.reward_hacking import hacking_alarm
 from forage.diagnostics.contrast import DRAWS
 from forage.diagnostics.entropy_profile import entropy_profile
 from forage.diagnostics.gram_entropy import conditional_entropy_at, entropy_at
@@ -113,6 +114,7 @@ def analyse(
         phases=_phases(strategies),
         alarms=entropy_alarms(run.metrics()),
         notes=notes,
+        hacking=hacking_alarm(run.metrics()),
     )
 
 

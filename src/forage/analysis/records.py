@@ -6,6 +6,7 @@ from pathlib import Path
 
 from forage.atomic import write_file
 from forage.diagnostics.alarms import Alarm
+from forage.diagnostics.reward_hacking import HackingAlarm
 from forage.diagnostics.contrast import Contrast
 from forage.diagnostics.entropy_profile import EntropyProfile
 from forage.diagnostics.phases import Phases
@@ -103,6 +104,7 @@ class Analysis:
     phases: Phases | None
     alarms: tuple[Alarm, ...]
     notes: tuple[str, ...]
+    hacking: HackingAlarm | None = None
 
     def save(self, path: Path) -> None:
         """Writes the record whole or not at all. Raises ForageError where the disk refuses."""

@@ -65,6 +65,8 @@ def sentences_about(analysis: Analysis) -> list[str]:
     told = [alarm.sentence() for alarm in analysis.alarms]
     if not told:
         told.append("No alarm: no collapse and no explosion of entropy was seen.")
+    if analysis.hacking:
+        told.append(analysis.hacking.sentence())
     if analysis.phases:
         told.append(analysis.phases.sentence())
     if rare := analysis.rare:
