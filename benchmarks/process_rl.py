@@ -1,8 +1,8 @@
 """Training a policy with a process model on the tiny lab: `python benchmarks/process_rl.py --out runs/process-rl`.
 
 Labels solutions of the base model, trains a process model on them, and then trains the policy in several ways: by the
-verifier, by the aggregated score, by its steps, and by rejection sampling. Every arm is evaluated by the verifier, which
-is the yardstick; the process reward is only what some of them were told. Finished parts are kept, so the command can be
+verifier, by the aggregated score, by its steps, and by rejection sampling. Every arm is evaluated by the verifier, the
+yardstick; the process reward is only what some of them were told. Finished parts are kept, so the command can be
 stopped and given again; every process has one thread.
 """
 

@@ -57,7 +57,6 @@ def step(run: Run, number: int) -> StepReport:
         update = run.policy.improve(train, recipe.loss, seed=seed)  # weights change here
         run.memory.record(sampled, step=number)  # memory changes here
         run.tokens += run.meter.take()
-
     metrics = {"step": number, "seconds": time.perf_counter() - began, "tokens": run.tokens}
     return StepReport(
         {**metrics, **observe(sampled), **process_watch(sampled), **noted, **update}, tuple(groups), train
@@ -79,9 +78,8 @@ def gather(run: Run, number: int, seed: int) -> Iterator[Group]:
 def explore_and_score(starts: Sequence[Start], run: Run, seed: int) -> list[Group]:
     """Siblings of every start and their scores. Verification overlaps sampling: siblings are judged as they finish."""
     recipe, pending = run.recipe, []
-    for order, rollouts in recipe.explore(
-        starts, recipe.task, run.tools, siblings=recipe.gather.siblings, params=recipe.sampling, seed=seed
-    ):
+    many, params = recipe.gather.siblings, recipe.sampling
+    for order, rollouts in recipe.explore(starts, recipe.task, run.tools, siblings=many, params=params, seed=seed):
         verdict = run.tools.judge.submit(rollouts[0].start.problem, [rollout.text for rollout in rollouts])
         pending.append((order, rollouts, verdict))
     groups = []

@@ -10,7 +10,6 @@ import numpy as np
 from forage.analysis.records import Analysis, GramsUsed, StrategyPoint
 from forage.analysis.track import track_point
 from forage.diagnostics.alarms import entropy_alarms
-from forage.diagnostics.reward_hacking import hacking_alarm
 from forage.diagnostics.contrast import DRAWS
 from forage.diagnostics.entropy_profile import entropy_profile
 from forage.diagnostics.gram_entropy import conditional_entropy_at, entropy_at
@@ -20,6 +19,7 @@ from forage.diagnostics.pivotal import pivotal_tokens
 from forage.diagnostics.rare import RareSentences, rare_sentences
 from forage.diagnostics.reflective import Sentence, reflective_sentences, sentences_of
 from forage.diagnostics.responses import Response, read_responses
+from forage.diagnostics.reward_hacking import hacking_alarm
 from forage.diagnostics.sentences import sentence_spans
 from forage.diagnostics.strategy import (
     StepStrategy,

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from forage.atomic import write_file
 from forage.diagnostics.alarms import Alarm
-from forage.diagnostics.reward_hacking import HackingAlarm
 from forage.diagnostics.contrast import Contrast
 from forage.diagnostics.entropy_profile import EntropyProfile
 from forage.diagnostics.phases import Phases
 from forage.diagnostics.pivotal import ClassEntropy
 from forage.diagnostics.rare import RareSentences
+from forage.diagnostics.reward_hacking import HackingAlarm
 from forage.errors import ForageError
 from forage.ops.resampling import Interval
 from forage.part_json import decode_part, encode_part

@@ -1,8 +1,8 @@
 """Reward hacking: the process reward rises, and what it stands for does not.
 
-A policy that learns to please a process model raises its score; whether it also solves more, only the verifier knows. The
-alarm compares the two over a run (proxy and gold reward in Gao et al., arXiv 2210.10760), and names what moved with the
-score. That something moved with it does not prove that it is the trick.
+A policy that learns to please a process model raises its score; whether it also solves more, only the verifier knows.
+The alarm compares the two over a run (proxy and gold reward in Gao et al., arXiv 2210.10760), and names what moved with
+the score. That something moved with it does not prove that it is the trick.
 """
 
 from collections.abc import Mapping, Sequence

@@ -18,7 +18,7 @@ def process_advantage(
     """Adds to the verified advantage what each step changed in the process model's eyes: v_l - v_(l-1).
 
     The differences add up to the last value minus the first, so padding with steps earns nothing. discount 1 credits
-    a step with all later differences too; with outcome 0 nothing but the differences counts, and the verifier only looks.
+    a step with all later differences too; with outcome 0 nothing but the differences counts.
     """
     reward = ProcessReward(model=model, weight=weight, outcome=outcome, dense=True)
     changed = add_process_reward(recipe, reward, "process_advantage")
