@@ -36,6 +36,7 @@ from forage.methods.rrl import rrl as rrl
 from forage.methods.rrl_random_cuts import rrl_random_cuts as rrl_random_cuts
 from forage.methods.satori import satori as satori
 from forage.methods.shuffled_entropy import shuffled_entropy as shuffled_entropy
+from forage.methods.step_dpo import step_dpo as step_dpo
 from forage.methods.unclipped_entropy import unclipped_entropy as unclipped_entropy
 from forage.methods.vineppo import vineppo as vineppo
 
