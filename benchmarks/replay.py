@@ -47,7 +47,7 @@ from forage.tasks.countdown import Countdown
 
 @dataclass(frozen=True)
 class Arm:
-    """Methods in order, and about how many steps the default budget of tokens lasts: schedules go by them."""
+    """Methods in order, and about how many steps the default budget of tokens lasts: replay is scheduled by them."""
 
     methods: tuple[str, ...]
     steps: int
@@ -57,12 +57,12 @@ ARMS: Mapping[str, Arm] = {
     "grpo": Arm(("grpo",), 70),
     "ppo": Arm(("ppo",), 70),
     "vineppo": Arm(("vineppo:continuations=3",), 20),
-    "rrl": Arm(("grpo", "rrl"), 50),
-    "rrl-critic": Arm(("ppo", "rrl:value=critic"), 70),
-    "rrl-random-cuts": Arm(("grpo", "rrl_random_cuts"), 50),
-    "rrl-whole-prompts": Arm(("grpo", "rrl_whole_prompts"), 50),
-    "rrl-success-prefixes": Arm(("grpo", "rrl_success_prefixes"), 50),
-    "rrl-oracle": Arm(("grpo", "rrl_oracle"), 70),
+    "rrl": Arm(("grpo", "rrl:steps={steps}"), 50),
+    "rrl-critic": Arm(("ppo", "rrl:value=critic,steps={steps}"), 70),
+    "rrl-random-cuts": Arm(("grpo", "rrl_random_cuts:steps={steps}"), 50),
+    "rrl-whole-prompts": Arm(("grpo", "rrl_whole_prompts:steps={steps}"), 50),
+    "rrl-success-prefixes": Arm(("grpo", "rrl_success_prefixes:steps={steps}"), 50),
+    "rrl-oracle": Arm(("grpo", "rrl_oracle:steps={steps}"), 70),
 }
 
 
@@ -153,9 +153,9 @@ def one(settings: Settings, base: Path, arm: str, seed: int) -> Path:
     if run.exists():
         forage("resume", run)
     else:
-        methods = [text for name in ARMS[arm].methods for text in ("--method", name)]
         steps = max(1, round(ARMS[arm].steps * settings.tokens / Settings.tokens))
-        budget = ("--tokens", settings.tokens, "--steps", steps, "--seed", seed, "--threads", 1)
+        methods = [text for name in ARMS[arm].methods for text in ("--method", name.format(steps=steps))]
+        budget = ("--tokens", settings.tokens, "--steps", 100_000, "--seed", seed, "--threads", 1)
         saved = ("--checkpoint-every", 20, "--rollouts-every", 20)
         forage("train", "countdown", "--size", settings.size, "--model", base, "--out", run, *budget, *saved, *methods)
     forage("eval", run, "--n", settings.n, "--k", ",".join(map(str, settings.k)), "--threads", 1)

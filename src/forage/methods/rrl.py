@@ -25,16 +25,19 @@ def rrl(
     traces: int = 2,
     margin: float = 0.1,
     rescore_every: int = 20,
+    steps: int = 0,
 ) -> Recipe:
     """Promising prefixes of early failures are kept and started from again later; only new tokens are learned from.
 
     `share` of a step's groups start from kept prefixes; states are kept in the first `collect` of the steps and come
     back from the fraction `replay` on. Values are means of `continuations` samples, whose tokens count. Fractions are
-    of `--steps`: with a budget of `--tokens`, let `--steps` be what the budget lasts for.
+    of `steps` (0: of `--steps`); with a budget of `--tokens` give about the number of steps that it lasts for.
     """
     if not (0 <= collect <= 1 and 0 <= replay <= 1):
         raise ForageError(f"collect and replay are fractions of the run, 0 ... 1, not {collect} and {replay}.")
-    steps = recipe.schedule.steps
+    if steps < 0:
+        raise ForageError(f"steps is what the fractions are of, 0 (all of the run's) or more, not {steps}.")
+    steps = steps or recipe.schedule.steps
     tenth = max(1, steps // 10)
     schedule = ReplaySchedule(
         last=steps,
