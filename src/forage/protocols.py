@@ -153,6 +153,18 @@ class Task(ABC):
         """Exclusive ends of the reasoning steps of a response given token by token. One step unless overridden."""
         return (len(pieces),)
 
+    def oracle(self, problem: Problem, text: str) -> float | None:
+        """What a partial response is worth by the task's own knowledge, in [0, 1]; None where it cannot say."""
+        return None
+
+    def state(self, problem: Problem, text: str) -> str | None:
+        """A name for the state that a partial response has reached, equal for those that leave the same to be done."""
+        return None
+
+    def reference(self, problem: Problem) -> str | None:
+        """A right response, to cut prefixes or a demonstration from; None where the task knows none."""
+        return None
+
 
 class Explore(ABC):
     """What shall we try? Starts become siblings."""

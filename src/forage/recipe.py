@@ -42,9 +42,14 @@ class Gather:
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """How long a run lasts and what it writes down, all in steps. 0 writes never (the last step is always saved)."""
+    """How long a run lasts and what it writes down, all in steps. 0 writes never (the last step is always saved).
+
+    With `tokens` the run also ends after the step in which it has sampled as many, responses and the continuations that
+    values take together (the metric `tokens`); 0 is no such limit. Whichever comes first ends the run.
+    """
 
     steps: int = 120
+    tokens: int = 0
     checkpoint_every: int = 20
     keep_checkpoints: int = 2
     rollouts_every: int = 20
@@ -52,8 +57,14 @@ class Schedule:
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise ForageError(f"A run needs at least one step, not {self.steps}.")
+        if self.tokens < 0:
+            raise ForageError(f"The budget of tokens must be 0 (none) or more, not {self.tokens}.")
         if min(self.checkpoint_every, self.rollouts_every) < 0 or self.keep_checkpoints < 1:
             raise ForageError("checkpoint_every and rollouts_every must be 0 or more, keep_checkpoints 1 or more.")
+
+    def ended(self, step: int, tokens: int) -> bool:
+        """Whether a run that has taken `step` steps and sampled `tokens` tokens is over."""
+        return step >= self.steps or 0 < self.tokens <= tokens
 
 
 @dataclass(frozen=True, kw_only=True)
