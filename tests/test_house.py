@@ -35,6 +35,8 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "tyro": ("cli",),
     "sentence_transformers": ("diagnostics",),
     "pyarrow": ("store", "evals"),
+    "math_verify": ("tasks",),
+    "reasoning_gym": ("tasks",),
 }
 
 FILE_LINES = 400

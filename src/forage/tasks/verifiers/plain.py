@@ -106,9 +106,9 @@ class Choice(Immediate):
         marked = final_answer(text)
         if marked is not None and (letter := self._leading(marked)):
             return letter
-        found = re.findall(
-            rf"\(([A-{self.last}])\)|^[ \t]*\**([A-{self.last}])\**[.):]?[ \t]*$", text[-TAIL:], re.MULTILINE
-        )
+        letter = f"[A-{self.last}]"
+        standing = rf"\(({letter})\)|^[ \t]*\**({letter})\**[.):]?[ \t]*$"
+        found = re.findall(standing, text[-TAIL:], re.MULTILINE)
         return (found[-1][0] or found[-1][1]) if found else None
 
     def matches(self, found: str, wanted: str) -> bool:
