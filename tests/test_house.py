@@ -15,7 +15,19 @@ FILES = sorted(SOURCE.rglob("*.py"))
 
 FLOORS: dict[str, int] = {
     **dict.fromkeys(
-        ("errors", "atomic", "seeds", "call_text", "part_json", "interrupts", "records", "batch", "protocols"), 0
+        (
+            "errors",
+            "atomic",
+            "confine",
+            "seeds",
+            "call_text",
+            "part_json",
+            "interrupts",
+            "records",
+            "batch",
+            "protocols",
+        ),
+        0,
     ),
     **dict.fromkeys(("ops", "grams", "values", "collate", "functional"), 1),
     **dict.fromkeys(("tasks", "explore", "rewards", "prm", "signals", "credit", "losses", "memory"), 2),
