@@ -33,7 +33,7 @@ FLOORS: dict[str, int] = {
     **dict.fromkeys(("tasks", "explore", "rewards", "prm", "signals", "credit", "losses", "memory"), 2),
     **dict.fromkeys(("evals", "diagnostics"), 2),
     **dict.fromkeys(("engines", "store"), 3),
-    **dict.fromkeys(("recipe", "step", "training", "evaluate", "checkpoints", "analysis", "process"), 4),
+    **dict.fromkeys(("recipe", "step", "training", "evaluate", "checkpoints", "analysis", "process", "stress"), 4),
     **dict.fromkeys(("methods", "recipes", "report", "adapters", "cli", "__main__"), 5),
 }
 SAME_FLOOR_IS_OPEN = {0, 1, 4, 5}
