@@ -1,19 +1,24 @@
 """The tiny code world as a recipe: programs, judged by unit tests in processes that can be killed."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from forage.engines.local.engine import LocalEngine
 from forage.engines.optimisation import Optimisation
+from forage.errors import ForageError
 from forage.methods import METHODS, Applied, apply, grpo, parse
 from forage.recipe import Gather, Recipe, Schedule, Verifying
 from forage.recipes.code_base import build_code_base
 from forage.records import SamplingParams
 from forage.tasks.code import TinyCode
+from forage.tasks.code.file import CodeFile
 
 
 def code(
     *,
     lines: int = 2,
+    data: Path | None = None,
+    test_data: Path | None = None,
     model: str | None = None,
     method: Sequence[Applied | str] = (),
     seed: int = 0,
@@ -37,6 +42,8 @@ def code(
 
     Args:
         lines: lines of the wanted functions.
+        data: a file of code problems to train on instead (JSON Lines, as APPS writes them); wants a model.
+        test_data: the problems of its evaluations.
         model: checkpoint to start from; the tiny base of this world (built once, then cached) unless given.
         method: methods in order, an algorithm first; GRPO where no algorithm is given.
         seed: of the run; the base model and the test problems do not depend on it.
@@ -56,10 +63,18 @@ def code(
         device: cpu or cuda.
         threads: of the matrix products; 0 is all cores.
     """
+    if data is not None:
+        if model is None or test_data is None:
+            raise ForageError(
+                "Code problems from a file want a model and problems to evaluate on: --model, --test-data."
+            )
+        name, task = f"code-{data.stem}", CodeFile(train=data.resolve(), test=test_data.resolve())
+    else:
+        name, task = f"code-{lines}-lines", TinyCode(lines=lines, train_problems=train_problems)
     recipe = Recipe(
-        name=f"code-{lines}-lines",
+        name=name,
         model=model or str(build_code_base(lines=lines)),
-        task=TinyCode(lines=lines, train_problems=train_problems),
+        task=task,
         seed=seed,
         schedule=Schedule(steps=steps, checkpoint_every=checkpoint_every, rollouts_every=rollouts_every),
         gather=Gather(problems=problems, siblings=siblings),
