@@ -15,13 +15,25 @@ FILES = sorted(SOURCE.rglob("*.py"))
 
 FLOORS: dict[str, int] = {
     **dict.fromkeys(
-        ("errors", "atomic", "seeds", "call_text", "part_json", "interrupts", "records", "batch", "protocols"), 0
+        (
+            "errors",
+            "atomic",
+            "confine",
+            "seeds",
+            "call_text",
+            "part_json",
+            "interrupts",
+            "records",
+            "batch",
+            "protocols",
+        ),
+        0,
     ),
     **dict.fromkeys(("ops", "grams", "values", "collate", "functional"), 1),
     **dict.fromkeys(("tasks", "explore", "rewards", "prm", "signals", "credit", "losses", "memory"), 2),
     **dict.fromkeys(("evals", "diagnostics"), 2),
     **dict.fromkeys(("engines", "store"), 3),
-    **dict.fromkeys(("recipe", "step", "training", "evaluate", "checkpoints", "analysis", "process"), 4),
+    **dict.fromkeys(("recipe", "step", "training", "evaluate", "checkpoints", "analysis", "process", "stress"), 4),
     **dict.fromkeys(("methods", "recipes", "report", "adapters", "cli", "__main__"), 5),
 }
 SAME_FLOOR_IS_OPEN = {0, 1, 4, 5}
@@ -35,6 +47,8 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "tyro": ("cli",),
     "sentence_transformers": ("diagnostics",),
     "pyarrow": ("store", "evals"),
+    "math_verify": ("tasks",),
+    "reasoning_gym": ("tasks",),
 }
 
 FILE_LINES = 400

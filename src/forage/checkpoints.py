@@ -138,5 +138,9 @@ def _of_folder(folder: Path) -> Checkpoint:
     record = folder / "base.json"
     if not record.exists():
         return Checkpoint(weights=folder, home=folder, label=folder.name)
-    size = json.loads(record.read_text())["settings"]["size"]
+    settings = json.loads(record.read_text())["settings"]
+    if lines := settings.get("lines"):
+        task = parse_task(f"code:lines={lines}")
+        return Checkpoint(weights=folder, home=folder, label=f"base (code, {lines} lines)", task=task)
+    size = settings["size"]
     return Checkpoint(weights=folder, home=folder, label=f"base ({size})", task=parse_task(f"countdown:size={size}"))

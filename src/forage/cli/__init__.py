@@ -20,6 +20,7 @@ COMMANDS = {
     "grams": "strategic phrases from correct solutions: mine a list for hicra, or show one",
     "prm": "process reward models: label the steps of solutions, train, score, choose the best of n",
     "methods": "the catalogue: every method, its paper, its settings",
+    "verify": "try a verifier on answers, or give all of them the hostile ones: forage verify --stress",
     "doctor": "what this machine has and which choices follow",
 }
 """Commands and the line that help shows for each."""

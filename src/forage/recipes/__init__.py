@@ -1,8 +1,9 @@
 """Whole runs as functions: their parameters are the flags of `forage train RECIPE`."""
 
+from forage.recipes.code import code
 from forage.recipes.countdown import countdown
 
-RECIPES = {"countdown": countdown}
+RECIPES = {"countdown": countdown, "code": code}
 """Every recipe by the name that `forage train` takes."""
 
-__all__ = ["RECIPES", "countdown"]
+__all__ = ["RECIPES", "code", "countdown"]

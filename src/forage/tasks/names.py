@@ -6,13 +6,17 @@ from typing import Any
 
 from forage.call_text import parse_call
 from forage.protocols import Task
+from forage.tasks.code import TinyCode
 from forage.tasks.countdown import Countdown
+from forage.tasks.gym import parse_gym
 
-TASKS: Mapping[str, type[Task]] = {"countdown": Countdown}
+TASKS: Mapping[str, type[Task]] = {"countdown": Countdown, "code": TinyCode}
 
 
 def parse_task(text: str) -> Task:
-    """`countdown` or `countdown:size=experiment,...` as a task. Raises ForageError for anything else."""
+    """`countdown`, `countdown:size=experiment,...` or `gym:DATASET:...` as a task; raises ForageError for others."""
+    if text.startswith("gym:"):
+        return parse_gym(text.removeprefix("gym:"))
 
     def defaults(name: str) -> dict[str, Any]:
         return {field.name: field.default for field in fields(TASKS[name])}  # pyright: ignore[reportArgumentType]
