@@ -34,7 +34,8 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "jinja2": ("report",),
     "tyro": ("cli",),
     "sentence_transformers": ("diagnostics",),
-    "pyarrow": ("store", "evals"),
+    "pyarrow": ("store", "evals", "tasks"),
+    "peft": ("engines",),
 }
 
 FILE_LINES = 400
