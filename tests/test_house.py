@@ -36,6 +36,8 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "sentence_transformers": ("diagnostics",),
     "pyarrow": ("store", "evals", "tasks"),
     "peft": ("engines",),
+    "math_verify": ("tasks",),
+    "reasoning_gym": ("tasks",),
 }
 
 FILE_LINES = 400

@@ -137,6 +137,11 @@ class Task(ABC):
 
     name: ClassVar[str]
 
+    @property
+    def hangs(self) -> bool:
+        """Whether judging may never end on some texts: it then only ever happens in processes that can be killed."""
+        return False
+
     @abstractmethod
     def problems(self, split: Literal["train", "test"]) -> Sequence[Problem]:
         """The problems of a split, in a fixed order."""
@@ -144,6 +149,13 @@ class Task(ABC):
     @abstractmethod
     def verify(self, problem: Problem, text: str) -> Score:
         """Judges a response. Pure; may run in a worker process. `parts` holds at least `correct` (0 or 1)."""
+
+    def prepare(self) -> None:  # noqa: B027  (most tasks have nothing to load)
+        """Loads what judging needs, in the process that judges, before its limits are set. Raises ForageError."""
+
+    def quick(self, problem: Problem, text: str) -> Score | None:
+        """What `verify` would say, where that can be had at once and in safety; None sends the text to a worker."""
+        return None
 
     def answer(self, problem: Problem, text: str) -> str | None:
         """The final answer of a response in canonical form (for majority votes), or None where it gives none."""

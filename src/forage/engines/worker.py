@@ -56,6 +56,7 @@ def main() -> None:
     for module in assignment.modules:
         importlib.import_module(module)
     task = decode_part(assignment.task, Task)
+    task.prepare()
     os.chdir(assignment.directory)
     _limit_space(assignment.memory_mb)
     _write(replies, READY)

@@ -93,11 +93,21 @@ class Stepwise(Task):
         if (self.steps == "words") != bool(self.words):
             raise ForageError('steps="words" goes with the words that begin a step, and no other rule takes words.')
 
+    @property
+    def hangs(self) -> bool:
+        return self.task.hangs
+
     def problems(self, split: Literal["train", "test"]) -> Sequence[Problem]:
         return self.task.problems(split)
 
     def verify(self, problem: Problem, text: str) -> Score:
         return self.task.verify(problem, text)
+
+    def prepare(self) -> None:
+        self.task.prepare()
+
+    def quick(self, problem: Problem, text: str) -> Score | None:
+        return self.task.quick(problem, text)
 
     def answer(self, problem: Problem, text: str) -> str | None:
         return self.task.answer(problem, text)
