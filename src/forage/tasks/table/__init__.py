@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from forage.errors import ForageError
-from forage.protocols import Task
-from forage.records import Problem, Score
+from forage.records import Problem
 from forage.seeds import derive_seed
 from forage.tasks.steps import RULES, ends_at
 from forage.tasks.table.files import content_digest, data_files, has_split, read_rows
 from forage.tasks.table.prompts import Template, find_overlap, normalised, render
 from forage.tasks.table.rows import Columns, Entry, Read, Rejected, read_entries
-from forage.tasks.verifiers import Verifier
+from forage.tasks.verifiers import Verified, Verifier
 
-__all__ = ["Columns", "Table", "TableFile"]
+__all__ = ["Columns", "Table", "TableFile", "open_table"]
 
 Split = Literal["train", "test"]
 StepRule = Literal["newline", "sentence", "label", "code_line"]
@@ -36,7 +35,7 @@ class TableFile:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table(Task):
+class Table(Verified):
     """Problems of a table: `train`, and either a `test` table or a share of the training questions that is held out.
 
     `test_share` takes whole questions, so that no question is on both sides; `seed` selects which. Where the verifier
@@ -89,12 +88,6 @@ class Table(Task):
             )
             for name, entry in zip(names, entries, strict=True)
         )
-
-    def verify(self, problem: Problem, text: str) -> Score:
-        return self.verifier(problem, text)
-
-    def answer(self, problem: Problem, text: str) -> str | None:
-        return self.verifier.answer(problem, text)
 
     def step_ends(self, pieces: Sequence[str]) -> tuple[int, ...]:
         return ends_at(pieces, RULES[self.steps])
