@@ -298,9 +298,7 @@ def test_a_changed_file_is_noticed(tmp_path: Path) -> None:
         (lambda path: empty(path / "t.csv"), "its first line must name"),
     ],
 )
-def test_tables_that_cannot_be_read_are_sentences(
-    make: Callable[[Path], Path], sentence: str, tmp_path: Path
-) -> None:
+def test_tables_that_cannot_be_read_are_sentences(make: Callable[[Path], Path], sentence: str, tmp_path: Path) -> None:
     with pytest.raises(ForageError, match=sentence):
         open_table(make(tmp_path), verifier=EXACT).problems("train")
 
@@ -330,7 +328,7 @@ def test_prompts_in_both_forms() -> None:
 
 
 def test_prompts_that_ask_the_same_are_the_same() -> None:
-    assert normalised("  What is\n１ + 1? ") == normalised("what IS 1 + 1?")
+    assert normalised("  What is\n\uff11 + 1? ") == normalised("what IS 1 + 1?")
     assert normalised(TURNS) == normalised("Q")
     assert normalised("1 + 1") != normalised("1 - 1")
 

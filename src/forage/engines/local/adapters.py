@@ -1,4 +1,4 @@
-"""Low-rank adapters (LoRA, arXiv 2106.09685) through `peft`: added, saved and loaded in its format, switched off, merged.
+"""Low-rank adapters (LoRA, arXiv 2106.09685) through `peft`: added, saved and loaded in its format, merged.
 
 The layers are put into the module itself, so that everything that reads a module works unchanged: the sampler, the
 vocabulary head, gradients. The weights below stay as they were, so the policy without its adapter is the reference.

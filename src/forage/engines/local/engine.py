@@ -28,6 +28,11 @@ class Opened:
     codec: LocalCodec
     reference: Policy | None
 
+    @property
+    def context(self) -> int | None:
+        """How many positions the model has, for prompt and response together; None where it has no limit."""
+        return getattr(self.policy.model.config, "max_position_embeddings", None)
+
 
 @dataclass(frozen=True, kw_only=True)
 class LocalEngine:

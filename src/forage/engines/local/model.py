@@ -92,7 +92,9 @@ class LocalModel:
                     source, dtype=DTYPES[dtype], trust_remote_code=trust_remote_code, output_loading_info=True
                 )
         except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-            raise ForageError(f"The model at {path} could not be loaded: {_first_line(error)}{_advice(error)}") from error
+            raise ForageError(
+                f"The model at {path} could not be loaded: {_first_line(error)}{_advice(error)}"
+            ) from error
         if report["missing_keys"]:
             names = sorted(report["missing_keys"])
             raise ForageError(f"The checkpoint {path} is incomplete: {len(names)} tensors are missing, as {names[0]}.")
@@ -264,6 +266,12 @@ def _load_tokenizer(source: str, trust_remote_code: bool) -> PreTrainedTokenizer
     except (OSError, ValueError, KeyError, ImportError) as error:
         reason = f"{_first_line(error)}{_advice(error)}"
         raise ForageError(f"The tokenizer of {source} could not be loaded: {reason}") from error
+
+
+def has_chat_template(path: str | Path, *, trust_remote_code: bool = False) -> bool:
+    """Whether the tokenizer of a model lays out chats. Raises ForageError where there is no tokenizer."""
+    source = adapters.base_of(Path(path)) if adapters.is_adapter(path) else path
+    return bool(_load_tokenizer(_source(source), trust_remote_code).chat_template)
 
 
 def _advice(error: BaseException) -> str:

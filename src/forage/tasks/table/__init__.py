@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
+from forage.call_text import parse_call
 from forage.errors import ForageError
 from forage.records import Problem
 from forage.seeds import derive_seed
@@ -15,9 +16,9 @@ from forage.tasks.steps import RULES, ends_at
 from forage.tasks.table.files import content_digest, data_files, has_split, read_rows
 from forage.tasks.table.prompts import Template, find_overlap, normalised, render
 from forage.tasks.table.rows import Columns, Entry, Read, Rejected, read_entries
-from forage.tasks.verifiers import Verified, Verifier
+from forage.tasks.verifiers import Verified, Verifier, parse_verifier
 
-__all__ = ["Columns", "Table", "TableFile", "open_table"]
+__all__ = ["Columns", "Table", "TableFile", "open_table", "overlap_note", "parse_table"]
 
 Split = Literal["train", "test"]
 StepRule = Literal["newline", "sentence", "label", "code_line"]
@@ -94,7 +95,6 @@ class Table(Verified):
 
     def notes(self) -> tuple[str, ...]:
         """How many problems there are, which rows were left out, and whether test problems are training problems."""
-        train, test = self._entries["train"], self._entries["test"]
         sizes = [f"{len(found)} {split} problems" for split, found in self._entries.items() if found]
         said = [f"{' and '.join(sizes)}{' (held out by question)' if self.test_share else ''}."]
         if self._rejected:
@@ -102,12 +102,11 @@ class Table(Verified):
         for split, found in self._entries.items():
             if repeated := len(found) - len({(normalised(entry.prompt), entry.answer) for entry in found}):
                 said.append(f"{repeated} {split} problems repeat an earlier one, question and answer.")
-        if both := find_overlap(train, test):
-            said.append(
-                f"{both.count} of {len(test)} test problems are training problems too, so the test measures memory "
-                f"there. The first: {both.test} and {both.train}."
-            )
-        return tuple(said)
+        return (*said, *overlap_note(self, self))
+
+    def entries(self, split: Split) -> tuple[Entry, ...]:
+        """What the rows of a split say, as they stand in the table."""
+        return self._entries[split]
 
     @cached_property
     def _read(self) -> dict[Split, Read]:
@@ -179,6 +178,55 @@ def open_table(
         steps=steps,
         skip_bad_rows=skip_bad_rows,
     ).settled()
+
+
+def overlap_note(trained: Table, tested: Table) -> tuple[str, ...]:
+    """A sentence about the test problems of one table that are training problems of another; () where none is."""
+    test = tested.entries("test")
+    both = find_overlap(trained.entries("train"), test)
+    if both is None:
+        return ()
+    return (
+        f"{both.count} of {len(test)} test problems are training problems too, so the test measures memory there. "
+        f"The first: {both.test} and {both.train}.",
+    )
+
+
+def parse_table(text: str) -> Table:
+    """`table:data=FILE,verifier=math` as the task of a table, read as plain text; the verifier takes all that follows.
+
+    Settings: data, test, test_share, prompt, answer, system, template (chat or none), steps, skip_bad_rows. Raises
+    ForageError for anything else.
+    """
+    before, _, verifier = text.partition("verifier=")
+    defaults: dict[str, Any] = {
+        "data": "",
+        "test": "",
+        "test_share": None,
+        "prompt": Columns.prompt,
+        "answer": Columns.answer,
+        "system": "",
+        "template": "none",
+        "steps": "newline",
+        "skip_bad_rows": False,
+    }
+    _, given = parse_call(before, "task", ("table",), lambda name: {**defaults, "verifier": "math"})
+    found: dict[str, Any] = {**defaults, **given}
+    if not found["data"]:
+        raise ForageError("The task table needs a file: table:data=problems.jsonl,verifier=math.")
+    if found["template"] not in get_args(Template) or found["steps"] not in RULES:
+        raise ForageError(f"In task {text}: template is chat or none, and steps is one of {', '.join(RULES)}.")
+    return open_table(
+        Path(found["data"]),
+        verifier=parse_verifier(verifier or "math"),
+        test=Path(found["test"]) if found["test"] else None,
+        test_share=found["test_share"],
+        columns=Columns(prompt=found["prompt"], answer=found["answer"]),
+        system=found["system"],
+        template=found["template"],
+        steps=found["steps"],
+        skip_bad_rows=found["skip_bad_rows"],
+    )
 
 
 def _settled(table: TableFile | None, split: Split) -> TableFile | None:

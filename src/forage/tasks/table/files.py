@@ -1,10 +1,10 @@
 """The rows of a table on disk, whatever the format, each with the place where it stands.
 
-    .jsonl .ndjson        one object per line
-    .json                 a list of objects, or one object per line
-    .csv .tsv             the first line names the columns
-    .parquet              columns as they are; nested ones become objects
-    a folder              what `datasets` saves (Arrow files, with or without splits), or Parquet files
+.jsonl .ndjson        one object per line
+.json                 a list of objects, or one object per line
+.csv .tsv             the first line names the columns
+.parquet              columns as they are; nested ones become objects
+a folder              what `datasets` saves (Arrow files, with or without splits), or Parquet files
 """
 
 import csv

@@ -31,10 +31,8 @@ def normalised(prompt: Prompt) -> str:
 
     Of messages only those that are not the system's count.
     """
-    if isinstance(prompt, str):
-        text = prompt
-    else:
-        text = "\n".join(turn.content for turn in prompt if turn.role != "system")
+    turns = (Message("user", prompt),) if isinstance(prompt, str) else prompt
+    text = "\n".join(turn.content for turn in turns if turn.role != "system")
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 

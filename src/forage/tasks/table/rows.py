@@ -167,7 +167,9 @@ def _messages_in(text: str) -> list[Any] | None:
         found = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return found if found and all(isinstance(turn, dict) and {"role", "content"} <= set(turn) for turn in found) else None
+    return (
+        found if found and all(isinstance(turn, dict) and {"role", "content"} <= set(turn) for turn in found) else None
+    )
 
 
 def _says_nothing(turn: Any) -> bool:
