@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import PreTrainedModel
@@ -90,7 +91,7 @@ def load_adapter(module: PreTrainedModel, path: Path) -> None:
         if not isinstance(config, peft.LoraConfig):
             raise ForageError(f"The adapter {path} is of the kind {config.peft_type}; only LoRA can be used.")
         tensors = load_file(path / WEIGHTS)
-    except (OSError, ValueError, TypeError, RuntimeError) as error:
+    except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
         raise ForageError(f"The adapter {path} could not be loaded: {_first_line(error)}") from error
     _inject(module, config)
     own = _adapter_tensors(module)

@@ -33,7 +33,8 @@ class LocalSampler:
     """A `Sampler` over a `LocalModel`. `rows` completions grow at a time: more is faster until memory ends.
 
     `version` tells how many optimiser steps the weights have taken; `stop_ids` end a completion too, and so does a
-    token for which `ends`, asked with all tokens of the completion, says so. `tokens_read` and `tokens_decoded` count what all calls together computed: tokens of starts, and passes over sampled tokens.
+    token for which `ends`, asked with all tokens of the completion, says so. `tokens_read` and `tokens_decoded` count
+    what all calls together computed: tokens of starts, and passes over sampled tokens.
     """
 
     def __init__(
