@@ -93,7 +93,10 @@ def test_the_page_can_be_pasted(world: Path, monkeypatch: pytest.MonkeyPatch, sa
 # -------------------------------------------------------------------------------------------------- runs in Python
 
 
-def small(world: Path, *, steps: int = 4, method: Any = (grpo(), kl_penalty(coefficient=0.05)), **more: Any) -> Recipe:
+METHODS = (grpo(), kl_penalty(coefficient=0.05))
+
+
+def small(world: Path, *, steps: int = 4, method: Any = METHODS, **more: Any) -> Recipe:
     settings: dict[str, Any] = {"data": world / "problems.jsonl", "verifier": "numeric", "lr": 1e-2, **more}
     recipe = problems(
         model=str(world / "model"),

@@ -1,5 +1,7 @@
 """Prompts that do not fit are left out or refused, before anything is sampled."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from forage.errors import ForageError
@@ -13,6 +15,12 @@ class Letters(Codec):
 
     def prompt(self, problem: Problem) -> tuple[int, ...]:
         return tuple(map(ord, str(problem.prompt)))
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        return "".join(map(chr, tokens))
+
+    def pieces(self, tokens: Sequence[int]) -> tuple[str, ...]:
+        return tuple(map(chr, tokens))
 
 
 PROBLEMS = [Problem(id=f"p{length}", prompt="x" * length, answer="", task="t") for length in (3, 8, 5)]

@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-from engines.test_codec import CORPUS, byte_level, bytes_of, words
+from engines.test_codec import byte_level, bytes_of, words
 from forage.engines.local.codec import LocalCodec
-from forage.grams.gram_list import GramList
-from forage.grams.matching import planning_mask
+from forage.grams.matching import Matcher, tokens_in_spans
 from forage.records import Message, Problem
 from forage.tasks.steps import RULES, ends_at
 
@@ -32,7 +31,8 @@ def fall_back(*, prefix: bool) -> PreTrainedTokenizerFast:
         ["the quick brown fox jumps over the lazy dog", "a fox is a fox", "naïve café"] * 5,
         trainers.UnigramTrainer(vocab_size=70, special_tokens=["<unk>", "<s>", "</s>"], unk_token="<unk>"),
     )
-    pieces = sorted(learned.get_vocab(), key=learned.get_vocab().get)  # pyright: ignore[reportArgumentType]
+    vocabulary = learned.get_vocab()
+    pieces = sorted(vocabulary, key=lambda piece: vocabulary[piece])
     known = [(piece, -float(number)) for number, piece in enumerate([*pieces, *BYTES])]
     raw = Tokenizer(models.Unigram(known, unk_id=0, byte_fallback=True))
     raw.normalizer = (
@@ -95,7 +95,7 @@ def encode(name: str, text: str) -> list[int]:
 
 
 @pytest.mark.parametrize("name", KINDS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(text=st.text(alphabet=ALPHABET, max_size=25))
 def test_every_character_belongs_to_the_token_with_its_last_byte(name: str, text: str) -> None:
     tokens = encode(name, text)
@@ -105,7 +105,7 @@ def test_every_character_belongs_to_the_token_with_its_last_byte(name: str, text
 
 
 @pytest.mark.parametrize("name", [*KINDS, "words"])
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_any_tokens_give_pieces_that_join_to_their_text(name: str, data: st.DataObject) -> None:
     """Models write what no text encodes to: halves of characters, bytes in any order, special tokens in the middle."""
@@ -126,10 +126,8 @@ def test_characters_really_are_spread_over_tokens(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", KINDS)
-@settings(max_examples=150, deadline=None)
-@given(
-    lines=st.lists(st.text(alphabet="ab é日🙂=+", min_size=1, max_size=8).filter(str.strip), min_size=1, max_size=5)
-)
+@settings(max_examples=60, deadline=None)
+@given(lines=st.lists(st.text(alphabet="ab é日🙂=+", min_size=1, max_size=8).filter(str.strip), min_size=1, max_size=5))
 def test_steps_end_behind_the_token_that_holds_their_last_byte(name: str, lines: list[str]) -> None:
     text = "\n".join(line.strip() for line in lines)
     tokens = encode(name, text)
@@ -153,10 +151,10 @@ def test_phrases_are_found_on_the_tokens_that_hold_them(name: str) -> None:
     text = "日本 the fox 🙂 jumps é the dog"
     tokens = encode(name, text)
     pieces = LocalCodec(KINDS[name]()).pieces(tokens)
-    mask = planning_mask(pieces, GramList.of(["the fox 🙂 jumps"]))
+    mask = tokens_in_spans(text, pieces, Matcher(["jumps é the"]).spans(text)).tolist()
     marked = "".join(piece for piece, planned in zip(pieces, mask, strict=True) if planned)
-    assert marked.strip() == "the fox 🙂 jumps"
-    assert not any(mask[: next(number for number, piece in enumerate(pieces) if "t" in piece)])
+    assert marked.strip() == "jumps é the"
+    assert not any(planned for piece, planned in zip(pieces, mask, strict=True) if not piece)
 
 
 def test_a_prompt_begins_with_one_first_token() -> None:
@@ -180,4 +178,5 @@ def test_special_tokens_have_no_text() -> None:
     tokens = tokenizer.encode("the<|turn|> fox<eos>")
     pieces = LocalCodec(tokenizer).pieces(tokens)
     assert "".join(pieces) == "the fox"
-    assert [pieces[tokens.index(raw.token_to_id(name))] for name in ("<|turn|>", "<eos>")] == ["", ""]
+    silent = {"<|turn|>", "<eos>"}
+    assert [piece for token, piece in zip(tokens, pieces, strict=True) if raw.id_to_token(token) in silent] == ["", ""]

@@ -22,7 +22,7 @@ def evaluate_command(
     /,
     *,
     task: str | None = None,
-    table: tyro.conf.OmitArgPrefixes[TableFlags] = TableFlags(),  # noqa: B008  (frozen)
+    source: tyro.conf.OmitArgPrefixes[TableFlags] = TableFlags(),  # noqa: B008  (frozen)
     machine: tyro.conf.OmitArgPrefixes[EngineFlags] = EngineFlags(),  # noqa: B008  (frozen)
     split: str = "test",
     n: int = 256,
@@ -40,7 +40,7 @@ def evaluate_command(
     Args:
         checkpoint: a run directory (its newest checkpoint), a checkpoint inside one, or a Hugging Face model folder.
         task: which problems, where the checkpoint does not say: countdown:size=experiment, table:data=FILE,...
-        table: problems from a table.
+        source: problems from a table.
         machine: where the model computes.
         split: train or test.
         n: responses per problem; at least twice the largest k for a reliable estimate.
@@ -60,7 +60,7 @@ def evaluate_command(
         console.print(f"[yellow]{warning}[/yellow]", highlight=False)
     found = find_checkpoint(checkpoint)
     engine = machine.engine(found.engine)
-    chosen = chosen_task(found, task, table, engine)
+    chosen = chosen_task(found, task, source, engine)
     say_notes(chosen or found.task)
     for note in leak_note(found, chosen):
         console.print(note, highlight=False, soft_wrap=True, markup=False)

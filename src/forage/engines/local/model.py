@@ -157,9 +157,10 @@ class LocalModel:
         layers = tuple(layer for layer in self.module.modules() if isinstance(layer, GradientCheckpointingLayer))
         tokens = self._probe()
         expected = self.hidden(tokens) if layers else None
+        again = partial(checkpoint, use_reentrant=False, preserve_rng_state=False)
         for layer in layers:
-            layer.gradient_checkpointing = True
-            layer._gradient_checkpointing_func = partial(checkpoint, use_reentrant=False, preserve_rng_state=False)
+            cast(Any, layer).gradient_checkpointing = True
+            cast(Any, layer)._gradient_checkpointing_func = again
         self._recomputed = layers
         if expected is None or not torch.equal(self.hidden(tokens), expected):
             raise ForageError(f"{type(self.module).__name__} cannot be trained with gradient checkpointing.")

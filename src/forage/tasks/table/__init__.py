@@ -111,7 +111,7 @@ class Table(Verified):
     @cached_property
     def _read(self) -> dict[Split, Read]:
         """What the files held. Kept, as several stages ask for it."""
-        read = {
+        read: dict[Split, Read] = {
             "train": self._read_table(self.train, "train") if self.train else Read((), ()),
             "test": self._read_table(self.test, "test") if self.test else Read((), ()),
         }
