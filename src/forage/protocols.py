@@ -233,6 +233,10 @@ class Signal(ABC):
     @abstractmethod
     def __call__(self, groups: Sequence[Group], batch: Batch, tools: Tools, *, seed: int) -> Tensor: ...
 
+    def metrics(self, groups: Sequence[Group], tools: Tools) -> Mapping[str, float]:
+        """What this signal has to say about everything that a step tried; nothing unless overridden."""
+        return {}
+
 
 class Baseline(ABC):
     """Next to its siblings? (B,) values and (B,) group numbers become (B,) values.

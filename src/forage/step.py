@@ -15,7 +15,7 @@ from forage.protocols import Memory, Policy, Tools
 from forage.recipe import Recipe
 from forage.records import Group, Start
 from forage.seeds import derive_seed
-from forage.signals import measure
+from forage.signals import measure, seen_by
 from forage.values import Metered
 
 
@@ -45,7 +45,6 @@ def step(run: Run, number: int) -> StepReport:
     """Samples, judges, credits and learns once. `number` counts from 1 and seeds everything random in the step."""
     recipe, began = run.recipe, time.perf_counter()
     seed = derive_seed(recipe.seed, "step", number)
-
     sampled = list(gather(run, number, seed))  # everything that was tried, in order
     groups = select(sampled, recipe)  # what is learned from
     batch = collate(groups, run.tools.codec.prompt)  # ---- the door ----
@@ -58,7 +57,8 @@ def step(run: Run, number: int) -> StepReport:
         run.tokens += run.meter.take()
 
     metrics = {"step": number, "seconds": time.perf_counter() - began, "tokens": run.tokens}
-    return StepReport({**metrics, **observe(sampled), **noted, **update}, tuple(groups), train)
+    seen = observe(sampled) | seen_by(recipe.signals, sampled, run.tools)
+    return StepReport({**metrics, **seen, **noted, **update}, tuple(groups), train)
 
 
 def gather(run: Run, number: int, seed: int) -> Iterator[Group]:
