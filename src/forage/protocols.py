@@ -137,6 +137,10 @@ class Task(ABC):
 
     name: ClassVar[str]
 
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know about these problems before work on them begins, in sentences."""
+        return ()
+
     @property
     def hangs(self) -> bool:
         """Whether judging may never end on some texts: it then only ever happens in processes that can be killed."""

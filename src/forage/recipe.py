@@ -81,7 +81,10 @@ class Verifying:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What is trained, on what, how, and how it all is seeded. `methods` are the labels that reports show."""
+    """What is trained, on what, how, and how it all is seeded. `methods` are the labels that reports show.
+
+    Problems whose prompts have more than `max_prompt_tokens` are left out of training and evaluation.
+    """
 
     name: str
     model: str
@@ -93,6 +96,7 @@ class Recipe:
     memory: MemoryConfig = field(default_factory=ShuffledProblems)
     explore: Explore = field(default_factory=PlainSampling)
     sampling: SamplingParams = field(default_factory=SamplingParams)
+    max_prompt_tokens: int | None = None
     verifying: Verifying = field(default_factory=Verifying)
     rewards: tuple[Reward, ...] = ()
     signals: tuple[Signal, ...] = ()

@@ -14,8 +14,10 @@ from typing import Any
 from forage.engines.judge import open_judge
 from forage.engines.local.engine import Opened
 from forage.engines.local.policy import NonFiniteUpdate
+from forage.engines.out_of_memory import saying_what_to_lower
 from forage.interrupts import InterruptGate
 from forage.part_json import decode_part, encode_part
+from forage.prompts import within_limits
 from forage.protocols import Tools
 from forage.recipe import Recipe
 from forage.step import Run, StepReport, step
@@ -74,6 +76,15 @@ def default_directory(recipe: Recipe) -> Path:
 
 
 def _run(recipe: Recipe, directory: RunDirectory, on_step: OnStep | None) -> Outcome:
+    advice = (
+        "Begin a new run with fewer tokens in a pass of an update (--micro-tokens, which changes gradients by rounding "
+        "only), with fewer responses sampled at once (--rows), with --gradient-checkpointing, or with an adapter."
+    )
+    with saying_what_to_lower(advice):
+        return _open_and_run(recipe, directory, on_step)
+
+
+def _open_and_run(recipe: Recipe, directory: RunDirectory, on_step: OnStep | None) -> Outcome:
     checkpoint = latest_intact(directory.path / "checkpoints")
     opened = recipe.engine.open(
         str(checkpoint or recipe.model),
@@ -81,7 +92,14 @@ def _run(recipe: Recipe, directory: RunDirectory, on_step: OnStep | None) -> Out
         optimisation=recipe.optimisation,
         temperature=recipe.sampling.temperature,
     )
-    memory = recipe.memory.open(recipe.task.problems("train"), seed=recipe.seed)
+    problems = within_limits(
+        recipe.task.problems("train"),
+        opened.codec,
+        max_prompt=recipe.max_prompt_tokens,
+        max_tokens=recipe.sampling.max_tokens,
+        context=opened.context,
+    )
+    memory = recipe.memory.open(problems, seed=recipe.seed)
     gate = InterruptGate()
     with open_judge(recipe.task, recipe.verifying) as judge, gate.listening():
         meter = Metered(opened.sampler)

@@ -93,6 +93,9 @@ class Stepwise(Task):
         if (self.steps == "words") != bool(self.words):
             raise ForageError('steps="words" goes with the words that begin a step, and no other rule takes words.')
 
+    def notes(self) -> tuple[str, ...]:
+        return self.task.notes()
+
     @property
     def hangs(self) -> bool:
         return self.task.hangs
