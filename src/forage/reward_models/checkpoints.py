@@ -65,9 +65,7 @@ def collect_rankings(
         ]
         before = len(rankings)
         for order, completions in sorted(opened.sampler.sample(requests, params)):
-            texts = tuple(
-                dict.fromkeys(opened.codec.decode(each.tokens) for each in completions if each.stop == "eos")
-            )
+            texts = tuple(dict.fromkeys(opened.codec.decode(each.tokens) for each in completions if each.stop == "eos"))
             if len(texts) >= k:
                 prompt = str(problems[order].prompt)
                 rankings.append(Ranking(prompt=prompt, responses=rank(prompt, texts[:k], noise=noise, seed=seed)))
