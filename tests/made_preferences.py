@@ -1,19 +1,23 @@
-"""Comparisons of responses that careless writers made up."""
+"""Comparisons of responses that careless writers made up: the ruder, the worse."""
 
 import random
 
 from forage.preferences import Ranking
-from forage.tasks.dialogue import rank
-from forage.tasks.dialogue.language import REQUESTS, write
+from forage.tasks.dialogue.language import REQUESTS, RUDE, write
 
 
-def comparisons(amount: int, k: int, *, noise: float = 0.0) -> list[Ranking]:
+def comparisons(amount: int, k: int) -> list[Ranking]:
+    """Of k responses the first has no rude sentence, the second has one, and so on."""
     random_ = random.Random(k)
     found = []
-    while len(found) < amount:
+    for _ in range(amount):
         request = random_.choice(REQUESTS)
-        texts = tuple(dict.fromkeys(write(request, random_) for _ in range(3 * k)))[:k]
-        if len(texts) == k:
-            ranked = rank(request.prompt, texts, noise=noise, seed=len(found))
-            found.append(Ranking(prompt=request.prompt, responses=ranked))
+        responses = []
+        for rudeness in range(k):
+            polite = [s for s in write(request, random_).split(" .") if s.strip() and s.strip() not in RUDE]
+            sentences = [*polite, *(random_.choice(RUDE) for _ in range(rudeness))]
+            random_.shuffle(sentences)
+            responses.append(" ".join(f"{sentence.strip()} ." for sentence in sentences))
+        if len(set(responses)) == k:
+            found.append(Ranking(prompt=request.prompt, responses=tuple(responses)))
     return found

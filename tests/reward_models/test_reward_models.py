@@ -128,15 +128,15 @@ SETTINGS = RewardTraining(epochs=4, batch=16, lr=3e-3, held_out=0.2)
 
 
 def test_it_learns_and_the_placebo_does_not(dialogue_base: Path) -> None:
-    rankings = comparisons(400, 2)
+    rankings = comparisons(200, 2)
     model = RewardModel.from_causal(dialogue_base)
     made = train_reward_model(model, rankings, SETTINGS)
     assert made.agreement is not None
-    assert made.agreement.accuracy > 0.8
+    assert made.agreement.accuracy > 0.9
     control = RewardModel.from_causal(dialogue_base)
     shown = train_reward_model(control, rankings, replace(SETTINGS, placebo=True)).agreement
     assert shown is not None
-    assert shown.accuracy < 0.65
+    assert shown.accuracy < 0.7
 
 
 @pytest.mark.parametrize("objective", ["plackett-luce", "pairs"])
@@ -145,7 +145,7 @@ def test_longer_rankings(dialogue_base: Path, objective: Any) -> None:
     made = train_reward_model(model, comparisons(150, 4), replace(SETTINGS, objective=objective))
     assert made.agreement is not None
     assert made.agreement.pairs == 6 * made.agreement.rankings
-    assert made.agreement.accuracy > 0.75
+    assert made.agreement.accuracy > 0.9
 
 
 def test_the_same_seed_gives_the_same_bits(dialogue_base: Path) -> None:

@@ -41,9 +41,9 @@ class Dialogue(Task):
         return tuple(_problem(request.prompt) for request in REQUESTS if request.split == split)
 
     def verify(self, problem: Problem, text: str) -> Score:
-        """The hidden utility. `correct` is 1 from a utility of 4 (of 4.5) on."""
+        """The hidden utility, over the best one. `correct` is 1 from a utility of 4 (of 4.5) on."""
         utility = judge(request_of(problem.prompt), text).utility
-        return Score(utility / BEST, {"correct": float(utility >= LIKED)})
+        return Score(utility / BEST, {"correct": float(utility >= LIKED), "utility": utility})
 
     def step_ends(self, pieces: Sequence[str]) -> tuple[int, ...]:
         """A step is a sentence."""
