@@ -36,6 +36,12 @@ PANELS = (
           "want. It is measured on training problems: a rise here may be memory, or length, and is no result."),
     Panel(key="correct", title="Correct", unit="share of responses", format=".0%", optional=True, how="Up is good. "
           "Where it parts from the reward, the reward pays for something else."),
+    Panel(key="process", title="Process reward", unit="mean score of a response", optional=True, how="Up is good only "
+          "where the share of right responses rises with it: a policy can learn to please the process model."),
+    Panel(key="process_order", title="Process order", unit="chance", format=".0%", optional=True, how="How often a "
+          "right response scores above a wrong sibling. At one half the process model no longer knows what is right."),
+    Panel(key="steps", title="Steps", unit="per response", optional=True, how="Neither direction is good by itself. "
+          "Where a score pays for steps, their number is the first thing to drift."),
     Panel(key="entropy", title="Entropy", unit="nats per token", how="Neither direction is good by itself. Falling "
           "while the reward rises is sharpening; near 0, sampling has nothing left to find; rising without reward is "
           "noise."),
