@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from forage.engines.local.numerics import choose_matmul
-from forage.recipes.base import cache_directory
+from forage.recipes.tiny_model import cache_directory
 
 PARTS = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "pyarrow", "tyro", "rich", "plotly", "jinja2")
 
