@@ -16,6 +16,7 @@ from torch import Tensor
 
 from forage.batch import Batch, Experience, TrainBatch
 from forage.credit.assign.gae import Gae
+from forage.credit.assign.step_preference import StepPreference
 from forage.credit.assign.step_returns import StepReturns
 from forage.credit.assign.uniform import Uniform
 from forage.credit.assign.value_differences import ValueDifferences
@@ -85,6 +86,7 @@ ASSIGNS: list[Assign] = [
     StepReturns(discount=1.0),
     Gae(),
     Gae(gamma=0.9, lam=0.7),
+    StepPreference(),
 ]
 SHAPES = [
     ShapeCase(part=EntropyBonus(), low=0, high=0.5, identity=EntropyBonus(alpha=0)),
@@ -173,6 +175,11 @@ def make_experience(
     signals = {"entropy": batch.entropy, "noise": uniform(0, 1), "success_rate": rate, "reference": uniform(-3, 0)}
     signals["step_value"] = uniform(0, 1)
     signals["value"] = uniform(0, 1)
+    # Three pairs of steps: one token each in the rows of three right and three wrong siblings.
+    number = torch.arange(rows, dtype=torch.float32) % 3 + 1
+    side = torch.where(torch.arange(rows) < rows // 2, 1.0, -1.0)
+    signals["step_pair"] = masked((number * side)[:, None].expand(rows, width), learn)
+    signals["pair_smoothing"] = masked((number / 8)[:, None].expand(rows, width), learn)
     signals["planning"] = (uniform(0, 1) > 0.6).float()
     long = torch.rand(rows, generator=draw) < 0.4
     signals["long_success"] = masked(long[:, None].float().expand(rows, width), learn)

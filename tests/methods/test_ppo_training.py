@@ -16,12 +16,13 @@ from forage.credit.shape.entropy_bonus import EntropyBonus
 from forage.credit.shape.whiten import Whiten
 from forage.engines.critic_training import CriticTraining
 from forage.errors import ForageError
+from forage.memory.retrospective import RetrospectiveReplay
 from forage.methods import METHODS, Applied, apply, entropy_advantage, grpo, parse, ppo, rrl, shuffled_entropy
 from forage.part_json import decode_part, encode_part
 from forage.protocols import Tools
 from forage.recipe import Recipe, Schedule
 from forage.recipes import countdown
-from forage.records import Start
+from forage.records import SamplingParams, Start
 from forage.rewards import Overlong
 from forage.store.checkpoint import load_tensors
 from forage.store.run_directory import RunDirectory
@@ -146,13 +147,24 @@ class Lengths:
 
 
 def test_values_of_starts_by_the_critic_take_no_tokens() -> None:
-    coins = Coins()
+    coins, task = Coins(), countdown(model="none").task
     tools = Tools(coins, coins, coins, critic=Lengths())
-    found = CriticValues(tools)([Start(problem()), Start(problem(), (1, 0, 1))])
+    values = CriticValues().open(task, tools, SamplingParams(), seed=0)
+    found = values([Start(problem()), Start(problem(), (1, 0, 1))])
     assert [value.mean for value in found] == [1, 4]  # the prompt is one token
     assert all(math.isnan(value.error) and (value.judged, value.tokens) == (1, 0) for value in found)
     assert isinstance(found[0], StartValue)
     assert coins.asked == []
-    assert CriticValues(tools)([]) == ()
+    assert values([]) == ()
     with pytest.raises(ForageError, match="trains none"):
-        CriticValues(coins.tools)([Start(problem())])
+        CriticValues().open(task, coins.tools, SamplingParams(), seed=0)
+
+
+def test_a_memory_may_ask_the_critic(tiny_base: Path, tmp_path: Path) -> None:
+    """Retrospective replay whose states the critic values: the tokens of the run are those of its responses alone."""
+    recipe = small(tiny_base, ppo(critic_warmup=1), rrl(**REPLAY))
+    assert isinstance(recipe.memory, RetrospectiveReplay)
+    train(replace(recipe, memory=replace(recipe.memory, values=CriticValues())), out=tmp_path / "run")
+    found = rows(tmp_path / "run")
+    assert found[-1]["replay_entries"] > 0
+    assert found[-1]["tokens"] == pytest.approx(sum(16 * row["length"] for row in found))

@@ -33,4 +33,4 @@ def hicra_entropy(
         at=at,
     )
     found = strategic_grams(grams, "hicra_entropy")
-    return add_planning(recipe, shape, found.grams, found.id, scale=scale)
+    return add_planning(recipe, shape, found.grams, found.id, scale=scale, bins=found.bins)

@@ -2,6 +2,8 @@
 
 from forage.values.critic import CriticValues
 from forage.values.metered import Metered
-from forage.values.monte_carlo import MonteCarlo, StartValue, StartValues
+from forage.values.monte_carlo import MonteCarlo, StartValues
+from forage.values.oracle import TaskOracle
+from forage.values.source import StartValue, Valuer, ValueSource
 
-__all__ = ["CriticValues", "Metered", "MonteCarlo", "StartValue", "StartValues"]
+__all__ = ["CriticValues", "Metered", "MonteCarlo", "StartValue", "StartValues", "TaskOracle", "ValueSource", "Valuer"]

@@ -115,6 +115,11 @@ class ActorCritic:
         self._batches = 0
 
     @property
+    def model(self) -> LocalModel:
+        """The policy's model."""
+        return self.policy.model
+
+    @property
     def version(self) -> int:
         return self.policy.version
 
