@@ -30,8 +30,9 @@ from forage.ops.best_of_n import best_of_n, vote_of_n
 from forage.ops.step_scores import AGGREGATORS, aggregate
 from forage.part_json import decode_part
 from forage.prm.formats import read_labels
-from forage.process.checkpoints import label_checkpoint, train_checkpoint
+from forage.process.checkpoints import train_checkpoint
 from forage.process.label import Labelling
+from forage.process.labelling import label_checkpoint
 from forage.process.rank import Candidate, score_samples
 from forage.process.train import Objective, ProcessTraining
 from forage.protocols import Task

@@ -78,7 +78,7 @@ def read_labels(path: Path, *, eta: float = 1.0, m: int | None = None, seed: int
         raise ForageError(f"A label needs at least one continuation, not {m}.")
     counts = partial(_parse_counts, eta=eta, m=m, seed=seed)
     solutions, rejected = [], []
-    for source, row in _rows(path):
+    for source, row in json_rows(path):
         try:
             solutions.append(_parse(row, source, counts))
         except ForageError as error:
@@ -107,11 +107,15 @@ def write_labels(solutions: Iterable[TaggedSolution], to: Format) -> tuple[str, 
     return "".join(lines), rounded
 
 
-def _rows(path: Path) -> Iterator[tuple[str, Any]]:
+def json_rows(path: Path) -> Iterator[tuple[str, Any]]:
+    """(where it stands, row) of a JSONL file, or of a JSON file with one list; None for a line that is no JSON.
+
+    Raises ForageError where the file cannot be read at all.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ForageError(f"The labels {path} cannot be read: {error}.") from error
+        raise ForageError(f"The file {path} cannot be read: {error}.") from error
     if text.lstrip().startswith("["):
         try:
             rows = json.loads(text)
@@ -129,6 +133,16 @@ def _json(line: str) -> Any:
         return json.loads(line)
     except ValueError:
         return None  # no object, so it is rejected with its line
+
+
+def steps_of(row: Mapping[str, Any]) -> tuple[str, Sequence[str]] | None:
+    """Question and steps of a row of a known format, whatever its labels; None for a row of none.
+
+    Raises ForageError, ValueError, TypeError or KeyError for a row that does not add up.
+    """
+    parsers = {_COUNTS: partial(_parse_counts, eta=0.0, m=None, seed=0), **_PARSERS}
+    parse = next((parse for keys, parse in parsers.items() if set(keys) <= set(row)), None)
+    return parse(row)[:2] if parse else None
 
 
 def _parse(row: Any, source: str, counts: "_Parser") -> TaggedSolution:
