@@ -1,5 +1,6 @@
 """Labelling solutions that somebody else wrote: their steps are continued by a policy of ours."""
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -92,9 +93,9 @@ def _judged(who: Generators, solutions: Sequence[Readable]) -> list[Solution]:
 def _new(solution: ForeignSolution, task: Task) -> Problem:
     if solution.answer is None:
         raise ForageError("its question is none of the task's own, and it has no answer to compare with")
-    return Problem(
-        id=solution.problem or solution.prompt, prompt=solution.prompt, answer=solution.answer, task=task.name
-    )
+    # Named by what it asks and by its answer: equal questions share their continuations, others never do.
+    digest = hashlib.blake2b(f"{solution.prompt}\0{solution.answer}".encode("utf-8", "backslashreplace"), digest_size=8)
+    return Problem(id=f"foreign:{digest.hexdigest()}", prompt=solution.prompt, answer=solution.answer, task=task.name)
 
 
 def _read(
