@@ -12,6 +12,7 @@ import torch
 
 from forage.atomic import new_directory
 from forage.checkpoints import find_checkpoint
+from forage.engines.local.adapters import is_adapter, merge_adapter
 from forage.engines.local.model import LocalModel
 from forage.engines.local.process_model import ProcessModel
 from forage.engines.local.step_heads import HeadKind
@@ -56,7 +57,7 @@ def train_checkpoint(
     with unfinished(out, asked | {"labels": _digest(solutions)}) as work:
         loaded = work.load(device=device)
         process, state = loaded or (
-            ProcessModel.from_causal(LocalModel.load(found.weights, device=device), head=head),
+            ProcessModel.from_causal(_load_whole(found.weights, device), head=head),
             TrainingState(),
         )
         outcome = train_process_model(
@@ -74,6 +75,14 @@ def train_checkpoint(
             (directory / "calibration.json").write_text(json.dumps(outcome.to_json(), indent=1))
         work.remove()
     return outcome
+
+
+def _load_whole(weights: Path, device: str) -> LocalModel:
+    """The model, an adapter merged into it: the tag's embedding is new, and an adapter alone would not keep it."""
+    model = LocalModel.load(weights, device=device)
+    if is_adapter(weights):
+        merge_adapter(model.module)
+    return model
 
 
 def _digest(solutions: Sequence[TaggedSolution]) -> str:
