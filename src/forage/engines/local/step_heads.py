@@ -78,7 +78,7 @@ class TwoTokenHead(StepHead):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScalarHead(StepHead):
-    """z = w · h + b, as the pair (z, 0): the score is the logistic function of z, and PQM's Q is z (arXiv 2410.11287).
+    """z = w · h + b, as the pair (z, 0): the score is the logistic function of z; as PQM's Q it is z itself.
 
     weight (d,), bias (1,) float32. Begins as zeros, so every step scores one half.
     """
