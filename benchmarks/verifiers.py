@@ -26,10 +26,10 @@ def integers(amount: int) -> list[Case]:
 
 
 def fractions(amount: int) -> list[Case]:
-    return [
-        (f"\\frac{{{k}}}{{{k + 1}}}", f"\\boxed{{\\frac{{{2 * k}}}{{{2 * k + 2 + k % 2}}}}}")
-        for k in range(1, amount + 1)
-    ]
+    def case(k: int) -> Case:
+        return f"\\frac{{{k}}}{{{k + 1}}}", f"\\boxed{{\\frac{{{2 * k}}}{{{2 * k + 2 + k % 2}}}}}"
+
+    return [case(k) for k in range(1, amount + 1)]
 
 
 def algebra(amount: int) -> list[Case]:
