@@ -2,8 +2,9 @@
 
 from forage.recipes.code import code
 from forage.recipes.countdown import countdown
+from forage.recipes.problems import problems
 
-RECIPES = {"countdown": countdown, "code": code}
+RECIPES = {"countdown": countdown, "code": code, "problems": problems}
 """Every recipe by the name that `forage train` takes."""
 
-__all__ = ["RECIPES", "code", "countdown"]
+__all__ = ["RECIPES", "code", "countdown", "problems"]

@@ -93,6 +93,9 @@ class Stepwise(Task):
         if (self.steps == "words") != bool(self.words):
             raise ForageError('steps="words" goes with the words that begin a step, and no other rule takes words.')
 
+    def notes(self) -> tuple[str, ...]:
+        return self.task.notes()
+
     @property
     def hangs(self) -> bool:
         return self.task.hangs
@@ -111,6 +114,15 @@ class Stepwise(Task):
 
     def answer(self, problem: Problem, text: str) -> str | None:
         return self.task.answer(problem, text)
+
+    def oracle(self, problem: Problem, text: str) -> float | None:
+        return self.task.oracle(problem, text)
+
+    def state(self, problem: Problem, text: str) -> str | None:
+        return self.task.state(problem, text)
+
+    def reference(self, problem: Problem) -> str | None:
+        return self.task.reference(problem)
 
     def step_ends(self, pieces: Sequence[str]) -> tuple[int, ...]:
         return ends_at(pieces, beginning_with(self.words) if self.words else RULES[self.steps])
