@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from forage.engines.local.adapters import has_adapter
 from forage.engines.local.codec import LocalCodec
 from forage.engines.local.model import LocalModel
 from forage.engines.local.policy import micro_batches
@@ -56,8 +57,13 @@ class ProcessModel:
     def from_causal(cls, model: LocalModel) -> "ProcessModel":
         """A process model that is not trained yet. Tokens that the tokenizer lacks are added to it and to the model.
 
-        New tokens begin as the mean of all others. Changes `model` in place.
+        New tokens begin as the mean of all others. Changes `model` in place. Raises ForageError for a model with an
+        adapter: its checkpoint would leave the new tokens out.
         """
+        if has_adapter(model.module):
+            raise ForageError(
+                "A process model cannot begin as an adapter: merge it first with `forage export --merge`."
+            )
         ids = {name: _single(model, texts) for name, texts in WORDS.items()}
         for name in [name for name, number in ids.items() if number is None or list(ids.values()).count(number) > 1]:
             model.tokenizer.add_tokens([f"<step-{name}>"], special_tokens=True)
