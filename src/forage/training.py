@@ -89,6 +89,7 @@ def _open_and_run(recipe: Recipe, directory: RunDirectory, on_step: OnStep | Non
     opened = recipe.engine.open(
         str(checkpoint or recipe.model),
         reference=recipe.model if recipe.needs_reference else None,
+        critic=recipe.critic,
         optimisation=recipe.optimisation,
         temperature=recipe.sampling.temperature,
     )
@@ -103,7 +104,7 @@ def _open_and_run(recipe: Recipe, directory: RunDirectory, on_step: OnStep | Non
     gate = InterruptGate()
     with open_judge(recipe.task, recipe.verifying) as judge, gate.listening():
         meter = Metered(opened.sampler)
-        tools = Tools(opened.codec, meter, judge, opened.reference)
+        tools = Tools(opened.codec, meter, judge, opened.reference, opened.critic)
         run = Run(recipe, opened.policy, memory, tools, meter, gate)
         done = _restore(run, opened, checkpoint) if checkpoint else 0
         directory.truncate_metrics(done)
@@ -117,36 +118,35 @@ def _loop(
 
     An interrupted step has changed nothing but the memory's draws, so the checkpoint takes the memory from before it.
     """
-    schedule, last = run.recipe.schedule, run.recipe.schedule.steps
+    schedule = run.recipe.schedule
     saved, memory = done, run.memory.state()
     try:
-        while done < last:
+        while not schedule.ended(done, run.tokens):
             report = step(run, done + 1)
             done, memory = done + 1, run.memory.state()
             _write_step(directory, run, report, done)
             if on_step:
                 on_step(report.metrics)
-            if _due(done, schedule.checkpoint_every, last):
+            if _due(run, done, schedule.checkpoint_every):
                 _save(directory, run, opened, done, memory)
                 saved = done
             gate.reopen()
     except KeyboardInterrupt:
         if saved < done or not done:
             _save(directory, run, opened, done, memory)
-        return Outcome(directory.path, done, finished=done == last)
+        return Outcome(directory.path, done, finished=schedule.ended(done, run.tokens))
     except NonFiniteUpdate as error:
         directory.write_offending(done + 1, error.train)
         raise
     return Outcome(directory.path, done, finished=True)
 
 
-def _due(number: int, every: int, last: int) -> bool:
-    return number == last or (every > 0 and number % every == 0)
+def _due(run: Run, number: int, every: int) -> bool:
+    return run.recipe.schedule.ended(number, run.tokens) or (every > 0 and number % every == 0)
 
 
 def _write_step(directory: RunDirectory, run: Run, report: StepReport, number: int) -> None:
-    schedule = run.recipe.schedule
-    if _due(number, schedule.rollouts_every, schedule.steps):
+    if _due(run, number, run.recipe.schedule.rollouts_every):
         train = report.train
         rows = rollout_rows(report.groups, train.advantage, train.batch.learn, number, run.tools.codec)
         directory.write_rollouts(number, rows)

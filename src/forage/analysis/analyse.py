@@ -19,6 +19,7 @@ from forage.diagnostics.pivotal import pivotal_tokens
 from forage.diagnostics.rare import RareSentences, rare_sentences
 from forage.diagnostics.reflective import Sentence, reflective_sentences, sentences_of
 from forage.diagnostics.responses import Response, read_responses
+from forage.diagnostics.reward_hacking import hacking_alarm
 from forage.diagnostics.sentences import sentence_spans
 from forage.diagnostics.strategy import (
     StepStrategy,
@@ -98,10 +99,7 @@ def analyse(
     if not found:
         raise ForageError(f"The rollouts of step {shown} of {run.path} hold no response with a token in it.")
     rare, against, notes = _rare(run, sentences, base, shown, words, embed or TfIdf(), draws=draws, seed=seed)
-    scored = None
-    if used and reference:
-        text = RunDirectory.open(reference)
-        scored = score_reference(run, text, used, strategies, draws=draws, seed=seed, on_progress=on_progress)
+    text = RunDirectory.open(reference) if used and reference else None
     return Analysis(
         run=run.path.name,
         step=shown,
@@ -117,7 +115,10 @@ def analyse(
         phases=_phases(strategies),
         alarms=entropy_alarms(run.metrics()),
         notes=notes if grams else (*notes, _no_grams(run)),
-        reference=scored,
+        reference=score_reference(run, text, used, strategies, draws=draws, seed=seed, on_progress=on_progress)
+        if used and text
+        else None,
+        hacking=hacking_alarm(run.metrics()),
     )
 
 

@@ -11,6 +11,7 @@ from forage.diagnostics.entropy_profile import EntropyProfile
 from forage.diagnostics.phases import Phases
 from forage.diagnostics.pivotal import ClassEntropy
 from forage.diagnostics.rare import RareSentences
+from forage.diagnostics.reward_hacking import HackingAlarm
 from forage.errors import ForageError
 from forage.ops.resampling import Interval
 from forage.part_json import decode_part, encode_part
@@ -133,6 +134,7 @@ class Analysis:
     alarms: tuple[Alarm, ...]
     notes: tuple[str, ...]
     reference: Reference | None = None
+    hacking: HackingAlarm | None = None
 
     def save(self, path: Path) -> None:
         """Writes the record whole or not at all. Raises ForageError where the disk refuses."""

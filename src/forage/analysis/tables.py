@@ -94,6 +94,8 @@ def sentences_about(analysis: Analysis) -> list[str]:
     told = [alarm.sentence() for alarm in analysis.alarms]
     if not told:
         told.append("No alarm: no collapse and no explosion of entropy was seen.")
+    if analysis.hacking:
+        told.append(analysis.hacking.sentence())
     if analysis.phases:
         told.append(f"On the policy's own texts. {analysis.phases.sentence()}")
     if analysis.reference:

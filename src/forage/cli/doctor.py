@@ -13,8 +13,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from forage.confine import PROTECTIONS
+from forage.engines.judge import active_protections
 from forage.engines.local.numerics import choose_matmul
 from forage.recipes.tiny_model import cache_directory
+from forage.tasks.countdown import Countdown
 
 PARTS = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "pyarrow", "tyro", "rich", "plotly", "jinja2")
 EXTRAS = {
@@ -45,11 +48,19 @@ def findings() -> Iterator[tuple[str, str]]:
     for device in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
         probe = choose_matmul(device=device)
         yield f"matrix product, {device}", f"{probe.chosen}: {probe.reason}"
+    yield "answers", _protections()
     cache = cache_directory()
     existing = next(path for path in (cache, *cache.parents) if path.exists())
     yield "cache", f"{cache} ({shutil.disk_usage(existing).free / 2**30:.1f} GiB free)"
     browser = shutil.which("chromium") and shutil.which("chromedriver")
     yield "browser test", "can run" if browser else "is skipped: chromium and chromedriver are not installed"
+
+
+def _protections() -> str:
+    active = active_protections(Countdown())
+    missing = [name for name in PROTECTIONS if name not in active]
+    text = f"verifier processes have: {', '.join(active) or 'limits of time and memory only'}"
+    return f"{text}; this machine does not offer: {', '.join(missing)}" if missing else text
 
 
 def _version(package: str) -> str:

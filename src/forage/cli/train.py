@@ -39,7 +39,9 @@ def follow(label: str, start: Callable[[OnStep], Outcome], recipe: Recipe) -> in
     with progress_bar(label, console) as move:
         outcome = start(lambda metrics: move(int(metrics["step"]), total, training_note(metrics)))
     if outcome.finished:
-        console.print(f"Trained {outcome.step} steps: {outcome.path}", highlight=False, soft_wrap=True)
+        limit = recipe.schedule.tokens
+        why = f" (all that {limit:,} tokens allow)" if limit and outcome.step < total else ""
+        console.print(f"Trained {outcome.step} steps{why}: {outcome.path}", highlight=False, soft_wrap=True)
         console.print(f"Next: forage eval {outcome.path}", highlight=False, soft_wrap=True)
         return 0
     console.print(

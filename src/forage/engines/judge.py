@@ -59,6 +59,13 @@ def open_judge(task: Task, verifying: Verifying) -> Iterator[Judge]:
         yield judge
 
 
+def active_protections(task: Task) -> tuple[str, ...]:
+    """What a verifier process of this task gives up on this machine: names from `forage.confine.PROTECTIONS`."""
+    process = VerifierProcess(_assign(task, deadline=5.0, memory_mb=1024))
+    process.discard()
+    return process.protections
+
+
 class InlineJudge:
     """Judges in this process, at once: for verifiers that cannot hang. Its verdicts are those of `WorkerJudge`."""
 

@@ -115,6 +115,15 @@ class Stepwise(Task):
     def answer(self, problem: Problem, text: str) -> str | None:
         return self.task.answer(problem, text)
 
+    def oracle(self, problem: Problem, text: str) -> float | None:
+        return self.task.oracle(problem, text)
+
+    def state(self, problem: Problem, text: str) -> str | None:
+        return self.task.state(problem, text)
+
+    def reference(self, problem: Problem) -> str | None:
+        return self.task.reference(problem)
+
     def step_ends(self, pieces: Sequence[str]) -> tuple[int, ...]:
         return ends_at(pieces, beginning_with(self.words) if self.words else RULES[self.steps])
 

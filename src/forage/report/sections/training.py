@@ -36,6 +36,12 @@ PANELS = (
           "want. It is measured on training problems: a rise here may be memory, or length, and is no result."),
     Panel(key="correct", title="Correct", unit="share of responses", format=".0%", optional=True, how="Up is good. "
           "Where it parts from the reward, the reward pays for something else."),
+    Panel(key="process", title="Process reward", unit="mean score of a response", optional=True, how="Up is good only "
+          "where the share of right responses rises with it: a policy can learn to please the process model."),
+    Panel(key="process_order", title="Process order", unit="chance", format=".0%", optional=True, how="How often a "
+          "right response scores above a wrong sibling. At one half the process model no longer knows what is right."),
+    Panel(key="steps", title="Steps", unit="per response", optional=True, how="Neither direction is good by itself. "
+          "Where a score pays for steps, their number is the first thing to drift."),
     Panel(key="entropy", title="Entropy", unit="nats per token", how="Neither direction is good by itself. Falling "
           "while the reward rises is sharpening; near 0, sampling has nothing left to find; rising without reward is "
           "noise."),
@@ -66,6 +72,12 @@ PANELS = (
           "bonus pays for."),
     Panel(key="unjudged", title="Unjudged", unit="share of responses", format=".1%", optional=True, how="Down is good. "
           "The verifier gave no verdict in time; these responses were not learned from."),
+    Panel(key="explained_variance", title="What the critic explains", unit="share of the returns' variance",
+          optional=True, how="1 would be a critic that foresees every return, 0 one that knows only their mean; below "
+          "0 it misleads. A young critic explains little, and its advantages are then as noisy as the returns."),
+    Panel(key="value_loss", title="The critic's error", unit="half the mean squared error", optional=True, how="It "
+          "should fall while the critic learns; it rises again for a while when the policy changes what is to be "
+          "expected."),
     Panel(key="skipped", title="Skipped updates", unit="optimiser steps", optional=True, how="Should be 0. A skipped "
           "update had a gradient that was not a number."),
 )  # fmt: skip

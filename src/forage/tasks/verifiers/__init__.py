@@ -11,10 +11,13 @@ from forage.tasks.verifiers.function import Python
 from forage.tasks.verifiers.mathematics import Math
 from forage.tasks.verifiers.pattern import Regex
 from forage.tasks.verifiers.plain import Choice, Exact, Numeric
+from forage.tasks.verifiers.unit_tests import UnitTests
 
 __all__ = ["VERIFIERS", "Verified", "Verifier", "parse_verifier", "verdict"]
 
-VERIFIERS: Mapping[str, type[Verifier]] = {kind.name: kind for kind in (Exact, Numeric, Choice, Regex, Math, Python)}
+VERIFIERS: Mapping[str, type[Verifier]] = {
+    kind.name: kind for kind in (Exact, Numeric, Choice, Regex, Math, UnitTests, Python)
+}
 
 
 def parse_verifier(text: str) -> Verifier:
