@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from forage.engines.local.adapters import has_adapter
 from forage.engines.local.codec import LocalCodec
 from forage.engines.local.model import LocalModel
 from forage.engines.local.policy import micro_batches
@@ -57,10 +58,13 @@ class ProcessModel:
     def from_causal(cls, model: LocalModel, *, head: HeadKind = "two-token") -> "ProcessModel":
         """A process model that is not trained yet. Tokens that the tokenizer lacks are added to it and to the model.
 
-        New tokens begin as the mean of all others. Changes `model` in place. Raises ForageError for an unknown head.
+        New tokens begin as the mean of all others. Changes `model` in place. Raises ForageError for an unknown head, and
+        for a model with an adapter: its checkpoint would leave the new tokens out.
         """
         if head not in HEAD_KINDS:
             raise ForageError(f"The head is {' or '.join(HEAD_KINDS)}, not {head!r}.")
+        if has_adapter(model.module):
+            raise ForageError("A process model cannot begin as an adapter: `forage export --merge` it first.")
         names = list(WORDS) if head == "two-token" else ["tag"]
         ids = {name: _single(model, WORDS[name]) for name in names}
         for name in [name for name, number in ids.items() if number is None or list(ids.values()).count(number) > 1]:
