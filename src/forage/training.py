@@ -89,6 +89,7 @@ def _open_and_run(recipe: Recipe, directory: RunDirectory, on_step: OnStep | Non
     opened = recipe.engine.open(
         str(checkpoint or recipe.model),
         reference=recipe.model if recipe.needs_reference else None,
+        critic=recipe.critic,
         optimisation=recipe.optimisation,
         temperature=recipe.sampling.temperature,
     )
@@ -103,7 +104,7 @@ def _open_and_run(recipe: Recipe, directory: RunDirectory, on_step: OnStep | Non
     gate = InterruptGate()
     with open_judge(recipe.task, recipe.verifying) as judge, gate.listening():
         meter = Metered(opened.sampler)
-        tools = Tools(opened.codec, meter, judge, opened.reference)
+        tools = Tools(opened.codec, meter, judge, opened.reference, opened.critic)
         run = Run(recipe, opened.policy, memory, tools, meter, gate)
         done = _restore(run, opened, checkpoint) if checkpoint else 0
         directory.truncate_metrics(done)

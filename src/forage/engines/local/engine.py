@@ -7,8 +7,10 @@ from typing import Literal
 
 import torch
 
+from forage.engines.critic_training import CriticTraining
 from forage.engines.local.adapters import BelowAdapter, Lora, add_adapter, has_adapter, is_adapter
 from forage.engines.local.codec import LocalCodec
+from forage.engines.local.critic import ActorCritic, LocalCritic
 from forage.engines.local.ends import EndTexts
 from forage.engines.local.model import LocalModel
 from forage.engines.local.numerics import choose_matmul
@@ -21,12 +23,16 @@ from forage.protocols import Policy
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A model ready for work. `reference` holds the weights that training began with, where a part needs them."""
+    """A model ready for work. `reference` holds the weights that training began with, where a part needs them.
 
-    policy: LocalPolicy
+    Where there is a critic, `policy` is the pair of both.
+    """
+
+    policy: LocalPolicy | ActorCritic
     sampler: LocalSampler
     codec: LocalCodec
     reference: Policy | None
+    critic: LocalCritic | None
 
     @property
     def context(self) -> int | None:
@@ -65,10 +71,14 @@ class LocalEngine:
         weights: str,
         *,
         reference: str | None = None,
+        critic: CriticTraining | None = None,
         optimisation: Optimisation | None = None,
         temperature: float = 1.0,
     ) -> Opened:
-        """Loads `weights` (a Hugging Face directory or name), and `reference` where given. Sets the thread count."""
+        """Loads `weights` (a Hugging Face directory or name), and `reference` where given. Sets the thread count.
+
+        A critic begins as a copy of `weights`; restoring a checkpoint's optimiser state gives it its own.
+        """
         engine = self.settled()
         if engine.device != "cpu" and not torch.cuda.is_available():
             raise ForageError(f"The device {engine.device} is not available on this machine. Use --device cpu.")
@@ -80,9 +90,10 @@ class LocalEngine:
             return LocalPolicy(self._load(path), optimisation, temperature=temperature)
 
         policy = load(weights)
+        judge = LocalCritic(self._load(weights), critic) if critic else None
         codec = LocalCodec(policy.model.tokenizer)
         return Opened(
-            policy=policy,
+            policy=ActorCritic(policy, judge) if judge else policy,
             sampler=LocalSampler(
                 policy.model,
                 rows=self.rows,
@@ -91,6 +102,7 @@ class LocalEngine:
             ),
             codec=codec,
             reference=self._reference(reference, policy, load) if reference else None,
+            critic=judge,
         )
 
     def _load(self, path: str) -> LocalModel:
