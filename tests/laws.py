@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from forage.batch import Batch, Experience, TrainBatch
+from forage.credit.assign.gae import Gae
 from forage.credit.assign.step_returns import StepReturns
 from forage.credit.assign.uniform import Uniform
 from forage.credit.assign.value_differences import ValueDifferences
@@ -34,6 +35,7 @@ from forage.credit.shape.random_token_bonus import RandomTokenBonus
 from forage.credit.shape.reported_planning_credit import ReportedPlanningCredit
 from forage.credit.shape.shuffled_entropy_bonus import ShuffledEntropyBonus
 from forage.credit.shape.unclipped_entropy_bonus import UnclippedEntropyBonus
+from forage.credit.shape.whiten import Whiten
 from forage.losses.penalty import EntropyPenalty, KLPenalty
 from forage.losses.reduction import FixedLength, SequenceMean, TokenMean
 from forage.losses.surrogate import CISPO, GSPO, PPOClip, Reinforce
@@ -54,7 +56,10 @@ class BaselineCase:
 
 @dataclass(frozen=True, kw_only=True)
 class ShapeCase:
-    """`low` and `high`: bounds of (A' - A) / |A|. `identity`: a setting of the shape that must change nothing."""
+    """`low` and `high`: bounds of (A' - A) / |A|. `identity`: a setting of the shape that must change nothing.
+
+    A shape that normalises has neither: it moves every advantage, and its identity is no setting but whitened input.
+    """
 
     part: Shape
     low: float
@@ -73,7 +78,14 @@ BASELINES = [
     BaselineCase(part=PassAtK(k=1), degree=1, shift=True),
     BaselineCase(part=PassAtK(k=2), degree=1, shift=True),
 ]
-ASSIGNS: list[Assign] = [Uniform(), ValueDifferences(), StepReturns(), StepReturns(discount=1.0)]
+ASSIGNS: list[Assign] = [
+    Uniform(),
+    ValueDifferences(),
+    StepReturns(),
+    StepReturns(discount=1.0),
+    Gae(),
+    Gae(gamma=0.9, lam=0.7),
+]
 SHAPES = [
     ShapeCase(part=EntropyBonus(), low=0, high=0.5, identity=EntropyBonus(alpha=0)),
     ShapeCase(part=EntropyBonus(at="sampling", kappa=3), low=0, high=1 / 3, identity=EntropyBonus(kappa=INFINITY)),
@@ -93,6 +105,7 @@ SHAPES = [
     ShapeCase(
         part=EntropyPlanningBonus(), low=0, high=0.5, identity=EntropyPlanningBonus(entropy_alpha=0, planning_alpha=0)
     ),
+    ShapeCase(part=Whiten(), low=-INFINITY, high=INFINITY, identity=None),
 ]
 SURROGATES: list[Surrogate] = [
     Reinforce(),
@@ -159,6 +172,7 @@ def make_experience(
     rate = masked(torch.rand(groups, generator=draw)[batch.group][:, None].expand(rows, width), learn)
     signals = {"entropy": batch.entropy, "noise": uniform(0, 1), "success_rate": rate, "reference": uniform(-3, 0)}
     signals["step_value"] = uniform(0, 1)
+    signals["value"] = uniform(0, 1)
     signals["planning"] = (uniform(0, 1) > 0.6).float()
     long = torch.rand(rows, generator=draw) < 0.4
     signals["long_success"] = masked(long[:, None].float().expand(rows, width), learn)

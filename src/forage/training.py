@@ -78,6 +78,7 @@ def _run(recipe: Recipe, directory: RunDirectory, on_step: OnStep | None) -> Out
     opened = recipe.engine.open(
         str(checkpoint or recipe.model),
         reference=recipe.model if recipe.needs_reference else None,
+        critic=recipe.critic,
         optimisation=recipe.optimisation,
         temperature=recipe.sampling.temperature,
     )
@@ -85,7 +86,7 @@ def _run(recipe: Recipe, directory: RunDirectory, on_step: OnStep | None) -> Out
     gate = InterruptGate()
     with open_judge(recipe.task, recipe.verifying) as judge, gate.listening():
         meter = Metered(opened.sampler)
-        tools = Tools(opened.codec, meter, judge, opened.reference)
+        tools = Tools(opened.codec, meter, judge, opened.reference, opened.critic)
         run = Run(recipe, opened.policy, memory, tools, meter, gate)
         done = _restore(run, opened, checkpoint) if checkpoint else 0
         directory.truncate_metrics(done)

@@ -26,6 +26,7 @@ from forage.methods.hicra_reported import hicra_reported as hicra_reported
 from forage.methods.high_entropy_scale import high_entropy_scale as high_entropy_scale
 from forage.methods.kl_penalty import kl_penalty as kl_penalty
 from forage.methods.passk import passk as passk
+from forage.methods.ppo import ppo as ppo
 from forage.methods.process_advantage import process_advantage as process_advantage
 from forage.methods.process_reward import process_reward as process_reward
 from forage.methods.raft import raft as raft

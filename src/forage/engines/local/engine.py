@@ -6,7 +6,9 @@ from typing import Literal
 
 import torch
 
+from forage.engines.critic_training import CriticTraining
 from forage.engines.local.codec import LocalCodec
+from forage.engines.local.critic import ActorCritic, LocalCritic
 from forage.engines.local.model import LocalModel
 from forage.engines.local.numerics import choose_matmul
 from forage.engines.local.policy import LocalPolicy
@@ -17,12 +19,16 @@ from forage.errors import ForageError
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A model ready for work. `reference` holds the weights that training began with, where a part needs them."""
+    """A model ready for work. `reference` holds the weights that training began with, where a part needs them.
 
-    policy: LocalPolicy
+    Where there is a critic, `policy` is the pair of both.
+    """
+
+    policy: LocalPolicy | ActorCritic
     sampler: LocalSampler
     codec: LocalCodec
     reference: LocalPolicy | None
+    critic: LocalCritic | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,10 +58,14 @@ class LocalEngine:
         weights: str,
         *,
         reference: str | None = None,
+        critic: CriticTraining | None = None,
         optimisation: Optimisation | None = None,
         temperature: float = 1.0,
     ) -> Opened:
-        """Loads `weights` (a Hugging Face directory or name), and `reference` where given. Sets the thread count."""
+        """Loads `weights` (a Hugging Face directory or name), and `reference` where given. Sets the thread count.
+
+        A critic begins as a copy of `weights`; restoring a checkpoint's optimiser state gives it its own.
+        """
         engine = self.settled()
         if engine.device != "cpu" and not torch.cuda.is_available():
             raise ForageError(f"The device {engine.device} is not available on this machine. Use --device cpu.")
@@ -63,16 +73,15 @@ class LocalEngine:
         torch.set_float32_matmul_precision(engine.matmul)
         optimisation = optimisation or Optimisation()
 
-        def load(path: str) -> LocalPolicy:
-            model = LocalModel.load(
-                path, dtype=self.dtype, device=self.device, trust_remote_code=self.trust_remote_code
-            )
-            return LocalPolicy(model, optimisation, temperature=temperature)
+        def load(path: str) -> LocalModel:
+            return LocalModel.load(path, dtype=self.dtype, device=self.device, trust_remote_code=self.trust_remote_code)
 
-        policy = load(weights)
+        policy = LocalPolicy(load(weights), optimisation, temperature=temperature)
+        judge = LocalCritic(load(weights), critic) if critic else None
         return Opened(
-            policy=policy,
+            policy=ActorCritic(policy, judge) if judge else policy,
             sampler=LocalSampler(policy.model, rows=self.rows, version=lambda: policy.version),
             codec=LocalCodec(policy.model.tokenizer),
-            reference=load(reference) if reference else None,
+            reference=LocalPolicy(load(reference), optimisation, temperature=temperature) if reference else None,
+            critic=judge,
         )
