@@ -1,8 +1,9 @@
 """Methods that sample again from the middle, from end to end: interrupted and resumed, the same bits."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -15,6 +16,7 @@ from forage.methods import (
     dr_grpo,
     grpo,
     parse,
+    ppo,
     rrl,
     rrl_oracle,
     rrl_random_cuts,
@@ -23,12 +25,13 @@ from forage.methods import (
     satori,
     vineppo,
 )
+from forage.protocols import Task
 from forage.recipe import Recipe, Schedule
 from forage.recipes import countdown
+from forage.records import Problem, Score
 from forage.rewards import Overlong
 from forage.store.run_directory import RunDirectory
 from forage.training import resume, train
-from worlds import EASY
 
 
 def small(base: Path, *methods: Applied, steps: int = 6) -> Recipe:
@@ -45,6 +48,19 @@ def small(base: Path, *methods: Applied, steps: int = 6) -> Recipe:
         matmul="highest",
     )
     return apply(replace(recipe, rewards=(Overlong(limit=24, buffer=20),), methods=()), methods)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plain(Task):
+    """A task that says no more about its states than it must."""
+
+    name = "plain"
+
+    def problems(self, split: Literal["train", "test"]) -> Sequence[Problem]:
+        return [Problem(id="p", prompt="p", answer="", task="plain")]
+
+    def verify(self, problem: Problem, text: str) -> Score:
+        return Score(0.0)
 
 
 EVERY_STEP = Schedule(steps=6, checkpoint_every=0, rollouts_every=1)
@@ -74,11 +90,13 @@ CHAINS = [
     (grpo(), rrl_random_cuts(**REPLAY)),
     (grpo(), rrl_whole_prompts(**REPLAY)),
     (grpo(), rrl_oracle(**{name: value for name, value in REPLAY.items() if name != "continuations"})),
+    (ppo(critic_warmup=0), rrl(value="critic", **REPLAY)),
+    (vineppo(continuations=2, max_steps=4, equal="state"),),
     (dr_grpo(), satori()),
 ]
 
 
-@pytest.mark.parametrize("methods", CHAINS, ids=lambda methods: methods[-1].label.split(":")[0])
+@pytest.mark.parametrize("methods", CHAINS, ids=lambda methods: "+".join(m.label.split(":")[0] for m in methods))
 def test_interrupted_and_resumed_it_is_the_same_run(
     tiny_base: Path, tmp_path: Path, methods: tuple[Applied, ...]
 ) -> None:
@@ -149,13 +167,13 @@ def test_controls_have_the_settings_of_what_they_control_for(tiny_base: Path) ->
     assert memory(rrl_whole_prompts(**REPLAY)) == replace(real, cut="beginning")
     assert memory(rrl_success_prefixes(**REPLAY)) == replace(real, responses="right")
     assert rrl.parameters == rrl_random_cuts.parameters
-    assert set(rrl.parameters) - set(rrl_oracle.parameters) == {"continuations"}
+    assert set(rrl.parameters) - set(rrl_oracle.parameters) == {"continuations", "value", "equal"}
     with pytest.raises(TypeError, match="continuations"):
         memory(rrl_oracle(continuations=3))
     with pytest.raises(ForageError, match="continuations"):
         parse("rrl_oracle:continuations=3", METHODS)
     with pytest.raises(ForageError, match="knows what a partial response is worth"):
-        apply(replace(small(tiny_base), task=EASY), [grpo(), rrl_oracle()])
+        apply(replace(small(tiny_base), task=Plain()), [grpo(), rrl_oracle()])
 
 
 def test_whole_prompts_take_the_tokens_of_restarts_until_they_come_back(tiny_base: Path, tmp_path: Path) -> None:
@@ -168,3 +186,22 @@ def test_whole_prompts_take_the_tokens_of_restarts_until_they_come_back(tiny_bas
     starts = [row for step in range(1, 7) for row in RunDirectory.open(tmp_path / "whole").rollouts(step)]
     assert not any(len(row["prefix"]) for row in starts)
     assert any(row["replay_share"] > 0 for row in other)
+
+
+def test_a_critic_values_states_without_a_token(tiny_base: Path, tmp_path: Path) -> None:
+    one, other = ppo(critic_warmup=1), rrl(value="critic", **REPLAY)
+    train(small(tiny_base, one, other, steps=4), out=tmp_path / "critic")
+    spent = 0
+    for row in rows(tmp_path / "critic"):
+        spent += round(16 * row["length"])
+        assert row["tokens"] == spent
+    assert rows(tmp_path / "critic")[-1]["replay_entries"] > 0
+    with pytest.raises(ForageError, match="such as ppo"):
+        small(tiny_base, grpo(), other)
+    for wrong in ("oracle", ""):
+        with pytest.raises(ForageError, match="monte-carlo or critic"):
+            small(tiny_base, grpo(), rrl(value=wrong))
+    with pytest.raises(ForageError, match="tokens or state"):
+        small(tiny_base, grpo(), rrl(equal="text"))
+    with pytest.raises(ForageError, match="names states"):
+        apply(replace(small(tiny_base), task=Plain()), [grpo(), rrl(equal="state")])

@@ -3,13 +3,14 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import pytest
 
 from builders import problem
 from forage.errors import ForageError
-from forage.protocols import Reward
-from forage.records import Rollout, SamplingParams, Score, Start
+from forage.protocols import Reward, Task
+from forage.records import Problem, Rollout, SamplingParams, Score, Start
 from forage.values import Metered, MonteCarlo, StartValues
 from values.worlds import Coins
 
@@ -98,3 +99,41 @@ def test_the_meter_counts_every_token_once() -> None:
     spent = sum(value.tokens for value in values([Start(problem()), Start(problem(), (1,))]))
     assert meter.take() == spent == 5 * (4 + 3)
     assert meter.take() == 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heads(Task):
+    """States are named by their heads and their length; the empty one has no name."""
+
+    name = "heads"
+
+    def problems(self, split: Literal["train", "test"]) -> Sequence[Problem]:
+        return [problem()]
+
+    def verify(self, problem: Problem, text: str) -> Score:
+        return Score(0.0)
+
+    def state(self, problem: Problem, text: str) -> str | None:
+        return f"{text.count('1')} of {len(text)}" if text else None
+
+
+def test_the_task_says_which_states_are_equal() -> None:
+    coins, task = Coins(), Heads()
+    starts = [Start(problem(), (1, 0)), Start(problem(), (0, 1)), Start(problem("q"), (0, 1)), Start(problem())]
+    params = SamplingParams(max_tokens=4)
+    found = MonteCarlo(continuations=4, equal="state").open(task, coins.tools, params, seed=3)(starts)
+    assert len(coins.asked) == 3, "states of two problems are never one, and what has no name is itself"
+    assert found[1] == replace(found[0], tokens=0)
+    assert found[0].tokens > 0 < found[2].tokens
+    MonteCarlo(continuations=4).open(task, coins.tools, params, seed=3)(starts)
+    assert len(coins.asked) == 3 + 4
+
+
+def test_what_siblings_got_is_known_until_the_policy_changes() -> None:
+    coins = Coins(heads=1.0)
+    values = service(coins, 4)
+    values.know(Start(problem()), [0.0, 0.5])
+    (value,) = values([Start(problem())])
+    assert (value.mean, value.judged, value.tokens, coins.asked) == (0.25, 2, 0, [])
+    coins.version = 1
+    assert values([Start(problem())])[0].mean == 1.0

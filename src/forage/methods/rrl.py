@@ -1,4 +1,4 @@
-"""Retrospective replay, inspired by RRL (arXiv 2504.14363), without a critic."""
+"""Retrospective replay, inspired by RRL (arXiv 2504.14363)."""
 
 import math
 from dataclasses import replace
@@ -10,8 +10,9 @@ from forage.memory.restart_store import StoreLimits
 from forage.memory.retrospective import RetrospectiveReplay
 from forage.memory.shuffled import ShuffledProblems
 from forage.methods.catalogue import method
-from forage.protocols import MemoryConfig
+from forage.protocols import MemoryConfig, Reward
 from forage.recipe import Recipe
+from forage.values import CriticValues, MonteCarlo, ValueSource
 
 
 @method(kind="exploration", seam="Memory", paper="inspired by arXiv 2504.14363")
@@ -26,11 +27,14 @@ def rrl(
     margin: float = 0.1,
     rescore_every: int = 20,
     steps: int = 0,
+    value: str = "monte-carlo",
+    equal: str = "tokens",
 ) -> Recipe:
     """Promising prefixes of early failures are kept and started from again later; only new tokens are learned from.
 
     `share` of a step's groups start from kept prefixes; states are kept in the first `collect` of the steps and come
-    back from the fraction `replay` on. Values are means of `continuations` samples, whose tokens count. Fractions are
+    back from the fraction `replay` on. Values are means of `continuations` samples, whose tokens count, or of
+    `value=critic` what the critic of `ppo` says; `equal=state` values once what the task calls one state. Fractions are
     of `steps` (0: of `--steps`); with a budget of `--tokens` give about the number of steps that it lasts for.
     """
     if not (0 <= collect <= 1 and 0 <= replay <= 1):
@@ -51,11 +55,34 @@ def rrl(
         schedule=schedule,
         limits=StoreLimits(total=4 * len(recipe.task.problems("train"))),
         continuations=continuations,
+        values=value_source(recipe, value, continuations, equal),
         traces=traces,
         margin=margin,
         rescore_every=rescore_every,
     )
     return with_replay(recipe, memory)
+
+
+def value_source(recipe: Recipe, value: str, continuations: int, equal: str) -> ValueSource:
+    """Where `rrl` takes values from. Raises ForageError where the recipe cannot serve them."""
+    if value == "critic":
+        if recipe.critic is None:
+            raise ForageError("value=critic needs a method that trains a critic before it, such as ppo.")
+        return CriticValues()
+    if value != "monte-carlo":
+        raise ForageError(f"value must be monte-carlo or critic, not {value!r}.")
+    return monte_carlo(recipe, continuations, equal)
+
+
+def monte_carlo(recipe: Recipe, continuations: int, equal: str, rewards: tuple[Reward, ...] = ()) -> MonteCarlo:
+    """Continuations, of every start (equal="tokens") or once of what the task calls one state (equal="state")."""
+    if equal == "tokens":
+        return MonteCarlo(continuations=continuations, rewards=rewards)
+    if equal != "state":
+        raise ForageError(f"equal must be tokens or state, not {equal!r}.")
+    if recipe.task.state(recipe.task.problems("train")[0], "") is None:
+        raise ForageError(f"equal=state needs a task that names states; {recipe.task.name} does not.")
+    return MonteCarlo(continuations=continuations, rewards=rewards, equal="state")
 
 
 def with_replay(recipe: Recipe, memory: MemoryConfig) -> Recipe:

@@ -7,7 +7,13 @@ from forage.recipe import Recipe
 from forage.values import TaskOracle
 
 
-@variant(rrl, kind="control", seam="Memory", paper="control for arXiv 2504.14363", without=("continuations",))
+@variant(
+    rrl,
+    kind="control",
+    seam="Memory",
+    paper="control for arXiv 2504.14363",
+    without=("continuations", "value", "equal"),
+)
 def rrl_oracle(recipe: Recipe) -> Recipe:
     """Retrospective replay with values that the task itself knows (countdown does), which cost nothing."""
     problem = recipe.task.problems("train")[0]

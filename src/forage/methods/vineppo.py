@@ -8,20 +8,24 @@ from forage.losses.policy_loss import PolicyLoss
 from forage.losses.reduction import TokenMean
 from forage.losses.surrogate import PPOClip
 from forage.methods.catalogue import method
+from forage.methods.rrl import monte_carlo
 from forage.recipe import Recipe
 from forage.signals.step_values import StepValues
-from forage.values import MonteCarlo
 
 
 @method(kind="algorithm", seam="Assign", paper="arXiv 2410.01679")
-def vineppo(recipe: Recipe, *, continuations: int = 9, max_steps: int = 20, clip: float = 0.2) -> Recipe:
+def vineppo(
+    recipe: Recipe, *, continuations: int = 9, max_steps: int = 20, clip: float = 0.2, equal: str = "tokens"
+) -> Recipe:
     """Each step is credited with the change in value it made, as `continuations` fresh samples from it say.
 
-    The tokens of those samples count as sampled tokens. Advantages keep the scale of the return: the paper whitens them
-    over the batch, which would give responses without any credit some. Add `kl_penalty` for its KL term (1e-4).
+    The tokens of those samples count as sampled; with `equal=state` what the task calls one state is valued once.
+    Advantages keep the scale of the return: the paper whitens them over the batch, which would give responses without
+    any credit some. Add `kl_penalty` for its KL term (1e-4).
     """
     values = StepValues(
-        method=MonteCarlo(continuations=continuations, rewards=recipe.rewards),
+        method=monte_carlo(recipe, continuations, equal, recipe.rewards),
+        task=recipe.task if equal == "state" else None,
         params=recipe.sampling,
         max_steps=max_steps,
     )

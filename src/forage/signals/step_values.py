@@ -8,7 +8,7 @@ from torch import Tensor
 
 from forage.batch import Batch
 from forage.errors import ForageError
-from forage.protocols import Signal, Tools
+from forage.protocols import Signal, Task, Tools
 from forage.records import Group, Rollout, SamplingParams, Score, Start
 from forage.values import MonteCarlo, StartValues
 
@@ -19,12 +19,14 @@ class StepValues(Signal):
 
     The first `max_steps` steps of a response are valued by fresh continuations (equal states once per batch, the state
     before the first step included); later ones get the response's own return, so nothing is credited to them. A state
-    that could not be judged gets the return too, and so does every step of an unjudged response's row: 0.
+    that could not be judged gets the return too, and so does every step of an unjudged response's row: 0. `task` is
+    asked for the names of states, where there is one and `method` values equal states once.
     """
 
     method: MonteCarlo = field(default_factory=MonteCarlo)
     params: SamplingParams = field(default_factory=SamplingParams)
     max_steps: int = 20
+    task: Task | None = None
 
     name = "step_value"
 
@@ -35,7 +37,12 @@ class StepValues(Signal):
     def __call__(self, groups: Sequence[Group], batch: Batch, tools: Tools, *, seed: int) -> Tensor:
         members = [pair for group in groups for pair in zip(group.rollouts, group.scores, strict=True)]
         begun = [self._states(rollout) if score.judged else () for rollout, score in members]
-        values = StartValues(tools, self.params, self.method, seed)([start for starts in begun for start in starts])
+        service = (
+            self.method.open(self.task, tools, self.params, seed=seed)
+            if self.task
+            else StartValues(tools, self.params, self.method, seed)
+        )
+        values = service([start for starts in begun for start in starts])
         means = iter(value.mean for value in values)
         signal = torch.zeros(batch.tokens.shape, dtype=torch.float32)
         learn = batch.learn.cpu()

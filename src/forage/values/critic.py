@@ -27,12 +27,12 @@ class CriticValues(ValueSource):
 class _Predictions(Valuer):
     tools: Tools
 
+    def know(self, start: Start, returns: Sequence[float]) -> None:
+        """Nothing: the critic learns from returns at the update."""
+
     def __call__(self, starts: Sequence[Start]) -> tuple[StartValue, ...]:
         critic, codec = self.tools.critic, self.tools.codec
         if critic is None or not starts:
             return ()
         found = critic.value([codec.prompt(start.problem) + start.prefix for start in starts])
         return tuple(StartValue(mean, math.nan, 1, 0) for mean in found.tolist())
-
-    def know(self, start: Start, returns: Sequence[float]) -> None:
-        """Nothing: the critic learns from returns when it is trained."""
