@@ -58,8 +58,8 @@ class ProcessModel:
     def from_causal(cls, model: LocalModel, *, head: HeadKind = "two-token") -> "ProcessModel":
         """A process model that is not trained yet. Tokens that the tokenizer lacks are added to it and to the model.
 
-        New tokens begin as the mean of all others. Changes `model` in place. Raises ForageError for an unknown head, and
-        for a model with an adapter: its checkpoint would leave the new tokens out.
+        New tokens begin as the mean of all others. Changes `model` in place. Raises ForageError for an unknown head
+        and for a model with an adapter: its checkpoint would leave the new tokens out.
         """
         if head not in HEAD_KINDS:
             raise ForageError(f"The head is {' or '.join(HEAD_KINDS)}, not {head!r}.")
