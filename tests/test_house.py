@@ -47,6 +47,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "jinja2": ("report",),
     "tyro": ("cli",),
     "sentence_transformers": ("diagnostics",),
+    "sklearn": ("diagnostics",),
     "pyarrow": ("store", "evals", "tasks"),
     "peft": ("engines",),
     "math_verify": ("tasks",),
