@@ -9,7 +9,7 @@ Axes: B sequences of the step, T tokens.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeAlias
@@ -119,14 +119,23 @@ class Policy(Protocol):
         ...
 
 
+def undivided(work: Callable[..., Sequence[Group]], starts: Sequence[Start], *rest: Any) -> Sequence[Group]:
+    """All the work in this process."""
+    return work(starts, *rest)
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What parts may use. `reference` is the policy that training began with, where the recipe needs it."""
+    """What parts may use. `reference` is the policy that training began with, where the recipe needs it.
+
+    `share(work, starts, ...)` is `work(starts, ...)`, divided over the processes of the run where there are several.
+    """
 
     codec: Codec
     sampler: Sampler
     judge: Judge
     reference: Policy | None = None
+    share: Callable[..., Sequence[Group]] = undivided
 
 
 # ------------------------------------------------------------------------------------------------- the ragged world

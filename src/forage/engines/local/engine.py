@@ -9,9 +9,11 @@ import torch
 from forage.engines.local.codec import LocalCodec
 from forage.engines.local.model import LocalModel
 from forage.engines.local.numerics import choose_matmul
+from forage.engines.local.placement import place
 from forage.engines.local.policy import LocalPolicy
 from forage.engines.local.sampler import LocalSampler
 from forage.engines.optimisation import Optimisation
+from forage.engines.ranks.ranks import Alone, Ranks
 from forage.errors import ForageError
 
 
@@ -31,7 +33,8 @@ class LocalEngine:
 
     `matmul` picks the float32 matrix product: "auto" measures at start-up and takes the fastest whose error is
     float32-class. `threads=0` takes all cores. Both decide bits, so a run records what it settled on. `rows` bounds
-    the sequences that are sampled at once.
+    the sequences that are sampled at once. `parallel` says where the weights lie while several processes learn: whole
+    in each of them ("data") or in shards ("fsdp"); one process has no use for it.
     """
 
     dtype: Literal["float32", "bfloat16"] = "float32"
@@ -40,6 +43,7 @@ class LocalEngine:
     threads: int = 0
     rows: int = 256
     trust_remote_code: bool = False
+    parallel: Literal["data", "fsdp"] = "data"
 
     def settled(self) -> "LocalEngine":
         """This engine with what depends on the machine decided: recorded in `recipe.json`, so that resuming agrees."""
@@ -54,25 +58,31 @@ class LocalEngine:
         reference: str | None = None,
         optimisation: Optimisation | None = None,
         temperature: float = 1.0,
+        ranks: Ranks | None = None,
     ) -> Opened:
-        """Loads `weights` (a Hugging Face directory or name), and `reference` where given. Sets the thread count."""
-        engine = self.settled()
+        """Loads `weights` (a Hugging Face directory or name), and `reference` where given. Sets the thread count.
+
+        Processes that share a machine share its cores.
+        """
+        engine, ranks = self.settled(), ranks or Alone()
         if engine.device != "cpu" and not torch.cuda.is_available():
             raise ForageError(f"The device {engine.device} is not available on this machine. Use --device cpu.")
-        torch.set_num_threads(engine.threads)
+        cores = len(os.sched_getaffinity(0)) // ranks.local_world
+        torch.set_num_threads(engine.threads if ranks.world == 1 else max(1, min(engine.threads, cores)))
         torch.set_float32_matmul_precision(engine.matmul)
         optimisation = optimisation or Optimisation()
 
-        def load(path: str) -> LocalPolicy:
+        def load(path: str, parallel: str) -> LocalPolicy:
             model = LocalModel.load(
                 path, dtype=self.dtype, device=self.device, trust_remote_code=self.trust_remote_code
             )
-            return LocalPolicy(model, optimisation, temperature=temperature)
+            placement = place(model, ranks, parallel=parallel)
+            return LocalPolicy(model, optimisation, temperature=temperature, placement=placement)
 
-        policy = load(weights)
+        policy = load(weights, self.parallel)
         return Opened(
             policy=policy,
             sampler=LocalSampler(policy.model, rows=self.rows, version=lambda: policy.version),
             codec=LocalCodec(policy.model.tokenizer),
-            reference=load(reference) if reference else None,
+            reference=load(reference, "data") if reference else None,
         )
