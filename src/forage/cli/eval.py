@@ -11,6 +11,7 @@ from forage.checkpoints import evaluate_checkpoint, find_checkpoint
 from forage.cli.lists import Ks, Temperatures, numbers
 from forage.cli.progress import progress_bar
 from forage.cli.tables import print_confounds, print_estimates, print_table
+from forage.engines.ranks.torchrun import open_ranks
 from forage.evals.estimate import check_ks, small_sample_warning
 from forage.evals.evaluation import Evaluation
 from forage.evals.tables import curve_table, majority_table
@@ -55,7 +56,7 @@ def evaluate_command(
     if warning := small_sample_warning(n, ks):
         console.print(f"[yellow]{warning}[/yellow]", highlight=False)
     chosen = parse_task(task) if task else None
-    with progress_bar(f"eval {find_checkpoint(checkpoint).label}", console) as move:
+    with open_ranks() as ranks, progress_bar(f"eval {find_checkpoint(checkpoint).label}", console) as move:
         files = evaluate_checkpoint(
             checkpoint,
             task=chosen,
@@ -69,6 +70,7 @@ def evaluate_command(
             workers=workers,
             threads=threads,
             on_progress=move,
+            ranks=ranks,
         )
     evaluations = [Evaluation.load(file) for file in files]
     labels = {f"{found.label}, T={found.params.temperature:g}": [found] for found in evaluations}
