@@ -21,7 +21,8 @@ FLOORS: dict[str, int] = {
     **dict.fromkeys(("tasks", "explore", "rewards", "prm", "signals", "credit", "losses", "memory"), 2),
     **dict.fromkeys(("evals", "diagnostics"), 2),
     **dict.fromkeys(("engines", "store"), 3),
-    **dict.fromkeys(("recipe", "step", "training", "evaluate", "checkpoints", "analysis", "process"), 4),
+    **dict.fromkeys(("recipe", "step", "training", "tracking", "evaluate", "checkpoints"), 4),
+    **dict.fromkeys(("analysis", "process"), 4),
     **dict.fromkeys(("methods", "recipes", "report", "adapters", "cli", "__main__"), 5),
 }
 SAME_FLOOR_IS_OPEN = {0, 1, 4, 5}
@@ -35,6 +36,9 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "tyro": ("cli",),
     "sentence_transformers": ("diagnostics",),
     "pyarrow": ("store", "evals"),
+    "torch.utils.tensorboard": ("tracking",),
+    "wandb": ("tracking",),
+    "torch.distributed": ("engines",),
 }
 
 FILE_LINES = 400

@@ -6,13 +6,18 @@ from typing import Annotated, Literal
 
 import tyro
 
-from forage.cli.train import follow
+from forage.cli.train import Trackers, follow
 from forage.engines.ranks.torchrun import open_ranks
+from forage.tracking import tracking
 from forage.training import OnStep, Outcome, open_recipe, resume
 
 
 def resume_run(
-    directory: Annotated[Path, tyro.conf.Positional], /, *, parallel: Literal["data", "fsdp"] | None = None
+    directory: Annotated[Path, tyro.conf.Positional],
+    /,
+    *,
+    parallel: Literal["data", "fsdp"] | None = None,
+    track: Trackers = (),
 ) -> int:
     """Continues a run from its newest intact checkpoint; the result equals an uninterrupted run, bit for bit.
 
@@ -21,6 +26,7 @@ def resume_run(
     Args:
         directory: the run directory.
         parallel: where the weights lie under torchrun (see `forage train`); as before unless given.
+        track: tensorboard or wandb, beside metrics.jsonl; may be given twice.
     """
 
     def start(on_step: OnStep) -> Outcome:
@@ -28,7 +34,8 @@ def resume_run(
 
     with open_ranks() as ranks:
         recipe = open_recipe(directory)
-        return follow(f"resume {recipe.label}", start, recipe)
+        with tracking(track if ranks.first else (), directory) as note:
+            return follow(f"resume {recipe.label}", start, recipe, note)
 
 
 def run(argv: Sequence[str]) -> int:

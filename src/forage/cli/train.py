@@ -1,7 +1,7 @@
 """`forage train RECIPE`: the recipe's parameters are its flags."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,6 +15,7 @@ from forage.errors import ForageError
 from forage.part_json import decode_part, encode_part
 from forage.recipe import Recipe
 from forage.recipes import RECIPES
+from forage.tracking import TrackerName, tracking
 from forage.training import OnStep, Outcome, default_directory, train
 
 Parallel = Literal["data", "fsdp"]
@@ -33,20 +34,26 @@ def run(argv: Sequence[str]) -> int:
         raise ForageError(f"There is no recipe {name!r}. The recipes are: {', '.join(RECIPES)}.")
 
     def read() -> list[Any]:
-        recipe, place = tyro.cli(_with_out(RECIPES[name]), prog=f"forage train {name}", args=rest)
-        return [encode_part(recipe), str(place or default_directory(recipe))]
+        recipe, place, track = tyro.cli(_with_flags(RECIPES[name]), prog=f"forage train {name}", args=rest)
+        return [encode_part(recipe), str(place or default_directory(recipe)), track]
 
     with open_ranks() as ranks:
-        encoded, out = ranks.only_first(read)  # the first process builds what a recipe needs; the others get it
+        encoded, out, track = ranks.only_first(read)  # the first process builds what a recipe needs; the others get it
         recipe = decode_part(encoded, Recipe)
-        return follow(recipe.label, lambda on_step: train(recipe, out=out, on_step=on_step, ranks=ranks), recipe)
+        with tracking(track if ranks.first else (), out) as note:
+            return follow(recipe.label, lambda show: train(recipe, out=out, on_step=show, ranks=ranks), recipe, note)
 
 
-def follow(label: str, start: Callable[[OnStep], Outcome], recipe: Recipe) -> int:
-    """Shows a run's progress; says where it is, and how to go on where it was interrupted."""
+def follow(label: str, start: Callable[[OnStep], Outcome], recipe: Recipe, note: OnStep) -> int:
+    """Shows a run's progress; says where it is, and how to go on where it was interrupted. `note` hears of each row."""
     console, total = Console(stderr=True), recipe.schedule.steps
     with progress_bar(label, console) as move:
-        outcome = start(lambda metrics: move(int(metrics["step"]), total, training_note(metrics)))
+
+        def show(metrics: Mapping[str, float]) -> None:
+            move(int(metrics["step"]), total, training_note(metrics))
+            note(metrics)
+
+        outcome = start(show)
     if outcome.finished:
         console.print(f"Trained {outcome.step} steps: {outcome.path}", highlight=False, soft_wrap=True)
         console.print(f"Next: forage eval {outcome.path}", highlight=False, soft_wrap=True)
@@ -61,10 +68,13 @@ def follow(label: str, start: Callable[[OnStep], Outcome], recipe: Recipe) -> in
 
 MORE = """    out: run directory to create; `runs/...` unless given.
     parallel: where the weights lie under torchrun: whole in each process (data) or in shards (fsdp).
+    track: tensorboard or wandb, beside metrics.jsonl; may be given twice.
 """
 
+Trackers = Annotated[tuple[TrackerName, ...], tyro.conf.UseAppendAction]
 
-def _with_out(build: Callable[..., Recipe]) -> Callable[..., tuple[Recipe, Path | None]]:
+
+def _with_flags(build: Callable[..., Recipe]) -> Callable[..., tuple[Recipe, Path | None, Sequence[TrackerName]]]:
     """The recipe function with the flags that every run has (`MORE`). `--method` may be given several times."""
     signature = inspect.signature(build)
     parameters = [
@@ -77,18 +87,19 @@ def _with_out(build: Callable[..., Recipe]) -> Callable[..., tuple[Recipe, Path 
     more = (
         inspect.Parameter("out", keyword, default=None, annotation=Path | None),
         inspect.Parameter("parallel", keyword, default="data", annotation=Parallel),
+        inspect.Parameter("track", keyword, default=(), annotation=Trackers),
     )
 
-    def with_out(
-        *, out: Path | None = None, parallel: Parallel = "data", **settings: Any
-    ) -> tuple[Recipe, Path | None]:
+    def with_flags(
+        *, out: Path | None = None, parallel: Parallel = "data", track: Sequence[TrackerName] = (), **settings: Any
+    ) -> tuple[Recipe, Path | None, Sequence[TrackerName]]:
         recipe = build(**settings)
-        return replace(recipe, engine=replace(recipe.engine, parallel=parallel)), out
+        return replace(recipe, engine=replace(recipe.engine, parallel=parallel)), out, track
 
-    with_out.__signature__ = signature.replace(  # pyright: ignore[reportAttributeAccessIssue]  (a function has one)
-        parameters=[*parameters, *more], return_annotation=tuple[Recipe, Path | None]
+    with_flags.__signature__ = signature.replace(  # pyright: ignore[reportAttributeAccessIssue]  (a function has one)
+        parameters=[*parameters, *more], return_annotation=tuple[Recipe, Path | None, Sequence[TrackerName]]
     )
-    with_out.__annotations__ = {p.name: p.annotation for p in (*parameters, *more)}
-    with_out.__name__ = build.__name__
-    with_out.__doc__ = f"{inspect.getdoc(build)}\n{MORE}"
-    return with_out
+    with_flags.__annotations__ = {p.name: p.annotation for p in (*parameters, *more)}
+    with_flags.__name__ = build.__name__
+    with_flags.__doc__ = f"{inspect.getdoc(build)}\n{MORE}"
+    return with_flags
