@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from forage.batch import Batch, Experience, TrainBatch
+from forage.credit.assign.step_preference import StepPreference
 from forage.credit.assign.step_returns import StepReturns
 from forage.credit.assign.uniform import Uniform
 from forage.credit.assign.value_differences import ValueDifferences
@@ -73,7 +74,13 @@ BASELINES = [
     BaselineCase(part=PassAtK(k=1), degree=1, shift=True),
     BaselineCase(part=PassAtK(k=2), degree=1, shift=True),
 ]
-ASSIGNS: list[Assign] = [Uniform(), ValueDifferences(), StepReturns(), StepReturns(discount=1.0)]
+ASSIGNS: list[Assign] = [
+    Uniform(),
+    ValueDifferences(),
+    StepReturns(),
+    StepReturns(discount=1.0),
+    StepPreference(),
+]
 SHAPES = [
     ShapeCase(part=EntropyBonus(), low=0, high=0.5, identity=EntropyBonus(alpha=0)),
     ShapeCase(part=EntropyBonus(at="sampling", kappa=3), low=0, high=1 / 3, identity=EntropyBonus(kappa=INFINITY)),
@@ -159,6 +166,11 @@ def make_experience(
     rate = masked(torch.rand(groups, generator=draw)[batch.group][:, None].expand(rows, width), learn)
     signals = {"entropy": batch.entropy, "noise": uniform(0, 1), "success_rate": rate, "reference": uniform(-3, 0)}
     signals["step_value"] = uniform(0, 1)
+    # Three pairs of steps: one token each in the rows of three right and three wrong siblings.
+    number = torch.arange(rows, dtype=torch.float32) % 3 + 1
+    side = torch.where(torch.arange(rows) < rows // 2, 1.0, -1.0)
+    signals["step_pair"] = masked((number * side)[:, None].expand(rows, width), learn)
+    signals["pair_smoothing"] = masked((number / 8)[:, None].expand(rows, width), learn)
     signals["planning"] = (uniform(0, 1) > 0.6).float()
     long = torch.rand(rows, generator=draw) < 0.4
     signals["long_success"] = masked(long[:, None].float().expand(rows, width), learn)

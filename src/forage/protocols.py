@@ -146,6 +146,15 @@ class Task(ABC):
 
     name: ClassVar[str]
 
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know about these problems before work on them begins, in sentences."""
+        return ()
+
+    @property
+    def hangs(self) -> bool:
+        """Whether judging may never end on some texts: it then only ever happens in processes that can be killed."""
+        return False
+
     @abstractmethod
     def problems(self, split: Literal["train", "test"]) -> Sequence[Problem]:
         """The problems of a split, in a fixed order."""
@@ -154,6 +163,13 @@ class Task(ABC):
     def verify(self, problem: Problem, text: str) -> Score:
         """Judges a response. Pure; may run in a worker process. `parts` holds at least `correct` (0 or 1)."""
 
+    def prepare(self) -> None:  # noqa: B027  (most tasks have nothing to load)
+        """Loads what judging needs, in the process that judges, before its limits are set. Raises ForageError."""
+
+    def quick(self, problem: Problem, text: str) -> Score | None:
+        """What `verify` would say, where that can be had at once and in safety; None sends the text to a worker."""
+        return None
+
     def answer(self, problem: Problem, text: str) -> str | None:
         """The final answer of a response in canonical form (for majority votes), or None where it gives none."""
         return None
@@ -161,6 +177,18 @@ class Task(ABC):
     def step_ends(self, pieces: Sequence[str]) -> tuple[int, ...]:
         """Exclusive ends of the reasoning steps of a response given token by token. One step unless overridden."""
         return (len(pieces),)
+
+    def oracle(self, problem: Problem, text: str) -> float | None:
+        """What a partial response is worth by the task's own knowledge, in [0, 1]; None where it cannot say."""
+        return None
+
+    def state(self, problem: Problem, text: str) -> str | None:
+        """A name for the state that a partial response has reached, equal for those that leave the same to be done."""
+        return None
+
+    def reference(self, problem: Problem) -> str | None:
+        """A right response, to cut prefixes or a demonstration from; None where the task knows none."""
+        return None
 
 
 class Explore(ABC):
@@ -225,6 +253,10 @@ class Signal(ABC):
 
     @abstractmethod
     def __call__(self, groups: Sequence[Group], batch: Batch, tools: Tools, *, seed: int) -> Tensor: ...
+
+    def metrics(self, groups: Sequence[Group], tools: Tools) -> Mapping[str, float]:
+        """What this signal has to say about everything that a step tried; nothing unless overridden."""
+        return {}
 
 
 class Baseline(ABC):

@@ -42,9 +42,14 @@ class Gather:
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """How long a run lasts and what it writes down, all in steps. 0 writes never (the last step is always saved)."""
+    """How long a run lasts and what it writes down, all in steps. 0 writes never (the last step is always saved).
+
+    With `tokens` the run also ends after the step in which it has sampled as many, responses and the continuations that
+    values take together (the metric `tokens`); 0 is no such limit. Whichever comes first ends the run.
+    """
 
     steps: int = 120
+    tokens: int = 0
     checkpoint_every: int = 20
     keep_checkpoints: int = 2
     rollouts_every: int = 20
@@ -52,8 +57,14 @@ class Schedule:
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise ForageError(f"A run needs at least one step, not {self.steps}.")
+        if self.tokens < 0:
+            raise ForageError(f"The budget of tokens must be 0 (none) or more, not {self.tokens}.")
         if min(self.checkpoint_every, self.rollouts_every) < 0 or self.keep_checkpoints < 1:
             raise ForageError("checkpoint_every and rollouts_every must be 0 or more, keep_checkpoints 1 or more.")
+
+    def ended(self, step: int, tokens: int) -> bool:
+        """Whether a run that has taken `step` steps and sampled `tokens` tokens is over."""
+        return step >= self.steps or 0 < self.tokens <= tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +81,10 @@ class Verifying:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What is trained, on what, how, and how it all is seeded. `methods` are the labels that reports show."""
+    """What is trained, on what, how, and how it all is seeded. `methods` are the labels that reports show.
+
+    Problems whose prompts have more than `max_prompt_tokens` are left out of training and evaluation.
+    """
 
     name: str
     model: str
@@ -82,6 +96,7 @@ class Recipe:
     memory: MemoryConfig = field(default_factory=ShuffledProblems)
     explore: Explore = field(default_factory=PlainSampling)
     sampling: SamplingParams = field(default_factory=SamplingParams)
+    max_prompt_tokens: int | None = None
     verifying: Verifying = field(default_factory=Verifying)
     rewards: tuple[Reward, ...] = ()
     signals: tuple[Signal, ...] = ()

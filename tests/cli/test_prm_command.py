@@ -89,6 +89,22 @@ def test_a_trained_model_scores_and_ranks(model: Path, labels: Path, base: Path,
     assert "median" in said()[1]
 
 
+def test_a_search_is_compared_at_equal_tokens(model: Path, base: Path, tmp_path: Path, said: Said) -> None:
+    out = tmp_path / "found.json"
+    arguments = ["--problems", "3", "--repeats", "2", "--max-tokens", "24", "--threads", "1", "--out", str(out)]
+    assert main(["prm", "search", str(model), str(base), *arguments]) == 0
+    assert "guided search" in said()[0]
+    found = json.loads(out.read_text())
+    assert len(found["solutions"]) == 6
+    assert found["best_of_n_tokens"] >= 0.8 * found["search_tokens"]
+    assert found["search_tokens"] == pytest.approx(sum(row["tokens"] for row in found["solutions"]) / 6)
+    before = out.read_bytes()
+    assert main(["prm", "search", str(model), str(base), *arguments]) == 0
+    assert out.read_bytes() == before
+    assert main(["prm", "search", str(base), str(base), *arguments]) == 2
+    assert "forage prm train" in said()[1]
+
+
 def test_a_folder_that_exists_is_refused(model: Path, labels: Path, base: Path, said: Said) -> None:
     before = (model / "model.safetensors").read_bytes()
     assert main(["prm", "train", str(labels), "--model", str(base), "--out", str(model)]) == 2

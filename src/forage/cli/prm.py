@@ -1,4 +1,4 @@
-"""`forage prm label|convert|train|score|rank`: process reward models, from labels to use."""
+"""`forage prm label|convert|train|score|rank|search`: process reward models, from labels to use."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -10,6 +10,7 @@ from rich.console import Console
 
 from forage.atomic import write_file
 from forage.cli.lists import Ks, numbers
+from forage.cli.prm_search import search_command
 from forage.cli.progress import progress_bar
 from forage.cli.tables import print_table
 from forage.errors import ForageError
@@ -275,6 +276,7 @@ SUBCOMMANDS: Mapping[str, Callable[..., None]] = {
     "train": train_command,
     "score": score_command,
     "rank": rank_command,
+    "search": search_command,
 }
 
 

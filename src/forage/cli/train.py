@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import tyro
 from rich.console import Console
 
-from forage.cli.progress import progress_bar, training_note
+from forage.cli.progress import progress_bar, say_notes, training_note
 from forage.engines.ranks.torchrun import open_ranks
 from forage.errors import ForageError
 from forage.part_json import decode_part, encode_part
@@ -35,6 +35,7 @@ def run(argv: Sequence[str]) -> int:
 
     def read() -> list[Any]:
         recipe, place, track = tyro.cli(_with_flags(RECIPES[name]), prog=f"forage train {name}", args=rest)
+        say_notes(recipe.task)
         return [encode_part(recipe), str(place or default_directory(recipe)), track]
 
     with open_ranks() as ranks:
@@ -55,7 +56,9 @@ def follow(label: str, start: Callable[[OnStep], Outcome], recipe: Recipe, note:
 
         outcome = start(show)
     if outcome.finished:
-        console.print(f"Trained {outcome.step} steps: {outcome.path}", highlight=False, soft_wrap=True)
+        limit = recipe.schedule.tokens
+        why = f" (all that {limit:,} tokens allow)" if limit and outcome.step < total else ""
+        console.print(f"Trained {outcome.step} steps{why}: {outcome.path}", highlight=False, soft_wrap=True)
         console.print(f"Next: forage eval {outcome.path}", highlight=False, soft_wrap=True)
         return 0
     console.print(
@@ -75,13 +78,13 @@ Trackers = Annotated[tuple[TrackerName, ...], tyro.conf.UseAppendAction]
 
 
 def _with_flags(build: Callable[..., Recipe]) -> Callable[..., tuple[Recipe, Path | None, Sequence[TrackerName]]]:
-    """The recipe function with the flags that every run has (`MORE`). `--method` may be given several times."""
+    """The recipe function with the flags that every run has (`MORE`). What is a sequence may be given several times."""
     signature = inspect.signature(build)
     parameters = [
-        parameter.replace(annotation=Annotated[tuple[str, ...], tyro.conf.UseAppendAction], default=())
-        if name == "method"
+        parameter.replace(annotation=Annotated[tuple[str, ...], tyro.conf.UseAppendAction])
+        if parameter.default == ()
         else parameter
-        for name, parameter in signature.parameters.items()
+        for parameter in signature.parameters.values()
     ]
     keyword = inspect.Parameter.KEYWORD_ONLY
     more = (

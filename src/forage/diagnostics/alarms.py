@@ -5,23 +5,19 @@ quantities that moved, in the direction that the explanation needs, before the e
 first does not prove that they are the cause.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from forage.diagnostics.responses import Floats
+from forage.diagnostics.trends import CLEAR, change_in_errors, column
 
 COLLAPSE, FLOOR = 0.25, 0.02
 """An alarm where entropy falls below a quarter of its start, or below 0.02 nats and half its start."""
 
 EXPLOSION = 2.0
 """An alarm where entropy rises above twice its start."""
-
-CLEAR = 3.0
-"""A quantity moved where its change is this many standard errors of the noise from step to step."""
 
 Kind = Literal["collapse", "explosion"]
 
@@ -110,7 +106,7 @@ def entropy_alarms(metrics: Sequence[Mapping[str, float]]) -> tuple[Alarm, ...]:
     Levels are means over a window of a twentieth of the run, at least 3 steps. A run of fewer than two windows is too
     short to judge.
     """
-    entropy = _column(metrics, "entropy")
+    entropy = column(metrics, "entropy")
     known = np.flatnonzero(np.isfinite(entropy))
     window = max(3, len(metrics) // 20)
     if len(known) < 2 * window:
@@ -144,13 +140,13 @@ def _causes(
     """Compares the first window with the one that ends where the entropy's bad window begins."""
     found, missing = [], []
     for suspect in SUSPECTS[kind]:
-        values = _column(metrics, suspect.key)
+        values = column(metrics, suspect.key)
         first, last = values[:window], values[max(onset - window, 0) : onset]
         if not np.isfinite(first).any() or not np.isfinite(last).any():
             missing.append(suspect.key)
             continue
         before, after = float(np.nanmean(first)), float(np.nanmean(last))
-        strength = _strength(after - before, values, window)
+        strength = change_in_errors(after - before, values, window)
         if (after > before) == suspect.rises and strength >= CLEAR:
             found.append(
                 Cause(
@@ -158,16 +154,3 @@ def _causes(
                 )
             )
     return tuple(sorted(found, key=lambda cause: -cause.strength)), tuple(missing)
-
-
-def _strength(change: float, values: Floats, window: int) -> float:
-    """|change| of a mean over `window` steps in standard errors; noise is taken from neighbouring steps, so a trend
-    does not count as noise. Infinite for a change without any noise."""
-    steps = np.diff(values[np.isfinite(values)])
-    noise = float(np.sqrt((steps**2).mean() / 2)) if steps.size else 0.0
-    return abs(change) / (noise * math.sqrt(2 / window)) if noise else (math.inf if change else 0.0)
-
-
-def _column(metrics: Sequence[Mapping[str, float]], key: str) -> Floats:
-    values = np.array([row.get(key, math.nan) for row in metrics], dtype=np.float64)
-    return np.where(np.isfinite(values), values, np.nan)

@@ -33,9 +33,13 @@ from forage.methods.random_token_bonus import random_token_bonus as random_token
 from forage.methods.reinforce import reinforce as reinforce
 from forage.methods.rloo import rloo as rloo
 from forage.methods.rrl import rrl as rrl
+from forage.methods.rrl_oracle import rrl_oracle as rrl_oracle
 from forage.methods.rrl_random_cuts import rrl_random_cuts as rrl_random_cuts
+from forage.methods.rrl_success_prefixes import rrl_success_prefixes as rrl_success_prefixes
+from forage.methods.rrl_whole_prompts import rrl_whole_prompts as rrl_whole_prompts
 from forage.methods.satori import satori as satori
 from forage.methods.shuffled_entropy import shuffled_entropy as shuffled_entropy
+from forage.methods.step_dpo import step_dpo as step_dpo
 from forage.methods.unclipped_entropy import unclipped_entropy as unclipped_entropy
 from forage.methods.vineppo import vineppo as vineppo
 

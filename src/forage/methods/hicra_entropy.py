@@ -29,4 +29,4 @@ def hicra_entropy(
         entropy_alpha=entropy_alpha, kappa=kappa, planning_alpha=planning_alpha, total_kappa=total_kappa, at=at
     )
     found = strategic_grams(grams, "hicra_entropy")
-    return add_planning(recipe, shape, found.grams, found.id, scale=scale)
+    return add_planning(recipe, shape, found.grams, found.id, scale=scale, bins=found.bins)

@@ -50,13 +50,16 @@ def strategic_grams(name: str, method: str) -> GramList:
     return load_grams(name)
 
 
-def add_planning(recipe: Recipe, shape: Shape, grams: Sequence[str], source: str, *, scale: bool) -> Recipe:
+def add_planning(
+    recipe: Recipe, shape: Shape, grams: Sequence[str], source: str, *, scale: bool, bins: Sequence[str] = ()
+) -> Recipe:
     """The recipe with a shape that reads `planning`, and the mask of `grams` that it reads.
 
+    `bins` are the clusters in which the metrics count the grams; each counts by itself where none are given.
     Without `scale` the advantages are no longer divided by the group's standard deviation (as HICRA prints them).
     Raises ForageError where the recipe has another planning mask.
     """
-    mask = PlanningMask(grams=tuple(grams), source=source)
+    mask = PlanningMask(grams=tuple(grams), source=source, bins=tuple(bins))
     others = tuple(signal for signal in recipe.signals if signal.name != mask.name)
     if any(signal != mask for signal in recipe.signals if signal.name == mask.name):
         raise ForageError("The recipe has another list of strategic grams already; its parts would read the wrong one.")

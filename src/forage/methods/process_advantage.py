@@ -12,15 +12,16 @@ from forage.recipe import Recipe
 
 
 @method(kind="exploration", seam="Assign", paper="arXiv 2412.11006")
-def process_advantage(recipe: Recipe, *, model: str = "", weight: float = 1.0, discount: float = 0.0) -> Recipe:
+def process_advantage(
+    recipe: Recipe, *, model: str = "", weight: float = 1.0, discount: float = 0.0, outcome: float = 1.0
+) -> Recipe:
     """Adds to the verified advantage what each step changed in the process model's eyes: v_l - v_(l-1).
 
     The differences add up to the last value minus the first, so padding with steps earns nothing. discount 1 credits
-    a step with all later differences too.
+    a step with all later differences too; with outcome 0 nothing but the differences counts.
     """
-    changed = add_process_reward(
-        recipe, ProcessReward(model=model, weight=weight, outcome=1.0, dense=True), "process_advantage"
-    )
+    reward = ProcessReward(model=model, weight=weight, outcome=outcome, dense=True)
+    changed = add_process_reward(recipe, reward, "process_advantage")
     if recipe.credit.assign != Uniform():
         raise ForageError(
             f"process_advantage would replace {type(recipe.credit.assign).__name__}, which assigns credit to tokens "

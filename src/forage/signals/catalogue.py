@@ -44,3 +44,8 @@ def measure(
         batch,
         {name: available[name](groups, batch, tools, seed=derive_seed(seed, "signal", name)) for name in sorted(needs)},
     )
+
+
+def seen_by(signals: Sequence[Signal], groups: Sequence[Group], tools: Tools) -> dict[str, float]:
+    """The metrics that a recipe's own signals see in the groups that a step tried."""
+    return {name: value for signal in signals for name, value in signal.metrics(groups, tools).items()}

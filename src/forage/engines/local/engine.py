@@ -1,12 +1,15 @@
 """The local engine: one Hugging Face model in this process, for sampling and for learning."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 
+from forage.engines.local.adapters import BelowAdapter, Lora, add_adapter, has_adapter, is_adapter
 from forage.engines.local.codec import LocalCodec
+from forage.engines.local.ends import EndTexts
 from forage.engines.local.model import LocalModel
 from forage.engines.local.numerics import choose_matmul
 from forage.engines.local.placement import place
@@ -15,6 +18,7 @@ from forage.engines.local.sampler import LocalSampler
 from forage.engines.optimisation import Optimisation
 from forage.engines.ranks.ranks import Alone, Ranks
 from forage.errors import ForageError
+from forage.protocols import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +28,12 @@ class Opened:
     policy: LocalPolicy
     sampler: LocalSampler
     codec: LocalCodec
-    reference: LocalPolicy | None
+    reference: Policy | None
+
+    @property
+    def context(self) -> int | None:
+        """How many positions the model has, for prompt and response together; None where it has no limit."""
+        return getattr(self.policy.model.config, "max_position_embeddings", None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +44,7 @@ class LocalEngine:
     float32-class. `threads=0` takes all cores. Both decide bits, so a run records what it settled on. `rows` bounds
     the sequences that are sampled at once. `parallel` says where the weights lie while several processes learn: whole
     in each of them ("data") or in shards ("fsdp"); one process has no use for it.
+    With `adapter` only that learns; `gradient_checkpointing` saves memory in updates and costs time.
     """
 
     dtype: Literal["float32", "bfloat16"] = "float32"
@@ -44,6 +54,9 @@ class LocalEngine:
     rows: int = 256
     trust_remote_code: bool = False
     parallel: Literal["data", "fsdp"] = "data"
+    stops: tuple[str, ...] = ()
+    adapter: Lora | None = None
+    gradient_checkpointing: bool = False
 
     def settled(self) -> "LocalEngine":
         """This engine with what depends on the machine decided: recorded in `recipe.json`, so that resuming agrees."""
@@ -72,17 +85,35 @@ class LocalEngine:
         torch.set_float32_matmul_precision(engine.matmul)
         optimisation = optimisation or Optimisation()
 
-        def load(path: str, parallel: str) -> LocalPolicy:
-            model = LocalModel.load(
-                path, dtype=self.dtype, device=self.device, trust_remote_code=self.trust_remote_code
-            )
+        def load(path: str, parallel: str = "data") -> LocalPolicy:
+            model = self._load(path)
             placement = place(model, ranks, parallel=parallel)
             return LocalPolicy(model, optimisation, temperature=temperature, placement=placement)
 
         policy = load(weights, self.parallel)
+        codec = LocalCodec(policy.model.tokenizer)
         return Opened(
             policy=policy,
-            sampler=LocalSampler(policy.model, rows=self.rows, version=lambda: policy.version),
-            codec=LocalCodec(policy.model.tokenizer),
-            reference=load(reference, "data") if reference else None,
+            sampler=LocalSampler(
+                policy.model,
+                rows=self.rows,
+                version=lambda: policy.version,
+                ends=EndTexts(codec, self.stops) if self.stops else None,
+            ),
+            codec=codec,
+            reference=self._reference(reference, policy, load) if reference else None,
         )
+
+    def _load(self, path: str) -> LocalModel:
+        model = LocalModel.load(path, dtype=self.dtype, device=self.device, trust_remote_code=self.trust_remote_code)
+        if self.adapter and not has_adapter(model.module):
+            add_adapter(model.module, self.adapter, base=path)
+        if self.gradient_checkpointing:
+            model.recompute()
+        return model
+
+    def _reference(self, weights: str, policy: LocalPolicy, load: Callable[[str], LocalPolicy]) -> Policy:
+        """The policy that training began with: the model below a fresh adapter, or weights of its own."""
+        if self.adapter and not is_adapter(weights):
+            return BelowAdapter(policy, policy.model.module)
+        return load(weights)

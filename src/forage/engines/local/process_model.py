@@ -126,6 +126,10 @@ class ProcessModel:
                 found[row], good = tuple(good[: len(solution.tags)]), good[len(solution.tags) :]
         return found
 
+    def scores(self, solutions: Sequence[tuple[str, Sequence[str]]]) -> list[tuple[float, ...]]:
+        """The score of every step of every (question, texts of the steps), as `score` gives it."""
+        return self.score([self.lay(prompt, steps) for prompt, steps in solutions])
+
     def _prompt(self, prompt: str) -> list[int]:
         if not prompt:
             return []

@@ -36,6 +36,12 @@ PANELS = (
           "want. It is measured on training problems: a rise here may be memory, or length, and is no result."),
     Panel(key="correct", title="Correct", unit="share of responses", format=".0%", optional=True, how="Up is good. "
           "Where it parts from the reward, the reward pays for something else."),
+    Panel(key="process", title="Process reward", unit="mean score of a response", optional=True, how="Up is good only "
+          "where the share of right responses rises with it: a policy can learn to please the process model."),
+    Panel(key="process_order", title="Process order", unit="chance", format=".0%", optional=True, how="How often a "
+          "right response scores above a wrong sibling. At one half the process model no longer knows what is right."),
+    Panel(key="steps", title="Steps", unit="per response", optional=True, how="Neither direction is good by itself. "
+          "Where a score pays for steps, their number is the first thing to drift."),
     Panel(key="entropy", title="Entropy", unit="nats per token", how="Neither direction is good by itself. Falling "
           "while the reward rises is sharpening; near 0, sampling has nothing left to find; rising without reward is "
           "noise."),
@@ -56,6 +62,14 @@ PANELS = (
     Panel(key="kl", title="Distance within a step", unit="KL to the sampler, nats", optional=True, how="Low is normal. "
           "How far the updates of one step move the policy from the one that sampled; spikes mean that its samples no "
           "longer describe it. It does not say how far training has come."),
+    Panel(key="gram_entropy", title="Diversity of strategies", unit="nats", optional=True,
+          how="The semantic entropy of strategic grams in the responses of every step, for methods that mark them, "
+          "corrected for small counts. Neither direction is good by itself: read it beside the entropy above and "
+          "pass@k. Methods with another list of grams (a placebo's, say) cannot be compared here; the section on "
+          "strategies counts one list for all."),
+    Panel(key="planning_share", title="Planning tokens", unit="share of tokens", format=".0%", optional=True,
+          how="The tokens inside the grams that the method marks. A rise without a rise of pass@k is a habit that the "
+          "bonus pays for."),
     Panel(key="unjudged", title="Unjudged", unit="share of responses", format=".1%", optional=True, how="Down is good. "
           "The verifier gave no verdict in time; these responses were not learned from."),
     Panel(key="skipped", title="Skipped updates", unit="optimiser steps", optional=True, how="Should be 0. A skipped "

@@ -1,0 +1,88 @@
+"""`forage prm search`: decoding guided by a process reward model, beside best-of-n at as many tokens."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+
+from forage.atomic import write_file
+from forage.cli.progress import progress_bar
+from forage.cli.tables import print_table
+from forage.ops.step_scores import Aggregator
+from forage.process.guided import guided_search
+from forage.process.search import GuidedSearch
+from forage.tasks.names import parse_task
+
+
+def search_command(
+    model: Annotated[Path, tyro.conf.Positional],
+    checkpoint: Annotated[Path, tyro.conf.Positional],
+    /,
+    *,
+    accept: float = 0.5,
+    floor: float = 0.1,
+    proposals: int = 4,
+    backtracks: int = 4,
+    lookahead: int = 16,
+    how: Aggregator = "min",
+    task: str | None = None,
+    split: str = "test",
+    problems: int | None = None,
+    repeats: int = 4,
+    temperature: float = 1.0,
+    max_tokens: int | None = None,
+    out: Path | None = None,
+    seed: int = 0,
+    threads: int | None = None,
+) -> None:
+    """Solves problems step by step: a step that the process model likes is kept, another one is tried again.
+
+    Prints what that solves, beside best-of-n by the same model with as many tokens.
+
+    Args:
+        model: a process reward model.
+        checkpoint: the policy: a run directory, a checkpoint, or a model folder.
+        accept: a step with this score is kept at once; above 1 all proposals are drawn and the best one is kept.
+        floor: where no proposal is accepted the best one is kept from this score on; else the search goes back a step.
+        proposals: per step.
+        backtracks: per solution.
+        lookahead: tokens that are sampled at once; 0 samples to the end.
+        how: aggregation by which best-of-n chooses: min, last, mean, product, max or sum.
+        task: which problems, where the checkpoint does not say: countdown, or countdown:size=experiment.
+        split: train or test.
+        problems: how many, from the beginning of the split; all unless given.
+        repeats: searches of every problem.
+        temperature: of the sampling.
+        max_tokens: of a whole response; the run's own unless given.
+        out: a JSON file for the numbers and the solutions.
+        seed: of everything that is drawn.
+        threads: of the matrix products.
+    """
+    plan = GuidedSearch(accept=accept, floor=floor, proposals=proposals, backtracks=backtracks, lookahead=lookahead)
+    console = Console(stderr=True)
+    with progress_bar(f"search {checkpoint.name}", console) as move:
+        found, solutions = guided_search(
+            model,
+            checkpoint,
+            plan=plan,
+            how=how,
+            task=parse_task(task) if task else None,
+            split=split,
+            problems=problems,
+            repeats=repeats,
+            temperature=temperature,
+            max_tokens=max_tokens,
+            seed=seed,
+            threads=threads,
+            on_progress=move,
+        )
+    print_table(found.table())
+    if out is not None:
+        rows = [
+            {"problem": s.start.problem.id, "text": s.text, "scores": list(s.scores), "tokens": s.sampled}
+            for s in solutions
+        ]
+        write_file(out, json.dumps({**found.to_json(), "solutions": rows}, indent=1, ensure_ascii=False).encode())
+        console.print(f"Saved: {out}", highlight=False, markup=False, soft_wrap=True)
