@@ -30,11 +30,11 @@ FLOORS: dict[str, int] = {
         0,
     ),
     **dict.fromkeys(("ops", "grams", "values", "collate", "functional"), 1),
-    **dict.fromkeys(("tasks", "explore", "rewards", "prm", "signals", "credit", "losses", "memory"), 2),
+    **dict.fromkeys(("tasks", "explore", "rewards", "prm", "preferences", "signals", "credit", "losses", "memory"), 2),
     **dict.fromkeys(("evals", "diagnostics"), 2),
     **dict.fromkeys(("engines", "store"), 3),
     **dict.fromkeys(("recipe", "step", "training", "tracking", "evaluate", "checkpoints"), 4),
-    **dict.fromkeys(("analysis", "process", "prompts", "stress"), 4),
+    **dict.fromkeys(("analysis", "process", "prompts", "reward_models", "stress"), 4),
     **dict.fromkeys(("methods", "recipes", "report", "adapters", "cli", "__main__"), 5),
 }
 SAME_FLOOR_IS_OPEN = {0, 1, 4, 5}
@@ -42,7 +42,7 @@ SAME_FLOOR_IS_OPEN = {0, 1, 4, 5}
 
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "transformers": ("engines", "recipes"),
-    "tokenizers": ("engines", "tasks"),
+    "tokenizers": ("engines", "recipes", "tasks"),
     "plotly": ("report",),
     "jinja2": ("report",),
     "tyro": ("cli",),

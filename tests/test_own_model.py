@@ -66,6 +66,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> Said:
     return read
 
 
+@pytest.mark.timeout(900)  # seventeen commands, of which several start verifier processes
 def test_the_page_can_be_pasted(world: Path, monkeypatch: pytest.MonkeyPatch, said: Said) -> None:
     monkeypatch.chdir(world)
     lines = commands()

@@ -176,13 +176,11 @@ def _of_run(run: Path, weights: Path) -> Checkpoint:
 
 
 def _of_folder(folder: Path) -> Checkpoint:
-    """A model folder; where it is a base model of the lab, `base.json` says which task it was made for."""
+    """A model folder; where it is a tiny base model, `base.json` says which world it was made for."""
     record = folder / "base.json"
     if not record.exists():
         return Checkpoint(weights=folder, home=folder, label=folder.name)
-    settings = json.loads(record.read_text())["settings"]
-    if lines := settings.get("lines"):
-        task = parse_task(f"code:lines={lines}")
-        return Checkpoint(weights=folder, home=folder, label=f"base (code, {lines} lines)", task=task)
-    size = settings["size"]
-    return Checkpoint(weights=folder, home=folder, label=f"base ({size})", task=parse_task(f"countdown:size={size}"))
+    about = json.loads(record.read_text())
+    world = about["task"] if "task" in about else f"countdown:size={about['settings']['size']}"
+    label = f"base ({world.removeprefix('countdown:size=')})"
+    return Checkpoint(weights=folder, home=folder, label=label, task=parse_task(world))

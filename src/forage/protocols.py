@@ -124,10 +124,23 @@ def undivided(work: Callable[..., Sequence[Group]], starts: Sequence[Start], *re
     return work(starts, *rest)
 
 
+class Critic(Protocol):
+    """What states are worth, as a model that learns beside the policy says: the expected return from there on."""
+
+    def measure(self, batch: Batch) -> Tensor:
+        """(B, T) float32: the value of the state before each learned token, 0 off the mask; without gradients."""
+        ...
+
+    def value(self, states: Sequence[Sequence[int]]) -> Tensor:
+        """(N,) float32: the value of the state behind each of N sequences of tokens (prompt and prefix)."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What parts may use. `reference` is the policy that training began with, where the recipe needs it.
+    """What parts may use.
 
+    `reference` is the policy that training began with, where the recipe needs it; `critic` is there where it has one.
     `share(work, starts, ...)` is `work(starts, ...)`, divided over the processes of the run where there are several.
     """
 
@@ -135,6 +148,7 @@ class Tools:
     sampler: Sampler
     judge: Judge
     reference: Policy | None = None
+    critic: Critic | None = None
     share: Callable[..., Sequence[Group]] = undivided
 
 
@@ -250,6 +264,7 @@ class Signal(ABC):
 
     name: ClassVar[str]
     needs_reference: ClassVar[bool] = False
+    needs_critic: ClassVar[bool] = False
 
     @abstractmethod
     def __call__(self, groups: Sequence[Group], batch: Batch, tools: Tools, *, seed: int) -> Tensor: ...
@@ -287,12 +302,14 @@ class Shape(ABC):
     """Which tokens matter more? (B, T) advantages become (B, T). Never in place.
 
     `at` says which policy the signals describe. `keeps_zero` claims that an advantage of 0 stays 0, which lets the
-    engine skip groups without any advantage.
+    engine skip groups without any advantage. `normalises` says that the shape moves all tokens of a batch to a common
+    scale and favours none: metrics that show what shapes did take the advantage after it as their base.
     """
 
     at: Moment
     needs: ClassVar[frozenset[str]] = frozenset()
     keeps_zero: ClassVar[bool] = True
+    normalises: ClassVar[bool] = False
 
     @abstractmethod
     def __call__(self, advantage: Tensor, signals: Mapping[str, Tensor], learn: Tensor) -> Tensor: ...

@@ -7,6 +7,7 @@ that says what is missing; `recipe.json` of a run directory is this value, compl
 from dataclasses import dataclass, field, replace
 
 from forage.credit.pipeline import Credit
+from forage.engines.critic_training import CriticTraining
 from forage.engines.local.engine import LocalEngine
 from forage.engines.optimisation import Optimisation
 from forage.errors import ForageError
@@ -103,6 +104,7 @@ class Recipe:
     credit: Credit = field(default_factory=Credit)
     policy_loss: PolicyLoss = field(default_factory=PolicyLoss)
     optimisation: Optimisation = field(default_factory=Optimisation)
+    critic: CriticTraining | None = None
     engine: LocalEngine = field(default_factory=LocalEngine)
 
     def __post_init__(self) -> None:
@@ -130,7 +132,8 @@ class Recipe:
     @property
     def needs(self) -> frozenset[str]:
         """The signals that the parts of this recipe read; the engine computes these and no others."""
-        return self.credit.needs | self.policy_loss.needs
+        learned = frozenset({"value"} if self.critic else ())  # a critic learns from what it said before
+        return self.credit.needs | self.policy_loss.needs | learned
 
     @property
     def available_signals(self) -> dict[str, Signal]:
@@ -152,4 +155,20 @@ class Recipe:
                 f"{self.label} needs the signal(s) {', '.join(missing)}, which nothing in this recipe "
                 f"provides. Available: {', '.join(sorted(self.available_signals))}. "
                 "Add a Signal of that name to the recipe's `signals`."
+            )
+        lacking = [name for name in sorted(self.needs) if self.available_signals[name].needs_critic and not self.critic]
+        if lacking:
+            raise ForageError(
+                f"{self.label} needs the signal(s) {', '.join(lacking)}, which a critic gives, and this recipe trains "
+                "none. Begin with a method that has a critic, or give the recipe one: critic=CriticTraining()."
+            )
+        if self.critic and self.critic.optimisation.mini_batches > self.gather.problems:
+            raise ForageError(
+                f"The critic's {self.critic.optimisation.mini_batches} mini-batches cannot be cut from "
+                f"{self.gather.problems} groups: use fewer, or raise --problems."
+            )
+        if self.critic and self.critic.warmup >= self.schedule.steps:
+            raise ForageError(
+                f"The critic would learn alone for {self.critic.warmup} steps, and the run has {self.schedule.steps}: "
+                "the policy would never learn. Shorten the warm-up or raise --steps."
             )

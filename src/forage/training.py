@@ -117,6 +117,7 @@ def _open_and_run(recipe: Recipe, directory: RunDirectory, on_step: OnStep | Non
         opened = recipe.engine.open(
             str(checkpoint or recipe.model),
             reference=recipe.model if recipe.needs_reference else None,
+            critic=recipe.critic,
             optimisation=recipe.optimisation,
             temperature=recipe.sampling.temperature,
             ranks=ranks,
@@ -133,7 +134,7 @@ def _open_and_run(recipe: Recipe, directory: RunDirectory, on_step: OnStep | Non
         judge = stack.enter_context(open_judge(recipe.task, recipe.verifying))
         stack.enter_context(gate.listening())
         meter = Metered(opened.sampler, ranks.total)
-        tools = divided(Tools(opened.codec, meter, judge, opened.reference), ranks)
+        tools = divided(Tools(opened.codec, meter, judge, opened.reference, opened.critic), ranks)
         run = Run(recipe, opened.policy, memory, tools, meter, gate)
         done = _restore(run, opened, checkpoint) if checkpoint else 0
         ranks.only_first(lambda: directory.truncate_metrics(done))

@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from forage.engines.local import adapters
 from forage.engines.local.adapters import Lora, add_adapter, load_adapter, merge_adapter, save_adapter, without_adapter
 from forage.engines.local.model import LocalModel
+from forage.engines.local.process_model import ProcessModel
 from forage.errors import ForageError
 
 Modules = Callable[[str], PreTrainedModel]
@@ -110,6 +111,11 @@ def test_a_checkpoint_with_an_adapter_finds_its_model(module_of: Modules, tmp_pa
     half = LocalModel.load(tmp_path / "adapter", dtype="bfloat16")
     assert {p.dtype for p in half.module.parameters() if p.requires_grad} == {torch.float32}
     assert half.hidden(TOKENS).dtype == torch.bfloat16
+
+
+def test_a_process_model_does_not_begin_as_an_adapter(module_of: Modules, tokenizer) -> None:
+    with pytest.raises(ForageError, match="export --merge"):
+        ProcessModel.from_causal(LocalModel(learned(module_of("llama")), tokenizer))
 
 
 def test_adapters_that_cannot_be_used_are_sentences(

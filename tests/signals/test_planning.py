@@ -94,6 +94,18 @@ def test_a_replayed_prefix_is_context_and_not_marked() -> None:
     assert (signal[:4] == 0).all()
 
 
+def test_a_longer_neighbour_changes_nothing() -> None:
+    codec = Pieces(BLANKS_FIRST)
+    short = response(codec)
+    long = Rollout(short.start, short.tokens * 2, (0.0,) * 30, (0.0,) * 30, TEXT * 2, (30,), "eos", 0)
+    group = Group(short.start, (short, long), (Score(1.0), Score(0.0)))
+    tools = Tools(codec=codec, sampler=None, judge=None)  # pyright: ignore[reportArgumentType]
+    padded = PlanningMask(grams=GRAMS)([group], collate([group], codec.prompt), tools, seed=0)
+    alone = mask(BLANKS_FIRST, GRAMS)
+    assert torch.equal(padded[0, : len(alone)], alone)
+    assert not padded[0, len(alone) :].any()
+
+
 def test_without_grams_nothing_plans() -> None:
     assert not mask(BLANKS_FIRST, ()).any()
 

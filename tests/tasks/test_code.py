@@ -42,7 +42,7 @@ def test_splits_do_not_meet_and_do_not_move() -> None:
 
 
 def test_what_is_written_is_in_the_language_and_mostly_right() -> None:
-    """Decoding is exact; a share of about 1 - SLIPS (and lucky slips) of the programs passes the tests it was made for."""
+    """Decoding is exact; about 1 - SLIPS of the programs (and lucky slips) do what their prompt shows."""
     task = TinyCode()
     tokenizer = WrittenPrograms(task).tokenizer()
     right = 0

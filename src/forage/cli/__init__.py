@@ -23,6 +23,7 @@ COMMANDS = {
     "analyze": "where a run is uncertain, which strategies it uses, and alarms with what was measured",
     "grams": "strategic phrases from correct solutions: mine a list for hicra, or show one",
     "prm": "process reward models: label the steps of solutions, train, score, choose the best of n",
+    "reward": "reward models from preferences: collect comparisons, train, average, score",
     "methods": "the catalogue: every method, its paper, its settings",
     "verify": "try a verifier on answers, or give all of them the hostile ones: forage verify --stress",
     "doctor": "what this machine has and which choices follow",

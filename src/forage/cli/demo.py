@@ -57,7 +57,7 @@ def demo(*, out: Path = Path("runs/demo"), steps: int = 80, n: int = 128, seed: 
     for path in (base, *runs):
         with progress_bar(f"eval {find_checkpoint(path).label}", console) as move:
             evaluate_checkpoint(path, n=n, temperatures=(1.0, 0.7, 0.4) if path == base else (1.0,), on_progress=move)
-    _analyse(out, runs, console)
+    analyse_demo(out, runs, console)
     table = curve_table(latest_evaluations((base, *runs)), [k for k in KS if k <= n])
     print_estimates(table)
     print_confounds(table)
@@ -81,7 +81,7 @@ def _trained(path: Path, name: str, methods: Sequence[Applied], steps: int, seed
     return path
 
 
-def _analyse(out: Path, runs: Sequence[Path], console: Console) -> None:
+def analyse_demo(out: Path, runs: Sequence[Path], console: Console) -> None:
     """Strategic grams from the correct responses of all runs, so that one list serves all, and the analysis of each.
 
     The first run's earliest correct responses are the text that every policy reads. A demo too short to have solved

@@ -26,11 +26,13 @@ from forage.methods.hicra_reported import hicra_reported as hicra_reported
 from forage.methods.high_entropy_scale import high_entropy_scale as high_entropy_scale
 from forage.methods.kl_penalty import kl_penalty as kl_penalty
 from forage.methods.passk import passk as passk
+from forage.methods.ppo import ppo as ppo
 from forage.methods.process_advantage import process_advantage as process_advantage
 from forage.methods.process_reward import process_reward as process_reward
 from forage.methods.raft import raft as raft
 from forage.methods.random_token_bonus import random_token_bonus as random_token_bonus
 from forage.methods.reinforce import reinforce as reinforce
+from forage.methods.reward_model import reward_model as reward_model
 from forage.methods.rloo import rloo as rloo
 from forage.methods.rrl import rrl as rrl
 from forage.methods.rrl_oracle import rrl_oracle as rrl_oracle

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from forage.credit.assign.gae import Gae
 from forage.credit.baseline.std_scale import StdScale
 from forage.credit.shape.entropy_bonus import EntropyBonus
 from forage.credit.shape.entropy_planning_bonus import EntropyPlanningBonus
@@ -27,6 +28,18 @@ def add_shape(recipe: Recipe, shape: Shape) -> Recipe:
     _refuse_double_entropy(shapes, recipe.policy_loss)
     _refuse_compounding(shapes)
     return replace(recipe, credit=replace(recipe.credit, shapes=shapes))
+
+
+def published_alpha(recipe: Recipe, alpha: float | None) -> float:
+    """`alpha` of the entropy bonus, or the published one where it is None: 0.1 with a critic's advantages, else 0.4.
+
+    arXiv 2506.14758 trains PPO with the first and GRPO with the second. Raises ForageError for what is no number.
+    """
+    if alpha is None:
+        return 0.1 if isinstance(recipe.credit.assign, Gae) else 0.4
+    if not isinstance(alpha, int | float):
+        raise ForageError(f"alpha is a number, or None for the published one, not {alpha!r}.")
+    return float(alpha)
 
 
 def add_penalty(recipe: Recipe, penalty: Penalty) -> Recipe:

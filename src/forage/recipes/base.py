@@ -8,10 +8,9 @@ from typing import Any, Literal
 from transformers import PreTrainedTokenizerFast
 
 from forage.errors import ForageError
-from forage.recipes.tiny_model import Language, TinySettings, Written, build
+from forage.recipes.tiny_model import Language, TinySettings, Written, build, word_tokenizer
 from forage.tasks.countdown import Countdown
 from forage.tasks.countdown.grammar import END, PAD, WORDS, prompt_of
-from forage.tasks.countdown.tokenizer import TOKEN_OF, build_tokenizer
 
 Size = Literal["demo", "experiment"]
 
@@ -23,18 +22,13 @@ class CountdownTraces(Language):
     task: Countdown
 
     def tokenizer(self) -> PreTrainedTokenizerFast:
-        return PreTrainedTokenizerFast(
-            tokenizer_object=build_tokenizer(),
-            eos_token=END,
-            pad_token=PAD,
-            model_max_length=512,
-            clean_up_tokenization_spaces=False,
-        )
+        return word_tokenizer(WORDS, end=END, pad=PAD)
 
     def written(self, amount: int) -> Iterator[Written]:
+        token_of = {word: token for token, word in enumerate(WORDS)}
         for trace in self.task.traces(amount):
-            prompt = [TOKEN_OF[word] for word in prompt_of(trace.puzzle).split()]
-            yield prompt, [TOKEN_OF[word] for word in trace.words]
+            prompt = [token_of[word] for word in prompt_of(trace.puzzle).split()]
+            yield prompt, [token_of[word] for word in trace.words]
 
     def identity(self) -> Sequence[Any]:
         return [[(prompt_of(trace.puzzle), trace.words) for trace in self.task.traces(100)], WORDS]
@@ -49,6 +43,10 @@ class BaseSettings(TinySettings):
     @property
     def language(self) -> CountdownTraces:
         return CountdownTraces(Countdown(size=self.size, seed=self.seed))
+
+    @property
+    def world(self) -> str:
+        return f"countdown:size={self.size}"
 
     @property
     def label(self) -> str:

@@ -48,6 +48,10 @@ class CodeBase(TinySettings):
         return WrittenPrograms(TinyCode(lines=self.lines, seed=self.seed))
 
     @property
+    def world(self) -> str:
+        return f"code:lines={self.lines}"
+
+    @property
     def label(self) -> str:
         return f"base-code-{self.lines}-lines"
 

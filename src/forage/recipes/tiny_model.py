@@ -23,6 +23,7 @@ from typing import Any
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
 from torch import Tensor
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
@@ -81,6 +82,11 @@ class TinySettings(ABC):
     @property
     @abstractmethod
     def language(self) -> Language: ...
+
+    @property
+    @abstractmethod
+    def world(self) -> str:
+        """Its task, as the command line names it."""
 
     @property
     @abstractmethod
@@ -147,6 +153,7 @@ def _make(settings: TinySettings, place: Path, digest: str, *, progress: bool) -
     model.save(place)
     record = {
         "digest": digest,
+        "task": settings.world,
         "settings": asdict(settings),
         "parameters": sum(p.numel() for p in model.module.parameters()),
         "loss": [round(sum(part) / len(part), 4) for part in _chunks(losses, 25)],
@@ -181,6 +188,20 @@ def untrained(settings: TinySettings) -> LocalModel:
         module = LlamaForCausalLM(config)
     module.generation_config = GenerationConfig(do_sample=True, eos_token_id=end, pad_token_id=pad)
     return LocalModel(module, tokenizer)
+
+
+def word_tokenizer(words: Sequence[str], *, end: str, pad: str) -> PreTrainedTokenizerFast:
+    """One token per word, split at white space. There is no unknown token: other text is refused, not silently lost."""
+    tokenizer = Tokenizer(models.WordLevel({word: token for token, word in enumerate(words)}))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.add_special_tokens([AddedToken(pad, special=True), AddedToken(end, special=True)])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        eos_token=end,
+        pad_token=pad,
+        model_max_length=512,
+        clean_up_tokenization_spaces=False,
+    )
 
 
 # ------------------------------------------------------------------------------------------------------------ training

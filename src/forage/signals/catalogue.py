@@ -12,10 +12,14 @@ from forage.signals.entropy import SampledEntropy
 from forage.signals.long_success import LongSuccess
 from forage.signals.noise import Noise
 from forage.signals.reference import ReferenceLogprob
+from forage.signals.state_value import StateValue
 from forage.signals.success_rate import SuccessRate
 
 SIGNALS: Mapping[str, Signal] = MappingProxyType(
-    {signal.name: signal for signal in (SampledEntropy(), Noise(), SuccessRate(), LongSuccess(), ReferenceLogprob())}
+    {
+        signal.name: signal
+        for signal in (SampledEntropy(), Noise(), SuccessRate(), LongSuccess(), ReferenceLogprob(), StateValue())
+    }
 )
 """The built-in signals by name. A recipe's own signals come beside them, and win where names agree."""
 

@@ -8,14 +8,14 @@ from typing import Any, ClassVar, Literal
 
 from forage.call_text import Value, parse_call
 from forage.errors import ForageError
-from forage.records import Problem, Score
+from forage.records import Message, Problem, Score
 from forage.seeds import derive_seed
 from forage.tasks.verifiers import Verified, Verifier
 from forage.tasks.verifiers.extraction import final_answer
 
 Setting = bool | int | float | str
 
-OWN_SETTINGS = {"seed": 0, "train_problems": 256, "test_problems": 64}
+OWN_SETTINGS = {"chat": False, "seed": 0, "train_problems": 256, "test_problems": 64}
 """What forage decides itself; everything else is a parameter of the data set."""
 
 ATTEMPTS = 20
@@ -58,7 +58,8 @@ class GymScorer(Verifier):
 class Gym(Verified):
     """Problems of one reasoning-gym data set. `parameters` are the data set's own.
 
-    Test problems do not depend on `seed`; training problems do, and none of them asks what a test problem asks.
+    `chat` asks each question as a user's message, for the tokenizer's chat template; otherwise it is plain text. Test
+    problems do not depend on `seed`; training problems do, and none of them asks what a test problem asks.
     """
 
     name: ClassVar[str] = "gym"
@@ -68,6 +69,7 @@ class Gym(Verified):
     seed: int = 0
     train_problems: int = 256
     test_problems: int = 64
+    chat: bool = False
 
     def __post_init__(self) -> None:
         if min(self.train_problems, self.test_problems) < 1:
@@ -107,9 +109,8 @@ class Gym(Verified):
 
     def _problem(self, question: str, answer: str, seed: int, index: int) -> Problem:
         known = {"answer": answer, "seed": seed, "index": index}
-        return Problem(
-            id=f"gym:{self.dataset}:{seed}:{index}", prompt=question, answer=json.dumps(known), task=self.name
-        )
+        prompt = (Message("user", question),) if self.chat else question
+        return Problem(id=f"gym:{self.dataset}:{seed}:{index}", prompt=prompt, answer=json.dumps(known), task=self.name)
 
 
 def parse_gym(text: str) -> Gym:

@@ -8,10 +8,11 @@ from forage.call_text import parse_call
 from forage.protocols import Task
 from forage.tasks.code import TinyCode
 from forage.tasks.countdown import Countdown
+from forage.tasks.dialogue import Dialogue
 from forage.tasks.gym import parse_gym
 from forage.tasks.table import Table, parse_table
 
-TASKS: Mapping[str, type[Task]] = {"countdown": Countdown, "code": TinyCode, "table": Table}
+TASKS: Mapping[str, type[Task]] = {"countdown": Countdown, "code": TinyCode, "dialogue": Dialogue, "table": Table}
 
 
 def parse_task(text: str) -> Task:

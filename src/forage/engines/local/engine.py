@@ -7,8 +7,10 @@ from typing import Literal
 
 import torch
 
+from forage.engines.critic_training import CriticTraining
 from forage.engines.local.adapters import BelowAdapter, Lora, add_adapter, has_adapter, is_adapter
 from forage.engines.local.codec import LocalCodec
+from forage.engines.local.critic import ActorCritic, LocalCritic
 from forage.engines.local.ends import EndTexts
 from forage.engines.local.model import LocalModel
 from forage.engines.local.numerics import choose_matmul
@@ -23,12 +25,16 @@ from forage.protocols import Policy
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A model ready for work. `reference` holds the weights that training began with, where a part needs them."""
+    """A model ready for work. `reference` holds the weights that training began with, where a part needs them.
 
-    policy: LocalPolicy
+    Where there is a critic, `policy` is the pair of both.
+    """
+
+    policy: LocalPolicy | ActorCritic
     sampler: LocalSampler
     codec: LocalCodec
     reference: Policy | None
+    critic: LocalCritic | None
 
     @property
     def context(self) -> int | None:
@@ -69,13 +75,15 @@ class LocalEngine:
         weights: str,
         *,
         reference: str | None = None,
+        critic: CriticTraining | None = None,
         optimisation: Optimisation | None = None,
         temperature: float = 1.0,
         ranks: Ranks | None = None,
     ) -> Opened:
         """Loads `weights` (a Hugging Face directory or name), and `reference` where given. Sets the thread count.
 
-        Processes that share a machine share its cores.
+        A critic begins as a copy of `weights`; restoring a checkpoint's optimiser state gives it its own. Processes that
+        share a machine share its cores; a critic learns from all rows in each of them.
         """
         engine, ranks = self.settled(), ranks or Alone()
         if engine.device != "cpu" and not torch.cuda.is_available():
@@ -91,9 +99,10 @@ class LocalEngine:
             return LocalPolicy(model, optimisation, temperature=temperature, placement=placement)
 
         policy = load(weights, self.parallel)
+        judge = LocalCritic(self._load(weights), critic) if critic else None
         codec = LocalCodec(policy.model.tokenizer)
         return Opened(
-            policy=policy,
+            policy=ActorCritic(policy, judge) if judge else policy,
             sampler=LocalSampler(
                 policy.model,
                 rows=self.rows,
@@ -102,6 +111,7 @@ class LocalEngine:
             ),
             codec=codec,
             reference=self._reference(reference, policy, load) if reference else None,
+            critic=judge,
         )
 
     def _load(self, path: str) -> LocalModel:

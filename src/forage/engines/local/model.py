@@ -84,16 +84,16 @@ class LocalModel:
             model = cls.load(base, dtype=dtype, device=device, trust_remote_code=trust_remote_code)
             adapters.load_adapter(model.module, Path(path))
             return model
-        source = _source(path)
-        tokenizer = _load_tokenizer(source, trust_remote_code)
+        source = source_of(path)
+        tokenizer = load_tokenizer(source, trust_remote_code)
         try:
-            with _quietly():
+            with quietly():
                 module, report = cast(Any, AutoModelForCausalLM).from_pretrained(
                     source, dtype=DTYPES[dtype], trust_remote_code=trust_remote_code, output_loading_info=True
                 )
         except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
             raise ForageError(
-                f"The model at {path} could not be loaded: {_first_line(error)}{_advice(error)}"
+                f"The model at {path} could not be loaded: {first_line(error)}{_advice(error)}"
             ) from error
         if report["missing_keys"]:
             names = sorted(report["missing_keys"])
@@ -101,7 +101,7 @@ class LocalModel:
         try:
             module.to(device)
         except (RuntimeError, AssertionError) as error:
-            raise ForageError(f"The model cannot be put on the device {device!r}: {_first_line(error)}") from error
+            raise ForageError(f"The model cannot be put on the device {device!r}: {first_line(error)}") from error
         return cls(module, tokenizer)
 
     @property
@@ -173,7 +173,7 @@ class LocalModel:
         if adapters.has_adapter(self.module):
             adapters.save_adapter(self.module, directory)
         else:
-            with _quietly():
+            with quietly():
                 self.module.save_pretrained(directory)
         self.tokenizer.save_pretrained(directory)
 
@@ -202,7 +202,7 @@ class LocalModel:
             found = self.head.logits(self.hidden(tokens))
             decoded = self.head.logits(self._decoded(tokens))
         except (AttributeError, TypeError, ValueError, KeyError, IndexError, RuntimeError) as error:
-            raise ForageError(f"The local engine cannot run {name}: {_first_line(error)}") from error
+            raise ForageError(f"The local engine cannot run {name}: {first_line(error)}") from error
         if self.config._attn_implementation != attention.NAME:
             raise ForageError(f"The local engine cannot run {name}: it does not let its attention be replaced.")
         if not bool(torch.isfinite(expected).all()):
@@ -228,7 +228,7 @@ class LocalModel:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Without transformers' progress bars and loading tables: what is wrong is said in a ForageError."""
     bars, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
@@ -241,7 +241,7 @@ def _quietly() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _source(path: str | Path) -> str:
+def source_of(path: str | Path) -> str:
     """Refuses what cannot be a checkpoint before transformers goes looking for it on the network."""
     folder = Path(path)
     if (folder / "recipe.json").is_file():
@@ -259,20 +259,20 @@ def _source(path: str | Path) -> str:
     return text
 
 
-def _load_tokenizer(source: str, trust_remote_code: bool) -> PreTrainedTokenizerBase:
+def load_tokenizer(source: str, trust_remote_code: bool) -> PreTrainedTokenizerBase:
     if Path(source).is_dir() and not any(Path(source).glob("*token*")) and not any(Path(source).glob("vocab*")):
         raise ForageError(f"The directory {source} holds no tokenizer: save it beside the model.")
     try:
         return AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code)
     except (OSError, ValueError, KeyError, ImportError) as error:
-        reason = f"{_first_line(error)}{_advice(error)}"
+        reason = f"{first_line(error)}{_advice(error)}"
         raise ForageError(f"The tokenizer of {source} could not be loaded: {reason}") from error
 
 
 def has_chat_template(path: str | Path, *, trust_remote_code: bool = False) -> bool:
     """Whether the tokenizer of a model lays out chats. Raises ForageError where there is no tokenizer."""
     source = adapters.base_of(Path(path)) if adapters.is_adapter(path) else path
-    return bool(_load_tokenizer(_source(source), trust_remote_code).chat_template)
+    return bool(load_tokenizer(source_of(source), trust_remote_code).chat_template)
 
 
 def _advice(error: BaseException) -> str:
@@ -285,6 +285,6 @@ def _advice(error: BaseException) -> str:
     return ""
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

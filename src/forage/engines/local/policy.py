@@ -1,13 +1,15 @@
-"""The policy of a run: a local model, its optimiser, and the only code that moves weights.
+"""The policy of a run: a local model, its optimiser, and the only code that moves weights (a critic's too).
 
 Axes: B sequences, T tokens, N learned tokens of a micro-batch.
 """
 
 import json
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -19,8 +21,11 @@ from forage.engines.optimisation import Optimisation
 from forage.engines.ranks.ranks import Alone, Ranks, deal
 from forage.errors import ForageError
 from forage.ops.logprobs import token_logprobs_and_entropy
-from forage.protocols import Forward, Loss, Tallies, TokenWeights
+from forage.protocols import Forward, Tallies, TokenWeights
 from forage.seeds import derive_seed
+
+Seen = TypeVar("Seen")
+Given = TypeVar("Given", contravariant=True)
 
 LOGITS_PER_CHUNK = 1 << 24
 """Logits that may exist at once (64 MB in float32): the chunk of tokens is this over the vocabulary."""
@@ -34,24 +39,27 @@ class NonFiniteUpdate(ForageError):
         self.train = train
 
 
-class LocalPolicy:
+class Objective(Protocol[Given]):
+    """What an optimiser step minimises, given what the learner sees in one pass: a `Loss` is one for a policy."""
+
+    @property
+    def skips_zero_advantage(self) -> bool: ...
+
+    def weigh(self, batch: Batch) -> TokenWeights: ...
+
+    def __call__(self, forward: Given, train: TrainBatch, weights: TokenWeights, /) -> tuple[Tensor, Tallies]: ...
+
+
+class Learner(ABC, Generic[Seen]):
     """Weights plus AdamW. `version` counts optimiser steps, skipped ones included.
 
     `placement` says where the weights lie where the run has several processes; they all learn together.
     """
 
-    def __init__(
-        self,
-        model: LocalModel,
-        optimisation: Optimisation,
-        *,
-        temperature: float,
-        placement: Placement | None = None,
-    ) -> None:
+    def __init__(self, model: LocalModel, optimisation: Optimisation, placement: Placement | None = None) -> None:
         self.model = model
         self.version = 0
         self._settings = optimisation
-        self._temperature = temperature
         self._skipped_in_a_row = 0
         self._placement = placement or Whole(model, Alone())
         self._parameters = self._placement.parameters
@@ -63,47 +71,15 @@ class LocalPolicy:
             foreach=True,
         )
 
-    def forward(self, batch: Batch) -> Forward:
-        """Log-probability and entropy, (B, T) float32, of the learned tokens of `batch`, with gradients.
+    @abstractmethod
+    def forward(self, batch: Batch) -> Seen:
+        """One pass over the learned tokens of `batch`, with gradients."""
 
-        Only the hidden states that score a learned token reach the vocabulary, a chunk at a time.
-        """
-        return self._see(self.model, batch)
+    def see(self, model: LocalModel, batch: Batch) -> Seen:
+        """`forward` by a model that is placed elsewhere: one that can be asks it here."""
+        return self.forward(batch)
 
-    def _see(self, model: LocalModel, batch: Batch) -> Forward:
-        learn = batch.learn[:, 1:]
-        hidden = model.hidden(batch.tokens[:, :-1])[learn]
-        head = model.head
-        logprob, entropy = token_logprobs_and_entropy(
-            hidden,
-            head.weight,
-            batch.tokens[:, 1:][learn],
-            temperature=self._temperature,
-            chunk=max(1, LOGITS_PER_CHUNK // head.weight.shape[0]),
-            bias=head.bias,
-            softcap=head.softcap,
-            scale=head.scale,
-        )
-        index = batch.learn.nonzero(as_tuple=True)
-        blank = torch.zeros(batch.tokens.shape, dtype=torch.float32, device=batch.tokens.device)
-        return Forward(blank.index_put(index, logprob), blank.index_put(index, entropy))
-
-    @torch.no_grad()
-    def measure(self, batch: Batch) -> Forward:
-        device, ranks = self.model.device, self._placement.ranks
-        logprob = torch.zeros(batch.tokens.shape, dtype=torch.float32)
-        entropy = torch.zeros_like(logprob)
-        own = deal(ranks, batch.lengths)
-        for index, width in micro_batches(batch.lengths[own], self._settings.micro_tokens):
-            rows = own[index]
-            part = self.forward(batch.rows(rows, width).to(device))
-            logprob[rows, :width] = part.logprob.cpu()
-            entropy[rows, :width] = part.entropy.cpu()
-        for found in (logprob, entropy):  # zeros where another process has looked
-            ranks.add(found)
-        return Forward(logprob, entropy)
-
-    def improve(self, train: TrainBatch, loss: Loss, *, seed: int) -> dict[str, float]:
+    def improve(self, train: TrainBatch, loss: Objective[Seen], *, seed: int) -> dict[str, float]:
         """`epochs` passes of `mini_batches` optimiser steps each; returns the means of the metrics over the updates."""
         tallied, meter = _Meter(), _Meter()
         with self._placement.learning():
@@ -114,7 +90,7 @@ class LocalPolicy:
         tallied.join(self._placement.ranks)
         return {**tallied.means(), **meter.means(), "lr": self._learning_rate()}
 
-    def _update(self, train: TrainBatch, loss: Loss, tallied: "_Meter", meter: "_Meter") -> None:
+    def _update(self, train: TrainBatch, loss: Objective[Seen], tallied: "_Meter", meter: "_Meter") -> None:
         """One optimiser step. The denominators are taken here, once, so micro-batches only add up.
 
         `tallied` takes what this process sees of its rows, `meter` what is true of the whole step.
@@ -144,10 +120,12 @@ class LocalPolicy:
             self._skip(train)
         self.version += 1
 
-    def _backward(self, train: TrainBatch, loss: Loss, weights: TokenWeights, one: Pass) -> tuple[float, Tallies]:
+    def _backward(
+        self, train: TrainBatch, loss: Objective[Seen], weights: TokenWeights, one: Pass
+    ) -> tuple[float, Tallies]:
         device = self.model.device
         part = train.rows(one.rows, one.width).to(device)
-        seen = self._placement.forward(self._see, part.batch)
+        seen = self._placement.forward(self.see, part.batch)
         value, tallies = loss(seen, part, weights.rows(one.rows, one.width).to(device))
         if one.idle:
             (value * 0).backward()
@@ -191,6 +169,61 @@ class LocalPolicy:
             self._optimiser.state[parameter][key] = placed
         self.version = int(numbers["version"])
         self._skipped_in_a_row = int(numbers["skipped_in_a_row"])
+
+
+class LocalPolicy(Learner[Forward]):
+    """A local model as the policy, at the sampling temperature."""
+
+    def __init__(
+        self,
+        model: LocalModel,
+        optimisation: Optimisation,
+        *,
+        temperature: float,
+        placement: Placement | None = None,
+    ) -> None:
+        super().__init__(model, optimisation, placement)
+        self._temperature = temperature
+
+    def forward(self, batch: Batch) -> Forward:
+        """Log-probability and entropy, (B, T) float32, of the learned tokens of `batch`, with gradients.
+
+        Only the hidden states that score a learned token reach the vocabulary, a chunk at a time.
+        """
+        return self.see(self.model, batch)
+
+    def see(self, model: LocalModel, batch: Batch) -> Forward:
+        learn = batch.learn[:, 1:]
+        hidden = model.hidden(batch.tokens[:, :-1])[learn]
+        head = model.head
+        logprob, entropy = token_logprobs_and_entropy(
+            hidden,
+            head.weight,
+            batch.tokens[:, 1:][learn],
+            temperature=self._temperature,
+            chunk=max(1, LOGITS_PER_CHUNK // head.weight.shape[0]),
+            bias=head.bias,
+            softcap=head.softcap,
+            scale=head.scale,
+        )
+        index = batch.learn.nonzero(as_tuple=True)
+        blank = torch.zeros(batch.tokens.shape, dtype=torch.float32, device=batch.tokens.device)
+        return Forward(blank.index_put(index, logprob), blank.index_put(index, entropy))
+
+    @torch.no_grad()
+    def measure(self, batch: Batch) -> Forward:
+        device, ranks = self.model.device, self._placement.ranks
+        logprob = torch.zeros(batch.tokens.shape, dtype=torch.float32)
+        entropy = torch.zeros_like(logprob)
+        own = deal(ranks, batch.lengths)
+        for index, width in micro_batches(batch.lengths[own], self._settings.micro_tokens):
+            rows = own[index]
+            part = self.forward(batch.rows(rows, width).to(device))
+            logprob[rows, :width] = part.logprob.cpu()
+            entropy[rows, :width] = part.entropy.cpu()
+        for found in (logprob, entropy):  # zeros where another process has looked
+            ranks.add(found)
+        return Forward(logprob, entropy)
 
 
 def mini_batches(group: Tensor, count: int, *, seed: int) -> Iterator[Tensor]:

@@ -72,6 +72,12 @@ PANELS = (
           "bonus pays for."),
     Panel(key="unjudged", title="Unjudged", unit="share of responses", format=".1%", optional=True, how="Down is good. "
           "The verifier gave no verdict in time; these responses were not learned from."),
+    Panel(key="explained_variance", title="What the critic explains", unit="share of the returns' variance",
+          optional=True, how="1 would be a critic that foresees every return, 0 one that knows only their mean; below "
+          "0 it misleads. A young critic explains little, and its advantages are then as noisy as the returns."),
+    Panel(key="value_loss", title="The critic's error", unit="half the mean squared error", optional=True, how="It "
+          "should fall while the critic learns; it rises again for a while when the policy changes what is to be "
+          "expected."),
     Panel(key="skipped", title="Skipped updates", unit="optimiser steps", optional=True, how="Should be 0. A skipped "
           "update had a gradient that was not a number."),
 )  # fmt: skip
