@@ -5,6 +5,8 @@ import math
 import random
 from pathlib import Path
 
+import pytest
+
 from forage.process.rank import Candidate, rank
 from forage.report.blocks import Figures, Solutions, Statements
 from forage.report.grouping import read_runs
@@ -80,6 +82,6 @@ def test_reliability_by_hand() -> None:
     # Scores .2 and .8 of a right solution, .2 of a wrong one: bin .2 is half right, bin .8 right.
     found = rank({"a": [Candidate((0.2, 0.8), "1", True), Candidate((0.2,), "2", False)]}, [1], ["min"])
     assert found.reliability is not None
-    assert found.reliability.brier == (0.64 + 0.04 + 0.04) / 3
+    assert found.reliability.brier == pytest.approx((0.64 + 0.04 + 0.04) / 3)
     assert not any(math.isnan(value) for row in found.reliability.curve for value in row)
     assert "outcome model" not in found.curves
