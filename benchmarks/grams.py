@@ -13,6 +13,9 @@ from itertools import accumulate
 from forage.diagnostics.grams.mining import Miner
 from forage.grams.matching import Matcher, tokens_in_spans
 
+TOKENS = 1000
+"""Of a response that is matched; here a token is a word with the space before it."""
+
 VOCABULARY, PHRASES, SENTENCES, WORDS = 20_000, 300, 15, 10
 
 
@@ -52,15 +55,14 @@ def main() -> None:
     )
 
     matcher = Matcher(found.grams)
-    text = [" ".join(list(solutions(5, seed))) for seed in range(2)]  # about 1,000 tokens each
-    pieces = [[piece for word in one.split(" ") for piece in (f" {word}",)] for one in text]
+    pieces = [[f" {word}" for word in " ".join(solutions(8, seed)).split(" ")][:TOKENS] for seed in range(2)]
     text = ["".join(parts) for parts in pieces]
     cpu, rounds = time.process_time(), 200
     for _ in range(rounds):
         for one, parts in zip(text, pieces, strict=True):
             tokens_in_spans(one, parts, matcher.spans(one))
     cpu = (time.process_time() - cpu) / rounds / len(text)
-    print(f"matched {len(pieces[0])} words per response: {60 / cpu:,.0f} responses per minute of CPU")
+    print(f"matched responses of {len(pieces[0])} tokens: {60 / cpu:,.0f} responses per minute of CPU")
 
 
 if __name__ == "__main__":

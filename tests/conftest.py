@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from forage.recipes.base import BaseSettings, build
+from forage.recipes.base import BaseSettings
+from forage.recipes.tiny_model import build
 
 
 @pytest.fixture(scope="session")

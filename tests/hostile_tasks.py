@@ -96,10 +96,9 @@ class Hostile(Task):
         threading.Timer(0.2, os._exit, (5,)).start()
         return Score(1.0)
 
-    def do_parent(self, path: str) -> Any:
-        """Starts a process of its own, says which, and hangs."""
-        child = subprocess.Popen(["sleep", "1000"])
-        Path(path).write_text(f"{os.getpid()} {child.pid}")
+    def do_parent(self, seconds: str) -> Any:
+        """Starts a process of its own, which can be told by how long it wants to sleep, and hangs."""
+        subprocess.Popen(["sleep", seconds])
         return self.do_sleep()
 
     def do_where(self) -> Any:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from forage.batch import Batch, Experience, TrainBatch
+from forage.credit.assign.gae import Gae
 from forage.credit.assign.step_preference import StepPreference
 from forage.credit.assign.step_returns import StepReturns
 from forage.credit.assign.uniform import Uniform
@@ -35,6 +36,7 @@ from forage.credit.shape.random_token_bonus import RandomTokenBonus
 from forage.credit.shape.reported_planning_credit import ReportedPlanningCredit
 from forage.credit.shape.shuffled_entropy_bonus import ShuffledEntropyBonus
 from forage.credit.shape.unclipped_entropy_bonus import UnclippedEntropyBonus
+from forage.credit.shape.whiten import Whiten
 from forage.losses.penalty import EntropyPenalty, KLPenalty
 from forage.losses.reduction import FixedLength, SequenceMean, TokenMean
 from forage.losses.surrogate import CISPO, GSPO, PPOClip, Reinforce
@@ -55,7 +57,10 @@ class BaselineCase:
 
 @dataclass(frozen=True, kw_only=True)
 class ShapeCase:
-    """`low` and `high`: bounds of (A' - A) / |A|. `identity`: a setting of the shape that must change nothing."""
+    """`low` and `high`: bounds of (A' - A) / |A|. `identity`: a setting of the shape that must change nothing.
+
+    A shape that normalises has neither: it moves every advantage, and its identity is no setting but whitened input.
+    """
 
     part: Shape
     low: float
@@ -79,6 +84,8 @@ ASSIGNS: list[Assign] = [
     ValueDifferences(),
     StepReturns(),
     StepReturns(discount=1.0),
+    Gae(),
+    Gae(gamma=0.9, lam=0.7),
     StepPreference(),
 ]
 SHAPES = [
@@ -100,6 +107,7 @@ SHAPES = [
     ShapeCase(
         part=EntropyPlanningBonus(), low=0, high=0.5, identity=EntropyPlanningBonus(entropy_alpha=0, planning_alpha=0)
     ),
+    ShapeCase(part=Whiten(), low=-INFINITY, high=INFINITY, identity=None),
 ]
 SURROGATES: list[Surrogate] = [
     Reinforce(),
@@ -166,6 +174,7 @@ def make_experience(
     rate = masked(torch.rand(groups, generator=draw)[batch.group][:, None].expand(rows, width), learn)
     signals = {"entropy": batch.entropy, "noise": uniform(0, 1), "success_rate": rate, "reference": uniform(-3, 0)}
     signals["step_value"] = uniform(0, 1)
+    signals["value"] = uniform(0, 1)
     # Three pairs of steps: one token each in the rows of three right and three wrong siblings.
     number = torch.arange(rows, dtype=torch.float32) % 3 + 1
     side = torch.where(torch.arange(rows) < rows // 2, 1.0, -1.0)

@@ -15,13 +15,26 @@ FILES = sorted(SOURCE.rglob("*.py"))
 
 FLOORS: dict[str, int] = {
     **dict.fromkeys(
-        ("errors", "atomic", "seeds", "call_text", "part_json", "interrupts", "records", "batch", "protocols"), 0
+        (
+            "errors",
+            "atomic",
+            "confine",
+            "seeds",
+            "call_text",
+            "part_json",
+            "interrupts",
+            "records",
+            "batch",
+            "protocols",
+        ),
+        0,
     ),
     **dict.fromkeys(("ops", "grams", "values", "collate", "functional"), 1),
-    **dict.fromkeys(("tasks", "explore", "rewards", "prm", "signals", "credit", "losses", "memory"), 2),
+    **dict.fromkeys(("tasks", "explore", "rewards", "prm", "preferences", "signals", "credit", "losses", "memory"), 2),
     **dict.fromkeys(("evals", "diagnostics"), 2),
     **dict.fromkeys(("engines", "store"), 3),
     **dict.fromkeys(("recipe", "step", "training", "evaluate", "checkpoints", "analysis", "process"), 4),
+    **dict.fromkeys(("prompts", "reward_models", "stress"), 4),
     **dict.fromkeys(("methods", "recipes", "report", "adapters", "cli", "__main__"), 5),
 }
 SAME_FLOOR_IS_OPEN = {0, 1, 4, 5}
@@ -29,12 +42,15 @@ SAME_FLOOR_IS_OPEN = {0, 1, 4, 5}
 
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "transformers": ("engines", "recipes"),
-    "tokenizers": ("engines", "tasks"),
+    "tokenizers": ("engines", "recipes", "tasks"),
     "plotly": ("report",),
     "jinja2": ("report",),
     "tyro": ("cli",),
     "sentence_transformers": ("diagnostics",),
-    "pyarrow": ("store", "evals"),
+    "pyarrow": ("store", "evals", "tasks"),
+    "peft": ("engines",),
+    "math_verify": ("tasks",),
+    "reasoning_gym": ("tasks",),
 }
 
 FILE_LINES = 400
@@ -107,10 +123,10 @@ def test_sizes(path: Path) -> None:
     assert text.count("\n") <= FILE_LINES, f"{path} has more than {FILE_LINES} lines"
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            first = node.body[0]
             documented = ast.get_docstring(node, clean=False) is not None
-            docstring = (first.end_lineno or 0) - first.lineno + 1 if documented else 0
-            size = (node.end_lineno or node.lineno) - node.lineno + 1 - docstring
+            # The signature does not count: that of a recipe is the list of its flags.
+            logic = node.body[1:] if documented else node.body
+            size = (node.end_lineno or 0) - logic[0].lineno + 1 if logic else 0
             assert size <= FUNCTION_LINES, f"{path}: {node.name} has {size} lines, more than {FUNCTION_LINES}"
 
 

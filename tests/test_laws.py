@@ -160,20 +160,26 @@ class TestShapes:
         for seed in range(5):
             train = make_train(seed)
             change, size = shaped(case.part, train) - train.advantage, train.advantage.abs()
-            assert (change >= case.low * size - 1e-6).all()
+            if case.low > -INFINITY:
+                assert (change >= case.low * size - 1e-6).all()
             if case.high < INFINITY:
                 assert (change <= case.high * size + 1e-6).all()
                 assert torch.equal(shaped(case.part, train).sign(), train.advantage.sign())
 
     def test_claim_about_zero(self, case: ShapeCase) -> None:
         train = make_train()
-        silent = TrainBatch(train.experience, torch.zeros_like(train.advantage))
-        assert bool((shaped(case.part, silent) == 0).all()) == case.part.keeps_zero
+        zero = train.batch.learn & (train.advantage == 0)
+        assert zero.any()
+        assert bool((shaped(case.part, train)[zero] == 0).all()) == case.part.keeps_zero
 
     def test_identity_bit_for_bit(self, case: ShapeCase) -> None:
         train = make_train()
-        assert case.identity is not None
-        assert torch.equal(shaped(case.identity, train), train.advantage)
+        if case.identity is None:
+            assert case.part.normalises
+            settled = TrainBatch(train.experience, shaped(case.part, train))
+            same(shaped(case.part, settled), settled.advantage)
+        else:
+            assert torch.equal(shaped(case.identity, train), train.advantage)
 
     def test_float32_and_zero_off_the_mask(self, case: ShapeCase) -> None:
         train = make_train()

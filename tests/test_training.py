@@ -172,3 +172,28 @@ def test_interrupting_the_command_saves_and_says_how_to_go_on(tiny_base: Path, t
     assert f"forage resume {path}" in said
     last = RunDirectory.open(path).metrics()[-1]["step"]
     assert RunDirectory.open(path).checkpoints()[-1] == last
+
+
+def test_a_budget_of_tokens_ends_a_run_and_survives_an_interruption(
+    reference: Path, tiny_base: Path, tmp_path: Path
+) -> None:
+    spent = [int(row["tokens"]) for row in rows(reference)]
+    for budget, steps in ((spent[4], 5), (spent[4] + 1, 6), (spent[7] + 1, 8)):
+        recipe = small(tiny_base, grpo(), entropy_advantage(), steps=8, epochs=2, tokens=budget)
+        outcome = train(recipe, out=tmp_path / f"{budget}")
+        assert (outcome.step, outcome.finished) == (steps, True)
+        assert rows(outcome.path) == rows(reference)[:steps]
+        assert RunDirectory.open(outcome.path).checkpoints()[-1] == steps
+        assert RunDirectory.open(outcome.path).rollout_steps() == [steps]
+
+    def stop(metrics: Any) -> None:
+        if metrics["step"] == 3:
+            raise KeyboardInterrupt
+
+    recipe = small(tiny_base, grpo(), entropy_advantage(), steps=8, epochs=2, tokens=spent[4])
+    assert not train(recipe, out=tmp_path / "parts", on_step=stop).finished
+    assert resume(tmp_path / "parts").step == 5
+    assert_same_run(tmp_path / "parts", tmp_path / f"{spent[4]}")
+    assert resume(tmp_path / "parts").step == 5, "a finished run is not gone on with"
+    with pytest.raises(ForageError, match="budget"):
+        small(tiny_base, grpo(), tokens=-1)

@@ -94,7 +94,8 @@ class Experience:
 class TrainBatch:
     """An experience whose credit is settled: `advantage` (B, T) float32, 0 off the mask, never changed again.
 
-    `unshaped` (B, T) float32, where known, is the advantage before any shape: it shows what the shapes did.
+    `unshaped` (B, T) float32, where known, is the advantage before any shape but normalising ones: it shows what the
+    shapes did.
     """
 
     experience: Experience

@@ -1,6 +1,6 @@
 """Calls as people type them: `entropy_advantage:alpha=0.2,kappa=3`, `countdown:size=experiment`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from forage.errors import ForageError
 
@@ -8,7 +8,7 @@ Value = bool | int | float | str | None
 
 
 def parse_call(
-    text: str, kind: str, names: Mapping[str, object], parameters: Callable[[str], Mapping[str, object]]
+    text: str, kind: str, names: Collection[str], parameters: Callable[[str], Mapping[str, object]]
 ) -> tuple[str, dict[str, Value]]:
     """`name:key=value,...` -> (name, {key: value}), each value of the type of that parameter's default.
 

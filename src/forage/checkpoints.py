@@ -5,13 +5,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from forage.atomic import new_directory
 from forage.engines.judge import open_judge
+from forage.engines.local.adapters import is_adapter, merge_adapter
 from forage.engines.local.engine import LocalEngine
+from forage.engines.local.model import LocalModel
+from forage.engines.out_of_memory import saying_what_to_lower
 from forage.errors import ForageError
 from forage.evals.evaluation import Evaluation
 from forage.evals.fingerprint import fingerprint
 from forage.evaluate import Subject, evaluate
 from forage.part_json import decode_part, encode_part
+from forage.prompts import within_limits
 from forage.protocols import OnProgress, Task
 from forage.recipe import Recipe, Verifying
 from forage.records import SamplingParams
@@ -54,7 +59,7 @@ def find_checkpoint(path: Path) -> Checkpoint:
         return _of_run(path, newest)
     if path.parent.name == "checkpoints" and (path.parent.parent / "recipe.json").exists():
         return _of_run(path.parent.parent, path)
-    if not (path / "config.json").exists():
+    if not (path / "config.json").exists() and not is_adapter(path):
         raise ForageError(f"{path} is neither a run directory (recipe.json) nor a model folder (config.json).")
     return _of_folder(path)
 
@@ -72,10 +77,12 @@ def evaluate_checkpoint(
     seed: int = 0,
     workers: int | None = None,
     threads: int | None = None,
+    engine: LocalEngine | None = None,
     on_progress: OnProgress | None = None,
 ) -> list[Path]:
     """Samples and judges `n` responses per problem at every temperature; returns the evaluations' files.
 
+    `engine` says where and in which numbers the model computes; the run's own unless given.
     The samples are cached beside them, so an interrupted call continues, and a larger `n` only samples what is missing.
     """
     found = find_checkpoint(Path(path))
@@ -85,7 +92,8 @@ def evaluate_checkpoint(
     if split not in ("train", "test"):
         raise ForageError(f"The split is train or test, not {split!r}.")
     params = SamplingParams(top_p=top_p, top_k=top_k, max_tokens=max_tokens or found.max_tokens or 120)
-    engine = found.engine if threads is None else replace(found.engine, threads=threads)
+    engine = engine or found.engine
+    engine = engine if threads is None else replace(engine, threads=threads)
     opened = engine.open(str(found.weights))
     subject = Subject(
         label=found.label,
@@ -96,15 +104,22 @@ def evaluate_checkpoint(
     )
     verifying = found.recipe.verifying if found.recipe else Verifying()
     verifying = verifying if workers is None else replace(verifying, workers=workers)
+    problems = within_limits(
+        task.problems(split),
+        opened.codec,
+        max_prompt=found.recipe.max_prompt_tokens if found.recipe else None,
+        max_tokens=params.max_tokens,
+        context=opened.context,
+    )
     files = []
-    with open_judge(task, verifying) as judge:
+    with open_judge(task, verifying) as judge, saying_what_to_lower("Sample fewer responses at once with --rows."):
         for temperature in temperatures:
             evaluation = evaluate(
                 opened.sampler,
                 opened.codec,
                 judge,
                 task,
-                task.problems(split),
+                problems,
                 subject=subject,
                 task_json=encode_part(task),
                 split=split,
@@ -118,6 +133,27 @@ def evaluate_checkpoint(
             evaluation.save(file)
             files.append(file)
     return files
+
+
+def export_checkpoint(
+    path: Path | str, *, out: Path, merge: bool, dtype: str | None = None, trust_remote_code: bool = False
+) -> Path:
+    """Writes the weights and the tokenizer of a checkpoint to the new folder `out`, an adapter merged with `merge`.
+
+    Raises ForageError where `out` exists, and where there is nothing to merge.
+    """
+    found = find_checkpoint(Path(path))
+    if out.exists():
+        raise ForageError(f"{out} exists already; nothing in it was changed. Name a folder that does not exist.")
+    if merge and not is_adapter(found.weights):
+        raise ForageError(f"{found.weights} holds a whole model, so there is no adapter to merge: leave --merge out.")
+    trusting = trust_remote_code or found.engine.trust_remote_code
+    model = LocalModel.load(found.weights, dtype=dtype or found.engine.dtype, trust_remote_code=trusting)
+    if merge:
+        merge_adapter(model.module)
+    with new_directory(out) as temporary:
+        model.save(temporary)
+    return out
 
 
 def evaluation_name(evaluation: Evaluation) -> str:
@@ -134,9 +170,11 @@ def _of_run(run: Path, weights: Path) -> Checkpoint:
 
 
 def _of_folder(folder: Path) -> Checkpoint:
-    """A model folder; where it is a base model of the lab, `base.json` says which task it was made for."""
+    """A model folder; where it is a tiny base model, `base.json` says which world it was made for."""
     record = folder / "base.json"
     if not record.exists():
         return Checkpoint(weights=folder, home=folder, label=folder.name)
-    size = json.loads(record.read_text())["settings"]["size"]
-    return Checkpoint(weights=folder, home=folder, label=f"base ({size})", task=parse_task(f"countdown:size={size}"))
+    about = json.loads(record.read_text())
+    world = about["task"] if "task" in about else f"countdown:size={about['settings']['size']}"
+    label = f"base ({world.removeprefix('countdown:size=')})"
+    return Checkpoint(weights=folder, home=folder, label=label, task=parse_task(world))

@@ -119,14 +119,30 @@ class Policy(Protocol):
         ...
 
 
+class Critic(Protocol):
+    """What states are worth, as a model that learns beside the policy says: the expected return from there on."""
+
+    def measure(self, batch: Batch) -> Tensor:
+        """(B, T) float32: the value of the state before each learned token, 0 off the mask; without gradients."""
+        ...
+
+    def value(self, states: Sequence[Sequence[int]]) -> Tensor:
+        """(N,) float32: the value of the state behind each of N sequences of tokens (prompt and prefix)."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What parts may use. `reference` is the policy that training began with, where the recipe needs it."""
+    """What parts may use.
+
+    `reference` is the policy that training began with, where the recipe needs it; `critic` is there where it has one.
+    """
 
     codec: Codec
     sampler: Sampler
     judge: Judge
     reference: Policy | None = None
+    critic: Critic | None = None
 
 
 # ------------------------------------------------------------------------------------------------- the ragged world
@@ -137,6 +153,15 @@ class Task(ABC):
 
     name: ClassVar[str]
 
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know about these problems before work on them begins, in sentences."""
+        return ()
+
+    @property
+    def hangs(self) -> bool:
+        """Whether judging may never end on some texts: it then only ever happens in processes that can be killed."""
+        return False
+
     @abstractmethod
     def problems(self, split: Literal["train", "test"]) -> Sequence[Problem]:
         """The problems of a split, in a fixed order."""
@@ -145,6 +170,13 @@ class Task(ABC):
     def verify(self, problem: Problem, text: str) -> Score:
         """Judges a response. Pure; may run in a worker process. `parts` holds at least `correct` (0 or 1)."""
 
+    def prepare(self) -> None:  # noqa: B027  (most tasks have nothing to load)
+        """Loads what judging needs, in the process that judges, before its limits are set. Raises ForageError."""
+
+    def quick(self, problem: Problem, text: str) -> Score | None:
+        """What `verify` would say, where that can be had at once and in safety; None sends the text to a worker."""
+        return None
+
     def answer(self, problem: Problem, text: str) -> str | None:
         """The final answer of a response in canonical form (for majority votes), or None where it gives none."""
         return None
@@ -152,6 +184,18 @@ class Task(ABC):
     def step_ends(self, pieces: Sequence[str]) -> tuple[int, ...]:
         """Exclusive ends of the reasoning steps of a response given token by token. One step unless overridden."""
         return (len(pieces),)
+
+    def oracle(self, problem: Problem, text: str) -> float | None:
+        """What a partial response is worth by the task's own knowledge, in [0, 1]; None where it cannot say."""
+        return None
+
+    def state(self, problem: Problem, text: str) -> str | None:
+        """A name for the state that a partial response has reached, equal for those that leave the same to be done."""
+        return None
+
+    def reference(self, problem: Problem) -> str | None:
+        """A right response, to cut prefixes or a demonstration from; None where the task knows none."""
+        return None
 
 
 class Explore(ABC):
@@ -213,9 +257,14 @@ class Signal(ABC):
 
     name: ClassVar[str]
     needs_reference: ClassVar[bool] = False
+    needs_critic: ClassVar[bool] = False
 
     @abstractmethod
     def __call__(self, groups: Sequence[Group], batch: Batch, tools: Tools, *, seed: int) -> Tensor: ...
+
+    def metrics(self, groups: Sequence[Group], tools: Tools) -> Mapping[str, float]:
+        """What this signal has to say about everything that a step tried; nothing unless overridden."""
+        return {}
 
 
 class Baseline(ABC):
@@ -246,12 +295,14 @@ class Shape(ABC):
     """Which tokens matter more? (B, T) advantages become (B, T). Never in place.
 
     `at` says which policy the signals describe. `keeps_zero` claims that an advantage of 0 stays 0, which lets the
-    engine skip groups without any advantage.
+    engine skip groups without any advantage. `normalises` says that the shape moves all tokens of a batch to a common
+    scale and favours none: metrics that show what shapes did take the advantage after it as their base.
     """
 
     at: Moment
     needs: ClassVar[frozenset[str]] = frozenset()
     keeps_zero: ClassVar[bool] = True
+    normalises: ClassVar[bool] = False
 
     @abstractmethod
     def __call__(self, advantage: Tensor, signals: Mapping[str, Tensor], learn: Tensor) -> Tensor: ...

@@ -7,6 +7,7 @@ that says what is missing; `recipe.json` of a run directory is this value, compl
 from dataclasses import dataclass, field, replace
 
 from forage.credit.pipeline import Credit
+from forage.engines.critic_training import CriticTraining
 from forage.engines.local.engine import LocalEngine
 from forage.engines.optimisation import Optimisation
 from forage.errors import ForageError
@@ -42,9 +43,14 @@ class Gather:
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """How long a run lasts and what it writes down, all in steps. 0 writes never (the last step is always saved)."""
+    """How long a run lasts and what it writes down, all in steps. 0 writes never (the last step is always saved).
+
+    With `tokens` the run also ends after the step in which it has sampled as many, responses and the continuations that
+    values take together (the metric `tokens`); 0 is no such limit. Whichever comes first ends the run.
+    """
 
     steps: int = 120
+    tokens: int = 0
     checkpoint_every: int = 20
     keep_checkpoints: int = 2
     rollouts_every: int = 20
@@ -52,8 +58,14 @@ class Schedule:
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise ForageError(f"A run needs at least one step, not {self.steps}.")
+        if self.tokens < 0:
+            raise ForageError(f"The budget of tokens must be 0 (none) or more, not {self.tokens}.")
         if min(self.checkpoint_every, self.rollouts_every) < 0 or self.keep_checkpoints < 1:
             raise ForageError("checkpoint_every and rollouts_every must be 0 or more, keep_checkpoints 1 or more.")
+
+    def ended(self, step: int, tokens: int) -> bool:
+        """Whether a run that has taken `step` steps and sampled `tokens` tokens is over."""
+        return step >= self.steps or 0 < self.tokens <= tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +82,10 @@ class Verifying:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What is trained, on what, how, and how it all is seeded. `methods` are the labels that reports show."""
+    """What is trained, on what, how, and how it all is seeded. `methods` are the labels that reports show.
+
+    Problems whose prompts have more than `max_prompt_tokens` are left out of training and evaluation.
+    """
 
     name: str
     model: str
@@ -82,12 +97,14 @@ class Recipe:
     memory: MemoryConfig = field(default_factory=ShuffledProblems)
     explore: Explore = field(default_factory=PlainSampling)
     sampling: SamplingParams = field(default_factory=SamplingParams)
+    max_prompt_tokens: int | None = None
     verifying: Verifying = field(default_factory=Verifying)
     rewards: tuple[Reward, ...] = ()
     signals: tuple[Signal, ...] = ()
     credit: Credit = field(default_factory=Credit)
     policy_loss: PolicyLoss = field(default_factory=PolicyLoss)
     optimisation: Optimisation = field(default_factory=Optimisation)
+    critic: CriticTraining | None = None
     engine: LocalEngine = field(default_factory=LocalEngine)
 
     def __post_init__(self) -> None:
@@ -115,7 +132,8 @@ class Recipe:
     @property
     def needs(self) -> frozenset[str]:
         """The signals that the parts of this recipe read; the engine computes these and no others."""
-        return self.credit.needs | self.policy_loss.needs
+        learned = frozenset({"value"} if self.critic else ())  # a critic learns from what it said before
+        return self.credit.needs | self.policy_loss.needs | learned
 
     @property
     def available_signals(self) -> dict[str, Signal]:
@@ -137,4 +155,20 @@ class Recipe:
                 f"{self.label} needs the signal(s) {', '.join(missing)}, which nothing in this recipe "
                 f"provides. Available: {', '.join(sorted(self.available_signals))}. "
                 "Add a Signal of that name to the recipe's `signals`."
+            )
+        lacking = [name for name in sorted(self.needs) if self.available_signals[name].needs_critic and not self.critic]
+        if lacking:
+            raise ForageError(
+                f"{self.label} needs the signal(s) {', '.join(lacking)}, which a critic gives, and this recipe trains "
+                "none. Begin with a method that has a critic, or give the recipe one: critic=CriticTraining()."
+            )
+        if self.critic and self.critic.optimisation.mini_batches > self.gather.problems:
+            raise ForageError(
+                f"The critic's {self.critic.optimisation.mini_batches} mini-batches cannot be cut from "
+                f"{self.gather.problems} groups: use fewer, or raise --problems."
+            )
+        if self.critic and self.critic.warmup >= self.schedule.steps:
+            raise ForageError(
+                f"The critic would learn alone for {self.critic.warmup} steps, and the run has {self.schedule.steps}: "
+                "the policy would never learn. Shorten the warm-up or raise --steps."
             )

@@ -3,7 +3,6 @@
 starts -> rollouts -> scores -> groups -> [collate: the door to tensors] -> signals -> credit -> weights
 """
 
-import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -11,12 +10,12 @@ from dataclasses import dataclass, field
 
 from forage.batch import TrainBatch
 from forage.collate import collate
-from forage.diagnostics.process_watch import process_watch
+from forage.diagnostics.rollout_metrics import rollout_metrics
 from forage.protocols import Memory, Policy, Tools
 from forage.recipe import Recipe
 from forage.records import Group, Start
 from forage.seeds import derive_seed
-from forage.signals import measure
+from forage.signals import measure, seen_by
 from forage.values import Metered
 
 
@@ -57,10 +56,10 @@ def step(run: Run, number: int) -> StepReport:
         update = run.policy.improve(train, recipe.loss, seed=seed)  # weights change here
         run.memory.record(sampled, step=number)  # memory changes here
         run.tokens += run.meter.take()
+
     metrics = {"step": number, "seconds": time.perf_counter() - began, "tokens": run.tokens}
-    return StepReport(
-        {**metrics, **observe(sampled), **process_watch(sampled), **noted, **update}, tuple(groups), train
-    )
+    seen = rollout_metrics(sampled) | seen_by(recipe.signals, sampled, run.tools)
+    return StepReport({**metrics, **seen, **noted, **update}, tuple(groups), train)
 
 
 def gather(run: Run, number: int, seed: int) -> Iterator[Group]:
@@ -97,24 +96,3 @@ def select(sampled: Sequence[Group], recipe: Recipe) -> list[Group]:
         return list(sampled)
     ranked = sorted(range(len(sampled)), key=lambda index: (not sampled[index].varies, index))
     return [sampled[index] for index in sorted(ranked[: recipe.gather.problems])]
-
-
-def observe(groups: Sequence[Group]) -> dict[str, float]:
-    """The step's metrics that rollouts and scores show: means over rollouts; entropy, in nats, over tokens."""
-    members = [pair for group in groups for pair in zip(group.rollouts, group.scores, strict=True)]
-    judged = [score for _, score in members if score.judged]
-    tokens = sum(len(rollout.tokens) for rollout, _ in members)
-
-    def share(count: float, total: int) -> float:
-        return count / total if total else math.nan
-
-    return {
-        "reward": share(sum(score.value for score in judged), len(judged)),
-        "correct": share(sum(score.parts.get("correct", 0.0) for score in judged), len(judged)),
-        "commit": share(sum(score.parts.get("commit", 0.0) for score in judged), len(judged)),
-        "unjudged": share(len(members) - len(judged), len(members)),
-        "truncated": share(sum(rollout.stop == "length" for rollout, _ in members), len(members)),
-        "length": share(tokens, len(members)),
-        "entropy": share(math.fsum(h for rollout, _ in members for h in rollout.entropies), tokens),
-        "zero_variance": share(sum(not group.varies for group in groups), len(groups)),
-    }

@@ -14,8 +14,10 @@ from typing import Any
 from forage.engines.judge import open_judge
 from forage.engines.local.engine import Opened
 from forage.engines.local.policy import NonFiniteUpdate
+from forage.engines.out_of_memory import saying_what_to_lower
 from forage.interrupts import InterruptGate
 from forage.part_json import decode_part, encode_part
+from forage.prompts import within_limits
 from forage.protocols import Tools
 from forage.recipe import Recipe
 from forage.step import Run, StepReport, step
@@ -74,18 +76,35 @@ def default_directory(recipe: Recipe) -> Path:
 
 
 def _run(recipe: Recipe, directory: RunDirectory, on_step: OnStep | None) -> Outcome:
+    advice = (
+        "Begin a new run with fewer tokens in a pass of an update (--micro-tokens, which changes gradients by rounding "
+        "only), with fewer responses sampled at once (--rows), with --gradient-checkpointing, or with an adapter."
+    )
+    with saying_what_to_lower(advice):
+        return _open_and_run(recipe, directory, on_step)
+
+
+def _open_and_run(recipe: Recipe, directory: RunDirectory, on_step: OnStep | None) -> Outcome:
     checkpoint = latest_intact(directory.path / "checkpoints")
     opened = recipe.engine.open(
         str(checkpoint or recipe.model),
         reference=recipe.model if recipe.needs_reference else None,
+        critic=recipe.critic,
         optimisation=recipe.optimisation,
         temperature=recipe.sampling.temperature,
     )
-    memory = recipe.memory.open(recipe.task.problems("train"), seed=recipe.seed)
+    problems = within_limits(
+        recipe.task.problems("train"),
+        opened.codec,
+        max_prompt=recipe.max_prompt_tokens,
+        max_tokens=recipe.sampling.max_tokens,
+        context=opened.context,
+    )
+    memory = recipe.memory.open(problems, seed=recipe.seed)
     gate = InterruptGate()
     with open_judge(recipe.task, recipe.verifying) as judge, gate.listening():
         meter = Metered(opened.sampler)
-        tools = Tools(opened.codec, meter, judge, opened.reference)
+        tools = Tools(opened.codec, meter, judge, opened.reference, opened.critic)
         run = Run(recipe, opened.policy, memory, tools, meter, gate)
         done = _restore(run, opened, checkpoint) if checkpoint else 0
         directory.truncate_metrics(done)
@@ -99,36 +118,35 @@ def _loop(
 
     An interrupted step has changed nothing but the memory's draws, so the checkpoint takes the memory from before it.
     """
-    schedule, last = run.recipe.schedule, run.recipe.schedule.steps
+    schedule = run.recipe.schedule
     saved, memory = done, run.memory.state()
     try:
-        while done < last:
+        while not schedule.ended(done, run.tokens):
             report = step(run, done + 1)
             done, memory = done + 1, run.memory.state()
             _write_step(directory, run, report, done)
             if on_step:
                 on_step(report.metrics)
-            if _due(done, schedule.checkpoint_every, last):
+            if _due(run, done, schedule.checkpoint_every):
                 _save(directory, run, opened, done, memory)
                 saved = done
             gate.reopen()
     except KeyboardInterrupt:
         if saved < done or not done:
             _save(directory, run, opened, done, memory)
-        return Outcome(directory.path, done, finished=done == last)
+        return Outcome(directory.path, done, finished=schedule.ended(done, run.tokens))
     except NonFiniteUpdate as error:
         directory.write_offending(done + 1, error.train)
         raise
     return Outcome(directory.path, done, finished=True)
 
 
-def _due(number: int, every: int, last: int) -> bool:
-    return number == last or (every > 0 and number % every == 0)
+def _due(run: Run, number: int, every: int) -> bool:
+    return run.recipe.schedule.ended(number, run.tokens) or (every > 0 and number % every == 0)
 
 
 def _write_step(directory: RunDirectory, run: Run, report: StepReport, number: int) -> None:
-    schedule = run.recipe.schedule
-    if _due(number, schedule.rollouts_every, schedule.steps):
+    if _due(run, number, run.recipe.schedule.rollouts_every):
         train = report.train
         rows = rollout_rows(report.groups, train.advantage, train.batch.learn, number, run.tools.codec)
         directory.write_rollouts(number, rows)

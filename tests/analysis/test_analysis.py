@@ -73,10 +73,12 @@ def test_points_are_comparable(found: Analysis) -> None:
     assert (first.perplexity_planning.estimate, first.perplexity_planning.low) == (1.0, 1.0)
     for point in found.strategy:
         assert point.diversity_at is not None
-        assert 0 < point.diversity_at <= math.log(6)
+        assert 0 < point.diversity_at.low < point.diversity_at.estimate < point.diversity_at.high
+        assert point.diversity_at.estimate <= math.log(6)
         assert point.following is not None
         assert point.following_any is not None
-        assert point.following <= point.following_any + 1e-9
+        assert point.following.estimate <= point.following_any.estimate + 1e-9
+        assert point.following.low < point.following.estimate < point.following.high
         assert sum(count for _, count in point.common) == point.grams
 
 
@@ -104,9 +106,13 @@ def test_repetition_by_hand() -> None:
 
 
 def test_tables_and_sentences(found: Analysis) -> None:
-    entropies, strategies = tables_of(found)
-    assert all(len(row) == len(entropies.columns) for row in entropies.rows)
-    assert all(len(row) == len(strategies.columns) for row in strategies.rows)
+    entropies, strategies, classes = tables_of(found)
+    for table in (entropies, strategies, classes):
+        assert all(len(row) == len(table.columns) for row in table.rows)
+        bare = {"step", "grams", "bins", "class", "n", "share"}
+        for row in (row for row in table.rows if row[-1].text):
+            shown = [cell.text for name, cell in zip(table.columns, row, strict=True) if name not in bare]
+            assert all("[" in text for text in shown), shown
     names = [row[0].text for row in entropies.rows]
     assert "any listed word, shuffled (placebo)" in names
     assert "planning tokens" in names

@@ -9,6 +9,7 @@ from forage.credit.shape.inverted_planning_credit import InvertedPlanningCredit
 from forage.credit.shape.planning_credit import PlanningCredit
 from forage.credit.shape.reported_planning_credit import ReportedPlanningCredit, most_uncertain
 from forage.errors import ForageError
+from forage.ops.planning import planning_credit
 from laws import make_train
 
 
@@ -43,6 +44,16 @@ def test_only_planning_tokens_change_and_the_update_lands() -> None:
     assert torch.equal(shaped != train.advantage, planning)
     inverted = InvertedPlanningCredit()(train.advantage, train.signals, train.batch.learn)
     assert torch.equal(inverted != train.advantage, ~planning & train.batch.learn & (train.advantage != 0))
+
+
+def test_the_two_ways_to_write_the_rule_agree() -> None:
+    """A + alpha |A| m = A (1 + alpha sign A)^m for m in {0, 1}."""
+    advantage = torch.randn(4, 50, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    mask = torch.arange(50).remainder(3).eq(0).expand(4, 50)
+    for alpha in (-0.2, 0.0, 0.2, 0.9):
+        factor = torch.where(mask, 1 + alpha * advantage.sign(), 1.0)
+        torch.testing.assert_close(planning_credit(advantage, mask, alpha=alpha), advantage * factor)
+        assert torch.equal(planning_credit(advantage, mask, alpha=alpha).sign(), advantage.sign())
 
 
 # alpha_e .4, kappa 2, alpha_h .2, kappa_tot 2, planning token: min(min(.4 H, |A|/2) + .2 |A|, |A|/2).

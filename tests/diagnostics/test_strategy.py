@@ -10,23 +10,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diagnostics.made import response, words
-from forage.diagnostics.gram_entropy import (
+from forage.diagnostics.responses import Response
+from forage.diagnostics.strategy import (
+    StepStrategy,
+    distinct_strategies,
+    diversity_at,
+    following_entropy,
+    relative_perplexity,
+    step_strategy,
+)
+from forage.errors import ForageError
+from forage.grams.entropy import (
+    conditional_draws,
     conditional_entropy,
     conditional_entropy_at,
     entropy_at,
     estimate_entropy,
     miller_madow,
 )
-from forage.diagnostics.responses import Response
-from forage.diagnostics.strategy import (
-    Strategies,
-    distinct_strategies,
-    following_words,
-    relative_perplexity,
-    step_strategy,
-)
-from forage.errors import ForageError
 from forage.grams.gram_list import GramCluster, GramList
+from forage.grams.strategies import Strategies, following_words
 
 LAB = Strategies.of(GramList(clusters=tuple(GramCluster(grams=(word,)) for word in ("try", "let", "check", "wait"))))
 
@@ -135,7 +138,10 @@ def test_a_step_by_hand() -> None:
     assert step.diversity is not None
     assert step.diversity.estimate == pytest.approx(estimate_entropy([1, 3], correction="miller-madow").value)
     # The 70% quantile of the entropies is 0.2, so every token counts as high: a quarter of them plan.
-    assert step.high_planning == 1.0
+    assert step.high_planning is not None
+    assert step.high_planning.estimate == 1.0
+    assert step.planning_high is not None
+    assert step.planning_high.estimate == pytest.approx(4 / 15)
     assert step.distinct is not None
     assert step.distinct.estimate == 1.5
     assert step.strategies == ((1,), (1,))
@@ -173,9 +179,49 @@ def test_distinct_strategies_against_enumeration() -> None:
     kinds = "ttlc"
     pairs = [(a, b) for i, a in enumerate(kinds) for b in kinds[i + 1 :]]
     wanted = sum(len({a, b}) for a, b in pairs) / len(pairs)
-    assert distinct_strategies(step, 2) == pytest.approx(wanted)
-    assert distinct_strategies(step, 4) == pytest.approx(3)
-    assert math.isnan(distinct_strategies(step, 5))
+    for siblings, number in ((2, wanted), (4, 3)):
+        found = distinct_strategies(step, siblings)
+        assert found is not None
+        assert found.estimate == pytest.approx(number)
+    assert distinct_strategies(step, 5) is None
+
+
+def test_draws_of_the_conditional_entropy_against_copying_the_pairs() -> None:
+    pairs = [("a", "x"), ("a", "y"), ("b", "x"), ("b", "x"), ("a", "x")]
+    cluster, weights = np.array([0, 0, 1, 1, 2]), np.array([[1.0, 1, 1], [2, 0, 1], [0, 3, 0], [0, 0, 0]])
+    given, marginal = conditional_draws(pairs, cluster, weights)
+    for draw in range(3):
+        copied = [pair for pair, at in zip(pairs, cluster, strict=True) for _ in range(int(weights[draw, at]))]
+        assert (given[draw], marginal[draw]) == pytest.approx(conditional_entropy(copied), abs=1e-12)
+    assert math.isnan(given[3])
+
+
+def test_intervals_at_equal_counts_cover_the_truth() -> None:
+    # Problems prefer grams, and what follows them, differently; the truth is what 200 problems give at the same counts.
+    names, tails = ["try", "let", "check"], ["1 2 3", "4 5 6", "7 8 9"]
+
+    def step(rng: np.random.Generator, problems: int) -> StepStrategy:
+        rows = []
+        for number in range(problems):
+            gram, tail = rng.dirichlet([3, 2, 1]), rng.dirichlet([2, 1, 1])
+            text = " ".join(f"{rng.choice(names, p=gram)} {rng.choice(tails, p=tail)}" for _ in range(8))
+            rows.append(words(text, problem=f"p{number}"))
+        return step_strategy(rows, LAB, step=1, draws=10)
+
+    large = step(np.random.default_rng(1000), 200)
+    (wanted, _), diversity = following_entropy(large, 200), diversity_at(large, 200)
+    assert wanted is not None
+    assert diversity is not None
+    covered = np.zeros(2)
+    for seed in range(30):
+        small = step(np.random.default_rng(seed), 30)
+        at, (given, _) = diversity_at(small, 200, draws=200), following_entropy(small, 200, draws=200)
+        assert at is not None
+        assert given is not None
+        covered += [at.low <= diversity.estimate <= at.high, given.low <= wanted.estimate <= given.high]
+    assert (covered >= 25).all(), covered
+    assert diversity_at(large, 0) is None
+    assert following_entropy(large, 0) == (None, None)
 
 
 def test_no_grams_at_all() -> None:

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -220,10 +221,24 @@ def test_temporary_directories_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_child_of_a_killed_verifier_ends_too(tmp_path: Path) -> None:
+def test_a_child_of_a_killed_verifier_ends_too() -> None:
     with judge_with(workers=1) as judge:
-        assert not ask(judge, f"parent {tmp_path / 'ids'}")[0].judged
-    assert all(gone(int(number)) for number in (tmp_path / "ids").read_text().split())
+        pending = judge.submit(PROBLEM, ["parent 1000.25"])
+        children = wait_for_sleepers("1000.25")
+        assert not pending.result(timeout=60)[0].judged
+    assert all(map(gone, children))
+
+
+def wait_for_sleepers(seconds: str, within: float = 20.0) -> list[int]:
+    """The processes that `sleep` exactly so long, as soon as there are any."""
+    until = time.monotonic() + within
+    while time.monotonic() < until:
+        for entry in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):
+                if entry.read_bytes() == f"sleep\0{seconds}\0".encode():
+                    return [int(entry.parent.name)]
+        time.sleep(0.02)
+    raise AssertionError("nothing sleeps")
 
 
 # ------------------------------------------------------------------------------------------------- opening and closing
@@ -250,18 +265,15 @@ def test_a_task_that_cannot_be_loaded_says_why() -> None:
         judge_with(task=Unloadable(process=os.getpid()))
 
 
-def test_closing_kills_at_once_and_ends_the_futures(tmp_path: Path) -> None:
+def test_closing_kills_at_once_and_ends_the_futures() -> None:
     with judge_with(deadline=50.0) as judge:
-        future = judge.submit(PROBLEM, [f"parent {tmp_path / 'ids'}", "a"])
-        until = time.monotonic() + 20
-        while not (tmp_path / "ids").exists() and time.monotonic() < until:
-            time.sleep(0.02)
-        time.sleep(0.05)
+        future = judge.submit(PROBLEM, ["parent 1000.5", "a"])
+        children = wait_for_sleepers("1000.5")
         began = time.monotonic()
     assert time.monotonic() - began < 5
     with pytest.raises(ForageError, match="closed before"):
         future.result(timeout=1)
-    assert all(gone(int(number)) for number in (tmp_path / "ids").read_text().split())
+    assert all(map(gone, children))
     judge.close()
 
 
@@ -281,14 +293,14 @@ with WorkerJudge(Hostile(), workers=1, deadline=100.0) as judge:
 @pytest.mark.parametrize("action", ["parent", "spin"])
 def test_no_orphans(tmp_path: Path, number: signal.Signals, action: str) -> None:
     """Ctrl-C or kill -9: the worker ends with its parent, even where its verifier spins."""
-    text = f"parent {tmp_path / 'ids'}" if action == "parent" else action
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent), "TMPDIR": str(tmp_path)}
+    text = "parent 1000.75" if action == "parent" else action
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "TMPDIR": str(tmp_path)}
     command = [sys.executable, "-c", PROGRAM, text]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment) as parent:
         assert parent.stdout is not None
         assert parent.stdout.readline() == b"here\n"
         time.sleep(0.2)
-        workers = children(parent.pid)
+        workers = children(parent.pid) + (wait_for_sleepers("1000.75") if action == "parent" else [])
         assert workers
         parent.send_signal(number)
         parent.wait(timeout=20)

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from forage.batch import Batch, Experience
+from forage.credit.assign.gae import Gae
+from forage.credit.assign.uniform import Uniform
 from forage.credit.baseline.leave_one_out import LeaveOneOut
 from forage.credit.baseline.mean_centre import MeanCentre
 from forage.credit.baseline.pass_at_k import PassAtK
@@ -23,7 +25,7 @@ from forage.losses.penalty import EntropyPenalty
 from forage.losses.policy_loss import PolicyLoss
 from forage.losses.reduction import FixedLength
 from forage.losses.surrogate import CISPO, GSPO, PPOClip, Reinforce
-from forage.protocols import Baseline, Forward, Shape, Surrogate
+from forage.protocols import Assign, Baseline, Forward, Shape, Surrogate
 
 TOKENS, LENGTH = 3, 3
 
@@ -64,6 +66,26 @@ class World:
         ]
         return torch.stack([torch.stack(row) for row in rows])
 
+    def values(self) -> Tensor:
+        """(15, 3) the expected reward of the state before each token of each sequence, by enumeration."""
+        chance = self.logprobs().detach().sum(1).exp()
+        worth = {
+            state: sum(
+                (p * r for seq, p, r in zip(SEQUENCES, chance, REWARD, strict=True) if seq[: len(state)] == state),
+                torch.zeros((), dtype=torch.float64),
+            )
+            / sum(p for seq, p in zip(SEQUENCES, chance, strict=True) if seq[: len(state)] == state)
+            for state in STATES
+        }
+        return torch.stack(
+            [
+                torch.stack(
+                    [worth[seq[:t]] if t < len(seq) else torch.zeros((), dtype=torch.float64) for t in range(3)]
+                )
+                for seq in SEQUENCES
+            ]
+        )
+
     def success(self) -> Tensor:
         return (self.logprobs().sum(1).exp() * REWARD).sum()
 
@@ -80,10 +102,15 @@ def expected_gradient(
     *,
     siblings: int,
     surrogate: Surrogate,
+    assign: Assign | None = None,
+    values: Tensor | None = None,
     shapes: tuple[Shape, ...] = (),
     penalties: tuple[EntropyPenalty, ...] = (),
 ) -> Tensor:
-    """E over groups of `siblings` sampled sequences of the loss's gradient, times the constant length: (7, 3)."""
+    """E over groups of `siblings` sampled sequences of the loss's gradient, times the constant length: (7, 3).
+
+    `values` (15, 3), where given, is the signal `value` of each token of each sequence.
+    """
     groups = torch.tensor(list(itertools.product(range(len(SEQUENCES)), repeat=siblings)))
     members = groups.flatten()
     logprob = world.logprobs()
@@ -108,7 +135,10 @@ def expected_gradient(
         version=torch.zeros(len(members), dtype=torch.int64),
         weight=chance.repeat_interleave(siblings),
     )
-    train = Credit(baselines=baselines)(Experience(batch, {"entropy": batch.entropy}))
+    signals = {"entropy": batch.entropy}
+    if values is not None:
+        signals["value"] = column(values[members])
+    train = Credit(baselines=baselines, assign=assign or Uniform())(Experience(batch, signals))
     loss = PolicyLoss(surrogate=surrogate, reduction=FixedLength(length=LENGTH), shapes=shapes, penalties=penalties)
     forward = Forward(column(logprob[members]), column(world.entropies()[members]))
     value, _ = loss(forward, train, loss.weigh(batch))
@@ -174,3 +204,30 @@ def test_the_entropy_penalty_has_the_gradient_of_the_mean_entropy(world: World) 
     )
     without = expected_gradient(world, (LeaveOneOut(),), siblings=2, surrogate=PPOClip())
     torch.testing.assert_close(with_penalty - without, -0.3 * LENGTH * exact, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("lam", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("surrogate", [Reinforce(), PPOClip()], ids=repr)
+def test_generalised_advantages_of_exact_values_have_the_exact_gradient(
+    world: World, lam: float, surrogate: Surrogate
+) -> None:
+    """With the true values every lam is unbiased: a token's later errors have mean 0 whatever it was."""
+    values = world.values()
+    torch.testing.assert_close(values[0, 0], world.success().detach())
+    got = expected_gradient(world, (), siblings=1, surrogate=surrogate, assign=Gae(lam=lam), values=values)
+    torch.testing.assert_close(got, -exact_gradient(world), rtol=1e-5, atol=1e-6)
+
+
+def test_wrong_values_bias_the_gradient_unless_lam_is_1(world: World) -> None:
+    wrong = world.values() + torch.linspace(-1, 1, 45, dtype=torch.float64).view(15, 3)
+    # A value may depend on the state only: the sequences of one state must agree about it.
+    for t in range(LENGTH):
+        for state in STATES:
+            rows = [i for i, seq in enumerate(SEQUENCES) if len(state) == t < len(seq) and seq[:t] == state]
+            wrong[rows, t] = wrong[rows[0], t] if rows else 0
+
+    def gradient(lam: float) -> Tensor:
+        return expected_gradient(world, (), siblings=1, surrogate=PPOClip(), assign=Gae(lam=lam), values=wrong)
+
+    torch.testing.assert_close(gradient(1.0), -exact_gradient(world), rtol=1e-5, atol=1e-6)
+    assert (gradient(0.0) + exact_gradient(world)).abs().max() > 1e-2

@@ -14,9 +14,9 @@ def test_classes_by_hand() -> None:
     tallies = planning_tallies(planning, advantage, entropy, measured)
     means = {name: float(total) / float(count) for name, (total, count) in tallies.items()}
     assert means == {
-        "planning_share": 2 / 3,
-        "entropy_planning": 1.0,
-        "entropy_execution": 0.25,
+        "planning_share_update": 2 / 3,
+        "entropy_planning_update": 1.0,
+        "entropy_execution_update": 0.25,
         "advantage_planning": 1.5,
         "advantage_execution": 3.0,
     }

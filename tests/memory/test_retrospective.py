@@ -13,6 +13,7 @@ from forage.memory import ReplaySchedule, RetrospectiveReplay, ShuffledProblems
 from forage.memory.restart_store import StoreLimits
 from forage.protocols import Memory, Task
 from forage.records import UNJUDGED, Group, Origin, Problem, SamplingParams, Score, Start
+from forage.values import TaskOracle
 from values.worlds import Coins
 
 PROBLEMS = [problem(f"p{number}") for number in range(6)]
@@ -34,6 +35,9 @@ class Tails(Task):
 
     def answer(self, problem: Problem, text: str) -> str | None:
         return "0" if "00" in text else None
+
+    def oracle(self, problem: Problem, text: str) -> float:
+        return text.count("1") / 10
 
 
 def config(**settings: Any) -> RetrospectiveReplay:
@@ -122,6 +126,61 @@ def test_a_random_cut_is_of_the_same_responses_for_the_same_tokens() -> None:
     assert sorted(e["score"] for e in kept["value"]) == sorted(e["score"] for e in kept["random"])
     assert [e["prefix"] for e in kept["value"]] != [e["prefix"] for e in kept["random"]]
     assert all(2 <= len(e["prefix"]) <= 7 for e in kept["random"])
+
+
+def test_from_the_beginning_the_same_problems_come_for_the_same_tokens() -> None:
+    groups = [failed(Start(one), RESPONSE, (0, 1) * 5) for one in PROBLEMS]
+    kept, spent = {}, {}
+    for cut in ("value", "beginning"):
+        memory, world = config(cut=cut).open(PROBLEMS, seed=0), coins(0.7)
+        study(memory, groups, world=world)
+        kept[cut], spent[cut] = entries(memory), world.asked
+    assert spent["value"] == spent["beginning"]
+    assert {e["problem"] for e in kept["beginning"]} == {e["problem"] for e in kept["value"]}
+    assert all(e["prefix"] == () for e in kept["beginning"])
+
+
+def test_a_problem_is_not_drawn_again_in_the_step_in_which_it_is_drawn_anyway() -> None:
+    memory = config(cut="beginning").open(PROBLEMS, seed=0)
+    study(memory, [failed(Start(one), RESPONSE) for one in PROBLEMS])
+    for step in range(5, 17):
+        starts = memory.draw(4, step=step)
+        again = [start.problem.id for start in starts if start.origin is Origin.REPLAY]
+        assert len(set(again)) == len(again) == (1 if step == 5 else 2)
+        assert not set(again) & {start.problem.id for start in starts if start.origin is Origin.POLICY}
+        assert not any(start.prefix for start in starts)
+
+
+def test_successes_are_cut_back_where_asked_for() -> None:
+    group = failed(Start(PROBLEMS[0]), RESPONSE, (0, 1) * 5)
+    half = replace(group, scores=(Score(0.0, {"correct": 0.0}), Score(1.0, {"correct": 1.0})))
+    found = {}
+    for responses in ("wrong", "right"):
+        memory = config(responses=responses, margin=-1).open(PROBLEMS, seed=0)
+        study(memory, [half])
+        (found[responses],) = (entry["prefix"] for entry in entries(memory))
+    assert found == {"wrong": (1, 1), "right": (0, 1)}
+
+
+def test_an_oracle_takes_the_place_of_continuations() -> None:
+    memory, world = config(values=TaskOracle(), rescore_every=2).open(PROBLEMS, seed=0), coins()
+    study(memory, [failed(Start(PROBLEMS[0]), RESPONSE, (0,) * 10)], world=world)
+    assert not world.asked
+    (kept,) = entries(memory)
+    # Of 1, 11, 111, ... the share of ones among ten: 1/10 at the start, and 1111 before the first zero is the best.
+    assert (kept["prefix"], kept["score"]) == ((1, 1, 1, 1, 0, 1), 0.5)
+    study(memory, [failed(Start(PROBLEMS[1]), (0,) * 10)], step=2, world=world)
+    assert (entries(memory)[0]["score"], entries(memory)[0]["scored"]) == (0.5, 2)
+    assert not world.asked
+
+
+def test_what_siblings_got_is_the_value_of_their_problem() -> None:
+    # Both of the siblings right and one of them replayed or not: nothing but the step ends is asked.
+    memory, world = config(margin=0.5).open(PROBLEMS, seed=0), coins(0.0)
+    group = failed(Start(PROBLEMS[0]), RESPONSE, RESPONSE)
+    study(memory, [replace(group, scores=(Score(0.0), Score(1.0)))], world=world)
+    assert all(len(request.tokens) > 1 for request in world.asked)
+    assert not entries(memory)
 
 
 def test_nothing_is_kept_late_and_nothing_comes_back_early() -> None:

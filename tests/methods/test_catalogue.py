@@ -72,7 +72,7 @@ def test_settings_arrive() -> None:
         ("nope", "There is no method 'nope'"),
         ("entropy_advantage:beta=1", "'beta=1' is not a setting of entropy_advantage"),
         ("entropy_advantage:alpha", "is not a setting"),
-        ("entropy_advantage:alpha=much", "'much' is not a number"),
+        ("entropy_advantage:kappa=much", "'much' is not a number"),
         ("passk:k=2.5", "'2.5' is not a number without fraction"),
         ("passk:scale=maybe", "neither true nor false"),
     ],
@@ -82,7 +82,7 @@ def test_typing_errors_are_sentences(text: str, sentence: str) -> None:
         parse(text, METHODS)
 
 
-@pytest.mark.parametrize("settings", ["alpha=-0.1", "kappa=1", "kappa=0.5", "alpha=nan"])
+@pytest.mark.parametrize("settings", ["alpha=-0.1", "alpha=much", "kappa=1", "kappa=0.5", "alpha=nan"])
 def test_impossible_settings_are_refused(settings: str) -> None:
     with pytest.raises(ForageError, match=settings.split("=")[0]):
         apply(bare(), [grpo(), parse(f"entropy_advantage:{settings}", METHODS)])

@@ -44,7 +44,8 @@ def test_the_mean_only_baseline_is_the_default_and_the_scaled_one_a_setting() ->
 
 def test_the_recipe_holds_the_grams_themselves() -> None:
     found = load_grams(GRAMS)
-    assert apply(BARE, [grpo(), hicra(grams=GRAMS)]).signals == (PlanningMask(grams=found.grams, source=found.id),)
+    mask = PlanningMask(grams=found.grams, source=found.id, bins=found.bins)
+    assert apply(BARE, [grpo(), hicra(grams=GRAMS)]).signals == (mask,)
     (placebo,) = apply(BARE, [grpo(), hicra_random(grams=GRAMS)]).signals
     assert isinstance(placebo, PlanningMask)
     assert placebo.grams == found.placebo

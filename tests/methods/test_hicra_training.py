@@ -46,6 +46,9 @@ def test_the_update_lands(tiny_base: Path, plain: bytes, tmp_path: Path) -> None
         assert found != plain
         assert 0 < metrics["planning_share"] < 1
         assert metrics["bonus_share"] > 0
+        assert metrics["gram_bins"] <= metrics["gram_count"] > 0
+        assert metrics["gram_entropy"] >= metrics["gram_entropy_plug_in"] >= 0
+        assert 0 < metrics["entropy_execution"] < 10
 
 
 def test_the_list_is_in_the_run(tiny_base: Path, tmp_path: Path) -> None:

@@ -7,12 +7,28 @@ from typing import Any
 import pytest
 
 from forage.errors import ForageError
-from forage.methods import Applied, apply, dr_grpo, grpo, rrl, rrl_random_cuts, satori, vineppo
+from forage.memory import RetrospectiveReplay
+from forage.methods import (
+    METHODS,
+    Applied,
+    apply,
+    dr_grpo,
+    grpo,
+    parse,
+    rrl,
+    rrl_oracle,
+    rrl_random_cuts,
+    rrl_success_prefixes,
+    rrl_whole_prompts,
+    satori,
+    vineppo,
+)
 from forage.recipe import Recipe, Schedule
 from forage.recipes import countdown
 from forage.rewards import Overlong
 from forage.store.run_directory import RunDirectory
 from forage.training import resume, train
+from worlds import EASY
 
 
 def small(base: Path, *methods: Applied, steps: int = 6) -> Recipe:
@@ -52,15 +68,17 @@ REPLAY: dict[str, Any] = {
 }
 """A negative margin: so small a model solves nothing, so every prefix is as promising as its problem."""
 
-METHODS = [
+CHAINS = [
     (vineppo(continuations=2, max_steps=4),),
     (grpo(), rrl(**REPLAY)),
     (grpo(), rrl_random_cuts(**REPLAY)),
+    (grpo(), rrl_whole_prompts(**REPLAY)),
+    (grpo(), rrl_oracle(**{name: value for name, value in REPLAY.items() if name != "continuations"})),
     (dr_grpo(), satori()),
 ]
 
 
-@pytest.mark.parametrize("methods", METHODS, ids=lambda methods: methods[-1].label.split(":")[0])
+@pytest.mark.parametrize("methods", CHAINS, ids=lambda methods: methods[-1].label.split(":")[0])
 def test_interrupted_and_resumed_it_is_the_same_run(
     tiny_base: Path, tmp_path: Path, methods: tuple[Applied, ...]
 ) -> None:
@@ -118,3 +136,35 @@ def test_two_memories_do_not_go_together(tiny_base: Path) -> None:
         small(tiny_base, grpo(), rrl(), rrl_random_cuts())
     with pytest.raises(ForageError, match="fractions"):
         small(tiny_base, grpo(), rrl(collect=1.5))
+
+
+def test_controls_have_the_settings_of_what_they_control_for(tiny_base: Path) -> None:
+    def memory(method: Applied) -> RetrospectiveReplay:
+        found = small(tiny_base, grpo(), method).memory
+        assert isinstance(found, RetrospectiveReplay)
+        return found
+
+    real = memory(rrl(**REPLAY))
+    assert memory(rrl_random_cuts(**REPLAY)) == replace(real, cut="random")
+    assert memory(rrl_whole_prompts(**REPLAY)) == replace(real, cut="beginning")
+    assert memory(rrl_success_prefixes(**REPLAY)) == replace(real, responses="right")
+    assert rrl.parameters == rrl_random_cuts.parameters
+    assert set(rrl.parameters) - set(rrl_oracle.parameters) == {"continuations"}
+    with pytest.raises(TypeError, match="continuations"):
+        memory(rrl_oracle(continuations=3))
+    with pytest.raises(ForageError, match="continuations"):
+        parse("rrl_oracle:continuations=3", METHODS)
+    with pytest.raises(ForageError, match="knows what a partial response is worth"):
+        apply(replace(small(tiny_base), task=EASY), [grpo(), rrl_oracle()])
+
+
+def test_whole_prompts_take_the_tokens_of_restarts_until_they_come_back(tiny_base: Path, tmp_path: Path) -> None:
+    settings = {**REPLAY, "replay": 0.5}  # steps 1 and 2 only look
+    for name, method in (("restarts", rrl(**settings)), ("whole", rrl_whole_prompts(**settings))):
+        train(replace(small(tiny_base, grpo(), method), schedule=EVERY_STEP), out=tmp_path / name)
+    one, other = rows(tmp_path / "restarts"), rows(tmp_path / "whole")
+    assert one[1]["replay_entries"] > other[1]["replay_entries"] > 0, "one entry a problem"
+    assert [row["tokens"] for row in one[:2]] == [row["tokens"] for row in other[:2]]
+    starts = [row for step in range(1, 7) for row in RunDirectory.open(tmp_path / "whole").rollouts(step)]
+    assert not any(len(row["prefix"]) for row in starts)
+    assert any(row["replay_share"] > 0 for row in other)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from forage.errors import ForageError
-from forage.ops.returns import gae
+from forage.ops.returns import at_last_token, gae
 from forage.ops.semantic import semantic_entropy
 
 MASK = torch.tensor([[False, True, True, True, False]])
@@ -55,3 +55,13 @@ def test_semantic_entropy() -> None:
     assert semantic_entropy(torch.tensor([[4, 0], [0, 0]])).tolist() == [0, 0]
     with pytest.raises(ForageError, match="negative"):
         semantic_entropy(torch.tensor([1, -1]))
+
+
+def test_a_reward_stands_at_the_last_token() -> None:
+    mask = torch.tensor([[False, True, True, False], [True, False, True, True], [False, False, False, False]])
+    reward = torch.tensor([2.0, -1.0, 5.0])
+    assert at_last_token(reward, mask).tolist() == [[0, 0, 2, 0], [0, 0, 0, -1], [0, 0, 0, 0]]
+    unjudged = torch.tensor([math.nan, 1.0, math.nan])
+    assert at_last_token(unjudged, mask & ~unjudged.isnan()[:, None]).tolist()[0] == [0, 0, 0, 0]
+    with pytest.raises(ValueError, match="value has shape"):
+        at_last_token(torch.zeros(2), mask)

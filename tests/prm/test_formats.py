@@ -116,3 +116,24 @@ def test_texts_that_would_run_together_are_kept_apart() -> None:
     solution = TaggedSolution(prompt="use 1 to make 1", steps=("try 1", " check 1", "so"), values=(1.0, 1.0, 1.0))
     text, _ = write_labels([solution], "er-prm")
     assert json.loads(text)["text"] == f"use 1 to make 1 try 1 {TAG} check 1 {TAG} so {TAG}"
+
+
+def test_drawn_counts_are_those_of_fewer_continuations() -> None:
+    # 2 of (right, right, wrong): both right in 1 of 3 pairs, one right in 2 of 3.
+    counts = StepCounts(2, 1)
+    drawn = [counts.drawn(2, seed=seed) for seed in range(900)]
+    assert {(each.right, each.wrong) for each in drawn} == {(2, 0), (1, 1)}
+    assert sum(each.right == 2 for each in drawn) / 900 == pytest.approx(1 / 3, abs=0.05)
+    assert counts.drawn(3, seed=0) is counts
+    solution = LabelledSolution(problem="p", prompt="q", steps=("a", "b"), counts=(StepCounts(5, 5, 5, 5),), outcome=0)
+    few = solution.drawn(4).counts[0]
+    assert few.judged + few.unjudged == 4
+    assert solution.drawn(4) == solution.drawn(4)
+    longer = LabelledSolution(
+        problem="p", prompt="q", steps=("a", "c", "d"), counts=(StepCounts(5, 5, 5, 5), StepCounts(9, 0)), outcome=1
+    )
+    assert longer.drawn(4).counts[0] == few, "a prefix that two solutions share keeps one label"
+    with pytest.raises(ForageError, match="at least one continuation"):
+        solution.drawn(0)
+    with pytest.raises(ForageError, match="at least one continuation"):
+        read_labels(Path("nowhere"), m=0)

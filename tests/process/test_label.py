@@ -93,7 +93,7 @@ def run(sampler: Scripted, shards: Path, *, problems: int = 2, **plan: Any) -> l
         identity=IDENTITY,
         shards=shards,
     )
-    return [solution.to_json() for solution in found]
+    return [solution.to_json() for solution in found.solutions]
 
 
 def test_counts_by_hand(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_models_of_two_tokenizers_are_refused(tmp_path: Path) -> None:
     mixed = who(Scripted(ANSWERS))
     mixed = replace(mixed, completer=replace(mixed.completer, codec=Shifted()))
     with pytest.raises(ForageError, match="one tokenizer"):
-        list(label(mixed, PROBLEMS[:1], Labelling(), identity=IDENTITY, shards=tmp_path))
+        label(mixed, PROBLEMS[:1], Labelling(), identity=IDENTITY, shards=tmp_path)
 
 
 def test_nothing_to_sample_is_refused() -> None:

@@ -32,7 +32,10 @@ def test_tokens_that_are_there_are_taken_and_others_are_added(tiny_base: Path) -
     model = LocalModel.load(tiny_base)
     size = len(model.tokenizer)
     process = ProcessModel.from_causal(model)
-    assert model.tokenizer.convert_ids_to_tokens([process.good, process.bad]) == ["+", "-"]
+    assert model.tokenizer.convert_ids_to_tokens([process.head.tokens["good"], process.head.tokens["bad"]]) == [
+        "+",
+        "-",
+    ]
     assert process.tag == size
     embedding: Any = model.module.get_input_embeddings()
     assert embedding.weight.shape[0] >= size + 1

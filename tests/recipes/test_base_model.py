@@ -12,8 +12,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from forage.engines.local.model import LocalModel
 from forage.errors import ForageError
-from forage.recipes import base
-from forage.recipes.base import BaseSettings, batches, build, build_base, encode, learning_rate, untrained
+from forage.recipes import base, tiny_model
+from forage.recipes.base import BaseSettings, CountdownTraces, build_base
+from forage.recipes.tiny_model import batches, build, encode, learning_rate, untrained
+from forage.tasks.countdown import Countdown
 from forage.tasks.countdown.grammar import WORDS
 from forage.tasks.countdown.problems import Puzzle
 from forage.tasks.countdown.traces import Trace
@@ -87,7 +89,7 @@ def test_the_cache_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(base.SIZES, "demo", TINY)
     place = build_base(progress=False)
     assert place.parent == tmp_path / "home"
-    monkeypatch.setattr(base, "_train", pytest.fail)
+    monkeypatch.setattr(tiny_model, "_train", pytest.fail)
     assert build_base(progress=False) == place
     assert build_base(place, progress=False) == place
     assert [p.name for p in place.parent.iterdir()] == [place.name]
@@ -105,7 +107,7 @@ def test_a_broken_build_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
 
     place = tmp_path / "model"
     with monkeypatch.context() as patch:
-        patch.setattr(base, "_train", break_down)
+        patch.setattr(tiny_model, "_train", break_down)
         with pytest.raises(KeyboardInterrupt):
             build(TINY, place, progress=False)
     assert list(tmp_path.iterdir()) == []
@@ -122,7 +124,7 @@ def test_an_unfinished_directory_is_never_used(tmp_path: Path) -> None:
 def test_two_builders_at_once(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other one finishes while this one trains: its model is taken."""
     place = tmp_path / "model"
-    train: Callable[..., list[float]] = base._train
+    train: Callable[..., list[float]] = tiny_model._train
 
     def overtaken(*arguments: object) -> list[float]:
         place.mkdir()
@@ -130,7 +132,7 @@ def test_two_builders_at_once(tiny: Path, tmp_path: Path, monkeypatch: pytest.Mo
             (place / file.name).write_bytes(file.read_bytes())
         return train(*arguments)
 
-    monkeypatch.setattr(base, "_train", overtaken)
+    monkeypatch.setattr(tiny_model, "_train", overtaken)
     assert build(TINY, place, progress=False) == place
     assert weights(place) == weights(tiny)
     assert [p.name for p in tmp_path.iterdir()] == ["model"]
@@ -157,17 +159,19 @@ def test_nonsense_is_refused() -> None:
 # ---------------------------------------------------------------------------------------------------------- ingredients
 
 
-def test_encode() -> None:
+def test_encode(monkeypatch: pytest.MonkeyPatch) -> None:
     traces = [
         Trace(Puzzle((6, 4, 8), 20), "hasty", ("so", "<eos>")),
         Trace(Puzzle((6, 4, 8, 9), 20), "hasty", ("try", "so", "<eos>")),
     ]
-    corpus = encode(iter(traces))
+    monkeypatch.setattr(Countdown, "traces", lambda self, amount: iter(traces))
+    corpus = encode(CountdownTraces(Countdown()).written(2), pad=WORDS.index("<pad>"))
     words = [[WORDS[token] for token in row] for row in corpus.tokens.tolist()]
     assert words == [
         ["use", "6", "4", "and", "8", "to", "make", "20", "so", "<eos>", "<pad>"],
         ["use", "6", "4", "8", "9", "to", "make", "20", "try", "so", "<eos>"],
     ]
+    assert corpus.prompts.tolist() == [8, 8]
     assert corpus.lengths.tolist() == [10, 11]
 
 
@@ -197,10 +201,10 @@ def test_learning_rate() -> None:
 def test_the_loss_is_of_response_tokens_only() -> None:
     """Against the loss that transformers computes when everything but the response is labelled -100."""
     model = untrained(TINY)
-    corpus = encode(TINY.task.traces(20))
+    corpus = encode(TINY.language.written(20), pad=WORDS.index("<pad>"))
     rows = torch.arange(20)
     tokens = corpus.tokens.long()
     position = torch.arange(tokens.shape[1])
     labels = tokens.masked_fill((position < 8) | (position >= corpus.lengths[:, None]), -100)
     expected = model.module(input_ids=tokens, labels=labels).loss
-    assert torch.allclose(base._loss(model, corpus, rows), expected, rtol=1e-5)
+    assert torch.allclose(tiny_model._loss(model, corpus, rows), expected, rtol=1e-5)

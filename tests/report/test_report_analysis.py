@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from forage.analysis import FILE, Analysis
+from forage.analysis.records import Reference, ReferencePoint
 from forage.analysis.tables import entropy_table
 from forage.diagnostics.alarms import Alarm, Cause
 from forage.ops.resampling import Interval
@@ -37,7 +38,8 @@ def figures(section: Section | None) -> dict[str, Figure]:
 def test_curves_hold_the_numbers_of_the_analysis(analysed: Path) -> None:
     runs, found = of(analysed)
     drawn = figures(strategy.section(runs))
-    assert set(drawn) == {f"strategy-{panel.id}" for panel in strategy.PANELS} | {"grams-s0"}
+    drawn_panels = {f"strategy-{panel.id}" for panel in strategy.PANELS if panel.of != "reference"}
+    assert set(drawn) == drawn_panels | {"grams-s0", "strategy-token-path", "strategy-gram-path"}
     band, line = drawn["strategy-gram-entropy"].traces
     values = [point.diversity for point in found.strategy]
     assert line["x"] == [10, 20, 30, 40]
@@ -48,6 +50,40 @@ def test_curves_hold_the_numbers_of_the_analysis(analysed: Path) -> None:
     assert words["try"][0] == pytest.approx(dict(found.strategy[0].common)["try"] / 48)
     dashed = [t for t in drawn["strategy-train-pass"].traces if t["line"].get("dash") == "dash"]
     assert [t["y"] for t in dashed] == [[p.pass_at_1.estimate for p in found.track if p.pass_at_1]]
+
+
+def test_paths_join_entropy_and_solved_problems(analysed: Path) -> None:
+    runs, found = of(analysed)
+    drawn = figures(strategy.section(runs))
+    for name, entropies in (
+        ("token", [point.entropy for point in found.track]),
+        ("gram", [point.diversity for point in found.strategy]),
+    ):
+        (path,) = drawn[f"strategy-{name}-path"].traces
+        assert path["x"] == [value.estimate for value in entropies if value]
+        assert path["y"] == [point.pass_at_k.estimate for point in found.track if point.pass_at_k]
+        assert path["text"][0] == "step 10"
+
+
+def test_the_fixed_text_has_a_curve_of_its_own(analysed: Path) -> None:
+    runs, found = of(analysed)
+    points = tuple(
+        ReferencePoint(step=step, planning=Interval(1 - 0.01 * step, 0.5, 1.0), execution=Interval(1.0, 0.9, 1.1))
+        for step in (0, 10, 20)
+    )
+    reference = Reference(
+        source="step 10", responses=9, problems=3, planning=90, execution=200, points=points, phases=None
+    )
+    entry = replace(runs.groups[0].entries[0], analysis=replace(found, reference=reference))
+    section = strategy.section(replace(runs, groups=[replace(runs.groups[0], entries=[entry])]))
+    band, solid, dashed = figures(section)["strategy-fixed-text"].traces
+    assert solid["x"] == [0, 10, 20]
+    assert solid["y"] == [1.0, 0.9, 0.8]
+    assert dashed["line"]["dash"] == "dash"
+    assert band["y"] == [1.0] * 3 + [0.5] * 3
+    assert section is not None
+    (told,) = [block for block in section.blocks if isinstance(block, Statements)]
+    assert any("phases cannot be told from 3 policies" in str(item.text) for item in told.items)
 
 
 def test_every_picture_says_how_to_read_it(analysed: Path) -> None:
@@ -112,7 +148,7 @@ def test_alarms_are_said(analysed: Path) -> None:
 
 def test_values_that_are_missing_leave_gaps(analysed: Path) -> None:
     runs, found = of(analysed)
-    gap = replace(found.strategy[1], diversity=None, strategies=math.nan)
+    gap = replace(found.strategy[1], diversity=None, strategies=None)
     entry = replace(
         runs.groups[0].entries[0], analysis=replace(found, strategy=(found.strategy[0], gap, found.strategy[2]))
     )

@@ -3,11 +3,13 @@
 import math
 from collections.abc import Sequence
 
+import pytest
 import torch
 from torch import Tensor
 
 from builders import problem
 from forage.collate import collate
+from forage.errors import ForageError
 from forage.protocols import Tools
 from forage.records import Group, Rollout, Score, Start
 from forage.signals.long_success import LongSuccess
@@ -92,6 +94,18 @@ def test_a_replayed_prefix_is_context_and_not_marked() -> None:
     assert (signal[:4] == 0).all()
 
 
+def test_a_longer_neighbour_changes_nothing() -> None:
+    codec = Pieces(BLANKS_FIRST)
+    short = response(codec)
+    long = Rollout(short.start, short.tokens * 2, (0.0,) * 30, (0.0,) * 30, TEXT * 2, (30,), "eos", 0)
+    group = Group(short.start, (short, long), (Score(1.0), Score(0.0)))
+    tools = Tools(codec=codec, sampler=None, judge=None)  # pyright: ignore[reportArgumentType]
+    padded = PlanningMask(grams=GRAMS)([group], collate([group], codec.prompt), tools, seed=0)
+    alone = mask(BLANKS_FIRST, GRAMS)
+    assert torch.equal(padded[0, : len(alone)], alone)
+    assert not padded[0, len(alone) :].any()
+
+
 def test_without_grams_nothing_plans() -> None:
     assert not mask(BLANKS_FIRST, ()).any()
 
@@ -119,3 +133,54 @@ def test_success_is_the_verifiers_word_not_the_reward() -> None:
     batch = collate([group], lambda _: (1,))
     signal = LongSuccess()([group], batch, None, seed=0)  # pyright: ignore[reportArgumentType]
     assert signal.any(dim=1).tolist() == [True, False, False]
+
+
+def test_metrics_by_hand() -> None:
+    """Two responses: "But let's try it: 3 + 4. Butter, so we wait", the second one replayed from behind "try"."""
+    codec = Pieces(BLANKS_FIRST)
+    whole, later = response(codec), response(codec, prefix=4)
+    groups = [Group(rollout.start, (rollout,), (Score(1.0),)) for rollout in (whole, later)]
+    tools = Tools(codec=codec, sampler=None, judge=None)  # pyright: ignore[reportArgumentType]
+    mask = PlanningMask(grams=("but", "wait", "let's try", "so"), bins=("but", "check", "but", "but"))
+    found = mask.metrics(groups, tools)
+    # The first has but, let's try, so, wait, and the second so, wait: bins but 4, check 2.
+    plug_in = -(4 / 6 * math.log(4 / 6) + 2 / 6 * math.log(2 / 6))
+    assert found["gram_entropy_plug_in"] == pytest.approx(plug_in)
+    assert found["gram_entropy"] == pytest.approx(plug_in + 1 / 12)
+    assert (found["gram_bins"], found["gram_bins_listed"], found["gram_count"]) == (2, 2, 6)
+    # What follows a gram counts from 5 occurrences on.
+    assert found["following_pairs"] == 0
+    assert math.isnan(found["following_entropy"])
+    # But, let, 's, try, so and "we wait" of 15 tokens, and the last two again of the 11 behind the prefix.
+    assert found["planning_share"] == pytest.approx(8 / 26)
+    assert (found["entropy_planning"], found["nll_execution"]) == (0, 0)
+
+
+def test_metrics_of_planning_and_execution_tokens() -> None:
+    codec = Pieces(["try", " 8", " try", " 9"])
+    start = Start(problem())
+    rollout = Rollout(
+        start, (0, 1, 2, 3), (-1.0, -0.5, -2.0, -0.1), (0.9, 0.2, 0.7, 0.4), "try 8 try 9", (4,), "eos", 0
+    )
+    tools = Tools(codec=codec, sampler=None, judge=None)  # pyright: ignore[reportArgumentType]
+    found = PlanningMask(grams=("try",)).metrics([Group(start, (rollout,), (Score(1.0),))], tools)
+    assert found["planning_share"] == 0.5
+    assert found["entropy_planning"] == pytest.approx(0.8)
+    assert found["entropy_execution"] == pytest.approx(0.3)
+    assert found["nll_planning"] == pytest.approx(1.5)
+    assert found["nll_execution"] == pytest.approx(0.3)
+    assert found["gram_entropy"] == 0
+
+
+def test_metrics_of_nothing() -> None:
+    codec = Pieces(BLANKS_FIRST)
+    tools = Tools(codec=codec, sampler=None, judge=None)  # pyright: ignore[reportArgumentType]
+    found = PlanningMask(grams=()).metrics([], tools)
+    assert found["gram_count"] == 0
+    assert math.isnan(found["gram_entropy"])
+    assert math.isnan(found["planning_share"])
+
+
+def test_bins_must_fit_the_grams() -> None:
+    with pytest.raises(ForageError, match="1 bins"):
+        PlanningMask(grams=("try", "wait"), bins=("try",))

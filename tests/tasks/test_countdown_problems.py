@@ -8,10 +8,10 @@ from typing import Literal
 import pytest
 
 from forage.errors import ForageError
+from forage.recipes.tiny_model import word_tokenizer
 from forage.tasks.countdown import Countdown
-from forage.tasks.countdown.grammar import KEYWORDS, WORDS, prompt_of
+from forage.tasks.countdown.grammar import END, KEYWORDS, PAD, WORDS, prompt_of
 from forage.tasks.countdown.problems import Puzzle
-from forage.tasks.countdown.tokenizer import build_tokenizer
 from forage.tasks.countdown.traces import MIXTURE, Trace
 from forage.tasks.countdown.verifier import verify
 
@@ -165,16 +165,16 @@ def test_traces_repeat_with_the_seed() -> None:
 
 
 def test_every_word_is_one_token() -> None:
-    tokenizer = build_tokenizer()
-    assert tokenizer.get_vocab_size() == len(WORDS) == 79
-    assert tokenizer.encode(" ".join(WORDS)).ids == list(range(79))
+    tokenizer = word_tokenizer(WORDS, end=END, pad=PAD)
+    assert tokenizer.vocab_size == len(WORDS) == 79
+    assert tokenizer.encode(" ".join(WORDS)) == list(range(79))
     for trace in traces("demo")[:50]:
-        prompt = tokenizer.encode(prompt_of(trace.puzzle)).ids
+        prompt = tokenizer.encode(prompt_of(trace.puzzle))
         assert len(prompt) == 8
-        ids = tokenizer.encode(" ".join(trace.words)).ids
-        assert tokenizer.decode(ids) == " ".join(trace.words[:-1])
+        ids = tokenizer.encode(" ".join(trace.words))
+        assert tokenizer.decode(ids, skip_special_tokens=True) == " ".join(trace.words[:-1])
 
 
 def test_another_language_is_refused() -> None:
     with pytest.raises(Exception, match="UNK"):
-        build_tokenizer().encode("What is 6 times 7?")
+        word_tokenizer(WORDS, end=END, pad=PAD).encode("What is 6 times 7?")

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from forage.analysis.records import Analysis, GramsUsed, StrategyPoint
+from forage.analysis.reference import score_reference
 from forage.analysis.track import track_point
 from forage.diagnostics.alarms import entropy_alarms
 from forage.diagnostics.contrast import DRAWS
 from forage.diagnostics.entropy_profile import entropy_profile
-from forage.diagnostics.gram_entropy import conditional_entropy_at, entropy_at
 from forage.diagnostics.grams.embedding import Embedder, TfIdf
 from forage.diagnostics.phases import Phases, find_phases
 from forage.diagnostics.pivotal import pivotal_tokens
@@ -23,9 +23,9 @@ from forage.diagnostics.reward_hacking import hacking_alarm
 from forage.diagnostics.sentences import sentence_spans
 from forage.diagnostics.strategy import (
     StepStrategy,
-    Strategies,
-    Support,
     distinct_strategies,
+    diversity_at,
+    following_entropy,
     relative_perplexity,
     step_strategy,
 )
@@ -33,6 +33,7 @@ from forage.diagnostics.token_classes import WordList, word_list
 from forage.errors import ForageError
 from forage.evals.texts import sampled_texts
 from forage.grams.gram_list import GramList
+from forage.grams.strategies import Strategies, Support
 from forage.protocols import OnProgress
 from forage.store.run_directory import RunDirectory
 
@@ -58,6 +59,7 @@ def analyse(
     step: int | None = None,
     base: Path | None = None,
     grams: Grams | None = None,
+    reference: Path | None = None,
     words: WordList | None = None,
     embed: Embedder | None = None,
     draws: int = DRAWS,
@@ -67,7 +69,9 @@ def analyse(
     """All analyses of the rollouts that a run has kept: tables about one step (the last unless given), curves over all.
 
     `base` is what rare sentences are measured against: a run (its last rollouts) or a model folder (its evaluation
-    samples); without it, this run's own earliest rollouts. Raises ForageError where the run kept no rollouts.
+    samples); without it, this run's own earliest rollouts. `reference` is a run (this one, or one that others are
+    compared with) whose earliest correct responses every kept checkpoint scores; it needs `grams`. Raises ForageError
+    where the run kept no rollouts.
     """
     steps = run.rollout_steps()
     if not steps:
@@ -75,16 +79,18 @@ def analyse(
             f"The run {run.path} has kept no rollouts, so there is nothing to analyze. Train with "
             "rollouts written (schedule.rollouts_every above 0), or wait for the first of them."
         )
+    if reference and grams is None:
+        raise ForageError("A reference text needs strategic grams, to tell planning from execution: give --grams.")
     shown = step if step is not None else steps[-1]
     words = words or default_words(run)
+    used = Strategies.of(grams.grams, support=grams.support) if grams else None
     track, strategies, found, sentences = [], [], (), []
     for number, at in enumerate(sorted({*steps, shown})):
         responses = read_responses(run.rollouts(at))
         cut = sentences_of(responses, starts=words.sentence_starts)
         if responses:
             track.append(track_point(responses, cut, words, step=at, draws=draws, seed=seed))
-        if grams and responses:
-            used = Strategies.of(grams.grams, support=grams.support)
+        if used and responses:
             strategies.append(step_strategy(responses, used, step=at, draws=draws, seed=seed))
         if at == shown:
             found, sentences = responses, cut
@@ -93,12 +99,7 @@ def analyse(
     if not found:
         raise ForageError(f"The rollouts of step {shown} of {run.path} hold no response with a token in it.")
     rare, against, notes = _rare(run, sentences, base, shown, words, embed or TfIdf(), draws=draws, seed=seed)
-    if grams is None:
-        notes = (
-            *notes,
-            "No list of strategic grams was given, so planning and execution were not told apart. Mine one with "
-            f"`forage grams mine {run.path} --out {run.path / 'grams.json'}` and analyze again.",
-        )
+    text = RunDirectory.open(reference) if used and reference else None
     return Analysis(
         run=run.path.name,
         step=shown,
@@ -110,11 +111,21 @@ def analyse(
         base=against,
         track=tuple(track),
         grams=_used(grams) if grams else None,
-        strategy=strategy_points(strategies, seed=seed),
+        strategy=strategy_points(strategies, draws=draws, seed=seed),
         phases=_phases(strategies),
         alarms=entropy_alarms(run.metrics()),
-        notes=notes,
+        notes=notes if grams else (*notes, _no_grams(run)),
+        reference=score_reference(run, text, used, strategies, draws=draws, seed=seed, on_progress=on_progress)
+        if used and text
+        else None,
         hacking=hacking_alarm(run.metrics()),
+    )
+
+
+def _no_grams(run: RunDirectory) -> str:
+    return (
+        "No list of strategic grams was given, so planning and execution were not told apart. Mine one with "
+        f"`forage grams mine {run.path} --out {run.path / 'grams.json'}` and analyze again."
     )
 
 
@@ -125,7 +136,7 @@ def default_words(run: RunDirectory) -> WordList:
     return word_list("countdown" if name.startswith("forage.tasks.countdown") else "english")
 
 
-def strategy_points(steps: Sequence[StepStrategy], *, seed: int = 0) -> tuple[StrategyPoint, ...]:
+def strategy_points(steps: Sequence[StepStrategy], *, draws: int = DRAWS, seed: int = 0) -> tuple[StrategyPoint, ...]:
     """One point per step, made comparable: entropies at equal counts, sequences at equal siblings."""
     if not steps:
         return ()
@@ -135,7 +146,7 @@ def strategy_points(steps: Sequence[StepStrategy], *, seed: int = 0) -> tuple[St
     points = []
     for step in steps:
         planning, execution = relative_perplexity(step, steps[0])
-        following = conditional_entropy_at(step.pairs, at_pairs, seed=seed) if at_pairs else (None, None)
+        following, following_any = following_entropy(step, at_pairs, draws=draws, seed=seed)
         sums = step.counts.sum(axis=0).astype(np.int64)
         ranked = sorted(zip(step.bins, sums.tolist(), strict=True), key=lambda pair: (-pair[1], pair[0]))
         points.append(
@@ -145,10 +156,10 @@ def strategy_points(steps: Sequence[StepStrategy], *, seed: int = 0) -> tuple[St
                 grams=step.total,
                 bins=len(step.bins),
                 diversity=step.diversity,
-                diversity_at=entropy_at(sums, at_total, seed=seed) if at_total else None,
+                diversity_at=diversity_at(step, at_total, draws=draws, seed=seed),
                 at_total=at_total,
-                following=following[0],
-                following_any=following[1],
+                following=following,
+                following_any=following_any,
                 at_pairs=at_pairs,
                 planning_share=step.planning_share,
                 entropy=step.entropy,
@@ -158,7 +169,7 @@ def strategy_points(steps: Sequence[StepStrategy], *, seed: int = 0) -> tuple[St
                 high_planning=step.high_planning,
                 planning_high=step.planning_high,
                 distinct=step.distinct,
-                strategies=distinct_strategies(step, siblings),
+                strategies=distinct_strategies(step, siblings, draws=draws, seed=seed),
                 siblings=siblings,
                 common=tuple(ranked[:COMMON]),
             )

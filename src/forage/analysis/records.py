@@ -58,22 +58,51 @@ class StrategyPoint:
     grams: int
     bins: int
     diversity: Interval | None
-    diversity_at: float | None
+    diversity_at: Interval | None
     at_total: int
-    following: float | None
-    following_any: float | None
+    following: Interval | None
+    following_any: Interval | None
     at_pairs: int
     planning_share: Interval | None
     entropy: Contrast
     advantage: Contrast
     perplexity_planning: Interval | None
     perplexity_execution: Interval | None
-    high_planning: float | None
-    planning_high: float | None
+    high_planning: Interval | None
+    planning_high: Interval | None
     distinct: Interval | None
-    strategies: float | None
+    strategies: Interval | None
     siblings: int
     common: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferencePoint:
+    """How sure the policy after `step` (0: before training) is of a text that is the same for every step.
+
+    Perplexities of planning and execution tokens, relative to step 0. Below 1: surer of these tokens than at the start.
+    """
+
+    step: int
+    planning: Interval | None
+    execution: Interval | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """A fixed text scored by the policy before training and by every checkpoint that the run has kept.
+
+    The text: `responses` correct responses to `problems` problems, from `source`, with `planning` planning and
+    `execution` execution tokens. `phases` is None where fewer than five of its steps have rollouts too.
+    """
+
+    source: str
+    responses: int
+    problems: int
+    planning: int
+    execution: int
+    points: tuple[ReferencePoint, ...]
+    phases: Phases | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +133,7 @@ class Analysis:
     phases: Phases | None
     alarms: tuple[Alarm, ...]
     notes: tuple[str, ...]
+    reference: Reference | None = None
     hacking: HackingAlarm | None = None
 
     def save(self, path: Path) -> None:

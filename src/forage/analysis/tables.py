@@ -3,10 +3,11 @@
 import math
 from collections.abc import Sequence
 
-from forage.analysis.records import Analysis
+from forage.analysis.records import Analysis, Reference
 from forage.diagnostics.contrast import Contrast
+from forage.diagnostics.phases import FEWEST
 from forage.diagnostics.pivotal import SHUFFLED, ClassEntropy
-from forage.evals.tables import Cell, Table, interval_text
+from forage.evals.tables import Cell, Table
 from forage.ops.resampling import Interval
 
 
@@ -26,23 +27,17 @@ def entropy_table(analysis: Analysis) -> Table:
 
 
 def strategy_table(analysis: Analysis) -> Table:
-    """One row per step with rollouts. Entropies in nats (natural logarithm)."""
-    columns = (
-        "step", "grams", "bins", "gram entropy", "equal count", "next words", "planning", "strategies",
-        "planning ppl", "execution ppl",
-    )  # fmt: skip
+    """How many strategies each step with rollouts shows. Entropies in nats (natural logarithm), with 95% intervals."""
+    columns = ("step", "grams", "bins", "gram entropy", "equal count", "next words", "strategies")
     rows = [
         (
             Cell(str(point.step), point.step),
             Cell(f"{point.grams:,}", point.grams),
             Cell(str(point.bins), point.bins),
             _cell(point.diversity),
-            _plain(point.diversity_at),
-            _plain(point.following),
-            _estimate(point.planning_share, ".1%"),
-            _plain(point.strategies),
-            _estimate(point.perplexity_planning, ".3f"),
-            _estimate(point.perplexity_execution, ".3f"),
+            _cell(point.diversity_at),
+            _cell(point.following),
+            _cell(point.strategies, form=".1f"),
         )
         for point in analysis.strategy
     ]
@@ -55,9 +50,43 @@ def strategy_table(analysis: Analysis) -> Table:
             f"{len(analysis.grams.grams)} grams allow at most {limit:.2f} nats. Gram entropy is corrected for small "
             f"counts (Miller-Madow). Equal count: {point.at_total} occurrences; next words: entropy of the 3 words "
             f"behind a gram, given it, over {point.at_pairs} pairs; strategies: different sequences of grams among "
-            f"{point.siblings} responses to a problem. Perplexities are relative to step {point.step}."
+            f"{point.siblings} responses to a problem."
         )
     return Table(columns, tuple(rows), tuple(notes))
+
+
+def class_table(analysis: Analysis) -> Table:
+    """Planning against execution tokens: shares, and perplexities relative to the first row, with 95% intervals."""
+    columns = ("step", "planning", "of those uncertain", "planning ppl", "execution ppl")
+    rows = [
+        (
+            Cell(str(point.step), point.step),
+            _cell(point.planning_share, form=".1%"),
+            _cell(point.high_planning, form=".1%"),
+            _cell(point.perplexity_planning),
+            _cell(point.perplexity_execution),
+        )
+        for point in analysis.strategy
+    ]
+    first = analysis.strategy[0].step if analysis.strategy else 0
+    note = (
+        f"Planning: share of tokens inside a gram; uncertain: among the 30% of highest entropy. Perplexity of the "
+        f"policy's own texts, relative to step {first}: it moves with the texts as well as with the policy."
+    )
+    return Table(columns, tuple(rows), (note,))
+
+
+def reference_table(reference: Reference) -> Table:
+    """Perplexity of one fixed text by every policy that was kept, relative to the one before training."""
+    rows = [
+        (Cell(str(point.step), point.step), _cell(point.planning), _cell(point.execution)) for point in reference.points
+    ]
+    note = (
+        f"The fixed text: {reference.source}, {reference.responses} responses to {reference.problems} problems with "
+        f"{reference.planning:,} planning and {reference.execution:,} execution tokens. Below 1: surer than at the "
+        "start."
+    )
+    return Table(("step", "planning ppl, fixed text", "execution ppl, fixed text"), tuple(rows), (note,))
 
 
 def sentences_about(analysis: Analysis) -> list[str]:
@@ -68,7 +97,9 @@ def sentences_about(analysis: Analysis) -> list[str]:
     if analysis.hacking:
         told.append(analysis.hacking.sentence())
     if analysis.phases:
-        told.append(analysis.phases.sentence())
+        told.append(f"On the policy's own texts. {analysis.phases.sentence()}")
+    if analysis.reference:
+        told.append(fixed_text_sentence(analysis.reference))
     if rare := analysis.rare:
         low, high = rare.beyond.low, rare.beyond.high
         told.append(
@@ -77,6 +108,16 @@ def sentences_about(analysis: Analysis) -> list[str]:
             f"{rare.base_sentences} sentences; vectors: {rare.embedding}."
         )
     return [*told, *analysis.notes]
+
+
+def fixed_text_sentence(reference: Reference) -> str:
+    """The phases on the fixed text, or why they cannot be told."""
+    if reference.phases:
+        return f"On the fixed text. {reference.phases.sentence()}"
+    return (
+        f"On the fixed text phases cannot be told from {len(reference.points)} policies: at least {FEWEST} checkpoints "
+        "are needed at steps that have rollouts. Train with --keep-checkpoints and --rollouts-every to have them."
+    )
 
 
 def _class_name(row: ClassEntropy) -> str:
@@ -95,23 +136,19 @@ def _contrast_row(name: str, found: Contrast) -> tuple[Cell, ...]:
     )
 
 
-def _cell(interval: Interval | None, *, signed: bool = False) -> Cell:
+def _cell(interval: Interval | None, *, signed: bool = False, form: str = "") -> Cell:
     """Empty where nothing was measured; without brackets where a single problem allows no interval."""
-    if interval is None:
+    if interval is None or math.isnan(interval.estimate):
         return Cell("")
+    form = form or ("+.3f" if signed else ".3f")
     if math.isnan(interval.low):
-        return Cell(f"{interval.estimate:{'+.3f' if signed else '.3f'}} (one problem)", interval.estimate)
-    text = interval_text(interval, signed=signed)
+        return Cell(f"{interval.estimate:{form}} (one problem)", interval.estimate)
+    text = f"{interval.estimate:{form}} [{interval.low:{form}}, {interval.high:{form}}]"
     return Cell(text, interval.estimate, interval.low, interval.high, signed and interval.excludes_zero)
 
 
-def _estimate(interval: Interval | None, form: str) -> Cell:
-    return Cell("") if interval is None else Cell(f"{interval.estimate:{form}}", interval.estimate)
-
-
-def _plain(value: float | None) -> Cell:
-    return Cell("") if value is None or math.isnan(value) else Cell(f"{value:.3f}", value)
-
-
 def tables_of(analysis: Analysis) -> Sequence[Table]:
-    return [entropy_table(analysis), *([strategy_table(analysis)] if analysis.strategy else [])]
+    tables = [entropy_table(analysis)]
+    if analysis.strategy:
+        tables += [strategy_table(analysis), class_table(analysis)]
+    return [*tables, reference_table(analysis.reference)] if analysis.reference else tables

@@ -4,7 +4,10 @@ import errno
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 from forage.errors import ForageError
 
@@ -14,12 +17,15 @@ COMMANDS = {
     "train": "train a recipe: forage train countdown --method grpo --method entropy_advantage",
     "resume": "continue an interrupted run, bit for bit",
     "eval": "pass@k of a checkpoint, from one cached sampling run",
+    "export": "a model folder for other programs; merges an adapter into its model",
     "compare": "compare evaluated runs, paired by problem, with intervals",
     "report": "write one offline HTML page about runs",
     "analyze": "where a run is uncertain, which strategies it uses, and alarms with what was measured",
     "grams": "strategic phrases from correct solutions: mine a list for hicra, or show one",
     "prm": "process reward models: label the steps of solutions, train, score, choose the best of n",
+    "reward": "reward models from preferences: collect comparisons, train, average, score",
     "methods": "the catalogue: every method, its paper, its settings",
+    "verify": "try a verifier on answers, or give all of them the hostile ones: forage verify --stress",
     "doctor": "what this machine has and which choices follow",
 }
 """Commands and the line that help shows for each."""
@@ -38,7 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if name not in COMMANDS:
             raise ForageError(f"There is no command {name!r}. The commands are: {', '.join(COMMANDS)}.")
-        return importlib.import_module(f"forage.cli.{name}").run(rest)
+        with plain_warnings():
+            return importlib.import_module(f"forage.cli.{name}").run(rest)
     except ForageError as error:
         print(f"forage {name}: {error}", file=sys.stderr)
         return 2
@@ -59,6 +66,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 2
+
+
+@contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Warnings as sentences, without the line of code that they come from."""
+    with warnings.catch_warnings():
+        shown = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
+            if category is UserWarning:
+                print(f"Note: {message}", file=sys.stderr)
+            else:
+                shown(message, category, *where)
+
+        warnings.showwarning = show
+        yield
 
 
 def usage() -> str:

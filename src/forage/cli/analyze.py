@@ -23,6 +23,7 @@ def analyze_command(
     *,
     base: Path | None = None,
     grams: str | None = None,
+    reference: Path | None = None,
     support: Literal["clusters", "list"] = "clusters",
     step: int | None = None,
     words: str | None = None,
@@ -37,6 +38,8 @@ def analyze_command(
         base: a run or an evaluated model folder, whose sentences say what is rare; the run's earliest rollouts if not
             given.
         grams: a list of strategic grams (`forage grams mine`), or phrases; RUN/grams.json if that exists.
+        reference: a run whose earliest correct responses every kept checkpoint of RUN scores, so that perplexity is
+            compared on a text that never changes; RUN itself, or one run for all that are compared. Needs grams.
         support: what grams are counted by.
         step: whose responses the tables are about; the last step with rollouts if not given.
         words: classes of words: english, countdown, or a JSON file {"format": "forage token classes 1", "classes":
@@ -55,6 +58,7 @@ def analyze_command(
             step=step,
             base=base,
             grams=Grams(grams=load_grams(grams), source=grams, support=support) if grams else None,
+            reference=reference,
             words=word_list(words) if words else None,
             embed=embedder(encoder),
             draws=draws,

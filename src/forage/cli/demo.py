@@ -6,15 +6,22 @@ from pathlib import Path
 import tyro
 from rich.console import Console
 
+from forage.analysis import FILE, Analysis, Grams, analyse
+from forage.atomic import write_file
 from forage.checkpoints import evaluate_checkpoint, find_checkpoint
 from forage.cli.progress import progress_bar, training_note
+from forage.cli.solutions import correct_solutions
 from forage.cli.tables import print_confounds, print_estimates
+from forage.diagnostics.grams.mining import Miner
+from forage.errors import ForageError
 from forage.evals.collect import latest_evaluations
 from forage.evals.tables import curve_table
+from forage.grams.gram_list import load_grams
 from forage.methods import Applied, entropy_advantage, grpo
 from forage.recipes import countdown
 from forage.recipes.base import build_base
 from forage.report import build_report
+from forage.store.run_directory import RunDirectory
 from forage.training import resume, train
 
 METHODS: tuple[tuple[str, tuple[Applied, ...]], ...] = (
@@ -24,9 +31,15 @@ METHODS: tuple[tuple[str, tuple[Applied, ...]], ...] = (
 KS = (1, 4, 16, 64)
 """Of the table that is printed; those above the number of samples are left out."""
 
+LOOKS = 8
+"""How often rollouts and a checkpoint are kept on the way, so that there are curves to look at."""
+
+LAB_MINER = Miner(shortest=1, longest=5, formulae="rank")
+"""The lab's language is one of words: a strategy is announced by a single one."""
+
 
 def demo(*, out: Path = Path("runs/demo"), steps: int = 80, n: int = 128, seed: int = 0) -> None:
-    """Builds a tiny base model, trains it with GRPO and with GRPO + entropy advantage, evaluates all three, reports.
+    """Builds a tiny base, trains it with GRPO and with GRPO + entropy advantage, evaluates, analyzes and reports.
 
     What is there already is not done again: an interrupted demo goes on where it stopped.
 
@@ -44,6 +57,7 @@ def demo(*, out: Path = Path("runs/demo"), steps: int = 80, n: int = 128, seed: 
     for path in (base, *runs):
         with progress_bar(f"eval {find_checkpoint(path).label}", console) as move:
             evaluate_checkpoint(path, n=n, temperatures=(1.0, 0.7, 0.4) if path == base else (1.0,), on_progress=move)
+    analyse_demo(out, runs, console)
     table = curve_table(latest_evaluations((base, *runs)), [k for k in KS if k <= n])
     print_estimates(table)
     print_confounds(table)
@@ -53,7 +67,10 @@ def demo(*, out: Path = Path("runs/demo"), steps: int = 80, n: int = 128, seed: 
 
 def _trained(path: Path, name: str, methods: Sequence[Applied], steps: int, seed: int, console: Console) -> Path:
     with progress_bar(f"train {name}", console) as move:
-        recipe = countdown(method=methods, steps=steps, seed=seed)
+        look = max(1, steps // LOOKS)
+        recipe = countdown(
+            method=methods, steps=steps, seed=seed, rollouts_every=look, checkpoint_every=look, keep_checkpoints=LOOKS
+        )
 
         def on_step(metrics: Mapping[str, float]) -> None:
             move(int(metrics["step"]), steps, training_note(metrics))
@@ -62,6 +79,36 @@ def _trained(path: Path, name: str, methods: Sequence[Applied], steps: int, seed
     if not outcome.finished:
         raise KeyboardInterrupt
     return path
+
+
+def analyse_demo(out: Path, runs: Sequence[Path], console: Console) -> None:
+    """Strategic grams from the correct responses of all runs, so that one list serves all, and the analysis of each.
+
+    The first run's earliest correct responses are the text that every policy reads. A demo too short to have solved
+    anything goes without.
+    """
+    path = out / "grams.json"
+    try:
+        if not path.exists():
+            solved = (text for run in runs for text in correct_solutions(run))
+            write_file(path, LAB_MINER(solved, source=", ".join(run.name for run in runs)).to_json().encode())
+        grams = Grams(grams=load_grams(str(path)), source=str(path))
+    except ForageError as error:
+        console.print(f"No strategic grams: {error}", highlight=False, soft_wrap=True)
+        return
+    for run in runs:
+        if not _is_analysed(run, grams):
+            with progress_bar(f"analyze {run.name}", console) as move:
+                found = analyse(RunDirectory.open(run), grams=grams, reference=runs[0], on_progress=move)
+            found.save(run / FILE)
+
+
+def _is_analysed(run: Path, grams: Grams) -> bool:
+    try:
+        used = Analysis.load(run / FILE).grams
+    except ForageError:
+        return False
+    return used is not None and used.id == grams.grams.id
 
 
 def run(argv: Sequence[str]) -> int:

@@ -10,19 +10,29 @@ from collections.abc import Iterator, Sequence
 import torch
 import tyro
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from forage.confine import PROTECTIONS
+from forage.engines.judge import active_protections
 from forage.engines.local.numerics import choose_matmul
-from forage.recipes.base import cache_directory
+from forage.recipes.tiny_model import cache_directory
+from forage.tasks.countdown import Countdown
 
 PARTS = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "pyarrow", "tyro", "rich", "plotly", "jinja2")
+EXTRAS = {
+    "lora": ("peft", "--adapter lora"),
+    "embed": ("sentence_transformers", "grams mine --encoder, rare sentences"),
+    "gym": ("reasoning_gym", "tasks of reasoning-gym"),
+}
+"""Extras by the name that pip takes: the module they bring and what it is for."""
 
 
 def doctor() -> None:
-    """Prints versions, cores, devices, the matrix product that was measured fastest, and free disk space."""
+    """Prints versions, extras, cores, devices, the fastest accurate matrix product of each, and free disk space."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for name, finding in findings():
-        table.add_row(name, finding)
+        table.add_row(name, escape(finding))
     Console().print(table, highlight=False)
 
 
@@ -31,15 +41,26 @@ def findings() -> Iterator[tuple[str, str]]:
     yield "python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     for name in PARTS:
         yield name, _version(name)
+    for extra, (module, purpose) in EXTRAS.items():
+        yield f"extra {extra}", _extra(extra, module, purpose)
     yield "cores", f"{len(os.sched_getaffinity(0))} usable; torch uses {torch.get_num_threads()} threads by default"
     yield "device", _device()
-    probe = choose_matmul()
-    yield "matrix product", f"{probe.chosen}: {probe.reason}"
+    for device in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
+        probe = choose_matmul(device=device)
+        yield f"matrix product, {device}", f"{probe.chosen}: {probe.reason}"
+    yield "answers", _protections()
     cache = cache_directory()
     existing = next(path for path in (cache, *cache.parents) if path.exists())
     yield "cache", f"{cache} ({shutil.disk_usage(existing).free / 2**30:.1f} GiB free)"
     browser = shutil.which("chromium") and shutil.which("chromedriver")
     yield "browser test", "can run" if browser else "is skipped: chromium and chromedriver are not installed"
+
+
+def _protections() -> str:
+    active = active_protections(Countdown())
+    missing = [name for name in PROTECTIONS if name not in active]
+    text = f"verifier processes have: {', '.join(active) or 'limits of time and memory only'}"
+    return f"{text}; this machine does not offer: {', '.join(missing)}" if missing else text
 
 
 def _version(package: str) -> str:
@@ -49,9 +70,17 @@ def _version(package: str) -> str:
         return "MISSING: run `make install`"
 
 
+def _extra(extra: str, module: str, purpose: str) -> str:
+    if importlib.util.find_spec(module) is None:
+        return f"not installed: pip install 'forage-rl[{extra}]' for {purpose}"
+    return f"{_version(module.replace('_', '-'))}, for {purpose}"
+
+
 def _device() -> str:
     if torch.cuda.is_available():
-        return f"{torch.cuda.get_device_name(0)} (use --device cuda)"
+        free, total = torch.cuda.mem_get_info()
+        memory = f"{free / 2**30:.1f} of {total / 2**30:.1f} GiB free"
+        return f"cpu, or {torch.cuda.get_device_name(0)} with {memory} (--device cuda)"
     return "cpu; no GPU is needed"
 
 

@@ -9,12 +9,12 @@ from rich.console import Console
 
 from forage.checkpoints import evaluate_checkpoint, find_checkpoint
 from forage.cli.lists import Ks, Temperatures, numbers
-from forage.cli.progress import progress_bar
+from forage.cli.problem_flags import EngineFlags, TableFlags, chosen_task, leak_note
+from forage.cli.progress import progress_bar, say_notes
 from forage.cli.tables import print_confounds, print_estimates, print_table
 from forage.evals.estimate import check_ks, small_sample_warning
 from forage.evals.evaluation import Evaluation
 from forage.evals.tables import curve_table, majority_table
-from forage.tasks.names import parse_task
 
 
 def evaluate_command(
@@ -22,6 +22,8 @@ def evaluate_command(
     /,
     *,
     task: str | None = None,
+    source: tyro.conf.OmitArgPrefixes[TableFlags] = TableFlags(),  # noqa: B008  (frozen)
+    machine: tyro.conf.OmitArgPrefixes[EngineFlags] = EngineFlags(),  # noqa: B008  (frozen)
     split: str = "test",
     n: int = 256,
     k: Ks = "1,4,16,64,256",
@@ -37,7 +39,9 @@ def evaluate_command(
 
     Args:
         checkpoint: a run directory (its newest checkpoint), a checkpoint inside one, or a Hugging Face model folder.
-        task: which problems, where the checkpoint does not say: countdown, or countdown:size=experiment.
+        task: which problems, where the checkpoint does not say: countdown:size=experiment, table:data=FILE,...
+        source: problems from a table.
+        machine: where the model computes.
         split: train or test.
         n: responses per problem; at least twice the largest k for a reliable estimate.
         k: which k, separated by commas.
@@ -54,8 +58,13 @@ def evaluate_command(
     console = Console(stderr=True)
     if warning := small_sample_warning(n, ks):
         console.print(f"[yellow]{warning}[/yellow]", highlight=False)
-    chosen = parse_task(task) if task else None
-    with progress_bar(f"eval {find_checkpoint(checkpoint).label}", console) as move:
+    found = find_checkpoint(checkpoint)
+    engine = machine.engine(found.engine)
+    chosen = chosen_task(found, task, source, engine)
+    say_notes(chosen or found.task)
+    for note in leak_note(found, chosen):
+        console.print(note, highlight=False, soft_wrap=True, markup=False)
+    with progress_bar(f"eval {found.label}", console) as move:
         files = evaluate_checkpoint(
             checkpoint,
             task=chosen,
@@ -68,6 +77,7 @@ def evaluate_command(
             seed=seed,
             workers=workers,
             threads=threads,
+            engine=engine,
             on_progress=move,
         )
     evaluations = [Evaluation.load(file) for file in files]

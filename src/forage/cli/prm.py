@@ -10,76 +10,19 @@ from rich.console import Console
 
 from forage.atomic import write_file
 from forage.cli.lists import Ks, numbers
+from forage.cli.prm_label import label_command, say, say_rejected
 from forage.cli.prm_search import search_command
 from forage.cli.progress import progress_bar
 from forage.cli.tables import print_table
+from forage.engines.local.step_heads import HeadKind
 from forage.errors import ForageError
 from forage.evals.evaluation import Evaluation
+from forage.evals.tables import Cell, Table
 from forage.ops.step_scores import AGGREGATORS, Aggregator, aggregate
-from forage.prm.calibration import Calibration
+from forage.prm.calibration import Calibration, FirstErrors
 from forage.prm.formats import Format, Labels, read_labels, write_labels
-from forage.process.checkpoints import label_checkpoint, rank_evaluation, score_solutions, train_checkpoint
-from forage.process.label import Labelling
+from forage.process.checkpoints import rank_evaluation, score_solutions, train_checkpoint
 from forage.process.train import Objective, ProcessTraining
-from forage.tasks.names import parse_task
-
-SHOWN = 5
-"""Rejected rows that are printed; the rest is counted."""
-
-
-def label_command(
-    checkpoint: Annotated[Path, tyro.conf.Positional],
-    /,
-    *,
-    out: Path,
-    completer: Path | None = None,
-    task: str | None = None,
-    split: str = "train",
-    problems: int | None = None,
-    solutions: int = 4,
-    m: int = 16,
-    temperature: float = 1.0,
-    max_tokens: int | None = None,
-    seed: int = 0,
-    threads: int | None = None,
-) -> None:
-    """Samples solutions and continues each of them m times from the end of every step; writes OUT/labels.jsonl.
-
-    Counts are kept, not labels, so eta is chosen later. Interrupted, the same command continues.
-
-    Args:
-        checkpoint: who writes the solutions: a run directory, a checkpoint, or a model folder.
-        out: the folder for the labels.
-        completer: who continues them (the reference policy); the same model unless given.
-        task: which problems, where the checkpoint does not say: countdown, or countdown:size=experiment.
-        split: train or test.
-        problems: how many, from the beginning of the split; all unless given.
-        solutions: per problem.
-        m: continuations of every prefix.
-        temperature: of both.
-        max_tokens: of a whole response; the run's own unless given.
-        seed: of both.
-        threads: of the matrix products.
-    """
-    console = Console(stderr=True)
-    with progress_bar(f"label {checkpoint.name}", console) as move:
-        made = label_checkpoint(
-            checkpoint,
-            out=out,
-            plan=Labelling(solutions=solutions, continuations=m, seed=seed),
-            completer=completer,
-            task=parse_task(task) if task else None,
-            split=split,
-            problems=problems,
-            temperature=temperature,
-            max_tokens=max_tokens,
-            threads=threads,
-            on_progress=move,
-        )
-    say(
-        f"{made.solutions} solutions with {made.steps} steps, {made.continuations} continuations: {made.right:.1%} "
-        f"right, {made.unanswered:.1%} without an answer, {made.unjudged:.1%} not judged.\nSaved: {made.file}"
-    )
 
 
 def convert_command(
@@ -109,7 +52,9 @@ def train_command(
     model: Path,
     out: Path,
     eta: float = 1.0,
+    m: int | None = None,
     objective: Objective = "steps",
+    head: HeadKind = "two-token",
     epochs: int = 3,
     batch: int = 64,
     lr: float = 3e-4,
@@ -118,17 +63,22 @@ def train_command(
     held_out: float = 0.1,
     placebo: bool = False,
     seed: int = 0,
+    checkpoint_every: int = 100,
     device: str = "cpu",
     threads: int | None = None,
 ) -> None:
     """Trains a process reward model: an ordinary Hugging Face checkpoint that says behind every step how good it is.
+
+    Interrupted or killed, the same command continues, with the same bits.
 
     Args:
         labels: labels.jsonl of `forage prm label`, or a file of ER-PRM, OpenRLHF, Math-Shepherd or TRL.
         model: what it begins as: a run directory, a checkpoint, or a model folder.
         out: the folder to write.
         eta: turns counts into values (ER-PRM): 0 is the share that is right, inf whether any is.
+        m: uses so many of the continuations of every prefix; all unless given.
         objective: steps; outcome (the last step only); ranking (PQM).
+        head: two-token (good and bad are words of the vocabulary) or scalar (a number of its own).
         epochs: passes over the labels.
         batch: solutions per update.
         lr: learning rate; 5e-7 to 1e-6 for a 7-billion-parameter model.
@@ -136,11 +86,12 @@ def train_command(
         max_tokens: longer solutions are rejected, not cut.
         held_out: share of the questions kept for the calibration.
         placebo: the control: labels are permuted among all steps.
-        seed: of the order and of what is held out.
+        seed: of the order, of what is held out, and of which m continuations are used.
+        checkpoint_every: updates between two checkpoints; 0 writes one only when interrupted.
         device: cpu or cuda.
         threads: of the matrix products.
     """
-    found = read(labels, eta)
+    found = read(labels, eta, m=m, seed=seed)
     settings = ProcessTraining(
         objective=objective,
         epochs=epochs,
@@ -152,22 +103,27 @@ def train_command(
         placebo=placebo,
         seed=seed,
     )
-    with progress_bar("train process model", Console(stderr=True)) as move:
-        made = train_checkpoint(
-            model,
-            solutions=found.solutions,
-            out=out,
-            settings=settings,
-            device=device,
-            threads=threads,
-            on_update=lambda done, total, loss: move(done, total, f"loss {loss:.4f}"),
-        )
-    for rejected in made.rejected[:SHOWN]:
-        say(f"Rejected: {rejected}.")
+    try:
+        with progress_bar("train process model", Console(stderr=True)) as move:
+            made = train_checkpoint(
+                model,
+                solutions=found.solutions,
+                out=out,
+                settings=settings,
+                head=head,
+                checkpoint_every=checkpoint_every,
+                device=device,
+                threads=threads,
+                on_update=lambda done, total, loss: move(done, total, f"loss {loss:.4f}"),
+            )
+    except KeyboardInterrupt:
+        say("All is saved: the same command goes on from here.")
+        raise
+    say_rejected(made.rejected)
     say(f"{made.examples} solutions in {made.updates} updates; {len(made.rejected)} rejected. Saved: {out}")
-    if made.calibration:
-        errors = f"First errors found: {made.first_errors:.3f}."
-        say(f"{made.held_out} held-out solutions: {sentence(made.calibration)} {errors}")
+    if made.calibration and made.first_errors:
+        say(f"{made.held_out} held-out solutions: {sentence(made.calibration)} {error_sentence(made.first_errors)}")
+        print_table(reliability_table(made.calibration))
 
 
 def score_command(
@@ -262,20 +218,30 @@ def sentence(found: Calibration) -> str:
     return f"Brier score {found.brier:.4f}, calibration error {found.ece:.4f}, step accuracy {found.accuracy:.3f}."
 
 
-def read(path: Path, eta: float) -> Labels:
+def error_sentence(found: FirstErrors) -> str:
+    shares = [
+        f"{found.located:.3f} of the {found.wrong} first errors located" if found.wrong else "no solution has an error",
+        f"{found.accepted:.3f} of the {found.clean} solutions without one accepted" if found.clean else "all have one",
+    ]
+    both = f" (harmonic mean {found.f1:.3f})" if found.wrong and found.clean else ""
+    return f"{', '.join(shares)}{both}.".capitalize()
+
+
+def reliability_table(found: Calibration) -> Table:
+    rows = [
+        (Cell(f"{said:.3f}", said), Cell(f"{true:.3f}", true), Cell(str(steps), steps))
+        for said, true, steps in found.curve
+    ]
+    return Table(("mean score", "mean label", "steps"), tuple(rows), ("Held-out steps, in ten bins of their score.",))
+
+
+def read(path: Path, eta: float, *, m: int | None = None, seed: int = 0) -> Labels:
     """The labels of a file; says which rows were rejected. Raises ForageError where none is left."""
-    found = read_labels(path, eta=eta)
-    for rejected in found.rejected[:SHOWN]:
-        say(f"Rejected: {rejected}.")
-    if len(found.rejected) > SHOWN:
-        say(f"{len(found.rejected)} rows were rejected in all.")
+    found = read_labels(path, eta=eta, m=m, seed=seed)
+    say_rejected(found.rejected)
     if not found.solutions:
         raise ForageError(f"{path} holds no labelled solution that can be used.")
     return found
-
-
-def say(sentence: str) -> None:
-    Console(stderr=True).print(sentence, highlight=False, markup=False, soft_wrap=True)
 
 
 SUBCOMMANDS: Mapping[str, Callable[..., None]] = {

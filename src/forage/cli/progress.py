@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from forage.protocols import OnProgress
+from forage.protocols import OnProgress, Task
 
 
 @contextmanager
@@ -54,3 +54,9 @@ def training_note(metrics: Mapping[str, float]) -> str:
         f"{name} {metrics[key]:.{digits}f}" for key, name, digits in shown if math.isfinite(metrics.get(key, math.nan))
     ]
     return "  ".join(parts)
+
+
+def say_notes(task: Task | None) -> None:
+    """What the task has to say about its problems."""
+    for note in task.notes() if task else ():
+        Console(stderr=True).print(note, highlight=False, soft_wrap=True, markup=False)

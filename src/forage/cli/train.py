@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import tyro
 from rich.console import Console
 
-from forage.cli.progress import progress_bar, training_note
+from forage.cli.progress import progress_bar, say_notes, training_note
 from forage.errors import ForageError
 from forage.recipe import Recipe
 from forage.recipes import RECIPES
@@ -27,6 +27,7 @@ def run(argv: Sequence[str]) -> int:
     if name not in RECIPES:
         raise ForageError(f"There is no recipe {name!r}. The recipes are: {', '.join(RECIPES)}.")
     recipe, out = tyro.cli(_with_out(RECIPES[name]), prog=f"forage train {name}", args=rest)
+    say_notes(recipe.task)
     return follow(
         recipe.label, lambda on_step: train(recipe, out=out or default_directory(recipe), on_step=on_step), recipe
     )
@@ -38,7 +39,9 @@ def follow(label: str, start: Callable[[OnStep], Outcome], recipe: Recipe) -> in
     with progress_bar(label, console) as move:
         outcome = start(lambda metrics: move(int(metrics["step"]), total, training_note(metrics)))
     if outcome.finished:
-        console.print(f"Trained {outcome.step} steps: {outcome.path}", highlight=False, soft_wrap=True)
+        limit = recipe.schedule.tokens
+        why = f" (all that {limit:,} tokens allow)" if limit and outcome.step < total else ""
+        console.print(f"Trained {outcome.step} steps{why}: {outcome.path}", highlight=False, soft_wrap=True)
         console.print(f"Next: forage eval {outcome.path}", highlight=False, soft_wrap=True)
         return 0
     console.print(
@@ -50,13 +53,13 @@ def follow(label: str, start: Callable[[OnStep], Outcome], recipe: Recipe) -> in
 
 
 def _with_out(build: Callable[..., Recipe]) -> Callable[..., tuple[Recipe, Path | None]]:
-    """The recipe function with one more flag: where the run goes. `--method` may be given several times."""
+    """The recipe function with one more flag: where the run goes. What is a sequence may be given several times."""
     signature = inspect.signature(build)
     parameters = [
-        parameter.replace(annotation=Annotated[tuple[str, ...], tyro.conf.UseAppendAction], default=())
-        if name == "method"
+        parameter.replace(annotation=Annotated[tuple[str, ...], tyro.conf.UseAppendAction])
+        if parameter.default == ()
         else parameter
-        for name, parameter in signature.parameters.items()
+        for parameter in signature.parameters.values()
     ]
     out = inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Path | None)
 

@@ -25,7 +25,10 @@ class Credit:
     shapes: tuple[Shape, ...] = ()
 
     def __call__(self, experience: Experience) -> TrainBatch:
-        """The settled advantages: float32, exactly 0 off the mask and on the rows that were not judged."""
+        """The settled advantages: float32, exactly 0 off the mask and on the rows that were not judged.
+
+        Shapes see the tokens of judged rows as the learned ones: what was not judged takes no part in a statistic.
+        """
         batch = experience.batch
         value = batch.reward.double()
         for baseline in self.baselines:
@@ -34,7 +37,8 @@ class Credit:
         unshaped = masked(self.assign(value, experience).to(torch.float32), counts)
         advantage = unshaped
         for shape in self.sampling_shapes:
-            advantage = masked(shape(advantage, experience.signals, batch.learn), counts)
+            advantage = masked(shape(advantage, experience.signals, counts), counts)
+            unshaped = advantage if shape.normalises else unshaped
         return TrainBatch(experience, advantage, unshaped)
 
     @property

@@ -3,58 +3,23 @@
 Axes: N tokens, P problems, M bins (grams, or clusters of them), D bootstrap draws.
 """
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
+import torch
 
 from forage.diagnostics.contrast import DRAWS, Contrast, contrast, mean_draws, mean_interval, problem_weights
-from forage.diagnostics.gram_entropy import Pair, miller_madow
-from forage.diagnostics.responses import Floats, Response, Span, flatten, problem_numbers
-from forage.grams.gram_list import GramList
-from forage.grams.matching import Matcher
+from forage.diagnostics.responses import Bools, Floats, Ints, Response, flatten, problem_numbers
+from forage.grams.entropy import Pair, conditional_draws, conditional_entropy_at, entropy_at, miller_madow
+from forage.grams.strategies import Occurrence, Strategies, pairs_of
 from forage.ops.passk import pass_at_k
 from forage.ops.resampling import Interval, percentile_interval
+from forage.ops.semantic import semantic_entropy
 
 HIGH_ENTROPY = 0.3
 """Share of tokens that count as high-entropy, as in the fork-token analysis of the paper."""
-
-FOLLOWING = 3
-"""Execution words behind a gram that make up what follows it."""
-
-SEEN = 5
-"""A gram must occur this often for what follows it to count."""
-
-Occurrence = tuple[str, Span]
-Support = Literal["list", "clusters"]
-
-_WORD = re.compile(r"\w+|[^\w\s]")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Strategies:
-    """A list of strategic grams in use. `bins` names, for each gram of the matcher, the bin in which it is counted."""
-
-    matcher: Matcher
-    bins: tuple[str, ...]
-
-    @classmethod
-    def of(cls, grams: GramList, *, support: Support = "clusters") -> "Strategies":
-        """Counts each gram by itself ("list"), or all grams of a cluster together; a gram's first cluster counts."""
-        cluster_of: dict[str, str] = {}
-        for cluster in grams.clusters:
-            for gram in cluster.grams:
-                cluster_of.setdefault(gram, cluster.label or cluster.grams[0])
-        names = grams.grams
-        bins = names if support == "list" else tuple(cluster_of[gram] for gram in names)
-        return cls(matcher=Matcher(names), bins=bins)
-
-    def occurrences(self, text: str) -> list[Occurrence]:
-        """(bin, place) of each match in the text, in order; matches may overlap."""
-        return [(self.bins[match.gram], (match.start, match.end)) for match in self.matcher.find(text)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +30,9 @@ class StepStrategy:
     negative log-likelihood of (planning, execution) tokens, `nll_draws` (2, D) its draws. `counts` (P, M) float64 are
     gram occurrences by problem, `bins` their names. `diversity`: their entropy, corrected for the sample, with an
     interval, and `diversity_draws` (D,). `high_planning`: share of planning tokens that are among the 30% most
-    uncertain; `planning_high`: share of those that are planning. `pairs` are (gram, following words). `distinct`:
-    different grams per response. `strategies`: for each problem, how often each sequence of grams occurred.
+    uncertain; `planning_high`: share of those that are planning. `pairs` are (gram, following words) and `pair_problem`
+    (number of pairs,) int64 their problems. `distinct`: different grams per response. `strategies`: for each problem,
+    how often each sequence of grams occurred.
     """
 
     step: int
@@ -80,9 +46,10 @@ class StepStrategy:
     counts: Floats
     diversity: Interval | None
     diversity_draws: Floats
-    high_planning: float | None
-    planning_high: float | None
+    high_planning: Interval | None
+    planning_high: Interval | None
     pairs: tuple[Pair, ...]
+    pair_problem: Ints
     distinct: Interval | None
     strategies: tuple[tuple[int, ...], ...]
 
@@ -106,9 +73,14 @@ def step_strategy(
         mean_draws(-tokens.logprob[side], tokens.problem[side], draws=draws, seed=seed)
         for side in (planning, ~planning)
     ]
+    pairs = pairs_of([response.text for response in responses], found)
     both = {"problem": tokens.problem, "draws": draws, "seed": seed}
     known = np.isfinite(tokens.entropy)
     high = known & (tokens.entropy >= np.quantile(tokens.entropy[known], 1 - HIGH_ENTROPY)) if known.any() else known
+
+    def share(part: Bools, whole: Bools) -> Interval | None:
+        return mean_interval(part[whole].astype(np.float64), tokens.problem[whole], draws=draws, seed=seed)
+
     distinct = np.array([len({name for name, _ in grams}) for grams in found], dtype=np.float64)
     return StepStrategy(
         step=step,
@@ -122,15 +94,16 @@ def step_strategy(
         counts=counts,
         diversity=diversity,
         diversity_draws=diversity_draws,
-        high_planning=_share(high & planning, known & planning),
-        planning_high=_share(high & planning, high),
-        pairs=_pairs(responses, found),
+        high_planning=share(high, known & planning),
+        planning_high=share(planning, high),
+        pairs=tuple(pair for _, pair in pairs),
+        pair_problem=problems[np.array([number for number, _ in pairs], dtype=np.int64)],
         distinct=mean_interval(distinct, problems, draws=draws, seed=seed),
         strategies=_sequences(found, problems.tolist()),
     )
 
 
-def distinct_strategies(step: StepStrategy, siblings: int) -> float:
+def distinct_strategies(step: StepStrategy, siblings: int, *, draws: int = DRAWS, seed: int = 0) -> Interval | None:
     """Expected number of different sequences of grams among `siblings` responses to a problem, mean over problems.
 
     Of each sequence, the chance to be among them is that of pass@k; problems with fewer responses are left out.
@@ -140,7 +113,37 @@ def distinct_strategies(step: StepStrategy, siblings: int) -> float:
         for counts in step.strategies
         if sum(counts) >= siblings
     ]
-    return sum(found) / len(found) if found else float("nan")
+    return mean_interval(np.array(found), np.arange(len(found), dtype=np.int64), draws=draws, seed=seed)
+
+
+def diversity_at(step: StepStrategy, total: int, *, draws: int = DRAWS, seed: int = 0) -> Interval | None:
+    """The plug-in entropy (nats) of `total` of the step's gram occurrences, the same number for all steps compared.
+
+    None for `total` 0. The interval is that of the plug-in entropy over resampled problems, moved onto the estimate.
+    """
+    if not total:
+        return None
+    estimate = entropy_at(step.counts.sum(axis=0).astype(np.int64), total, seed=seed)
+    weights = problem_weights(len(step.counts), draws=draws, seed=seed)
+    resampled = semantic_entropy(torch.from_numpy(weights @ step.counts)).numpy()
+    return _moved(estimate, resampled, len(step.counts))
+
+
+def following_entropy(
+    step: StepStrategy, total: int, *, draws: int = DRAWS, seed: int = 0
+) -> tuple[Interval | None, Interval | None]:
+    """Entropy (nats) of the words after a gram, given the gram and without it, over `total` of the step's pairs.
+
+    None for `total` 0. Intervals as in `diversity_at`, from all pairs of the resampled problems.
+    """
+    if not total:
+        return None, None
+    estimates = conditional_entropy_at(step.pairs, total, seed=seed)
+    weights = problem_weights(len(step.counts), draws=draws, seed=seed)
+    resampled = conditional_draws(step.pairs, step.pair_problem, weights)
+    problems = len(np.unique(step.pair_problem))
+    given, marginal = (_moved(estimates[side], resampled[side], problems) for side in (0, 1))
+    return given, marginal
 
 
 def relative_perplexity(step: StepStrategy, start: StepStrategy) -> tuple[Interval, Interval]:
@@ -159,30 +162,8 @@ def relative_perplexity(step: StepStrategy, start: StepStrategy) -> tuple[Interv
     return planning, execution
 
 
-def following_words(text: str, grams: Sequence[Occurrence], *, words: int = FOLLOWING) -> list[tuple[str, str]]:
-    """(gram, the next words) where that many words follow before the next gram begins."""
-    pairs = []
-    begins = [span[0] for _, span in grams[1:]] + [len(text)]
-    for (name, span), until in zip(grams, begins, strict=True):
-        following = [match.group().lower() for match in _WORD.finditer(text, span[1], max(until, span[1]))][:words]
-        if len(following) == words:
-            pairs.append((name, " ".join(following)))
-    return pairs
-
-
 def _unpaired(draws: Floats, *, same: bool) -> Floats:
     return draws if same else draws[::-1]
-
-
-def _pairs(responses: Sequence[Response], found: Sequence[Sequence[Occurrence]]) -> tuple[Pair, ...]:
-    seen = Counter(name for grams in found for name, _ in grams)
-    pairs = (
-        pair
-        for response, grams in zip(responses, found, strict=True)
-        if grams
-        for pair in following_words(response.text, grams)
-    )
-    return tuple(pair for pair in pairs if seen[pair[0]] >= SEEN)
 
 
 def _count(found: Sequence[Sequence[Occurrence]], problems: Sequence[int]) -> tuple[tuple[str, ...], Floats]:
@@ -206,8 +187,14 @@ def _diversity(counts: Floats, *, draws: int, seed: int) -> tuple[Interval | Non
     estimate = float(miller_madow(counts.sum(axis=0, keepdims=True))[0])
     resampled = miller_madow((problem_weights(len(counts), draws=draws, seed=seed) * len(counts)) @ counts)
     moved = resampled - np.nanmean(resampled) + estimate
-    interval = percentile_interval(estimate, moved)
-    return (interval if len(counts) > 1 else Interval(estimate, np.nan, np.nan)), moved
+    return _moved(estimate, resampled, len(counts)), moved
+
+
+def _moved(estimate: float, resampled: Floats, problems: int) -> Interval:
+    """The interval of draws moved so that their mean is the estimate; its ends are NaN for a single problem."""
+    if problems < 2:
+        return Interval(estimate, np.nan, np.nan)
+    return percentile_interval(estimate, resampled - np.nanmean(resampled) + estimate)
 
 
 def _sequences(found: Sequence[Sequence[Occurrence]], problems: Sequence[int]) -> tuple[tuple[int, ...], ...]:
@@ -217,7 +204,3 @@ def _sequences(found: Sequence[Sequence[Occurrence]], problems: Sequence[int]) -
         names = [name for name, _ in grams]
         by_problem[problem][tuple(b for a, b in zip([None, *names], names, strict=False) if a != b)] += 1
     return tuple(tuple(counts.values()) for _, counts in sorted(by_problem.items()))
-
-
-def _share(part: np.ndarray, whole: np.ndarray) -> float | None:
-    return float(part.sum() / whole.sum()) if whole.any() else None

@@ -29,6 +29,9 @@ SMALLEST_CHUNK, LARGEST_CHUNK = 8, 64
 
 START_ATTEMPTS = 3
 
+WORKERS_WHERE_JUDGING_HANGS = 2
+"""Processes for a task that needs them, where the recipe asks for none."""
+
 
 class Verifying(Protocol):
     """How answers are checked. `workers=0`: in this process. `deadline` is in seconds per answer."""
@@ -45,15 +48,22 @@ class Verifying(Protocol):
 def open_judge(task: Task, verifying: Verifying) -> Iterator[Judge]:
     """The judge that `verifying` asks for; its processes end with the block.
 
-    Raises ForageError where the numbers make no sense or the task cannot be loaded in a process of its own.
+    A task whose judging may hang gets processes even where none were asked for: one endless answer would otherwise end
+    the run. Raises ForageError where the numbers make no sense or the task cannot be loaded in a process of its own.
     """
-    if verifying.workers == 0:
+    workers = verifying.workers or (WORKERS_WHERE_JUDGING_HANGS if task.hangs else 0)
+    if workers == 0:
         yield InlineJudge(task)
         return
-    with WorkerJudge(
-        task, workers=verifying.workers, deadline=verifying.deadline, memory_mb=verifying.memory_mb
-    ) as judge:
+    with WorkerJudge(task, workers=workers, deadline=verifying.deadline, memory_mb=verifying.memory_mb) as judge:
         yield judge
+
+
+def active_protections(task: Task) -> tuple[str, ...]:
+    """What a verifier process of this task gives up on this machine: names from `forage.confine.PROTECTIONS`."""
+    process = VerifierProcess(_assign(task, deadline=5.0, memory_mb=1024))
+    process.discard()
+    return process.protections
 
 
 class InlineJudge:
@@ -90,6 +100,7 @@ class WorkerJudge:
                 f"{memory_mb} and {deadline}."
             )
         self.failures = FailureLog()
+        self._task = task
         self._deadline = deadline
         self._workers = workers
         self._assignment = _assign(task, deadline, memory_mb)
@@ -117,16 +128,33 @@ class WorkerJudge:
         if not texts:
             pending.future.set_result(())
             return pending.future
-        size = min(LARGEST_CHUNK, max(SMALLEST_CHUNK, -(-len(texts) // self._workers)))
+        open_texts = self._settle_quick(pending, texts)
+        size = min(LARGEST_CHUNK, max(SMALLEST_CHUNK, -(-len(open_texts) // self._workers)))
         with self._change:
             if self._closed:
                 raise RuntimeError("the judge is closed")
+            if not open_texts:
+                return pending.future
             self._open.add(pending)
             self._jobs.extend(
-                _Job(pending, first, tuple(texts[first : first + size])) for first in range(0, len(texts), size)
+                _Job(pending, tuple(open_texts[first : first + size])) for first in range(0, len(open_texts), size)
             )
             self._change.notify_all()
         return pending.future
+
+    def _settle_quick(self, pending: "_Pending", texts: Sequence[str]) -> list[tuple[int, str]]:
+        """Settles what needs no worker; the rest, each with its place."""
+        left = []
+        for index, text in enumerate(texts):
+            try:
+                score = self._task.quick(pending.problem, text)
+            except Exception:
+                score = None  # a worker will raise it again, where it is counted
+            if score is None:
+                left.append((index, text))
+            else:
+                pending.settle(index, score)
+        return left
 
     def close(self) -> None:
         """Kills all processes. Futures that have no result yet raise ForageError."""
@@ -194,7 +222,7 @@ class WorkerJudge:
             self._settle(job, done, UNJUDGED, (lost.kind, f"its verifier {lost}"))
             done += 1
         with self._change:  # one by one, so that idle workers can share what may hang as well
-            rest = [_Job(pending, job.first + i, (job.texts[i],)) for i in range(done, len(job.texts))]
+            rest = [_Job(pending, (text,)) for text in job.texts[done:]]
             self._jobs.extendleft(reversed(rest))
             self._change.notify_all()
         return False
@@ -202,7 +230,7 @@ class WorkerJudge:
     def _settle(self, job: "_Job", number: int, score: Score, failure: tuple[str, str] | None) -> None:
         if failure is not None:
             self.failures.note(failure[0], job.pending.problem, failure[1])
-        if job.pending.settle(job.first + number, score):
+        if job.pending.settle(job.texts[number][0], score):
             self._forget(job.pending)
 
     def _forget(self, pending: "_Pending") -> None:
@@ -265,14 +293,14 @@ class _Pending:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """Some consecutive texts of a group, beginning with number `first`."""
+    """Some texts of a group, each with its place in it."""
 
     pending: _Pending
-    first: int
-    texts: tuple[str, ...]
+    texts: tuple[tuple[int, str], ...]
 
     def message(self) -> bytes:
-        return json.dumps([problem_to_json(self.pending.problem), self.texts]).encode() + b"\n"
+        texts = [text for _, text in self.texts]
+        return json.dumps([problem_to_json(self.pending.problem), texts]).encode() + b"\n"
 
 
 def _assign(task: Task, deadline: float, memory_mb: int) -> Assignment:

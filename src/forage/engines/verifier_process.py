@@ -32,6 +32,9 @@ HANDOVER_SECONDS = 30.0
 REPLY_LIMIT = 1 << 20
 """Bytes of one verdict."""
 
+LAST_WRITES = 50
+"""Attempts to remove the directory of a process that has just been killed."""
+
 KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "TZ")
 """What a verifier sees of the environment: nothing that may hold a secret."""
 
@@ -78,8 +81,7 @@ class VerifierProcess:
         self._readable.register(self._replies, select.POLLIN)
         try:
             self.send(to_line(replace(assignment, directory=str(self._directory))))
-            if self._read_line(START_SECONDS) != READY.strip():
-                raise ProcessLost("garbage", "it did not say that it was ready")
+            self.protections = _protections(self._read_line(START_SECONDS))
         except ProcessLost as lost:
             reason = f"{lost}{self._last_words()}"
             self.discard()
@@ -132,7 +134,11 @@ class VerifierProcess:
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
-        shutil.rmtree(self._directory, ignore_errors=True)
+        for _ in range(LAST_WRITES):
+            shutil.rmtree(self._directory, ignore_errors=True)
+            if not self._directory.exists():
+                break
+            time.sleep(0.02)  # the kernel is still ending what this process started
 
     def _read_line(self, seconds: float) -> bytes:
         give_up = time.monotonic() + seconds
@@ -164,6 +170,12 @@ class VerifierProcess:
             lines = self._complaints.read_text(errors="replace").strip().splitlines()
             return f" ({lines[-1][:MESSAGE_LIMIT].rstrip('.')})" if lines else ""
         return ""
+
+
+def _protections(greeting: bytes) -> tuple[str, ...]:
+    if not greeting.startswith(READY):
+        raise ProcessLost("garbage", "it did not say that it was ready")
+    return tuple(filter(None, greeting.removeprefix(READY).decode(errors="replace").split(",")))
 
 
 def _environment(directory: Path) -> dict[str, str]:

@@ -2,35 +2,32 @@
 
 It reads one JSON line that says what it is (`Assignment`), answers `ready`, and then, for every line with a problem and
 some texts, writes one line per text as soon as that text is judged. It limits itself (memory, processor time, file
-sizes) before it meets the first text and ends with its parent. It is a guard against verifiers that hang, swell or
-crash, not a sandbox against code that wants to do harm.
+sizes), gives up what no verifier needs (`forage.confine`), and ends with its parent. docs/answers.md says what this
+protects against and what not.
 
 Nothing heavy is imported here: a killed worker must be replaced in a moment.
 """
 
-import ctypes
 import importlib
 import json
 import math
 import os
 import resource
-import signal
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from forage.confine import confine, end_with_parent, enter_own_tree
 from forage.engines.verdicts import problem_from_json, verdict, verdict_to_line
 from forage.part_json import decode_part
 from forage.protocols import Task
 from forage.records import Problem
 
-READY = b"ready\n"
+READY = b"ready:"
+"""Before the names of the active protections, separated by commas."""
 
 FILE_LIMIT = 64 << 20
 """Bytes that a file written by a verifier may have."""
-
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +47,18 @@ class Assignment:
 
 def main() -> None:
     """Serves until the parent closes the pipe."""
-    _end_with_parent()
+    end_with_parent()
+    own_tree = enter_own_tree()
     requests, replies = _claim_pipes()
     assignment = Assignment(**json.loads(requests.readline()))
     for module in assignment.modules:
         importlib.import_module(module)
     task = decode_part(assignment.task, Task)
+    task.prepare()
     os.chdir(assignment.directory)
     _limit_space(assignment.memory_mb)
-    _write(replies, READY)
+    active = confine(assignment.directory, own_tree=own_tree)
+    _write(replies, READY + ",".join(active).encode() + b"\n")
     while line := requests.readline():
         described, texts = json.loads(line)
         _limit_time(assignment.deadline * len(texts))
@@ -109,12 +109,6 @@ def _lower(kind: int, limit: int) -> None:
     hard = resource.getrlimit(kind)[1]
     limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
     resource.setrlimit(kind, (limit, limit))
-
-
-def _end_with_parent() -> None:
-    """On Linux the kernel ends this process when the thread that started it ends, even where that was killed."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 if __name__ == "__main__":

@@ -52,6 +52,15 @@ class GramList:
         return tuple(dict.fromkeys(gram for cluster in self.clusters for gram in cluster.grams))
 
     @property
+    def bins(self) -> tuple[str, ...]:
+        """For each of `grams` the name of its first cluster: its label, or else its first phrase."""
+        cluster_of: dict[str, str] = {}
+        for cluster in self.clusters:
+            for gram in cluster.grams:
+                cluster_of.setdefault(gram, cluster.label or cluster.grams[0])
+        return tuple(cluster_of[gram] for gram in self.grams)
+
+    @property
     def id(self) -> str:
         """A hash of everything in the list."""
         text = json.dumps(asdict(self), sort_keys=True, ensure_ascii=False)

@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -84,12 +84,20 @@ class RestartStore:
         """The entries that may be drawn: neither solved nor tried out."""
         return [entry for entry in self.entries() if not self._solved(entry) and not self._tried_out(entry)]
 
-    def draw(self, count: int, accuracy: Mapping[str, float], tau: float, rng: random.Random) -> list[Entry]:
+    def draw(
+        self,
+        count: int,
+        accuracy: Mapping[str, float],
+        tau: float,
+        rng: random.Random,
+        without: Collection[Key] = (),
+    ) -> list[Entry]:
         """Up to `count` live entries without repetition: a problem by how hard it is, then one of its entries.
 
-        A problem's weight is 1 - its running accuracy (0 where unknown), an entry's exp(score / tau).
+        A problem's weight is 1 - its running accuracy (0 where unknown), an entry's exp(score / tau). Entries whose key
+        is in `without` are not drawn.
         """
-        left, drawn = self.live(), []
+        left, drawn = [entry for entry in self.live() if entry.key not in without], []
         while left and len(drawn) < count:
             problems = sorted({entry.problem for entry in left})
             weights = [1 - accuracy.get(name, 0.0) + EASY for name in problems]

@@ -5,7 +5,7 @@ recipe's list of methods, and `"entropy_advantage:alpha=0.2"` on the command lin
 """
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Concatenate, Generic, Literal, ParamSpec
@@ -70,6 +70,29 @@ def method(*, kind: Kind, seam: str, paper: str) -> Callable[[Callable[Concatena
     """Makes a composition a `Method`. It registers nothing: the catalogue lists what it imports."""
 
     def entry(function: Callable[Concatenate[Recipe, P], Recipe]) -> Method[P]:
+        return Method(function, kind, seam, paper)
+
+    return entry
+
+
+def variant(
+    of: Method[P], *, kind: Kind, seam: str, paper: str, without: Collection[str] = ()
+) -> Callable[[Callable[[Recipe], Recipe]], Method[P]]:
+    """Makes a change of the recipe that `of` made a method with the same settings, but those in `without`.
+
+    A control is the method it controls for and one difference, so their settings stand in one place.
+    """
+
+    def entry(change: Callable[[Recipe], Recipe]) -> Method[P]:
+        signature = inspect.signature(of.function)
+        signature = signature.replace(parameters=[p for n, p in signature.parameters.items() if n not in without])
+
+        def function(recipe: Recipe, *args: P.args, **kwargs: P.kwargs) -> Recipe:
+            signature.bind(recipe, *args, **kwargs)  # a setting that would have no effect is a TypeError
+            return change(of.function(recipe, *args, **kwargs))
+
+        function.__name__, function.__doc__ = change.__name__, change.__doc__
+        function.__signature__ = signature  # pyright: ignore[reportFunctionMemberAccess]  (`inspect` reads it)
         return Method(function, kind, seam, paper)
 
     return entry

@@ -2,11 +2,11 @@
 
 from forage.credit.shape.constant_bonus import ConstantBonus
 from forage.methods.catalogue import method
-from forage.methods.parts import add_shape
+from forage.methods.parts import add_shape, published_alpha
 from forage.recipe import Recipe
 
 
 @method(kind="control", seam="Shape", paper="control of arXiv 2506.14758")
-def constant_bonus(recipe: Recipe, *, alpha: float = 0.4, kappa: float = 2.0) -> Recipe:
+def constant_bonus(recipe: Recipe, *, alpha: float | None = None, kappa: float = 2.0) -> Recipe:
     """c * |A| on every token, c such that its mean over the batch equals the entropy bonus: only the positive bias."""
-    return add_shape(recipe, ConstantBonus(alpha=alpha, kappa=kappa))
+    return add_shape(recipe, ConstantBonus(alpha=published_alpha(recipe, alpha), kappa=kappa))

@@ -4,7 +4,7 @@ from typing import Literal
 
 from forage.credit.shape.entropy_bonus import EntropyBonus
 from forage.methods.catalogue import method
-from forage.methods.parts import add_shape
+from forage.methods.parts import add_shape, published_alpha
 from forage.recipe import Recipe
 
 
@@ -12,7 +12,7 @@ from forage.recipe import Recipe
 def entropy_advantage(
     recipe: Recipe,
     *,
-    alpha: float = 0.4,
+    alpha: float | None = None,
     kappa: float = 2.0,
     at: Literal["update", "sampling"] = "update",
     positive_only: bool = False,
@@ -20,6 +20,9 @@ def entropy_advantage(
     """Raises the advantage of uncertain tokens: A + min(alpha * H, |A| / kappa), with H detached (equations 5 and 6).
 
     `at="update"` is the published reading (H of the policy being updated); "sampling" freezes the bonus for all updates
-    of a batch. `positive_only` leaves negative advantages alone. Published: alpha 0.4 for GRPO, 0.1 for PPO, kappa 2.
+    of a batch. `positive_only` leaves negative advantages alone. Without `alpha` it is the published one: 0.1 with a
+    critic's advantages (PPO), behind their whitening, and 0.4 with all others (GRPO). kappa is published as 2.
     """
-    return add_shape(recipe, EntropyBonus(alpha=alpha, kappa=kappa, at=at, positive_only=positive_only))
+    return add_shape(
+        recipe, EntropyBonus(alpha=published_alpha(recipe, alpha), kappa=kappa, at=at, positive_only=positive_only)
+    )

@@ -17,4 +17,4 @@ def hicra(recipe: Recipe, *, grams: str = "", alpha: float = 0.2, scale: bool = 
     """
     check_planning_alpha(alpha, least=0)
     found = strategic_grams(grams, "hicra")
-    return add_planning(recipe, PlanningCredit(alpha=alpha), found.grams, found.id, scale=scale)
+    return add_planning(recipe, PlanningCredit(alpha=alpha), found.grams, found.id, scale=scale, bins=found.bins)

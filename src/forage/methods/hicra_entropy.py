@@ -4,7 +4,7 @@ from typing import Literal
 
 from forage.credit.shape.entropy_planning_bonus import EntropyPlanningBonus
 from forage.methods.catalogue import method
-from forage.methods.parts import add_planning, strategic_grams
+from forage.methods.parts import add_planning, published_alpha, strategic_grams
 from forage.recipe import Recipe
 
 
@@ -13,7 +13,7 @@ def hicra_entropy(
     recipe: Recipe,
     *,
     grams: str = "",
-    entropy_alpha: float = 0.4,
+    entropy_alpha: float | None = None,
     kappa: float = 2.0,
     planning_alpha: float = 0.2,
     total_kappa: float = 2.0,
@@ -26,7 +26,11 @@ def hicra_entropy(
     `scale=false` drops the algorithm's division by the standard deviation, as HICRA alone prints it.
     """
     shape = EntropyPlanningBonus(
-        entropy_alpha=entropy_alpha, kappa=kappa, planning_alpha=planning_alpha, total_kappa=total_kappa, at=at
+        entropy_alpha=published_alpha(recipe, entropy_alpha),
+        kappa=kappa,
+        planning_alpha=planning_alpha,
+        total_kappa=total_kappa,
+        at=at,
     )
     found = strategic_grams(grams, "hicra_entropy")
-    return add_planning(recipe, shape, found.grams, found.id, scale=scale)
+    return add_planning(recipe, shape, found.grams, found.id, scale=scale, bins=found.bins)

@@ -12,4 +12,6 @@ def hicra_inverted(recipe: Recipe, *, grams: str = "", alpha: float = 0.2, scale
     """A + alpha * |A| on every token that is not a planning token."""
     check_planning_alpha(alpha, least=0)
     found = strategic_grams(grams, "hicra_inverted")
-    return add_planning(recipe, InvertedPlanningCredit(alpha=alpha), found.grams, found.id, scale=scale)
+    return add_planning(
+        recipe, InvertedPlanningCredit(alpha=alpha), found.grams, found.id, scale=scale, bins=found.bins
+    )

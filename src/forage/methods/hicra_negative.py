@@ -12,4 +12,4 @@ def hicra_negative(recipe: Recipe, *, grams: str = "", alpha: float = 0.2, scale
     """A - alpha * |A| on planning tokens: less credit for plans that won, more blame for plans that lost."""
     check_planning_alpha(alpha, least=0)
     found = strategic_grams(grams, "hicra_negative")
-    return add_planning(recipe, PlanningCredit(alpha=-alpha), found.grams, found.id, scale=scale)
+    return add_planning(recipe, PlanningCredit(alpha=-alpha), found.grams, found.id, scale=scale, bins=found.bins)

@@ -21,4 +21,4 @@ def hicra_reported(
     if not grams:
         return add_planning(recipe, shape, (), "none", scale=scale)
     found = strategic_grams(grams, "hicra_reported")
-    return add_planning(recipe, shape, found.grams, found.id, scale=scale)
+    return add_planning(recipe, shape, found.grams, found.id, scale=scale, bins=found.bins)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from forage.credit.assign.gae import Gae
 from forage.credit.baseline.std_scale import StdScale
 from forage.credit.shape.entropy_bonus import EntropyBonus
 from forage.credit.shape.entropy_planning_bonus import EntropyPlanningBonus
@@ -29,6 +30,18 @@ def add_shape(recipe: Recipe, shape: Shape) -> Recipe:
     return replace(recipe, credit=replace(recipe.credit, shapes=shapes))
 
 
+def published_alpha(recipe: Recipe, alpha: float | None) -> float:
+    """`alpha` of the entropy bonus, or the published one where it is None: 0.1 with a critic's advantages, else 0.4.
+
+    arXiv 2506.14758 trains PPO with the first and GRPO with the second. Raises ForageError for what is no number.
+    """
+    if alpha is None:
+        return 0.1 if isinstance(recipe.credit.assign, Gae) else 0.4
+    if not isinstance(alpha, int | float):
+        raise ForageError(f"alpha is a number, or None for the published one, not {alpha!r}.")
+    return float(alpha)
+
+
 def add_penalty(recipe: Recipe, penalty: Penalty) -> Recipe:
     """The recipe with `penalty` in its loss. Raises ForageError where one of its kind is there already."""
     loss = recipe.policy_loss
@@ -50,13 +63,16 @@ def strategic_grams(name: str, method: str) -> GramList:
     return load_grams(name)
 
 
-def add_planning(recipe: Recipe, shape: Shape, grams: Sequence[str], source: str, *, scale: bool) -> Recipe:
+def add_planning(
+    recipe: Recipe, shape: Shape, grams: Sequence[str], source: str, *, scale: bool, bins: Sequence[str] = ()
+) -> Recipe:
     """The recipe with a shape that reads `planning`, and the mask of `grams` that it reads.
 
+    `bins` are the clusters in which the metrics count the grams; each counts by itself where none are given.
     Without `scale` the advantages are no longer divided by the group's standard deviation (as HICRA prints them).
     Raises ForageError where the recipe has another planning mask.
     """
-    mask = PlanningMask(grams=tuple(grams), source=source)
+    mask = PlanningMask(grams=tuple(grams), source=source, bins=tuple(bins))
     others = tuple(signal for signal in recipe.signals if signal.name != mask.name)
     if any(signal != mask for signal in recipe.signals if signal.name == mask.name):
         raise ForageError("The recipe has another list of strategic grams already; its parts would read the wrong one.")

@@ -2,10 +2,12 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 from forage.errors import ForageError
+from forage.memory.replay_schedule import ReplaySchedule
 from forage.memory.restart_store import StoreLimits
-from forage.memory.retrospective import ReplaySchedule, RetrospectiveReplay
+from forage.memory.retrospective import RetrospectiveReplay
 from forage.memory.shuffled import ShuffledProblems
 from forage.methods.catalogue import method
 from forage.protocols import MemoryConfig
@@ -23,31 +25,19 @@ def rrl(
     traces: int = 2,
     margin: float = 0.1,
     rescore_every: int = 20,
+    steps: int = 0,
 ) -> Recipe:
     """Promising prefixes of early failures are kept and started from again later; only new tokens are learned from.
 
     `share` of a step's groups start from kept prefixes; states are kept in the first `collect` of the steps and come
-    back from the fraction `replay` on. Values are means of `continuations` samples, whose tokens count.
+    back from the fraction `replay` on. Values are means of `continuations` samples, whose tokens count. Fractions are
+    of `steps` (0: of `--steps`); with a budget of `--tokens` give about the number of steps that it lasts for.
     """
-    return with_replay(
-        recipe, replay_memory(recipe, share, collect, replay, continuations, traces, margin, rescore_every)
-    )
-
-
-def replay_memory(
-    recipe: Recipe,
-    share: float,
-    collect: float,
-    replay: float,
-    continuations: int,
-    traces: int,
-    margin: float,
-    rescore_every: int,
-) -> RetrospectiveReplay:
-    """The memory of `rrl`, with fractions of the run turned into steps."""
     if not (0 <= collect <= 1 and 0 <= replay <= 1):
         raise ForageError(f"collect and replay are fractions of the run, 0 ... 1, not {collect} and {replay}.")
-    steps = recipe.schedule.steps
+    if steps < 0:
+        raise ForageError(f"steps is what the fractions are of, 0 (all of the run's) or more, not {steps}.")
+    steps = steps or recipe.schedule.steps
     tenth = max(1, steps // 10)
     schedule = ReplaySchedule(
         last=steps,
@@ -57,7 +47,7 @@ def replay_memory(
         ramp=tenth,
         fade=tenth,
     )
-    return RetrospectiveReplay(
+    memory = RetrospectiveReplay(
         schedule=schedule,
         limits=StoreLimits(total=4 * len(recipe.task.problems("train"))),
         continuations=continuations,
@@ -65,6 +55,7 @@ def replay_memory(
         margin=margin,
         rescore_every=rescore_every,
     )
+    return with_replay(recipe, memory)
 
 
 def with_replay(recipe: Recipe, memory: MemoryConfig) -> Recipe:
@@ -72,3 +63,10 @@ def with_replay(recipe: Recipe, memory: MemoryConfig) -> Recipe:
     if not isinstance(recipe.memory, ShuffledProblems):
         raise ForageError("The recipe has a memory of its own already; two cannot share the starts of a step.")
     return replace(recipe, memory=memory)
+
+
+def vary_replay(recipe: Recipe, **changes: Any) -> Recipe:
+    """The recipe with other settings in its memory, which `rrl` put there."""
+    if not isinstance(recipe.memory, RetrospectiveReplay):
+        raise TypeError(f"{type(recipe.memory).__name__} is not the memory of retrospective replay")
+    return replace(recipe, memory=replace(recipe.memory, **changes))

@@ -4,13 +4,13 @@ from typing import Literal
 
 from forage.credit.shape.shuffled_entropy_bonus import ShuffledEntropyBonus
 from forage.methods.catalogue import method
-from forage.methods.parts import add_shape
+from forage.methods.parts import add_shape, published_alpha
 from forage.recipe import Recipe
 
 
 @method(kind="control", seam="Shape", paper="control of arXiv 2506.14758")
 def shuffled_entropy(
-    recipe: Recipe, *, alpha: float = 0.4, kappa: float = 2.0, at: Literal["update", "sampling"] = "update"
+    recipe: Recipe, *, alpha: float | None = None, kappa: float = 2.0, at: Literal["update", "sampling"] = "update"
 ) -> Recipe:
     """The entropy bonus with the entropies permuted among the tokens of a response: same sizes, wrong places."""
-    return add_shape(recipe, ShuffledEntropyBonus(alpha=alpha, kappa=kappa, at=at))
+    return add_shape(recipe, ShuffledEntropyBonus(alpha=published_alpha(recipe, alpha), kappa=kappa, at=at))

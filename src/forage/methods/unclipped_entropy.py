@@ -4,11 +4,13 @@ from typing import Literal
 
 from forage.credit.shape.unclipped_entropy_bonus import UnclippedEntropyBonus
 from forage.methods.catalogue import method
-from forage.methods.parts import add_shape
+from forage.methods.parts import add_shape, published_alpha
 from forage.recipe import Recipe
 
 
 @method(kind="control", seam="Shape", paper="control of arXiv 2506.14758")
-def unclipped_entropy(recipe: Recipe, *, alpha: float = 0.4, at: Literal["update", "sampling"] = "update") -> Recipe:
+def unclipped_entropy(
+    recipe: Recipe, *, alpha: float | None = None, at: Literal["update", "sampling"] = "update"
+) -> Recipe:
     """A + alpha * H without the cap: a state baseline, whose expected gradient is zero on policy."""
-    return add_shape(recipe, UnclippedEntropyBonus(alpha=alpha, at=at))
+    return add_shape(recipe, UnclippedEntropyBonus(alpha=published_alpha(recipe, alpha), at=at))

@@ -10,6 +10,16 @@ from forage.errors import ForageError
 from forage.ops.masked import masked, require_shape
 
 
+def at_last_token(value: Tensor, mask: Tensor) -> Tensor:
+    """value (B,) at the last token of each row that is on the mask, 0 elsewhere: (B, T), the dtype of `value`.
+
+    mask (B, T) bool. A row without a token on the mask holds zeros only. Raises ValueError for other shapes.
+    """
+    require_shape(tuple(mask.shape[:1]), value=value)
+    later = mask.flip(1).cumsum(dim=1).flip(1)  # tokens on the mask from here on
+    return masked(value[:, None].expand(mask.shape), mask & (later == 1))
+
+
 def gae(reward: Tensor, value: Tensor, mask: Tensor, *, gamma: float, lam: float) -> Tensor:
     """Generalised advantage estimation: A_t = delta_t + gamma * lam * A_{t+1}, delta_t = r_t + gamma * V_{t+1} - V_t.
 
@@ -19,8 +29,7 @@ def gae(reward: Tensor, value: Tensor, mask: Tensor, *, gamma: float, lam: float
     0 off the mask; advantage plus value is the target for a critic. With lam = 1 and values of 0 it is the discounted
     return. Raises ForageError unless gamma and lam lie in [0, 1].
     """
-    if not (0 <= gamma <= 1 and 0 <= lam <= 1):
-        raise ForageError(f"gamma and lam must lie between 0 and 1, not {gamma} and {lam}.")
+    check_discounts(gamma, lam)
     require_shape(tuple(mask.shape), reward=reward, value=value)
     reward, value = masked(reward, mask), masked(value, mask)
     next_value, next_advantage = torch.zeros_like(reward[:, 0]), torch.zeros_like(reward[:, 0])
@@ -33,6 +42,12 @@ def gae(reward: Tensor, value: Tensor, mask: Tensor, *, gamma: float, lam: float
         next_value = torch.where(here, value[:, t], next_value)
         next_advantage = torch.where(here, advantage, next_advantage)
     return torch.stack(columns[::-1], dim=1)
+
+
+def check_discounts(gamma: float, lam: float) -> None:
+    """Raises ForageError unless both lie in [0, 1]."""
+    if not (0 <= gamma <= 1 and 0 <= lam <= 1):
+        raise ForageError(f"gamma and lam must lie between 0 and 1, not {gamma} and {lam}.")
 
 
 def step_returns(reward: Tensor, step: Tensor, mask: Tensor, *, discount: float) -> Tensor:

@@ -3,6 +3,7 @@
 Axes: N steps.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -42,6 +43,50 @@ def calibrate(predicted: Floats, label: Floats, *, bins: int = 10) -> Calibratio
         ece=float((np.abs(said - true) * amount[full]).sum() / len(label)),
         accuracy=float(((predicted >= 0.5) == (label >= 0.5)).mean()),
         curve=tuple(zip(said.tolist(), true.tolist(), amount[full].tolist(), strict=True)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FirstErrors:
+    """How well first errors are located, as ProcessBench counts it (arXiv 2412.06559).
+
+    `located`: of the `wrong` solutions (some step below the threshold by its label), the share whose first such step
+    is named exactly; `accepted`: of the `clean` ones, the share in which no step is suspected; NaN where there are
+    none. `f1` is the harmonic mean of the two; `exact` the share of all solutions.
+    """
+
+    located: float
+    accepted: float
+    f1: float
+    exact: float
+    wrong: int
+    clean: int
+
+
+def locate_errors(
+    predicted: Sequence[Sequence[float]], labels: Sequence[Sequence[float]], *, threshold: float = 0.5
+) -> FirstErrors:
+    """Compares the first error by the scores with that by the labels, solution by solution.
+
+    A step without a label (NaN) is no error. Raises ForageError where there is nothing to compare.
+    """
+    if not labels or len(predicted) != len(labels):
+        raise ForageError(f"Locating errors needs labels for every solution: {len(predicted)} and {len(labels)} given.")
+    pairs = [
+        (first_error(said, threshold=threshold), first_error(true, threshold=threshold), len(true))
+        for said, true in zip(predicted, labels, strict=True)
+    ]
+    wrong = [said == true for said, true, size in pairs if true < size]
+    clean = [said == true for said, true, size in pairs if true == size]
+    located, accepted = (sum(hits) / len(hits) if hits else math.nan for hits in (wrong, clean))
+    total = located + accepted
+    return FirstErrors(
+        located=located,
+        accepted=accepted,
+        f1=2 * located * accepted / total if total else 0.0,
+        exact=(sum(wrong) + sum(clean)) / len(pairs),
+        wrong=len(wrong),
+        clean=len(clean),
     )
 
 

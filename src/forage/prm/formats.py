@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -66,16 +67,20 @@ class Labels:
     rejected: tuple[Rejected, ...]
 
 
-def read_labels(path: Path, *, eta: float = 1.0) -> Labels:
+def read_labels(path: Path, *, eta: float = 1.0, m: int | None = None, seed: int = 0) -> Labels:
     """The labelled solutions of a JSONL file, or of a JSON file with one list; the keys of a row tell its format.
 
-    `eta` turns the counts of our own format into labels; other formats hold labels already. Rows that cannot be read
-    are returned as rejected. Raises ForageError where the file cannot be read at all.
+    `eta` turns the counts of our own format into labels, of `m` continuations drawn with `seed` where m is given; other
+    formats hold labels already. Rows that cannot be read are returned as rejected. Raises ForageError where the file
+    cannot be read at all.
     """
+    if m is not None and m < 1:
+        raise ForageError(f"A label needs at least one continuation, not {m}.")
+    counts = partial(_parse_counts, eta=eta, m=m, seed=seed)
     solutions, rejected = [], []
-    for source, row in _rows(path):
+    for source, row in json_rows(path):
         try:
-            solutions.append(_parse(row, source, eta))
+            solutions.append(_parse(row, source, counts))
         except ForageError as error:
             rejected.append(Rejected(source, str(error)))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -102,11 +107,15 @@ def write_labels(solutions: Iterable[TaggedSolution], to: Format) -> tuple[str, 
     return "".join(lines), rounded
 
 
-def _rows(path: Path) -> Iterator[tuple[str, Any]]:
+def json_rows(path: Path) -> Iterator[tuple[str, Any]]:
+    """(where it stands, row) of a JSONL file, or of a JSON file with one list; None for a line that is no JSON.
+
+    Raises ForageError where the file cannot be read at all.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ForageError(f"The labels {path} cannot be read: {error}.") from error
+        raise ForageError(f"The file {path} cannot be read: {error}.") from error
     if text.lstrip().startswith("["):
         try:
             rows = json.loads(text)
@@ -126,36 +135,49 @@ def _json(line: str) -> Any:
         return None  # no object, so it is rejected with its line
 
 
-def _parse(row: Any, source: str, eta: float) -> TaggedSolution:
+def steps_of(row: Mapping[str, Any]) -> tuple[str, Sequence[str]] | None:
+    """Question and steps of a row of a known format, whatever its labels; None for a row of none.
+
+    Raises ForageError, ValueError, TypeError or KeyError for a row that does not add up.
+    """
+    parsers = {_COUNTS: partial(_parse_counts, eta=0.0, m=None, seed=0), **_PARSERS}
+    parse = next((parse for keys, parse in parsers.items() if set(keys) <= set(row)), None)
+    return parse(row)[:2] if parse else None
+
+
+def _parse(row: Any, source: str, counts: "_Parser") -> TaggedSolution:
     if not isinstance(row, Mapping):
         raise ForageError("it is not a JSON object")
-    for keys, parse in _PARSERS.items():
+    parsers = {_COUNTS: counts, **_PARSERS}
+    for keys, parse in parsers.items():
         if set(keys) <= set(row):
-            prompt, steps, values = parse(row, eta)
+            prompt, steps, values = parse(row)
             return TaggedSolution(prompt=prompt, steps=tuple(steps), values=tuple(values), source=source)
-    known = "; ".join(" and ".join(keys) for keys in _PARSERS)
+    known = "; ".join(" and ".join(keys) for keys in parsers)
     raise ForageError(f"it has the keys {', '.join(map(str, row)) or 'none'}, and a known format has: {known}")
 
 
 _Parts = tuple[str, Sequence[str], Sequence[float]]
+_Parser = Callable[[Mapping[str, Any]], _Parts]
 
 
-def _parse_counts(row: Mapping[str, Any], eta: float) -> _Parts:
+def _parse_counts(row: Mapping[str, Any], *, eta: float, m: int | None, seed: int) -> _Parts:
     found = LabelledSolution.from_json(row)
+    found = found if m is None else found.drawn(m, seed=seed)
     return found.prompt, found.steps, found.values(eta)
 
 
-def _parse_trl(row: Mapping[str, Any], eta: float) -> _Parts:
+def _parse_trl(row: Mapping[str, Any]) -> _Parts:
     return _text(row["prompt"]), [_text(step) for step in row["completions"]], [_value(v) for v in row["labels"]]
 
 
-def _parse_values(row: Mapping[str, Any], eta: float) -> _Parts:
+def _parse_values(row: Mapping[str, Any]) -> _Parts:
     """ER-PRM and OpenRLHF: one text with a tag behind every step, and a list of numbers or signs."""
     prompt, steps = _split(_text(row["text"]))
     return prompt, steps, [_value(value) for value in row["value"]]
 
 
-def _parse_math_shepherd(row: Mapping[str, Any], eta: float) -> _Parts:
+def _parse_math_shepherd(row: Mapping[str, Any]) -> _Parts:
     """`label` repeats `input` with + or - in the place of every tag."""
     whole, label = _text(row["input"]), _text(row["label"])
     pieces, at, values = whole.split(TAG), 0, []
@@ -200,8 +222,8 @@ def _value(value: Any) -> float:
     return float(value)
 
 
-_PARSERS: Mapping[tuple[str, ...], Callable[[Mapping[str, Any], float], _Parts]] = {
-    ("steps", "counts", "outcome"): _parse_counts,
+_COUNTS = ("steps", "counts", "outcome")
+_PARSERS: Mapping[tuple[str, ...], _Parser] = {
     ("prompt", "completions", "labels"): _parse_trl,
     ("input", "label"): _parse_math_shepherd,
     ("text", "value"): _parse_values,

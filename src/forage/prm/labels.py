@@ -2,13 +2,15 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from forage.errors import ForageError
 from forage.ops.soft_labels import soft_label
+from forage.seeds import derive_seed
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,17 @@ class StepCounts:
             return math.nan
         return float(soft_label(torch.tensor([1] * self.right + [0] * (self.judged - self.right)), eta=eta))
 
+    def drawn(self, m: int, *, seed: int) -> "StepCounts":
+        """What `m` of these continuations came to, drawn without replacement; all of them where there are no more.
+
+        Continuations are independent and alike, so this is what a labelling with `m` continuations would have counted.
+        """
+        counts = astuple(self)
+        if m >= sum(counts):
+            return self
+        few = np.random.default_rng(seed).multivariate_hypergeometric(counts, m)
+        return StepCounts(*(int(count) for count in few))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelledSolution:
@@ -66,6 +79,19 @@ class LabelledSolution:
         """A label in [0, 1] for every step, the last one the outcome; NaN where nothing was judged."""
         last = math.nan if self.outcome is None else float(self.outcome)
         return (*(counts.label(eta) for counts in self.counts), last)
+
+    def drawn(self, m: int, *, seed: int = 0) -> "LabelledSolution":
+        """The labels that `m` continuations of every prefix would have given; equal prefixes keep equal counts.
+
+        Raises ForageError for fewer than one.
+        """
+        if m < 1:
+            raise ForageError(f"A label needs at least one continuation, not {m}.")
+        seeds = [
+            derive_seed(seed, "drawn", self.problem, "".join(self.steps[: end + 1])) for end in range(len(self.counts))
+        ]
+        counts = (count.drawn(m, seed=own) for count, own in zip(self.counts, seeds, strict=True))
+        return replace(self, counts=tuple(counts))
 
     def to_json(self) -> dict[str, Any]:
         return {

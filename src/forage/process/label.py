@@ -1,40 +1,52 @@
 """Labelling the steps of solutions by sampling on from each of them (Math-Shepherd; ER-PRM, arXiv 2412.11006).
 
-Work goes problem by problem in shards; a finished shard is on disk before the next begins, so whatever interrupts a
-labelling costs at most one shard, and the run that continues ends with the same bits. Solutions and continuations
-depend on the seed, the problem and the prefix alone. Solutions that share a prefix share its continuations.
+Work goes block by block (`shards`): whatever interrupts a labelling costs at most one block, and the run that continues
+ends with the same bits. Solutions and continuations depend on the seed, the problem and the prefix alone. Solutions of
+a block that share a prefix share its continuations.
 """
 
-import hashlib
-import json
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from forage.atomic import write_file
 from forage.errors import ForageError
 from forage.evals.samples import storable
 from forage.explore.rollouts import to_rollout
 from forage.prm.labels import LabelledSolution, StepCounts
 from forage.prm.steps import prompt_text, step_texts
+from forage.process.shards import Share, block_directory, block_name, read_block, write_block
 from forage.protocols import OnProgress, SampleRequest, Task, Tools
-from forage.records import Problem, Rollout, SamplingParams, Score, Start
+from forage.records import Message, Problem, Rollout, SamplingParams, Score, Start
 from forage.seeds import derive_seed
 
-FORMAT = "forage step labels 1"
-PROBLEMS_PER_SHARD = 8
+PROBLEMS_PER_BLOCK = 8
+
+REPROMPT = """{prompt}
+
+Below is the beginning of a solution. Take it as it stands, go on from where it stops, and finish with the answer.
+
+{steps}"""
+"""How a completer that was trained for chat is asked to go on; `{prompt}` and `{steps}` are filled in."""
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labelling:
-    """How much is sampled: `solutions` of every problem, and `continuations` of every prefix that ends with a step."""
+    """How much is sampled: `solutions` of every problem, and `continuations` of every prefix that ends with a step.
+
+    With `reprompt`, a text with {prompt} and {steps}, the completer meets question and steps so far as a new prompt
+    and may answer with as many tokens as to any prompt: so the labels of arXiv 2412.11006 were made. Without it the
+    response is truly continued, and ends where the whole response would.
+    """
 
     solutions: int = 4
     continuations: int = 16
     seed: int = 0
+    reprompt: str | None = None
 
     def __post_init__(self) -> None:
         if min(self.solutions, self.continuations) < 1:
@@ -42,6 +54,8 @@ class Labelling:
                 f"Labelling needs at least one solution and one continuation, not {self.solutions} and "
                 f"{self.continuations}."
             )
+        if self.reprompt is not None and not ("{prompt}" in self.reprompt and "{steps}" in self.reprompt):
+            raise ForageError("A re-prompt holds {prompt} and {steps}, where the question and the steps so far belong.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +68,24 @@ class Generators:
     params: SamplingParams
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solution:
+    """A solution in steps before it is labelled: `prefixes` end with every step but the last, in tokens."""
+
+    problem: Problem
+    steps: tuple[str, ...]
+    prefixes: tuple[tuple[int, ...], ...]
+    outcome: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """What is labelled so far, in order, and how many blocks are still missing: those of other processes."""
+
+    solutions: tuple[LabelledSolution, ...]
+    missing: int
+
+
 def label(
     who: Generators,
     problems: Sequence[Problem],
@@ -61,56 +93,91 @@ def label(
     *,
     identity: Mapping[str, Any],
     shards: Path,
+    share: Share | None = None,
     on_progress: OnProgress | None = None,
-) -> Iterator[LabelledSolution]:
-    """The labelled solutions of `problems`, in order; those in finished shards below `shards` are not sampled again.
+) -> Labelled:
+    """The labelled solutions of `problems`, in order; those in finished blocks below `shards` are not sampled again.
 
-    `identity` (JSON) says which weights and task these are: with the plan and the sampling settings it keys the shards.
-    A continuation ends where the whole response would reach `params.max_tokens`, so a prefix is worth what the policy
-    can still make of it. Solutions without any text have no steps and are left out. Raises ForageError where the
-    completer does not read the solver's tokens, or where a file cannot be written.
+    `identity` (JSON) says which weights and task these are: with the plan and the sampling settings it keys the blocks.
+    With `share`, blocks of others are left to them, and are missing where they are not finished. Solutions without any
+    text have no steps and are left out. Raises ForageError where the completer does not read the solver's tokens, or
+    where a file cannot be written.
     """
-    directory = _directory(shards, {**identity, "plan": asdict(plan), "params": asdict(who.params)})
-    for first in range(0, len(problems), PROBLEMS_PER_SHARD):
-        block = problems[first : first + PROBLEMS_PER_SHARD]
-        path = directory / _shard_name(block)
-        solutions = _read(path)
-        if solutions is None:
-            solutions = _label_block(who, block, plan)
-            _write(path, solutions)
-        yield from solutions
+    directory = block_directory(shards, {**identity, "plan": asdict(plan), "params": asdict(who.params)})
+    blocks = in_blocks(problems, PROBLEMS_PER_BLOCK)
+    names = [block_name([(problem.id, problem.prompt, problem.answer) for problem in block]) for block in blocks]
+    work = [lambda block=block: count_steps(who, _solve(who, block, plan), plan) for block in blocks]
+    return through_blocks(directory, names, work, share or Share(), on_progress)
+
+
+def in_blocks(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
+    return [items[first : first + size] for first in range(0, len(items), size)]
+
+
+def through_blocks(
+    directory: Path,
+    names: Sequence[str],
+    work: Sequence[Callable[[], list[LabelledSolution]]],
+    share: Share,
+    on_progress: OnProgress | None,
+) -> Labelled:
+    """Reads every finished block, and does and writes those of this share that are not finished yet."""
+    found: list[LabelledSolution] = []
+    missing = 0
+    for number, (name, do) in enumerate(zip(names, work, strict=True)):
+        solutions = read_block(directory / name)
+        if solutions is None and share.has(number):
+            solutions = do()
+            write_block(directory / name, solutions)
+        missing += solutions is None
+        found += solutions or []
         if on_progress is not None:
-            on_progress(first + len(block), len(problems))
+            on_progress(number + 1, len(names), "blocks")
+    return Labelled(tuple(found), missing)
 
 
-def _label_block(who: Generators, problems: Sequence[Problem], plan: Labelling) -> list[LabelledSolution]:
-    solutions = list(_solve(who, problems, plan))
-    steps = [step_texts(who.solver.codec.pieces(rollout.tokens), rollout.step_ends) for rollout, _ in solutions]
+def count_steps(who: Generators, solutions: Sequence[Solution], plan: Labelling) -> list[LabelledSolution]:
+    """Continues every distinct prefix of the solutions and counts what comes of it."""
     starts: dict[str, Start] = {}
-    for (rollout, _), ends in zip(solutions, steps, strict=True):
-        for end, _ in ends[:-1]:
-            start = Start(rollout.start.problem, rollout.tokens[:end])
+    for solution in solutions:
+        for prefix in solution.prefixes:
+            start = Start(solution.problem, prefix)
             starts.setdefault(start.key, start)
     counts = _continue(who, list(starts.values()), plan)
-    labelled = []
-    for (rollout, score), ends in zip(solutions, steps, strict=True):
-        if not ends:
-            continue
-        problem = rollout.start.problem
-        keys = [Start(problem, rollout.tokens[:end]).key for end, _ in ends[:-1]]
-        labelled.append(
-            LabelledSolution(
-                problem=problem.id,
-                prompt=storable(prompt_text(problem)),
-                steps=tuple(storable(text) for _, text in ends),
-                counts=tuple(counts[key] for key in keys),
-                outcome=int(_is_right(score)) if score.judged else None,
-            )
+    return [
+        LabelledSolution(
+            problem=solution.problem.id,
+            prompt=storable(prompt_text(solution.problem)),
+            steps=tuple(storable(step) for step in solution.steps),
+            counts=tuple(counts[Start(solution.problem, prefix).key] for prefix in solution.prefixes),
+            outcome=solution.outcome,
         )
-    return labelled
+        for solution in solutions
+    ]
 
 
-def _solve(who: Generators, problems: Sequence[Problem], plan: Labelling) -> Iterator[tuple[Rollout, Score]]:
+def verdict(score: Score) -> int | None:
+    """1 right, 0 not, None not judged."""
+    return int(_is_right(score)) if score.judged else None
+
+
+def _solve(who: Generators, problems: Sequence[Problem], plan: Labelling) -> list[Solution]:
+    found = []
+    for rollout, score in _sample(who, problems, plan):
+        ends = step_texts(who.solver.codec.pieces(rollout.tokens), rollout.step_ends)
+        if ends:
+            found.append(
+                Solution(
+                    problem=rollout.start.problem,
+                    steps=tuple(text for _, text in ends),
+                    prefixes=tuple(rollout.tokens[:end] for end, _ in ends[:-1]),
+                    outcome=verdict(score),
+                )
+            )
+    return found
+
+
+def _sample(who: Generators, problems: Sequence[Problem], plan: Labelling) -> Iterator[tuple[Rollout, Score]]:
     tools = who.solver
     requests = [
         SampleRequest(
@@ -139,18 +206,29 @@ def _continue(who: Generators, starts: Sequence[Start], plan: Labelling) -> dict
             raise ForageError("The completer reads other tokens than the solver writes: use models of one tokenizer.")
         requests.append(
             SampleRequest(
-                tokens=tools.codec.prompt(start.problem) + start.prefix,
+                tokens=_question(tools, start, plan.reprompt),
                 siblings=plan.continuations,
                 seed=derive_seed(plan.seed, "continuation", start.key),
+                limit=limit if plan.reprompt else limit - len(start.prefix),
             )
         )
     pending = []
     for order, completions in tools.sampler.sample(requests, who.params):
-        start = starts[order]
-        room = limit - len(start.prefix)
+        start, room = starts[order], requests[order].limit
         texts = [tools.codec.decode(start.prefix + each.tokens[:room]) for each in completions]
         pending.append((start, texts, tools.judge.submit(start.problem, texts)))
     return {start.key: _count(who.task, start.problem, texts, v.result()) for start, texts, v in pending}
+
+
+def _question(tools: Tools, start: Start, reprompt: str | None) -> tuple[int, ...]:
+    """What the completer reads: the prompt and the prefix, or both in a new prompt (in the user's turn of a chat)."""
+    problem = start.problem
+    if reprompt is None:
+        return tools.codec.prompt(problem) + start.prefix
+    parts = {"prompt": prompt_text(problem), "steps": tools.codec.decode(start.prefix).strip()}
+    text = re.sub(r"{(prompt|steps)}", lambda place: parts[place[1]], reprompt)
+    asked = text if isinstance(problem.prompt, str) else (Message("user", text),)
+    return tools.codec.prompt(replace(problem, prompt=asked))
 
 
 def _count(task: Task, problem: Problem, texts: Sequence[str], scores: Sequence[Score]) -> StepCounts:
@@ -177,49 +255,3 @@ def _answered(task: Task, problem: Problem, text: str, score: Score) -> bool:
     if "commit" in score.parts:
         return score.parts["commit"] >= 0.5
     return task.answer(problem, text) is not None
-
-
-# ------------------------------------------------------------------------------------------------------------- shards
-
-
-def _directory(shards: Path, identity: Mapping[str, Any]) -> Path:
-    text = json.dumps({"format": FORMAT, **identity}, sort_keys=True, indent=1)
-    directory = shards / hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ForageError(f"{directory} cannot be made: {error.strerror or error}.") from error
-    write_file(directory / "about.json", text.encode())
-    return directory
-
-
-def _shard_name(problems: Sequence[Problem]) -> str:
-    digest = hashlib.blake2b(digest_size=8)
-    for problem in problems:
-        digest.update(repr((problem.id, problem.prompt, problem.answer)).encode("utf-8", "backslashreplace"))
-    return f"{digest.hexdigest()}.jsonl"
-
-
-def to_jsonl(solutions: Sequence[LabelledSolution]) -> bytes:
-    return "".join(json.dumps(solution.to_json(), ensure_ascii=False) + "\n" for solution in solutions).encode()
-
-
-def _write(path: Path, solutions: Sequence[LabelledSolution]) -> None:
-    content = to_jsonl(solutions)
-    write_file(path, f"{_checksum(content)}\n".encode() + content)
-
-
-def _read(path: Path) -> list[LabelledSolution] | None:
-    """A finished shard; None where it must be sampled. A damaged one is reported by a warning."""
-    try:
-        checksum, _, content = path.read_bytes().partition(b"\n")
-    except FileNotFoundError:
-        return None
-    if checksum != _checksum(content).encode():
-        warnings.warn(f"The step labels in {path} are damaged; sampling them again.", stacklevel=3)
-        return None
-    return [LabelledSolution.from_json(json.loads(line)) for line in content.decode().split("\n") if line]
-
-
-def _checksum(content: bytes) -> str:
-    return hashlib.blake2b(content, digest_size=16).hexdigest()

@@ -1,9 +1,9 @@
 """Training a process reward model on labelled solutions."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -11,7 +11,8 @@ from torch import Tensor
 
 from forage.engines.local.process_model import Laid, ProcessModel, batches
 from forage.errors import ForageError
-from forage.prm.calibration import Calibration, calibrate, first_error
+from forage.interrupts import InterruptGate
+from forage.prm.calibration import Calibration, FirstErrors, calibrate, locate_errors
 from forage.prm.formats import Rejected, TaggedSolution
 from forage.prm.objectives import step_cross_entropy, step_ranking
 from forage.seeds import derive_seed
@@ -20,6 +21,19 @@ Objective = Literal["steps", "outcome", "ranking"]
 
 OnUpdate = Callable[[int, int, float], None]
 """Called after each update: updates done, in all, and the loss."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingState:
+    """All that the next update depends on, beside the weights: updates done, their last loss, AdamW's moments."""
+
+    updates: int = 0
+    loss: float = math.nan
+    moments: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+OnCheckpoint = Callable[[TrainingState], None]
+"""Called when the state should be written down, while the process model stands at the same update."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +79,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessOutcome:
-    """What training did. `calibration` and `first_errors` (the share of solutions whose first step below 0.5 was found)
-    are of the held-out questions, None without any."""
+    """What training did. `calibration` and `first_errors` are of the held-out questions, None without any."""
 
     examples: int
     held_out: int
@@ -74,7 +87,14 @@ class ProcessOutcome:
     loss: float
     rejected: tuple[Rejected, ...]
     calibration: Calibration | None
-    first_errors: float | None
+    first_errors: FirstErrors | None
+
+    def to_json(self) -> dict[str, Any]:
+        """For calibration.json beside the model; NaN becomes null."""
+        found = asdict(self) | {"rejected": [str(each) for each in self.rejected]}
+        if self.first_errors:
+            found["first_errors"] = {k: None if v != v else v for k, v in asdict(self.first_errors).items()}
+        return found
 
 
 def train_process_model(
@@ -82,12 +102,17 @@ def train_process_model(
     solutions: Sequence[TaggedSolution],
     settings: ProcessTraining,
     *,
+    begin: TrainingState | None = None,
+    checkpoint_every: int = 0,
+    on_checkpoint: OnCheckpoint | None = None,
     on_update: OnUpdate | None = None,
 ) -> ProcessOutcome:
     """Trains `process` in place. The same seed, labels and threads give the same bits.
 
-    Solutions that do not fit into `max_tokens` are rejected, never cut: a cut would lose the late steps, where most
-    errors are. Raises ForageError where no solution is left, or where a loss is not finite.
+    `begin` is the state that `process` was saved with: training goes on there, bit for bit. `on_checkpoint` is called
+    every `checkpoint_every` updates (0: never) and once more where Ctrl-C ends the training, which then passes on as
+    KeyboardInterrupt. Solutions that do not fit into `max_tokens` are rejected, never cut: a cut would lose the late
+    steps, where most errors are. Raises ForageError where no solution is left, or where a loss is not finite.
     """
     training, held, rejected = prepare(process, solutions, settings)
     if not training:
@@ -97,34 +122,84 @@ def train_process_model(
         )
     if settings.placebo:
         training = permute_labels(training, seed=settings.seed)
-    updates = settings.epochs * math.ceil(len(training) / settings.batch)
-    parameters = [p for p in process.model.module.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(parameters, lr=settings.lr, betas=(0.9, 0.95), weight_decay=settings.weight_decay)
-    loss = math.nan
-    for number, index in enumerate(_order(len(training), settings)):
-        for group in optimiser.param_groups:
-            group["lr"] = settings.lr * _schedule(number, updates)
-        optimiser.zero_grad()
-        loss = _backward(process, [training[row] for row in index], settings)
-        norm = float(torch.nn.utils.clip_grad_norm_(parameters, 1.0))
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            raise ForageError(
-                f"Update {number + 1} had a loss or gradient that is not finite: lower the learning rate."
-            )
-        optimiser.step()
-        if on_update is not None:
-            on_update(number + 1, updates, loss)
+    fit = _Fit(process, training, settings, begin or TrainingState(), on_update)
+    fit.run(checkpoint_every, on_checkpoint)
     found, errors = assess(process, held) if held else (None, None)
     process.about = {"training": asdict(settings), "examples": len(training), "rejected": len(rejected)}
     return ProcessOutcome(
         examples=len(training),
         held_out=len(held),
-        updates=updates,
-        loss=loss,
+        updates=fit.updates,
+        loss=fit.loss,
         rejected=tuple(rejected),
         calibration=found,
         first_errors=errors,
     )
+
+
+class _Fit:
+    """The updates of one training, from a state on."""
+
+    def __init__(
+        self,
+        process: ProcessModel,
+        examples: Sequence[Example],
+        settings: ProcessTraining,
+        begin: TrainingState,
+        on_update: OnUpdate | None,
+    ) -> None:
+        self._process, self._examples, self._settings, self._on_update = process, examples, settings, on_update
+        self.updates = settings.epochs * math.ceil(len(examples) / settings.batch)
+        self.done, self.loss = begin.updates, begin.loss
+        self._parameters = process.parameters
+        self._optimiser = torch.optim.AdamW(
+            self._parameters, lr=settings.lr, betas=(0.9, 0.95), weight_decay=settings.weight_decay
+        )
+        for name, value in begin.moments.items():
+            number, key = name.split(".", 1)
+            parameter = self._parameters[int(number)]
+            # AdamW keeps its step counter on the CPU whatever the device of the parameter.
+            self._optimiser.state[parameter][key] = value.clone().to("cpu" if key == "step" else parameter.device)
+
+    def run(self, checkpoint_every: int, on_checkpoint: OnCheckpoint | None) -> None:
+        gate, saved = InterruptGate(), self.done
+        try:
+            with gate.listening():
+                for index in list(_order(len(self._examples), self._settings))[self.done :]:
+                    self._update(gate, [self._examples[row] for row in index])
+                    if on_checkpoint and checkpoint_every and self.done % checkpoint_every == 0:
+                        on_checkpoint(self._state())
+                        saved = self.done
+                    gate.reopen()
+        except KeyboardInterrupt:
+            if on_checkpoint and saved < self.done:
+                on_checkpoint(self._state())
+            raise
+
+    def _update(self, gate: InterruptGate, examples: Sequence[Example]) -> None:
+        """One update. The gate closes before the weights move and stays closed: the caller writes the state down."""
+        for group in self._optimiser.param_groups:
+            group["lr"] = self._settings.lr * _schedule(self.done, self.updates)
+        self._optimiser.zero_grad()
+        loss = _backward(self._process, examples, self._settings)
+        norm = float(torch.nn.utils.clip_grad_norm_(self._parameters, 1.0))
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            raise ForageError(
+                f"Update {self.done + 1} had a loss or gradient that is not finite: lower the learning rate."
+            )
+        with gate:
+            self._optimiser.step()
+            self.done, self.loss = self.done + 1, loss
+        if self._on_update is not None:
+            self._on_update(self.done, self.updates, loss)
+
+    def _state(self) -> TrainingState:
+        moments = {
+            f"{number}.{name}": value.detach().cpu().clone()
+            for number, parameter in enumerate(self._parameters)
+            for name, value in self._optimiser.state.get(parameter, {}).items()
+        }
+        return TrainingState(self.done, self.loss, moments)
 
 
 def prepare(
@@ -164,8 +239,8 @@ def permute_labels(examples: Sequence[Example], *, seed: int) -> list[Example]:
     ]
 
 
-def assess(process: ProcessModel, examples: Sequence[Example]) -> tuple[Calibration, float]:
-    """Calibration of the scores against the labels, and the share of solutions whose first error is found."""
+def assess(process: ProcessModel, examples: Sequence[Example]) -> tuple[Calibration, FirstErrors]:
+    """Calibration of the scores against the labels, and how well first errors are located."""
     scores = process.score([example.laid for example in examples])
     pairs = [
         (score, value)
@@ -174,8 +249,7 @@ def assess(process: ProcessModel, examples: Sequence[Example]) -> tuple[Calibrat
         if not math.isnan(value)
     ]
     predicted, label = np.array(pairs).T
-    located = [first_error(row) == first_error(example.values) for row, example in zip(scores, examples, strict=True)]
-    return calibrate(predicted, label), sum(located) / len(located)
+    return calibrate(predicted, label), locate_errors(scores, [example.values for example in examples])
 
 
 def _is_held_out(solution: TaggedSolution, settings: ProcessTraining) -> bool:

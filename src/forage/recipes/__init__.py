@@ -1,8 +1,12 @@
 """Whole runs as functions: their parameters are the flags of `forage train RECIPE`."""
 
+from forage.recipes.code import code
 from forage.recipes.countdown import countdown
+from forage.recipes.dialogue import dialogue
+from forage.recipes.gym import gym
+from forage.recipes.problems import problems
 
-RECIPES = {"countdown": countdown}
+RECIPES = {"countdown": countdown, "code": code, "dialogue": dialogue, "gym": gym, "problems": problems}
 """Every recipe by the name that `forage train` takes."""
 
-__all__ = ["RECIPES", "countdown"]
+__all__ = ["RECIPES", "code", "countdown", "dialogue", "gym", "problems"]

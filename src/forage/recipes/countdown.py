@@ -24,6 +24,7 @@ def countdown(
     method: Sequence[Applied | str] = (),
     seed: int = 0,
     steps: int | None = None,
+    tokens: int = 0,
     problems: int = 16,
     siblings: int = 16,
     train_problems: int | None = None,
@@ -51,6 +52,7 @@ def countdown(
         method: methods in order, an algorithm first; GRPO where no algorithm is given.
         seed: of the run; the base model and the problems do not depend on it.
         steps: reinforcement-learning steps; 80 for the demo and 120 for the experiment unless given.
+        tokens: end earlier, after the step in which so many were sampled, values counted; 0 is no limit.
         problems: groups per step.
         siblings: responses per group.
         train_problems: size of the training pool; 160 for the demo and 256 for the experiment unless given.
@@ -77,6 +79,7 @@ def countdown(
         seed=seed,
         schedule=Schedule(
             steps=STEPS[size] if steps is None else steps,
+            tokens=tokens,
             checkpoint_every=checkpoint_every,
             keep_checkpoints=keep_checkpoints,
             rollouts_every=rollouts_every,

@@ -12,10 +12,14 @@ from forage.signals.entropy import SampledEntropy
 from forage.signals.long_success import LongSuccess
 from forage.signals.noise import Noise
 from forage.signals.reference import ReferenceLogprob
+from forage.signals.state_value import StateValue
 from forage.signals.success_rate import SuccessRate
 
 SIGNALS: Mapping[str, Signal] = MappingProxyType(
-    {signal.name: signal for signal in (SampledEntropy(), Noise(), SuccessRate(), LongSuccess(), ReferenceLogprob())}
+    {
+        signal.name: signal
+        for signal in (SampledEntropy(), Noise(), SuccessRate(), LongSuccess(), ReferenceLogprob(), StateValue())
+    }
 )
 """The built-in signals by name. A recipe's own signals come beside them, and win where names agree."""
 
@@ -44,3 +48,8 @@ def measure(
         batch,
         {name: available[name](groups, batch, tools, seed=derive_seed(seed, "signal", name)) for name in sorted(needs)},
     )
+
+
+def seen_by(signals: Sequence[Signal], groups: Sequence[Group], tools: Tools) -> dict[str, float]:
+    """The metrics that a recipe's own signals see in the groups that a step tried."""
+    return {name: value for signal in signals for name, value in signal.metrics(groups, tools).items()}

@@ -93,14 +93,36 @@ class Stepwise(Task):
         if (self.steps == "words") != bool(self.words):
             raise ForageError('steps="words" goes with the words that begin a step, and no other rule takes words.')
 
+    def notes(self) -> tuple[str, ...]:
+        return self.task.notes()
+
+    @property
+    def hangs(self) -> bool:
+        return self.task.hangs
+
     def problems(self, split: Literal["train", "test"]) -> Sequence[Problem]:
         return self.task.problems(split)
 
     def verify(self, problem: Problem, text: str) -> Score:
         return self.task.verify(problem, text)
 
+    def prepare(self) -> None:
+        self.task.prepare()
+
+    def quick(self, problem: Problem, text: str) -> Score | None:
+        return self.task.quick(problem, text)
+
     def answer(self, problem: Problem, text: str) -> str | None:
         return self.task.answer(problem, text)
+
+    def oracle(self, problem: Problem, text: str) -> float | None:
+        return self.task.oracle(problem, text)
+
+    def state(self, problem: Problem, text: str) -> str | None:
+        return self.task.state(problem, text)
+
+    def reference(self, problem: Problem) -> str | None:
+        return self.task.reference(problem)
 
     def step_ends(self, pieces: Sequence[str]) -> tuple[int, ...]:
         return ends_at(pieces, beginning_with(self.words) if self.words else RULES[self.steps])

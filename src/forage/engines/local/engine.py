@@ -1,28 +1,43 @@
 """The local engine: one Hugging Face model in this process, for sampling and for learning."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 
+from forage.engines.critic_training import CriticTraining
+from forage.engines.local.adapters import BelowAdapter, Lora, add_adapter, has_adapter, is_adapter
 from forage.engines.local.codec import LocalCodec
+from forage.engines.local.critic import ActorCritic, LocalCritic
+from forage.engines.local.ends import EndTexts
 from forage.engines.local.model import LocalModel
 from forage.engines.local.numerics import choose_matmul
 from forage.engines.local.policy import LocalPolicy
 from forage.engines.local.sampler import LocalSampler
 from forage.engines.optimisation import Optimisation
 from forage.errors import ForageError
+from forage.protocols import Policy
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A model ready for work. `reference` holds the weights that training began with, where a part needs them."""
+    """A model ready for work. `reference` holds the weights that training began with, where a part needs them.
 
-    policy: LocalPolicy
+    Where there is a critic, `policy` is the pair of both.
+    """
+
+    policy: LocalPolicy | ActorCritic
     sampler: LocalSampler
     codec: LocalCodec
-    reference: LocalPolicy | None
+    reference: Policy | None
+    critic: LocalCritic | None
+
+    @property
+    def context(self) -> int | None:
+        """How many positions the model has, for prompt and response together; None where it has no limit."""
+        return getattr(self.policy.model.config, "max_position_embeddings", None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +46,8 @@ class LocalEngine:
 
     `matmul` picks the float32 matrix product: "auto" measures at start-up and takes the fastest whose error is
     float32-class. `threads=0` takes all cores. Both decide bits, so a run records what it settled on. `rows` bounds
-    the sequences that are sampled at once.
+    the sequences that are sampled at once. `stops` are texts that end a response, beside the model's own end tokens.
+    With `adapter` only that learns; `gradient_checkpointing` saves memory in updates and costs time.
     """
 
     dtype: Literal["float32", "bfloat16"] = "float32"
@@ -40,6 +56,9 @@ class LocalEngine:
     threads: int = 0
     rows: int = 256
     trust_remote_code: bool = False
+    stops: tuple[str, ...] = ()
+    adapter: Lora | None = None
+    gradient_checkpointing: bool = False
 
     def settled(self) -> "LocalEngine":
         """This engine with what depends on the machine decided: recorded in `recipe.json`, so that resuming agrees."""
@@ -52,10 +71,14 @@ class LocalEngine:
         weights: str,
         *,
         reference: str | None = None,
+        critic: CriticTraining | None = None,
         optimisation: Optimisation | None = None,
         temperature: float = 1.0,
     ) -> Opened:
-        """Loads `weights` (a Hugging Face directory or name), and `reference` where given. Sets the thread count."""
+        """Loads `weights` (a Hugging Face directory or name), and `reference` where given. Sets the thread count.
+
+        A critic begins as a copy of `weights`; restoring a checkpoint's optimiser state gives it its own.
+        """
         engine = self.settled()
         if engine.device != "cpu" and not torch.cuda.is_available():
             raise ForageError(f"The device {engine.device} is not available on this machine. Use --device cpu.")
@@ -64,15 +87,34 @@ class LocalEngine:
         optimisation = optimisation or Optimisation()
 
         def load(path: str) -> LocalPolicy:
-            model = LocalModel.load(
-                path, dtype=self.dtype, device=self.device, trust_remote_code=self.trust_remote_code
-            )
-            return LocalPolicy(model, optimisation, temperature=temperature)
+            return LocalPolicy(self._load(path), optimisation, temperature=temperature)
 
         policy = load(weights)
+        judge = LocalCritic(self._load(weights), critic) if critic else None
+        codec = LocalCodec(policy.model.tokenizer)
         return Opened(
-            policy=policy,
-            sampler=LocalSampler(policy.model, rows=self.rows, version=lambda: policy.version),
-            codec=LocalCodec(policy.model.tokenizer),
-            reference=load(reference) if reference else None,
+            policy=ActorCritic(policy, judge) if judge else policy,
+            sampler=LocalSampler(
+                policy.model,
+                rows=self.rows,
+                version=lambda: policy.version,
+                ends=EndTexts(codec, self.stops) if self.stops else None,
+            ),
+            codec=codec,
+            reference=self._reference(reference, policy, load) if reference else None,
+            critic=judge,
         )
+
+    def _load(self, path: str) -> LocalModel:
+        model = LocalModel.load(path, dtype=self.dtype, device=self.device, trust_remote_code=self.trust_remote_code)
+        if self.adapter and not has_adapter(model.module):
+            add_adapter(model.module, self.adapter, base=path)
+        if self.gradient_checkpointing:
+            model.recompute()
+        return model
+
+    def _reference(self, weights: str, policy: LocalPolicy, load: Callable[[str], LocalPolicy]) -> Policy:
+        """The policy that training began with: the model below a fresh adapter, or weights of its own."""
+        if self.adapter and not is_adapter(weights):
+            return BelowAdapter(policy, policy.model.module)
+        return load(weights)

@@ -1,11 +1,13 @@
-"""The policy of a run: a local model, its optimiser, and the only code that moves weights.
+"""The policy of a run: a local model, its optimiser, and the only code that moves weights (a critic's too).
 
 Axes: B sequences, T tokens, N learned tokens of a micro-batch.
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -15,8 +17,11 @@ from forage.engines.local.model import LocalModel
 from forage.engines.optimisation import Optimisation
 from forage.errors import ForageError
 from forage.ops.logprobs import token_logprobs_and_entropy
-from forage.protocols import Forward, Loss, Tallies, TokenWeights
+from forage.protocols import Forward, Tallies, TokenWeights
 from forage.seeds import derive_seed
+
+Seen = TypeVar("Seen")
+Given = TypeVar("Given", contravariant=True)
 
 LOGITS_PER_CHUNK = 1 << 24
 """Logits that may exist at once (64 MB in float32): the chunk of tokens is this over the vocabulary."""
@@ -30,14 +35,24 @@ class NonFiniteUpdate(ForageError):
         self.train = train
 
 
-class LocalPolicy:
+class Objective(Protocol[Given]):
+    """What an optimiser step minimises, given what the learner sees in one pass: a `Loss` is one for a policy."""
+
+    @property
+    def skips_zero_advantage(self) -> bool: ...
+
+    def weigh(self, batch: Batch) -> TokenWeights: ...
+
+    def __call__(self, forward: Given, train: TrainBatch, weights: TokenWeights, /) -> tuple[Tensor, Tallies]: ...
+
+
+class Learner(ABC, Generic[Seen]):
     """Weights plus AdamW. `version` counts optimiser steps, skipped ones included."""
 
-    def __init__(self, model: LocalModel, optimisation: Optimisation, *, temperature: float) -> None:
+    def __init__(self, model: LocalModel, optimisation: Optimisation) -> None:
         self.model = model
         self.version = 0
         self._settings = optimisation
-        self._temperature = temperature
         self._skipped_in_a_row = 0
         self._parameters = [p for p in model.module.parameters() if p.requires_grad]
         self._optimiser = torch.optim.AdamW(
@@ -48,40 +63,11 @@ class LocalPolicy:
             foreach=True,
         )
 
-    def forward(self, batch: Batch) -> Forward:
-        """Log-probability and entropy, (B, T) float32, of the learned tokens of `batch`, with gradients.
+    @abstractmethod
+    def forward(self, batch: Batch) -> Seen:
+        """One pass over the learned tokens of `batch`, with gradients."""
 
-        Only the hidden states that score a learned token reach the vocabulary, a chunk at a time.
-        """
-        learn = batch.learn[:, 1:]
-        hidden = self.model.hidden(batch.tokens[:, :-1])[learn]
-        head = self.model.head
-        logprob, entropy = token_logprobs_and_entropy(
-            hidden,
-            head.weight,
-            batch.tokens[:, 1:][learn],
-            temperature=self._temperature,
-            chunk=max(1, LOGITS_PER_CHUNK // head.weight.shape[0]),
-            bias=head.bias,
-            softcap=head.softcap,
-            scale=head.scale,
-        )
-        index = batch.learn.nonzero(as_tuple=True)
-        blank = torch.zeros(batch.tokens.shape, dtype=torch.float32, device=batch.tokens.device)
-        return Forward(blank.index_put(index, logprob), blank.index_put(index, entropy))
-
-    @torch.no_grad()
-    def measure(self, batch: Batch) -> Forward:
-        device = self.model.device
-        logprob = torch.zeros(batch.tokens.shape, dtype=torch.float32)
-        entropy = torch.zeros_like(logprob)
-        for index, width in micro_batches(batch.lengths, self._settings.micro_tokens):
-            part = self.forward(batch.rows(index, width).to(device))
-            logprob[index, :width] = part.logprob.cpu()
-            entropy[index, :width] = part.entropy.cpu()
-        return Forward(logprob, entropy)
-
-    def improve(self, train: TrainBatch, loss: Loss, *, seed: int) -> dict[str, float]:
+    def improve(self, train: TrainBatch, loss: Objective[Seen], *, seed: int) -> dict[str, float]:
         """`epochs` passes of `mini_batches` optimiser steps each; returns the means of the metrics over the updates."""
         meter = _Meter()
         for epoch in range(self._settings.epochs):
@@ -90,7 +76,7 @@ class LocalPolicy:
                 self._update(train.rows(index), loss, meter)
         return {**meter.means(), "lr": self._learning_rate()}
 
-    def _update(self, train: TrainBatch, loss: Loss, meter: "_Meter") -> None:
+    def _update(self, train: TrainBatch, loss: Objective[Seen], meter: "_Meter") -> None:
         """One optimiser step. The denominators are taken here, once, so micro-batches only add up."""
         weights = loss.weigh(train.batch)
         active = torch.arange(len(train.batch))
@@ -116,7 +102,7 @@ class LocalPolicy:
         self.version += 1
 
     def _backward(
-        self, train: TrainBatch, loss: Loss, weights: TokenWeights, rows: Tensor, width: int
+        self, train: TrainBatch, loss: Objective[Seen], weights: TokenWeights, rows: Tensor, width: int
     ) -> tuple[float, Tallies]:
         device = self.model.device
         part = train.rows(rows, width).to(device)
@@ -160,6 +146,47 @@ class LocalPolicy:
             self._optimiser.state[parameter][key] = value.clone().to(place)
         self.version = int(numbers["version"])
         self._skipped_in_a_row = int(numbers["skipped_in_a_row"])
+
+
+class LocalPolicy(Learner[Forward]):
+    """A local model as the policy, at the sampling temperature."""
+
+    def __init__(self, model: LocalModel, optimisation: Optimisation, *, temperature: float) -> None:
+        super().__init__(model, optimisation)
+        self._temperature = temperature
+
+    def forward(self, batch: Batch) -> Forward:
+        """Log-probability and entropy, (B, T) float32, of the learned tokens of `batch`, with gradients.
+
+        Only the hidden states that score a learned token reach the vocabulary, a chunk at a time.
+        """
+        learn = batch.learn[:, 1:]
+        hidden = self.model.hidden(batch.tokens[:, :-1])[learn]
+        head = self.model.head
+        logprob, entropy = token_logprobs_and_entropy(
+            hidden,
+            head.weight,
+            batch.tokens[:, 1:][learn],
+            temperature=self._temperature,
+            chunk=max(1, LOGITS_PER_CHUNK // head.weight.shape[0]),
+            bias=head.bias,
+            softcap=head.softcap,
+            scale=head.scale,
+        )
+        index = batch.learn.nonzero(as_tuple=True)
+        blank = torch.zeros(batch.tokens.shape, dtype=torch.float32, device=batch.tokens.device)
+        return Forward(blank.index_put(index, logprob), blank.index_put(index, entropy))
+
+    @torch.no_grad()
+    def measure(self, batch: Batch) -> Forward:
+        device = self.model.device
+        logprob = torch.zeros(batch.tokens.shape, dtype=torch.float32)
+        entropy = torch.zeros_like(logprob)
+        for index, width in micro_batches(batch.lengths, self._settings.micro_tokens):
+            part = self.forward(batch.rows(index, width).to(device))
+            logprob[index, :width] = part.logprob.cpu()
+            entropy[index, :width] = part.entropy.cpu()
+        return Forward(logprob, entropy)
 
 
 def mini_batches(group: Tensor, count: int, *, seed: int) -> Iterator[Tensor]:

@@ -32,8 +32,9 @@ LOGITS_PER_CHUNK = 1 << 24
 class LocalSampler:
     """A `Sampler` over a `LocalModel`. `rows` completions grow at a time: more is faster until memory ends.
 
-    `version` tells how many optimiser steps the weights have taken; `stop_ids` end a completion too. `tokens_read` and
-    `tokens_decoded` count what all calls together computed: tokens of starts, and passes over sampled tokens.
+    `version` tells how many optimiser steps the weights have taken; `stop_ids` end a completion too, and so does a
+    token for which `ends`, asked with all tokens of the completion, says so. `tokens_read` and `tokens_decoded` count
+    what all calls together computed: tokens of starts, and passes over sampled tokens.
     """
 
     def __init__(
@@ -43,12 +44,14 @@ class LocalSampler:
         rows: int = 256,
         version: Callable[[], int] = lambda: 0,
         stop_ids: Sequence[int] = (),
+        ends: Callable[[Sequence[int]], bool] | None = None,
     ) -> None:
         if rows < 1:
             raise ForageError(f"The sampler needs at least 1 row, not {rows}.")
         self._model = model
         self._rows = rows
         self._version = version
+        self._ends = ends
         self._stop_ids = tuple(sorted({*model.stop_ids, *stop_ids}))
         self.tokens_read = 0
         self.tokens_decoded = 0
@@ -82,7 +85,7 @@ class LocalSampler:
                     f"A prompt of {len(request.tokens)} tokens and {new} new ones do not fit into the "
                     f"model's {limit} positions. Lower max_tokens or leave long prompts out."
                 )
-        return self._results(_Sampling(self._model, requests, params, self._rows, self._stop_ids))
+        return self._results(_Sampling(self._model, requests, params, self._rows, self._stop_ids, self._ends))
 
     def _results(self, sampling: "_Sampling") -> Iterator[tuple[int, tuple[Completion, ...]]]:
         try:
@@ -169,8 +172,10 @@ class _Sampling:
         params: SamplingParams,
         rows: int,
         stop_ids: tuple[int, ...],
+        ends: Callable[[Sequence[int]], bool] | None,
     ) -> None:
         self._model = model
+        self._ends = ends
         # In float32 whatever the model is, as the learner computes them: their ratio must be 1 before the first update.
         self._head = model.head.float32()
         self._params = params
@@ -191,6 +196,7 @@ class _Sampling:
         self._stream = np.zeros(rows, dtype=np.uint64)
         self._request = np.zeros(rows, dtype=np.int64)
         self._sibling = np.zeros(rows, dtype=np.int64)
+        self._said_stop = np.zeros(rows, dtype=bool)
         self._tokens = np.zeros((rows, params.max_tokens), dtype=np.int64)
         self._logprobs = np.zeros((rows, params.max_tokens), dtype=np.float32)
         self._entropies = np.zeros((rows, params.max_tokens), dtype=np.float32)
@@ -277,7 +283,11 @@ class _Sampling:
         self._logprobs[row, count] = torch.cat([part.logprob for part in drawn]).cpu().numpy()
         self._entropies[row, count] = torch.cat([part.entropy for part in drawn]).cpu().numpy()
         count += 1
-        return (tokens[:, None] == self._stop_ids).any(axis=1) | (count == self._limits[self._request[:live]])
+        self._said_stop[:live] = (tokens[:, None] == self._stop_ids).any(axis=1)
+        if self._ends is not None:
+            for line in row[~self._said_stop[:live]].tolist():
+                self._said_stop[line] = self._ends(self._tokens[line, : count[line]].tolist())
+        return self._said_stop[:live] | (count == self._limits[self._request[:live]])
 
     @torch.inference_mode()
     def _compact(self, finished: np.ndarray) -> None:
@@ -304,7 +314,7 @@ class _Sampling:
                 tokens=tokens,
                 logprobs=tuple(self._logprobs[row, :count].tolist()),
                 entropies=tuple(self._entropies[row, :count].tolist()),
-                stop="eos" if tokens[-1] in self._stop_ids else "length",
+                stop="eos" if self._said_stop[row] else "length",
             )
             self._owed[number] -= 1
             if not self._owed[number]:

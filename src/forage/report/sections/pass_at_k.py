@@ -7,10 +7,11 @@ from typing import Any
 from forage.evals.bootstrap import Interval
 from forage.evals.compare import compare
 from forage.evals.estimate import pass_curve
-from forage.report.blocks import Figure, Figures, Prose, Section
+from forage.report.blocks import Block, Figure, Figures, Prose, Section
 from forage.report.palette import Series
 from forage.report.results import Policy, Results, gather_results
 from forage.report.runs import Runs
+from forage.report.sections.by_step import figures_by_step
 
 Trace = Mapping[str, Any]
 
@@ -36,7 +37,10 @@ def section(runs: Runs) -> Section:
         "How likely is at least one right answer among k samples? Small k asks how good the policy is; large k asks "
         "how much it can still find. Training that sharpens raises the left end and may lower the right one."
     )
-    return Section(id="passk", title="Pass@k", lead=lead, blocks=[Figures(figures=figures, legend=legend)])
+    blocks: list[Block] = [Figures(figures=figures, legend=legend)]
+    if on_the_way := figures_by_step(runs, results):
+        blocks.append(on_the_way)
+    return Section(id="passk", title="Pass@k", lead=lead, blocks=blocks)
 
 
 def _base_controls(results: Results) -> list[tuple[Series, Policy]]:

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from forage.analysis import Analysis
-from forage.analysis.records import StrategyPoint, TrackPoint
+from forage.analysis.records import ReferencePoint, StrategyPoint, TrackPoint
+from forage.analysis.tables import fixed_text_sentence
 from forage.ops.resampling import Interval
 from forage.report.blocks import Block, Figure, Figures, Prose, Section, Statement, Statements
 from forage.report.palette import SLOTS, Series
 from forage.report.runs import Entry, Group, Runs
+from forage.report.sections.paths import path_figures
 
-Point = TrackPoint | StrategyPoint
+Point = TrackPoint | StrategyPoint | ReferencePoint
 Value = Interval | float | None
 Trace = dict[str, Any]
 
@@ -61,7 +63,14 @@ PANELS = (
           lines=(Line(value=lambda p: p.perplexity_planning, note="solid: planning"),
                  Line(value=lambda p: p.perplexity_execution, note="dashed: execution")),
           how="Below 1: the policy became surer of these tokens. The claim of two phases is a dashed line that falls "
-          "and then stays while strategies spread. Measured on the policy's own texts, which change with it."),
+          "and then stays while strategies spread. Measured on the policy's own texts, which change with it: compare "
+          "the fixed text where there is one."),
+    Panel(id="fixed-text", title="Perplexity of a fixed text", unit="ratio to the start", of="reference",
+          lines=(Line(value=lambda p: p.planning, note="solid: planning"),
+                 Line(value=lambda p: p.execution, note="dashed: execution")),
+          how="The same correct responses, read by every checkpoint that was kept. Below 1: surer of them than before "
+          "training. Where the curve of own texts falls and this one does not, it is the texts that became simpler. "
+          "It rises where the policy leaves that way of writing, which is not forgetting."),
     Panel(id="next-words", title="What follows a gram", unit="nats", of="strategy",
           lines=(Line(value=lambda p: p.following),), how="Entropy of the 3 words after a gram, given the gram. "
           "Down: after a gram the policy goes on the same way. At "
@@ -92,6 +101,8 @@ def section(runs: Runs) -> Section | None:
         return Section(id="strategy", title=title, blocks=[Prose(paragraphs=[text])])
     figures = [figure for panel in PANELS if (figure := _figure(groups, panel)) is not None]
     blocks: list[Block] = []
+    if paths := path_figures(groups):
+        blocks.append(Figures(figures=paths, legend=[group.series for group in groups], size="small"))
     if figures:
         blocks.append(Figures(figures=figures, legend=[group.series for group in groups], size="small"))
     else:
@@ -110,11 +121,17 @@ def _analyses(group: Group) -> list[tuple[Entry, Analysis]]:
     return [(entry, entry.analysis) for entry in group.entries if entry.analysis is not None]
 
 
+def _series(analysis: Analysis, panel: Panel) -> Sequence[Point]:
+    if panel.of == "reference":
+        return analysis.reference.points if analysis.reference else ()
+    return analysis.track if panel.of == "track" else analysis.strategy
+
+
 def _figure(groups: Sequence[Group], panel: Panel) -> Figure | None:
     traces: list[Trace] = []
     for group in groups:
         for _, analysis in _analyses(group):
-            points: Sequence[Point] = analysis.track if panel.of == "track" else analysis.strategy
+            points = _series(analysis, panel)
             for number, line in enumerate(panel.lines):
                 traces.extend(_traces(group.series, points, line, panel, dashed=number > 0))
     if not traces:
@@ -217,7 +234,9 @@ def _statements(group: Group) -> Statements:
         if not analysis.alarms:
             items.append(Statement(f"{where}No collapse and no explosion of entropy was seen."))
         if analysis.phases:
-            items.append(Statement(where + analysis.phases.sentence()))
+            items.append(Statement(f"{where}On its own texts. {analysis.phases.sentence()}"))
+        if analysis.reference:
+            items.append(Statement(where + fixed_text_sentence(analysis.reference)))
         if analysis.grams:
             items.append(Statement(
                 f"{where}Grams: {len(analysis.grams.grams)} from {analysis.grams.source} (id {analysis.grams.id}), "

@@ -62,8 +62,22 @@ PANELS = (
     Panel(key="kl", title="Distance within a step", unit="KL to the sampler, nats", optional=True, how="Low is normal. "
           "How far the updates of one step move the policy from the one that sampled; spikes mean that its samples no "
           "longer describe it. It does not say how far training has come."),
+    Panel(key="gram_entropy", title="Diversity of strategies", unit="nats", optional=True,
+          how="The semantic entropy of strategic grams in the responses of every step, for methods that mark them, "
+          "corrected for small counts. Neither direction is good by itself: read it beside the entropy above and "
+          "pass@k. Methods with another list of grams (a placebo's, say) cannot be compared here; the section on "
+          "strategies counts one list for all."),
+    Panel(key="planning_share", title="Planning tokens", unit="share of tokens", format=".0%", optional=True,
+          how="The tokens inside the grams that the method marks. A rise without a rise of pass@k is a habit that the "
+          "bonus pays for."),
     Panel(key="unjudged", title="Unjudged", unit="share of responses", format=".1%", optional=True, how="Down is good. "
           "The verifier gave no verdict in time; these responses were not learned from."),
+    Panel(key="explained_variance", title="What the critic explains", unit="share of the returns' variance",
+          optional=True, how="1 would be a critic that foresees every return, 0 one that knows only their mean; below "
+          "0 it misleads. A young critic explains little, and its advantages are then as noisy as the returns."),
+    Panel(key="value_loss", title="The critic's error", unit="half the mean squared error", optional=True, how="It "
+          "should fall while the critic learns; it rises again for a while when the policy changes what is to be "
+          "expected."),
     Panel(key="skipped", title="Skipped updates", unit="optimiser steps", optional=True, how="Should be 0. A skipped "
           "update had a gradient that was not a number."),
 )  # fmt: skip

@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 from forage.errors import ForageError
 from forage.protocols import Task
 from forage.records import Problem, Score
-from forage.tasks.countdown import grammar, verifier
+from forage.tasks.countdown import grammar, oracle, verifier
 from forage.tasks.countdown.problems import DEMO, EXPERIMENT, Puzzle, Range, draw_pool
 from forage.tasks.countdown.traces import Trace, write_traces
 
@@ -72,6 +72,16 @@ class Countdown(Task):
     def answer(self, problem: Problem, text: str) -> str | None:
         number = verifier.committed_number(text)
         return None if number is None else str(number)
+
+    def oracle(self, problem: Problem, text: str) -> float:
+        return oracle.worth(grammar.puzzle_of(problem.prompt), text, self.space.limit)
+
+    def state(self, problem: Problem, text: str) -> str | None:
+        state = oracle.standing_state(grammar.puzzle_of(problem.prompt), text, self.space.limit)
+        return None if state is None else f"{sorted(state.numbers)} {state.goal}"
+
+    def reference(self, problem: Problem) -> str:
+        return oracle.solution(grammar.puzzle_of(problem.prompt), self.space.limit)
 
     def step_ends(self, pieces: Sequence[str]) -> tuple[int, ...]:
         return grammar.step_ends(pieces)

@@ -79,10 +79,15 @@ def combine(left: int, operator: str, right: int, limit: int) -> int | None:
 
 
 def draw_step(rng: random.Random, numbers: list[int], limit: int) -> Step:
-    """A legal operation on two or more numbers, uniform over the legal (pair, operator) choices.
+    """A legal operation on two or more numbers, uniform over `legal_steps`."""
+    steps = legal_steps(numbers, limit)
+    return steps[int(rng.random() * len(steps))]
 
-    The larger operand is written first, so that each choice has one spelling. Subtraction is always legal, so there
-    always is a choice.
+
+def legal_steps(numbers: list[int], limit: int) -> list[Step]:
+    """The legal (pair, operator) choices for two or more numbers; as subtraction is always legal, there is one.
+
+    The larger operand is written first, so that each choice has one spelling.
     """
     steps: list[Step] = []
     for i, first in enumerate(numbers):
@@ -92,7 +97,7 @@ def draw_step(rng: random.Random, numbers: list[int], limit: int) -> Step:
                 result = combine(left, operator, right, limit)
                 if result is not None:
                     steps.append(Step(left, operator, right, result))
-    return steps[int(rng.random() * len(steps))]
+    return steps
 
 
 def after(numbers: list[int], step: Step) -> list[int]:

@@ -51,7 +51,7 @@ def surviving_path(words: Sequence[str]) -> list[Sequence[str]]:
     first = starts[0] if starts else len(words)
     if first:
         path.append(words[:first])
-    for start, end in zip(starts, [*starts[1:], len(words)], strict=True):
+    for start, end in zip(starts, (*starts, len(words))[1:], strict=True):
         keyword = words[start]
         if keyword == "wait":
             path.clear()
@@ -68,6 +68,12 @@ def surviving_path(words: Sequence[str]) -> list[Sequence[str]]:
 
 def reaches_goal(puzzle: Puzzle, path: Sequence[Sequence[str]], limit: int) -> bool:
     """Replays a path from the root. True if nothing on it is wrong and it ends in one number that is the goal."""
+    state = state_after(puzzle, path, limit)
+    return state is not None and state.numbers == (state.goal,)
+
+
+def state_after(puzzle: Puzzle, path: Sequence[Sequence[str]], limit: int) -> State | None:
+    """The state that a path leads to from the root; None if anything on it is wrong."""
     state: State | None = State(puzzle.numbers, puzzle.target)
     for segment in path:
         match segment:
@@ -78,10 +84,10 @@ def reaches_goal(puzzle: Puzzle, path: Sequence[Sequence[str]], limit: int) -> b
             case ["check", number, goal, verdict]:
                 state = state if _is_true(state, number, goal, verdict) else None
             case _:
-                return False
+                return None
         if state is None:
-            return False
-    return state.numbers == (state.goal,)
+            return None
+    return state
 
 
 def _forward(state: State, left: str, operator: str, right: str, written: Sequence[str], limit: int) -> State | None:

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from forage.diagnostics.responses import Floats
 from forage.errors import ForageError
 from forage.ops.semantic import semantic_entropy
 from forage.seeds import derive_seed
 
+Floats = NDArray[np.float64]
 Correction = Literal["none", "miller-madow", "jackknife"]
 Pair = tuple[Hashable, Hashable]
 """A gram, and what followed it."""
@@ -100,6 +100,33 @@ def conditional_entropy_at(pairs: Sequence[Pair], total: int, *, seed: int = 0) 
         for _ in range(SUBSAMPLES)
     ]
     return sum(given for given, _ in found) / SUBSAMPLES, sum(marginal for _, marginal in found) / SUBSAMPLES
+
+
+def conditional_draws(pairs: Sequence[Pair], cluster: NDArray[np.int64], weights: Floats) -> tuple[Floats, Floats]:
+    """(H(Y|G), H(Y)) in nats, each (D,), with pair i counted weights[d, cluster[i]] times in draw d.
+
+    cluster (N,) int64 for N pairs, weights (D, P), 0 or more. A draw in which nothing counts gives NaN. Uses
+    H(Y|G) = H(G, Y) - H(G).
+    """
+    gram, following = (_numbers([pair[side] for pair in pairs]) for side in (0, 1))
+    joint = _numbers(list(pairs))
+    entropies = np.array(
+        [[_weighted_entropy(column, row[cluster]) for column in (joint, gram, following)] for row in weights],
+        dtype=np.float64,
+    ).reshape(-1, 3)
+    return entropies[:, 0] - entropies[:, 1], entropies[:, 2]
+
+
+def _numbers(values: Sequence[Hashable]) -> NDArray[np.int64]:
+    """(N,) equal values share a number, counted from 0."""
+    known: dict[Hashable, int] = {}
+    return np.array([known.setdefault(value, len(known)) for value in values], dtype=np.int64)
+
+
+def _weighted_entropy(kind: NDArray[np.int64], weight: Floats) -> float:
+    counts = np.bincount(kind, weights=weight)
+    share = counts[counts > 0] / max(float(counts.sum()), 1e-300)
+    return float(-(share * np.log(share)).sum()) if share.size else math.nan
 
 
 def _plain(counts: Counter[Hashable]) -> float:

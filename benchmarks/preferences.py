@@ -1,0 +1,117 @@
+"""RL against reward models in the dialogue world, beside the hidden utility: `python benchmarks/preferences.py`.
+
+Comparisons of the base model's responses train reward models (pairs, rankings of four, a placebo, four models for an
+average of weights); policies learn from each, with and without a KL penalty, with several seeds. The table shows what
+the reward models said and what the listeners, whom no training asked, thought. Finished parts are kept, so the command can
+be stopped and given again.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from forage.recipes.dialogue import build_dialogue_base
+
+KL = "kl_penalty:coefficient=0.2"
+ARMS = {
+    "hidden utility itself": (),
+    "reward model, pairs": ("pairs",),
+    "reward model, pairs, KL 0.05": ("pairs", "kl_penalty:coefficient=0.05"),
+    "reward model, pairs, KL 0.2": ("pairs", KL),
+    "reward model, rankings of 4, KL 0.2": ("rankings", KL),
+    "average of 4 models' weights": ("warm",),
+    "average of 4 models' weights, KL 0.2": ("warm", KL),
+    "average of 4 models' rewards, KL 0.2": ("member0+member1+member2+member3", KL),
+    "placebo: shuffled comparisons, KL 0.2": ("placebo", KL),
+}
+
+
+@dataclass
+class Settings:
+    """What is run."""
+
+    out: Path = Path("runs/preferences")
+    """Folder of all models and runs."""
+    comparisons: int = 2000
+    """Pairs; rankings of four are half as many, so that both show as many responses."""
+    noise: float = 1.0
+    """Of the listeners, in units of utility."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    steps: int = 60
+    processes: int = 2
+
+
+def main(settings: Settings) -> None:
+    settings.out.mkdir(parents=True, exist_ok=True)
+    base = build_dialogue_base()
+    prepare(settings, base)
+    jobs = [(arm, seed) for seed in settings.seeds for arm in ARMS]
+    with ThreadPoolExecutor(settings.processes) as pool:
+        rows = list(pool.map(lambda job: one(settings, *job), jobs))
+    print("| policy learned from | utility | liked | reward model's reward | length |\n|---|---|---|---|---|")
+    for arm in ARMS:
+        found = [row for row, (name, _) in zip(rows, jobs, strict=True) if name == arm]
+        cells = [
+            spread([row.get(key, float("nan")) for row in found]) for key in ("utility", "correct", "reward_model")
+        ]
+        print(f"| {arm} | {' | '.join(cells)} | {statistics.fmean(row['length'] for row in found):.0f} |")
+
+
+def prepare(settings: Settings, base: Path) -> None:
+    """Comparisons and reward models."""
+    out, noise = settings.out, ("--noise", settings.noise, "--threads", 1)
+    pairs, rankings, fresh = out / "pairs.jsonl", out / "rankings.jsonl", out / "fresh.jsonl"
+    made = {
+        pairs: ("collect", base, "--comparisons", settings.comparisons, *noise),
+        rankings: ("collect", base, "--comparisons", settings.comparisons // 2, "--k", 4, *noise),
+        fresh: ("collect", base, "--comparisons", 500, "--seed", 1, *noise),
+        out / "pairs": ("train", pairs, "--model", base),
+        out / "rankings": ("train", rankings, "--model", base),
+        out / "placebo": ("train", pairs, "--model", base, "--placebo"),
+        **{out / f"member{n}": ("train", pairs, "--model", base, "--probe", 20, "--seed", n) for n in range(4)},
+        out / "warm": ("average", *(out / f"member{n}" for n in range(4)), "--preferences", fresh),
+    }
+    for target, arguments in made.items():
+        if not target.exists():
+            forage("reward", *arguments, "--out", target, show=True)
+
+
+def one(settings: Settings, arm: str, seed: int) -> dict[str, float]:
+    """Trains one arm with one seed; returns the means of its last ten steps' metrics."""
+    run = settings.out / f"{arm.replace(' ', '-').replace(',', '').replace(':', '')}-seed{seed}"
+    models = [part for part in ARMS[arm] if not part.startswith("kl")]
+    methods = ["--method", "grpo"]
+    for model in models:
+        methods += ["--method", "reward_model:model=" + "+".join(str(settings.out / name) for name in model.split("+"))]
+    methods += [text for part in ARMS[arm] if part.startswith("kl") for text in ("--method", part)]
+    if run.exists():
+        forage("resume", run)
+    else:
+        fixed = ("--steps", settings.steps, "--seed", seed, "--threads", 1, "--out", run)
+        forage("train", "dialogue", *fixed, *methods)
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()][-10:]
+    return {key: statistics.fmean(row[key] for row in rows) for key in rows[-1] if isinstance(rows[-1][key], float)}
+
+
+def spread(values: list[float]) -> str:
+    return f"{statistics.fmean(values):.2f} ± {statistics.stdev(values):.2f}" if len(values) > 1 else f"{values[0]:.2f}"
+
+
+def forage(*arguments: object, show: bool = False) -> None:
+    command = [sys.executable, "-m", "forage", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr}")
+    if show:
+        print("\n".join(line for line in done.stderr.splitlines() if ":" in line), file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Settings))

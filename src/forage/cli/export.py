@@ -1,0 +1,37 @@
+"""`forage export CHECKPOINT`: a model folder for other programs, an adapter merged into its model."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from rich.console import Console
+
+from forage.checkpoints import export_checkpoint
+
+
+def export_command(
+    checkpoint: Annotated[Path, tyro.conf.Positional],
+    /,
+    *,
+    out: Path,
+    merge: bool = False,
+    dtype: Literal["float32", "bfloat16", "float16"] | None = None,
+    trust_remote_code: bool = False,
+) -> None:
+    """Writes the weights of a checkpoint as an ordinary Hugging Face folder, without what only training needs.
+
+    Args:
+        checkpoint: a run directory (its newest checkpoint), a checkpoint inside one, or a model folder.
+        out: folder to create.
+        merge: add an adapter into the weights of its model; without it the adapter is written as it is.
+        dtype: numbers of the weights; those of the run unless given.
+        trust_remote_code: run Python code that comes with the model. Read it first.
+    """
+    made = export_checkpoint(checkpoint, out=out, merge=merge, dtype=dtype, trust_remote_code=trust_remote_code)
+    Console(stderr=True).print(f"Saved: {made}", highlight=False, soft_wrap=True)
+
+
+def run(argv: Sequence[str]) -> int:
+    tyro.cli(export_command, prog="forage export", args=argv)
+    return 0

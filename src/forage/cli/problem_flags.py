@@ -1,0 +1,134 @@
+"""The flags that name a table of problems, and the machine, for a checkpoint that may know better."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from forage.checkpoints import Checkpoint
+from forage.engines.local.engine import LocalEngine
+from forage.errors import ForageError
+from forage.protocols import Task
+from forage.recipes.problems import settled_template
+from forage.tasks.names import parse_task
+from forage.tasks.table import StepRule, Table, TableFile, overlap_note
+from forage.tasks.verifiers import parse_verifier
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableFlags:
+    """A table of problems. What is not given is that of the run, where it was trained on a table.
+
+    Args:
+        data: table of problems to evaluate on: JSONL, CSV, Parquet, or a folder that `datasets` saved.
+        verifier: what checks an answer: math, numeric, exact, choice, regex:..., python:module:function.
+        prompt_column: text, or chat messages; dots lead into nested columns.
+        answer_column: what the verifier compares with.
+        id_column: names of the problems; their content names them unless given.
+        answer_after: keep of an answer what stands behind the last such text.
+        skip_bad_rows: leave out rows that cannot be used.
+        system: system prompt, before every problem.
+        template: chat: the tokenizer's chat template; none: plain text; auto: the template where there is one.
+        step_ends: where reasoning steps end.
+    """
+
+    data: Path | None = None
+    verifier: str | None = None
+    prompt_column: str | None = None
+    answer_column: str | None = None
+    id_column: str | None = None
+    answer_after: str | None = None
+    skip_bad_rows: bool = False
+    system: str | None = None
+    template: Literal["auto", "chat", "none"] | None = None
+    step_ends: StepRule | None = None
+
+    def given(self) -> dict[str, Any]:
+        """The flags that say something."""
+        return {name: value for name, value in vars(self).items() if value is not None and value is not False}
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineFlags:
+    """Where and in which numbers the model computes. What is not given is that of the run.
+
+    Args:
+        dtype: numbers of the model.
+        device: cpu or cuda.
+        rows: responses sampled at once; memory against speed.
+        stop: text that ends a response; may be given several times.
+        trust_remote_code: run Python code that comes with the model. Read it first.
+    """
+
+    dtype: Literal["float32", "bfloat16"] | None = None
+    device: str | None = None
+    rows: int | None = None
+    stop: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    trust_remote_code: bool = False
+
+    def engine(self, engine: LocalEngine) -> LocalEngine:
+        """`engine` with what was given."""
+        given: Mapping[str, Any] = {
+            "dtype": self.dtype,
+            "device": self.device,
+            "rows": self.rows,
+            "stops": self.stop or None,
+            "trust_remote_code": self.trust_remote_code or None,
+        }
+        return replace(engine, **{name: value for name, value in given.items() if value is not None})
+
+
+def chosen_task(found: Checkpoint, name: str | None, flags: TableFlags, engine: LocalEngine) -> Task | None:
+    """The task that the flags name: a table or a task by its name; None where the checkpoint's own is meant.
+
+    Raises ForageError for flags that contradict one another, or that lack what only they can say.
+    """
+    if flags.data is None:
+        if given := flags.given():
+            raise ForageError(f"--{next(iter(given)).replace('_', '-')} goes with --data FILE, the table to read.")
+        return parse_task(name) if name else None
+    if name:
+        raise ForageError("Name a task or a table (--data), not both.")
+    own = found.task if isinstance(found.task, Table) else None
+    if own is None and flags.verifier is None:
+        raise ForageError("Say what checks the answers of this table: --verifier math, numeric, exact, choice, ...")
+    verifier = parse_verifier(flags.verifier) if flags.verifier else None
+    table = TableFile(path=str(flags.data))
+    base = replace(own, train=None, test=table, test_share=0.0) if own else None
+    if base is None:
+        assert verifier is not None
+        base = Table(test=table, verifier=verifier)
+    elif verifier is not None:
+        base = replace(base, verifier=verifier)
+    return _with_flags(base, flags, found, engine, known=own is not None).settled()
+
+
+def leak_note(found: Checkpoint, task: Task | None) -> tuple[str, ...]:
+    """Whether problems of `task` are among those that the checkpoint was trained on."""
+    if isinstance(found.task, Table) and isinstance(task, Table) and found.task.train is not None:
+        return overlap_note(found.task, task)
+    return ()
+
+
+def _with_flags(table: Table, flags: TableFlags, found: Checkpoint, engine: LocalEngine, *, known: bool) -> Table:
+    columns = {
+        "prompt": flags.prompt_column,
+        "answer": flags.answer_column,
+        "id": flags.id_column,
+        "answer_after": flags.answer_after,
+    }
+    template = flags.template or (None if known else "auto")
+    settings: dict[str, Any] = {
+        "columns": replace(table.columns, **{name: value for name, value in columns.items() if value is not None}),
+        "skip_bad_rows": flags.skip_bad_rows or table.skip_bad_rows,
+    }
+    if flags.system is not None:
+        settings["system"] = flags.system
+    if flags.step_ends is not None:
+        settings["steps"] = flags.step_ends
+    if template is not None:
+        trusting = engine.trust_remote_code
+        settings["template"] = settled_template(template, str(found.weights), trust_remote_code=trusting)
+    return replace(table, **settings)

@@ -1,0 +1,23 @@
+"""How a critic learns: its loss, its optimiser, and how long it learns alone."""
+
+from dataclasses import dataclass, field
+
+from forage.engines.optimisation import Optimisation
+from forage.errors import ForageError
+from forage.losses.value_loss import ValueLoss
+
+
+@dataclass(frozen=True, kw_only=True)
+class CriticTraining:
+    """A critic beside the policy: a model of its own, begun as a copy of the policy's with a new scalar head.
+
+    In the first `warmup` steps of a run only the critic learns: the policy that it judges stands still.
+    """
+
+    loss: ValueLoss = field(default_factory=ValueLoss)
+    optimisation: Optimisation = field(default_factory=lambda: Optimisation(lr=4e-4))
+    warmup: int = 10
+
+    def __post_init__(self) -> None:
+        if self.warmup < 0:
+            raise ForageError(f"The critic's warm-up is a number of steps, 0 or more, not {self.warmup}.")

@@ -1,0 +1,54 @@
+"""A reward model as a reward: it judges whole responses while the policy learns to please it."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from forage.engines.local.reward_model import RewardModel
+from forage.errors import ForageError
+from forage.protocols import Reward
+from forage.records import Rollout, Score
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelReward(Reward):
+    """The value becomes `outcome` times what it was plus `weight` times the mean reward of the reward models.
+
+    `models` are folders; several are an ensemble of predictions (for an average of weights, average them first). A
+    response that was cut at the length limit is shown to them without an end. What could not be judged stays unjudged.
+    `Score.parts` keeps what the verifier said, and adds `reward_model`, and `reward_model_spread`, the standard
+    deviation over the models, where there are several.
+    """
+
+    models: tuple[str, ...]
+    weight: float = 1.0
+    outcome: float = 0.0
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if not self.models:
+            raise ForageError("A reward by models needs at least one reward model.")
+        if self.weight == 0:
+            raise ForageError("A reward model of weight 0 is no reward: leave it out.")
+
+    @cached_property
+    def opened(self) -> tuple[RewardModel, ...]:
+        """Loaded when the first response is judged."""
+        return tuple(RewardModel.load(Path(model), device=self.device) for model in self.models)
+
+    def __call__(self, rollouts: Sequence[Rollout], scores: Sequence[Score]) -> tuple[Score, ...]:
+        columns = [self._rewards(model, rollouts) for model in self.opened]
+        return tuple(self._score(score, row) for score, row in zip(scores, zip(*columns, strict=True), strict=True))
+
+    def _rewards(self, model: RewardModel, rollouts: Sequence[Rollout]) -> list[float]:
+        prompt = rollouts[0].start.problem.prompt
+        return model.score([model.lay(prompt, each.text, finished=each.stop != "length") for each in rollouts])
+
+    def _score(self, score: Score, rewards: Sequence[float]) -> Score:
+        reward = statistics.fmean(rewards)
+        parts = {**score.parts, "reward_model": reward}
+        if len(rewards) > 1:
+            parts["reward_model_spread"] = statistics.pstdev(rewards)
+        return replace(score, value=self.outcome * score.value + self.weight * reward, parts=parts)

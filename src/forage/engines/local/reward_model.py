@@ -1,0 +1,191 @@
+"""A reward model: a Hugging Face sequence classifier that gives a whole response one number.
+
+It reads text, not the policy's tokens, so a policy can learn from a reward model of any tokenizer and architecture.
+
+Axes: N responses.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
+
+from forage.engines.local.codec import LocalCodec
+from forage.engines.local.model import DTYPES, first_line, load_tokenizer, quietly, source_of
+from forage.engines.local.policy import micro_batches
+from forage.errors import ForageError
+from forage.records import Message, Problem
+from forage.seeds import derive_seed
+
+RECORD = "reward_model.json"
+"""Beside the weights: how the model was trained. Classifiers of other programs have none, and load as well."""
+
+FORMAT = "forage reward model 1"
+MICRO_TOKENS = 16_384
+
+Prompt = str | tuple[Message, ...]
+
+
+class RewardModel:
+    """A sequence classifier with one output, in evaluation mode, and its tokenizer."""
+
+    def __init__(
+        self, module: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, about: Mapping[str, Any] | None = None
+    ) -> None:
+        self.module, self.tokenizer, self.about = module, tokenizer, dict(about or {})
+        self._codec = LocalCodec(tokenizer)
+        vocabulary = tokenizer.get_vocab()
+        self._end = vocabulary.get(str(tokenizer.eos_token))
+        if module.config.pad_token_id is None:  # a classifier finds the last token of a row by the padding
+            module.config.pad_token_id = vocabulary.get(str(tokenizer.pad_token), self._end)
+        if module.config.pad_token_id is None:
+            raise ForageError("The reward model has neither a padding token nor an end token: it needs one of them.")
+        module.eval()
+
+    @classmethod
+    def from_causal(cls, path: Path, *, seed: int = 0, dtype: str = "float32", device: str = "cpu") -> "RewardModel":
+        """A reward model that is not trained yet: the body of a causal model under a new head, drawn from `seed`."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive_seed("reward head", seed))
+            return cls._open(path, new_head=True, dtype=dtype, device=device)
+
+    @classmethod
+    def load(cls, path: Path, *, dtype: str = "float32", device: str = "cpu") -> "RewardModel":
+        """Loads what `save` wrote, or another program's classifier with one label.
+
+        Raises ForageError where the folder holds something else, such as a model that generates text.
+        """
+        return cls._open(path, new_head=False, dtype=dtype, device=device)
+
+    @classmethod
+    def _open(cls, path: Path, *, new_head: bool, dtype: str, device: str) -> "RewardModel":
+        if dtype not in DTYPES:
+            raise ForageError(f"The number format {dtype!r} is not one of {', '.join(DTYPES)}.")
+        source = source_of(path)
+        tokenizer = load_tokenizer(source, trust_remote_code=False)
+        try:
+            with quietly():
+                module, report = cast(Any, AutoModelForSequenceClassification).from_pretrained(
+                    source, num_labels=1, dtype=DTYPES[dtype], output_loading_info=True
+                )
+        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+            raise ForageError(f"The reward model {path} could not be loaded: {first_line(error)}") from error
+        missing = sorted(report["missing_keys"])
+        if missing and not new_head:
+            raise ForageError(
+                f"{path} is no reward model: it lacks {', '.join(missing[:3])}. Make one with `forage reward train`."
+            )
+        return cls(module.to(device), tokenizer, read_record(path))
+
+    @property
+    def device(self) -> torch.device:
+        return self.module.device
+
+    def save(self, directory: Path) -> None:
+        """An ordinary Hugging Face checkpoint of a classifier, with a record of `about` beside it."""
+        with quietly():
+            self.module.save_pretrained(directory)
+        self.tokenizer.save_pretrained(directory)
+        (directory / RECORD).write_text(json.dumps({"format": FORMAT, "about": self.about}, indent=1) + "\n")
+
+    def lay(self, prompt: Prompt, response: str, *, finished: bool = True) -> tuple[int, ...]:
+        """The tokens of a prompt and a response; a finished response is closed by the end token.
+
+        Raises ForageError for text that the tokenizer cannot read.
+        """
+        try:
+            tokens = list(self._codec.prompt(Problem(id="", prompt=prompt, answer="", task="")))
+            tokens += cast(list[int], self.tokenizer(response, add_special_tokens=False)["input_ids"])
+        except ForageError:
+            raise
+        except Exception as error:  # tokenizers raises bare exceptions
+            raise ForageError(
+                f"The reward model's tokenizer cannot read {response[:60]!r} after its prompt: {first_line(error)}."
+            ) from error
+        if finished and self._end is not None:
+            tokens.append(self._end)
+        return tuple(tokens)
+
+    def rewards(self, responses: Sequence[Sequence[int]]) -> Tensor:
+        """(N,) float32: the rewards of responses that `lay` laid out, in one pass, with gradients."""
+        width = max(map(len, responses))
+        tokens = torch.full((len(responses), width), int(self.module.config.pad_token_id), dtype=torch.int64)
+        mask = torch.zeros((len(responses), width), dtype=torch.int64)
+        for row, response in enumerate(responses):
+            tokens[row, : len(response)] = torch.tensor(response)
+            mask[row, : len(response)] = 1
+        output = cast(Any, self.module)(input_ids=tokens.to(self.device), attention_mask=mask.to(self.device))
+        return output.logits[:, 0].float()
+
+    @torch.no_grad()
+    def score(self, responses: Sequence[Sequence[int]]) -> list[float]:
+        """The rewards of any number of responses, a few at a time."""
+        found = [0.0] * len(responses)
+        lengths = torch.tensor([len(response) for response in responses], dtype=torch.int64)
+        for index, _ in micro_batches(lengths, MICRO_TOKENS) if responses else ():
+            rewards = self.rewards([responses[row] for row in index.tolist()]).cpu().tolist()
+            for row, reward in zip(index.tolist(), rewards, strict=True):
+                found[row] = reward
+        return found
+
+
+def average(models: Sequence[RewardModel]) -> RewardModel:
+    """One reward model whose weights are the mean of those of `models` (WARM, arXiv 2401.12187, section 3).
+
+    The first model is changed in place and returned. Numbers that are not floating-point are not averaged: they must
+    be equal. Raises ForageError for models of different shapes.
+    """
+    if not models:
+        raise ForageError("An average needs at least one reward model.")
+    states = [model.module.state_dict() for model in models]
+    first = states[0]
+    for number, state in enumerate(states[1:], 2):
+        different = sorted(
+            name
+            for name in first.keys() | state.keys()
+            if name not in first or name not in state or first[name].shape != state[name].shape
+        )
+        if different:
+            raise ForageError(
+                f"Reward model {number} cannot be averaged with the first: they differ in {different[0]} and "
+                f"{len(different) - 1} more tensors. Models of one average begin as one model."
+            )
+    for name, value in first.items():
+        others = [state[name].to(value.device) for state in states]
+        if not value.is_floating_point():
+            if any(not torch.equal(value, other) for other in others):
+                raise ForageError(f"The reward models differ in {name}, which holds no numbers that could be averaged.")
+            continue
+        value.copy_(torch.stack([other.double() for other in others]).mean(0))
+    return models[0]
+
+
+def check_reward_model(path: Path) -> None:
+    """Raises ForageError where a folder holds no sequence classifier with one label, without loading its weights."""
+    source = Path(source_of(path))
+    try:
+        config = json.loads((source / "config.json").read_text())
+    except (OSError, ValueError) as error:
+        raise ForageError(f"The configuration of {path} cannot be read: {error}.") from error
+    kinds = config.get("architectures") or []
+    if not any("SequenceClassification" in str(kind) for kind in kinds):
+        raise ForageError(
+            f"{path} is no reward model but a {', '.join(map(str, kinds)) or 'model of no known kind'}: train one from "
+            "it with `forage reward train`."
+        )
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """How a reward model was trained; empty where its folder does not say. Raises ForageError for a damaged record."""
+    file = path / RECORD
+    if not file.is_file():
+        return {}
+    try:
+        return dict(json.loads(file.read_text())["about"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ForageError(f"{file} is damaged ({error}); train the reward model again.") from error

@@ -1,0 +1,109 @@
+"""Which partial responses of a step are promising: those looked at, what they are worth, where they are cut."""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from forage.protocols import Task, Tools
+from forage.records import Group, Origin, Rollout, Score, Start
+from forage.seeds import derive_seed
+from forage.values import Valuer
+
+Cut = Callable[[Sequence[Start], Mapping[str, float], random.Random], Start]
+"""Which start stands for a promising response, of its step ends in order, given their values by key."""
+
+
+def at_best(cuts: Sequence[Start], means: Mapping[str, float], rng: random.Random) -> Start:
+    """The step end of the highest value, the first of equals."""
+    return max((start for start in cuts if means[start.key] == means[start.key]), key=lambda start: means[start.key])
+
+
+def anywhere(cuts: Sequence[Start], means: Mapping[str, float], rng: random.Random) -> Start:
+    """Any of the step ends: the placebo."""
+    return rng.choice(cuts)
+
+
+def at_beginning(cuts: Sequence[Start], means: Mapping[str, float], rng: random.Random) -> Start:
+    """The problem itself: the same problem again, from its beginning."""
+    return Start(cuts[0].problem, (), Origin.REPLAY)
+
+
+CUTS: Mapping[str, Cut] = MappingProxyType({"value": at_best, "random": anywhere, "beginning": at_beginning})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """Up to `traces` responses of each fresh group are looked at, at their step ends between the fractions `window`.
+
+    A response's best step end is promising if it is in the upper `quantile` of those looked at for its problem, and
+    exceeds by `margin` what the problem itself is worth.
+    """
+
+    traces: int
+    window: tuple[float, float]
+    quantile: float
+    margin: float
+
+    def promising(
+        self, groups: Sequence[Group], right: bool, cut: Cut, task: Task, tools: Tools, values: Valuer, *, seed: int
+    ) -> list[tuple[Start, float]]:
+        """The starts to keep, each with the value of the best step end of the response that it is of.
+
+        `right` says whether right or wrong responses are looked at. Replayed starts are not looked at again.
+        """
+        looked: list[tuple[int, Start, list[tuple[Start, ...]]]] = []
+        for number, group in enumerate(groups):
+            if not is_replayed(group) and (traces := self._traces(group, right, task, tools, number, seed)):
+                root = Start(group.start.problem)
+                values.know(root, [float(is_right(score)) for score in group.scores if score.judged])
+                looked.append((number, root, traces))
+        asked = [start for _, root, traces in looked for start in (root, *(one for cuts in traces for one in cuts))]
+        means = {start.key: value.mean for start, value in zip(asked, values(asked), strict=True)}
+        return [kept for number, root, traces in looked for kept in self._kept(root, traces, means, cut, number, seed)]
+
+    def _traces(
+        self, group: Group, right: bool, task: Task, tools: Tools, number: int, seed: int
+    ) -> list[tuple[Start, ...]]:
+        rng = random.Random(derive_seed(seed, "traces", number))
+        members = zip(group.rollouts, group.scores, strict=True)
+        candidates = [rollout for rollout, score in members if score.judged and is_right(score) == right]
+        some = rng.sample(candidates, min(self.traces, len(candidates)))
+        return [cuts for rollout in some if (cuts := self._cuts(rollout, task, tools))]
+
+    def _cuts(self, rollout: Rollout, task: Task, tools: Tools) -> tuple[Start, ...]:
+        """The step ends in the window. None that gives an answer already: only reasoning is to be met again."""
+        low, high = (fraction * len(rollout.tokens) for fraction in self.window)
+        ends = [end for end in rollout.step_ends[:-1] if low <= end <= high]
+        problem = rollout.start.problem
+        prefixes = [rollout.start.prefix + rollout.tokens[:end] for end in ends]
+        return tuple(
+            Start(problem, prefix, Origin.REPLAY)
+            for prefix in prefixes
+            if task.answer(problem, tools.codec.decode(prefix)) is None
+        )
+
+    def _kept(
+        self,
+        root: Start,
+        traces: Sequence[Sequence[Start]],
+        means: Mapping[str, float],
+        cut: Cut,
+        number: int,
+        seed: int,
+    ) -> list[tuple[Start, float]]:
+        known = sorted(mean for cuts in traces for start in cuts if (mean := means[start.key]) == mean)
+        if not known:
+            return []
+        bar = max(known[int(self.quantile * (len(known) - 1))], means[root.key] + self.margin)
+        rng = random.Random(derive_seed(seed, "cuts", number))
+        best = [(cuts, max((m for start in cuts if (m := means[start.key]) == m), default=bar - 1)) for cuts in traces]
+        return [(cut(cuts, means, rng), value) for cuts, value in best if value >= bar]
+
+
+def is_right(score: Score) -> bool:
+    return score.parts.get("correct", score.value) >= 0.5
+
+
+def is_replayed(group: Group) -> bool:
+    return group.start.origin is not Origin.POLICY

@@ -1,0 +1,176 @@
+"""Labelling with checkpoints: whose weights write the solutions and continue them, and where the labels are kept."""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from forage.atomic import write_file
+from forage.checkpoints import Checkpoint, find_checkpoint
+from forage.engines.judge import open_judge
+from forage.engines.local.engine import Opened
+from forage.errors import ForageError
+from forage.evals.fingerprint import fingerprint
+from forage.part_json import encode_part
+from forage.prm.formats import Rejected
+from forage.prm.labels import LabelledSolution
+from forage.prm.solutions import read_solutions
+from forage.process.foreign import label_foreign, understand
+from forage.process.label import Generators, Labelled, Labelling, label
+from forage.process.shards import Share, to_jsonl
+from forage.protocols import Judge, OnProgress, Task, Tools
+from forage.recipe import Verifying
+from forage.records import Problem, SamplingParams
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelSummary:
+    """What a labelling made: the file (None while blocks of others are missing), and shares of its continuations."""
+
+    file: Path | None
+    solutions: int
+    steps: int
+    continuations: int
+    right: float
+    unanswered: float
+    unjudged: float
+    missing: int = 0
+    rejected: tuple[Rejected, ...] = ()
+
+
+def label_checkpoint(
+    path: Path,
+    *,
+    out: Path,
+    plan: Labelling,
+    completer: Path | None = None,
+    task: Task | None = None,
+    split: str = "train",
+    problems: int | None = None,
+    temperature: float = 1.0,
+    max_tokens: int | None = None,
+    threads: int | None = None,
+    share: Share | None = None,
+    on_progress: OnProgress | None = None,
+) -> LabelSummary:
+    """Samples solutions from `path`, labels their steps with `completer` (itself unless given) and writes labels.jsonl.
+
+    Finished blocks below `out` are not sampled again, so an interrupted call continues where it stopped. With `share`
+    the labels are written by whichever process finds all blocks finished.
+    """
+    with _generators(path, completer or path, task, temperature, max_tokens, threads) as (who, identity, _):
+        chosen = _problems(who.task, split, problems)
+        made = label(who, chosen, plan, identity=identity, shards=out / "shards", share=share, on_progress=on_progress)
+    return _write(out, made, ())
+
+
+def label_file(
+    file: Path,
+    *,
+    policy: Path,
+    out: Path,
+    plan: Labelling,
+    task: Task | None = None,
+    temperature: float = 1.0,
+    max_tokens: int | None = None,
+    threads: int | None = None,
+    share: Share | None = None,
+    on_progress: OnProgress | None = None,
+) -> LabelSummary:
+    """Labels the solutions in `file` (`forage.prm.solutions`) with continuations of `policy`; as `label_checkpoint`.
+
+    Raises ForageError where none of them can be labelled.
+    """
+    foreign, unreadable = read_solutions(file)
+    with _generators(policy, policy, task, temperature, max_tokens, threads) as (who, identity, opened):
+        found, strange = understand(
+            foreign, who.task, who.completer, opened.codec.encode, max_tokens=who.params.max_tokens
+        )
+        rejected = (*unreadable, *strange)
+        if not found:
+            raise ForageError(
+                f"{file} holds no solution that can be labelled" + (f"; the first: {rejected[0]}." if rejected else ".")
+            )
+        made = label_foreign(
+            who, found, plan, identity=identity, shards=out / "shards", share=share, on_progress=on_progress
+        )
+    return _write(out, made, rejected)
+
+
+def summarise(file: Path | None, labelled: Sequence[LabelledSolution]) -> LabelSummary:
+    counts = [count for solution in labelled for count in solution.counts]
+    total = sum(count.judged + count.unjudged for count in counts)
+
+    def share(part: int) -> float:
+        return part / total if total else math.nan
+
+    return LabelSummary(
+        file=file,
+        solutions=len(labelled),
+        steps=sum(len(solution.steps) for solution in labelled),
+        continuations=total,
+        right=share(sum(count.right for count in counts)),
+        unanswered=share(sum(count.unanswered for count in counts)),
+        unjudged=share(sum(count.unjudged for count in counts)),
+    )
+
+
+def _write(out: Path, made: Labelled, rejected: tuple[Rejected, ...]) -> LabelSummary:
+    file = None if made.missing else out / "labels.jsonl"
+    if file is not None:
+        write_file(file, to_jsonl(made.solutions))
+    return replace(summarise(file, made.solutions), missing=made.missing, rejected=rejected)
+
+
+@contextmanager
+def _generators(
+    solver: Path,
+    completer: Path,
+    task: Task | None,
+    temperature: float,
+    max_tokens: int | None,
+    threads: int | None,
+) -> Iterator[tuple[Generators, dict[str, Any], Opened]]:
+    """Both models with a verifier, what keys their work, and the completer. Equal paths are loaded once."""
+    first = find_checkpoint(solver)
+    other = first if completer == solver else find_checkpoint(completer)
+    task = task or first.task
+    if task is None:
+        raise ForageError(f"{solver} does not say which problems it is for: name them, as in --task countdown.")
+    params = SamplingParams(temperature=temperature, max_tokens=max_tokens or first.max_tokens or 120)
+    identity = {
+        "solver": fingerprint(first.weights),
+        "completer": fingerprint(other.weights),
+        "task": encode_part(task),
+    }
+    opened = _open(first, threads)
+    continuing = opened if other is first else _open(other, threads)
+    with open_judge(task, first.recipe.verifying if first.recipe else Verifying()) as judge:
+        tools = _tools(opened, judge)
+        who = Generators(
+            solver=tools,
+            completer=tools if continuing is opened else _tools(continuing, judge),
+            task=task,
+            params=params,
+        )
+        yield who, identity, continuing
+
+
+def _problems(task: Task, split: str, amount: int | None) -> Sequence[Problem]:
+    if split not in ("train", "test"):
+        raise ForageError(f"The split is train or test, not {split!r}.")
+    if amount is not None and amount < 1:
+        raise ForageError(f"Labelling needs at least one problem, not {amount}.")
+    return tuple(islice(task.problems(split), amount))
+
+
+def _open(found: Checkpoint, threads: int | None) -> Opened:
+    engine = found.engine if threads is None else replace(found.engine, threads=threads)
+    return engine.open(str(found.weights))
+
+
+def _tools(opened: Opened, judge: Judge) -> Tools:
+    return Tools(opened.codec, opened.sampler, judge)

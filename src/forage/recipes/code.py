@@ -1,0 +1,89 @@
+"""The tiny code world as a recipe: programs, judged by unit tests in processes that can be killed."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from forage.engines.local.engine import LocalEngine
+from forage.engines.optimisation import Optimisation
+from forage.errors import ForageError
+from forage.methods import METHODS, Applied, apply, grpo, parse
+from forage.recipe import Gather, Recipe, Schedule, Verifying
+from forage.recipes.code_base import build_code_base
+from forage.records import SamplingParams
+from forage.tasks.code import TinyCode
+from forage.tasks.code.file import CodeFile
+
+
+def code(
+    *,
+    lines: int = 2,
+    data: Path | None = None,
+    test_data: Path | None = None,
+    model: str | None = None,
+    method: Sequence[Applied | str] = (),
+    seed: int = 0,
+    steps: int = 60,
+    problems: int = 8,
+    siblings: int = 16,
+    train_problems: int = 160,
+    max_tokens: int = 40,
+    temperature: float = 1.0,
+    lr: float = 2e-4,
+    mini_batches: int = 2,
+    micro_tokens: int = 4096,
+    checkpoint_every: int = 20,
+    rollouts_every: int = 20,
+    verifier_workers: int = 1,
+    deadline: float = 10.0,
+    device: str = "cpu",
+    threads: int = 0,
+) -> Recipe:
+    """Small integer functions: write the program whose results the prompt shows; unit tests decide.
+
+    Args:
+        lines: lines of the wanted functions.
+        data: a file of code problems to train on instead (JSON Lines, as APPS writes them); wants a model.
+        test_data: the problems of its evaluations.
+        model: checkpoint to start from; the tiny base of this world (built once, then cached) unless given.
+        method: methods in order, an algorithm first; GRPO where no algorithm is given.
+        seed: of the run; the base model and the test problems do not depend on it.
+        steps: reinforcement-learning steps.
+        problems: groups per step.
+        siblings: responses per group.
+        train_problems: size of the training pool.
+        max_tokens: limit of a response.
+        temperature: of sampling and of the policy that is learned.
+        lr: learning rate of AdamW.
+        mini_batches: optimiser steps per step.
+        micro_tokens: padded tokens per forward pass.
+        checkpoint_every: steps between checkpoints (0: only the last).
+        rollouts_every: steps between saved rollouts (0: only the last).
+        verifier_workers: processes that run programs; at least one is used.
+        deadline: seconds after which an answer counts as unjudged; a program has one second of processor time.
+        device: cpu or cuda.
+        threads: of the matrix products; 0 is all cores.
+    """
+    if data is not None:
+        if model is None or test_data is None:
+            raise ForageError(
+                "Code problems from a file want a model and problems to evaluate on: --model, --test-data."
+            )
+        name, task = f"code-{data.stem}", CodeFile(train=data.resolve(), test=test_data.resolve())
+    else:
+        name, task = f"code-{lines}-lines", TinyCode(lines=lines, train_problems=train_problems)
+    recipe = Recipe(
+        name=name,
+        model=model or str(build_code_base(lines=lines)),
+        task=task,
+        seed=seed,
+        schedule=Schedule(steps=steps, checkpoint_every=checkpoint_every, rollouts_every=rollouts_every),
+        gather=Gather(problems=problems, siblings=siblings),
+        sampling=SamplingParams(temperature=temperature, max_tokens=max_tokens),
+        verifying=Verifying(workers=verifier_workers, deadline=deadline),
+        optimisation=Optimisation(lr=lr, mini_batches=mini_batches, micro_tokens=micro_tokens),
+        engine=LocalEngine(device=device, threads=threads),
+    )
+    chosen = [parse(text, METHODS) if isinstance(text, str) else text for text in method]
+    if not any(entry.kind == "algorithm" for entry in chosen):
+        chosen.insert(0, grpo())
+    return apply(recipe, chosen)

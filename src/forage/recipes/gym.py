@@ -1,0 +1,78 @@
+"""A reasoning-gym data set as a recipe, with a model of the user's own."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from forage.engines.local.engine import LocalEngine
+from forage.engines.optimisation import Optimisation
+from forage.methods import METHODS, Applied, apply, grpo, parse
+from forage.recipe import Gather, Recipe, Schedule, Verifying
+from forage.records import SamplingParams
+from forage.tasks.gym import parse_gym
+
+
+def gym(
+    *,
+    dataset: str,
+    model: str,
+    method: Sequence[Applied | str] = (),
+    seed: int = 0,
+    steps: int = 100,
+    problems: int = 8,
+    siblings: int = 8,
+    max_tokens: int = 256,
+    temperature: float = 1.0,
+    lr: float = 1e-6,
+    mini_batches: int = 2,
+    micro_tokens: int = 1024,
+    checkpoint_every: int = 20,
+    rollouts_every: int = 20,
+    verifier_workers: int = 2,
+    deadline: float = 10.0,
+    dtype: Literal["float32", "bfloat16"] = "float32",
+    device: str = "cpu",
+    threads: int = 0,
+) -> Recipe:
+    """Problems of a reasoning-gym data set (extra `gym`), with a model of yours.
+
+    Args:
+        dataset: its name and parameters, as in countdown:min_numbers=3,max_numbers=4; chat=true asks through the
+            tokenizer's chat template, and train_problems, test_problems and seed select the problems.
+        model: Hugging Face causal model: a folder, or a name on the hub where there is a network.
+        method: methods in order, an algorithm first; GRPO where no algorithm is given.
+        seed: of the run; the problems do not depend on it.
+        steps: reinforcement-learning steps.
+        problems: groups per step.
+        siblings: responses per group.
+        max_tokens: limit of a response.
+        temperature: of sampling and of the policy that is learned.
+        lr: learning rate of AdamW.
+        mini_batches: optimiser steps per step.
+        micro_tokens: padded tokens per forward pass.
+        checkpoint_every: steps between checkpoints (0: only the last).
+        rollouts_every: steps between saved rollouts (0: only the last).
+        verifier_workers: processes that ask the data set's scorer; at least one is used.
+        deadline: seconds after which an answer counts as unjudged.
+        dtype: numbers of the model.
+        device: cpu or cuda.
+        threads: of the matrix products; 0 is all cores.
+    """
+    task = parse_gym(dataset.removeprefix("gym:"))
+    place = Path(model).expanduser()
+    recipe = Recipe(
+        name=f"gym-{task.dataset}",
+        model=str(place.resolve()) if place.is_dir() else model,
+        task=task,
+        seed=seed,
+        schedule=Schedule(steps=steps, checkpoint_every=checkpoint_every, rollouts_every=rollouts_every),
+        gather=Gather(problems=problems, siblings=siblings),
+        sampling=SamplingParams(temperature=temperature, max_tokens=max_tokens),
+        verifying=Verifying(workers=verifier_workers, deadline=deadline),
+        optimisation=Optimisation(lr=lr, mini_batches=mini_batches, micro_tokens=micro_tokens),
+        engine=LocalEngine(dtype=dtype, device=device, threads=threads),
+    )
+    chosen = [parse(text, METHODS) if isinstance(text, str) else text for text in method]
+    if not any(entry.kind == "algorithm" for entry in chosen):
+        chosen.insert(0, grpo())
+    return apply(recipe, chosen)

@@ -1,0 +1,156 @@
+"""The tasks of reasoning-gym by name: `gym:countdown`, `gym:chain_sum:min_terms=3,max_terms=4` (extra `gym`)."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
+from typing import Any, ClassVar, Literal
+
+from forage.call_text import Value, parse_call
+from forage.errors import ForageError
+from forage.records import Message, Problem, Score
+from forage.seeds import derive_seed
+from forage.tasks.verifiers import Verified, Verifier
+from forage.tasks.verifiers.extraction import final_answer
+
+Setting = bool | int | float | str
+
+OWN_SETTINGS = {"chat": False, "seed": 0, "train_problems": 256, "test_problems": 64}
+"""What forage decides itself; everything else is a parameter of the data set."""
+
+ATTEMPTS = 20
+"""Items drawn for each problem that is wanted, before a data set counts as exhausted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GymScorer(Verifier):
+    """The data set's own scorer, asked about what the response marks as its answer, or else all of it.
+
+    The value is the data set's score, which for some lies between 0 and 1; `correct` is 1 where the score is at least
+    1. A scorer that raises leaves the answer unjudged.
+    """
+
+    name: ClassVar[str] = "gym"
+    hangs: ClassVar[bool] = True
+
+    dataset: str
+    parameters: Mapping[str, Setting] = field(default_factory=dict)
+
+    def prepare(self) -> None:
+        open_dataset(self.dataset, self.parameters, seed=0, size=1)
+
+    def judge(self, problem: Problem, text: str) -> Score:
+        known = json.loads(problem.answer)
+        items = open_dataset(self.dataset, self.parameters, seed=known["seed"], size=known["index"] + 1)
+        item = items[known["index"]]
+        if str(item["answer"]) != known["answer"]:
+            raise ForageError(
+                f"reasoning-gym makes another problem than {problem.id} was: its version has changed since."
+            )
+        score = float(items.score_answer(self.answer(problem, text), item))
+        return Score(score, {"correct": float(score >= 1)})
+
+    def answer(self, problem: Problem, text: str) -> str | None:
+        return final_answer(text) or text.strip() or None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gym(Verified):
+    """Problems of one reasoning-gym data set. `parameters` are the data set's own.
+
+    `chat` asks each question as a user's message, for the tokenizer's chat template; otherwise it is plain text. Test
+    problems do not depend on `seed`; training problems do, and none of them asks what a test problem asks.
+    """
+
+    name: ClassVar[str] = "gym"
+
+    dataset: str
+    parameters: Mapping[str, Setting] = field(default_factory=dict)
+    seed: int = 0
+    train_problems: int = 256
+    test_problems: int = 64
+    chat: bool = False
+
+    def __post_init__(self) -> None:
+        if min(self.train_problems, self.test_problems) < 1:
+            raise ForageError("A gym task needs at least one problem in each split.")
+
+    @property
+    def verifier(self) -> GymScorer:
+        return GymScorer(dataset=self.dataset, parameters=self.parameters)
+
+    def problems(self, split: Literal["train", "test"]) -> Sequence[Problem]:
+        test = dict(self._draw(derive_seed("gym", self.dataset, "test"), self.test_problems, set()))
+        if split == "test":
+            return tuple(test.values())
+        if split != "train":
+            raise ForageError(f"A gym task has the splits 'train' and 'test', not {split!r}.")
+        seed = derive_seed("gym", self.dataset, "train", self.seed)
+        return tuple(problem for _, problem in self._draw(seed, self.train_problems, set(test)))
+
+    def _draw(self, seed: int, amount: int, taken: set[str]) -> Iterator[tuple[str, Problem]]:
+        """`amount` problems, each with its question, that ask different things and nothing in `taken`."""
+        seed %= 1 << 31
+        items, seen = open_dataset(self.dataset, self.parameters, seed=seed, size=ATTEMPTS * amount), set(taken)
+        found = 0
+        for index in range(len(items)):
+            item = items[index]
+            question = str(item["question"])
+            if question not in seen:
+                seen.add(question)
+                yield question, self._problem(question, str(item["answer"]), seed, index)
+                found += 1
+            if found == amount:
+                return
+        raise ForageError(
+            f"The data set gym:{self.dataset} has only {found} different problems in {len(items)} draws, fewer than "
+            f"{amount}: ask for fewer, or widen its parameters."
+        )
+
+    def _problem(self, question: str, answer: str, seed: int, index: int) -> Problem:
+        known = {"answer": answer, "seed": seed, "index": index}
+        prompt = (Message("user", question),) if self.chat else question
+        return Problem(id=f"gym:{self.dataset}:{seed}:{index}", prompt=prompt, answer=json.dumps(known), task=self.name)
+
+
+def parse_gym(text: str) -> Gym:
+    """`countdown:min_numbers=3` as a task. Raises ForageError for an unknown data set or parameter."""
+    known = _datasets()
+
+    def defaults(name: str) -> dict[str, Any]:
+        config = known[name][1]()
+        named = {key: value for key, value in vars(config).items() if isinstance(value, Setting)}
+        return {**{key: value for key, value in named.items() if key not in ("seed", "size")}, **OWN_SETTINGS}
+
+    name, settings = parse_call(text, "gym data set", known, defaults)
+    own: dict[str, Any] = {key: settings.pop(key) for key in OWN_SETTINGS if key in settings}
+    parameters: dict[str, Value] = settings
+    task = Gym(dataset=name, parameters={k: v for k, v in parameters.items() if v is not None}, **own)
+    open_dataset(task.dataset, task.parameters, seed=0, size=1)
+    return task
+
+
+@lru_cache(maxsize=4096)
+def _opened(name: str, parameters: str, seed: int, size: int) -> Any:
+    import reasoning_gym
+
+    return reasoning_gym.create_dataset(name, seed=seed, size=size, **json.loads(parameters))
+
+
+def open_dataset(name: str, parameters: Mapping[str, Setting], *, seed: int, size: int) -> Any:
+    """A reasoning-gym data set. Raises ForageError where there is none of that name or it refuses its parameters."""
+    if name not in _datasets():
+        raise ForageError(f"reasoning-gym has no data set {name!r}.")
+    try:
+        return _opened(name, json.dumps(dict(parameters), sort_keys=True), seed, size)
+    except (AssertionError, TypeError, ValueError) as error:
+        raise ForageError(f"The data set gym:{name} refuses its parameters: {error}.") from None
+
+
+@cache
+def _datasets() -> Mapping[str, Any]:
+    try:
+        from reasoning_gym.factory import DATASETS
+    except ImportError:
+        raise ForageError("Tasks gym:... need reasoning-gym: pip install forage-rl[gym].") from None
+    return DATASETS

@@ -1,0 +1,52 @@
+"""Verifiers: how an answer is checked, by the name that the command line takes."""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from typing import Any
+
+from forage.call_text import parse_call
+from forage.errors import ForageError
+from forage.tasks.verifiers.base import Verified, Verifier, verdict
+from forage.tasks.verifiers.function import Python
+from forage.tasks.verifiers.mathematics import Math
+from forage.tasks.verifiers.pattern import Regex
+from forage.tasks.verifiers.plain import Choice, Exact, Numeric
+from forage.tasks.verifiers.unit_tests import UnitTests
+
+__all__ = ["VERIFIERS", "Verified", "Verifier", "parse_verifier", "verdict"]
+
+VERIFIERS: Mapping[str, type[Verifier]] = {
+    kind.name: kind for kind in (Exact, Numeric, Choice, Regex, Math, UnitTests, Python)
+}
+
+
+def parse_verifier(text: str) -> Verifier:
+    r"""`numeric:tolerance=1e-6`, `math`, `python:my_checks:is_right`, `regex:answer is (\d+)` as a verifier.
+
+    Where a verifier has a setting of free text (a pattern, a function), that one comes last and takes all that follows
+    its name; the name may be left out where it is the only setting. Raises ForageError for anything unknown.
+    """
+    name, _, settings = text.partition(":")
+    kind = VERIFIERS.get(name)
+    if kind is None:
+        raise ForageError(f"There is no verifier {name!r}. The verifiers are: {', '.join(sorted(VERIFIERS))}.")
+    free, values = kind.free_text, {}
+    if free:
+        settings, values = _split_free(settings, free, [field.name for field in fields(kind)])  # pyright: ignore[reportArgumentType]
+    _, plain = parse_call(f"{name}:{settings}", "verifier", VERIFIERS, _defaults)
+    return kind(**{**plain, **values})
+
+
+def _split_free(settings: str, free: str, names: list[str]) -> tuple[str, dict[str, str]]:
+    """What stands before the free text, and the free text."""
+    for place in ("", ","):
+        before, found, after = settings.partition(f"{place}{free}=")
+        if found and (place or not before):
+            return before, {free: after}
+    first = settings.partition("=")[0]
+    return (settings, {}) if first in names or not settings else ("", {free: settings})
+
+
+def _defaults(name: str) -> dict[str, Any]:
+    found = fields(VERIFIERS[name])  # pyright: ignore[reportArgumentType]  (every verifier is a dataclass)
+    return {field.name: None if field.default is MISSING else field.default for field in found}

@@ -1,0 +1,72 @@
+"""What checks an answer. A verifier is a frozen dataclass: its fields are its settings, and it is written down with a
+recipe and sent to verifier processes like every other part.
+"""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from forage.protocols import Task
+from forage.records import Problem, Score
+
+
+class Verifier(ABC):
+    """Judges a response to a problem by `problem.answer`.
+
+    `hangs` says that judging may take for ever, or more memory than there is, on text that nobody has read before: such
+    a verifier only ever runs in processes that can be killed. `free_text`, where a verifier has one, names the setting
+    that may be typed without its name and may hold anything, commas too; see `parse_verifier`.
+    """
+
+    name: ClassVar[str]
+    hangs: ClassVar[bool]
+    free_text: ClassVar[str] = ""
+
+    def __call__(self, problem: Problem, text: str) -> Score:
+        """The verdict; `parts` holds at least `correct`. Raises whatever it likes: the answer is then unjudged."""
+        known = self.quick(problem, text)
+        return self.judge(problem, text) if known is None else known
+
+    def prepare(self) -> None:  # noqa: B027  (most have nothing to load)
+        """Loads what judging needs, once, in the process that judges. Raises ForageError where it is not there."""
+
+    def quick(self, problem: Problem, text: str) -> Score | None:
+        """The verdict, where it can be had at once and in safety; otherwise None, and `judge` is asked.
+
+        Also asked in the training process, before a worker is: it must take linear time, cannot hang and never raises.
+        """
+        return None
+
+    @abstractmethod
+    def judge(self, problem: Problem, text: str) -> Score:
+        """The verdict on what `quick` left open."""
+
+    def answer(self, problem: Problem, text: str) -> str | None:
+        """The final answer of a judged response in a canonical form, for majority votes; None where it gives none."""
+        return None
+
+
+def verdict(correct: bool, **parts: float) -> Score:
+    """A score of 1 or 0, with `correct` and whatever else is known."""
+    return Score(float(correct), {"correct": float(correct), **parts})
+
+
+class Verified(Task):
+    """A task whose answers a verifier checks. A subclass is a frozen dataclass that has or computes `verifier`."""
+
+    verifier: Verifier
+
+    @property
+    def hangs(self) -> bool:
+        return self.verifier.hangs
+
+    def prepare(self) -> None:
+        self.verifier.prepare()
+
+    def verify(self, problem: Problem, text: str) -> Score:
+        return self.verifier(problem, text)
+
+    def quick(self, problem: Problem, text: str) -> Score | None:
+        return self.verifier.quick(problem, text)
+
+    def answer(self, problem: Problem, text: str) -> str | None:
+        return self.verifier.answer(problem, text)

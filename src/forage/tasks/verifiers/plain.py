@@ -1,0 +1,120 @@
+"""Verifiers that judge at once and cannot hang: the same words, the same number, the same choice."""
+
+import re
+from dataclasses import dataclass
+from typing import ClassVar
+
+from forage.errors import ForageError
+from forage.records import Problem, Score
+from forage.tasks.verifiers.base import Verifier, verdict
+from forage.tasks.verifiers.extraction import TAIL, final_answer, marked_or_whole
+from forage.tasks.verifiers.numbers import Quantity, close, last_quantity, read_quantity
+
+
+class Immediate(Verifier):
+    """A verifier whose every verdict is quick."""
+
+    hangs: ClassVar[bool] = False
+
+    def quick(self, problem: Problem, text: str) -> Score:
+        found = self.answer(problem, text)
+        return verdict(found is not None and self.matches(found, problem.answer), answered=float(found is not None))
+
+    def judge(self, problem: Problem, text: str) -> Score:
+        return self.quick(problem, text)
+
+    def matches(self, found: str, wanted: str) -> bool:
+        """Whether the canonical answer `found` is the one that the problem states."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exact(Immediate):
+    """The same text, after white space is made equal. The answer is what the response marks as such, or all of it."""
+
+    name: ClassVar[str] = "exact"
+
+    ignore_case: bool = True
+
+    def answer(self, problem: Problem, text: str) -> str | None:
+        found = marked_or_whole(text)
+        return None if found is None else self._canonical(found)
+
+    def matches(self, found: str, wanted: str) -> bool:
+        return found == self._canonical(final_answer(wanted) or wanted)
+
+    def _canonical(self, text: str) -> str:
+        words = " ".join(text.split())
+        return words.casefold() if self.ignore_case else words
+
+
+@dataclass(frozen=True, kw_only=True)
+class Numeric(Immediate):
+    """The same number within `tolerance`: thousands commas, currencies, percent, fractions and units are understood.
+
+    The answer is what the response marks as such, or else the last number in it. `tolerance` is relative to the right
+    answer where that is above 1 in size, absolute below.
+    """
+
+    name: ClassVar[str] = "numeric"
+
+    tolerance: float = 1e-6
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.tolerance < 1:
+            raise ForageError(f"The tolerance of a numeric verifier lies in [0, 1), not {self.tolerance}.")
+
+    def quick(self, problem: Problem, text: str) -> Score:
+        wanted = _read(problem.answer)
+        if wanted is None:
+            raise ForageError(f"The answer of problem {problem.id} is not a number: {problem.answer[:60]!r}.")
+        found = _read(text)
+        return verdict(found is not None and close(found, wanted, self.tolerance), answered=float(found is not None))
+
+    def answer(self, problem: Problem, text: str) -> str | None:
+        found = _read(text)
+        if found is None:
+            return None
+        number = found.value / 100 if found.percent else found.value
+        return f"{number} {found.unit}".strip()
+
+
+def _read(text: str) -> Quantity | None:
+    marked = final_answer(text)
+    if marked is not None:
+        return read_quantity(marked) or last_quantity(marked)
+    return read_quantity(text) or last_quantity(text[-TAIL:])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice(Immediate):
+    """The same letter of a multiple choice, A to `last`.
+
+    The answer is the letter in what the response marks as its answer (`\\boxed{B}`, `The answer is (B) seven`), or else
+    the last letter that stands in brackets or alone on a line.
+    """
+
+    name: ClassVar[str] = "choice"
+
+    last: str = "J"
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch("[B-Z]", self.last):
+            raise ForageError(f"The last choice is a capital letter from B to Z, not {self.last!r}.")
+
+    def answer(self, problem: Problem, text: str) -> str | None:
+        marked = final_answer(text)
+        if marked is not None and (letter := self._leading(marked)):
+            return letter
+        letter = f"[A-{self.last}]"
+        standing = rf"\(({letter})\)|^[ \t]*\**({letter})\**[.):]?[ \t]*$"
+        found = re.findall(standing, text[-TAIL:], re.MULTILINE)
+        return (found[-1][0] or found[-1][1]) if found else None
+
+    def matches(self, found: str, wanted: str) -> bool:
+        return found == (self._leading(final_answer(wanted) or wanted) or wanted.strip())
+
+    def _leading(self, text: str) -> str | None:
+        bare = text.replace("\\text{", "").replace("\\textbf{", "").strip()
+        match = re.match(rf"[(\[*{{$\s]*([A-{self.last}a-{self.last.lower()}])(?![A-Za-z0-9'])", bare)
+        return match[1].upper() if match else None

@@ -1,0 +1,142 @@
+"""Programs as answers: Python that must pass tests. What the tests expect stays on this side of `program_host.py`."""
+
+import json
+import math
+import re
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import Any, ClassVar
+
+from forage.errors import ForageError
+from forage.records import Problem, Score
+from forage.tasks.verifiers.base import Verifier, verdict
+
+_FENCE = re.compile(r"^```[ \t]*(?:python|py)?[ \t]*\n(.*?)^```", re.MULTILINE | re.DOTALL | re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examination:
+    """The tests of a problem, and its `answer` as JSON.
+
+    With `entry`, an answer defines a function of that name (or a class `Solution` that has it): `inputs` are lists of
+    arguments and `outputs` what it returns. Without, an answer is a whole program: `inputs` are what it reads and
+    `outputs` what it prints. `starter` is put before an answer that does not repeat it.
+    """
+
+    inputs: tuple[Any, ...]
+    outputs: tuple[Any, ...]
+    entry: str | None = None
+    starter: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.inputs or len(self.inputs) != len(self.outputs):
+            raise ForageError(
+                f"Unit tests need as many outputs as inputs and at least one, not {len(self.inputs)} inputs and "
+                f"{len(self.outputs)} outputs."
+            )
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+
+def read_examination(answer: str) -> Examination:
+    """The tests in a problem's answer. Raises ForageError where it holds none."""
+    try:
+        content = json.loads(answer)
+        return Examination(
+            inputs=tuple(content["inputs"]),
+            outputs=tuple(content["outputs"]),
+            entry=content.get("entry", content.get("fn_name")),
+            starter=content.get("starter", ""),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ForageError(
+            'The answer of a code problem is JSON with "inputs" and "outputs" (and "entry", the function that is '
+            f"called): {answer[:60]!r} is not ({type(error).__name__}: {error})."
+        ) from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitTests(Verifier):
+    """Right where every test passes. Parts: `passed`, the share that did, and `ended`, 0 where the program was killed.
+
+    `seconds` of processor time (for a whole program: per test) and `memory_mb` MiB belong to the problem, as in a
+    programming contest: who needs more is wrong. What is not over at the deadline of a verifier process (it slept, or
+    the machine was busy) could not be judged. The program is the last fenced block of the response, or all of it.
+    """
+
+    name: ClassVar[str] = "unit_tests"
+    hangs: ClassVar[bool] = True
+
+    seconds: int = 1
+    memory_mb: int = 256
+
+    def __post_init__(self) -> None:
+        if min(self.seconds, self.memory_mb) < 1:
+            raise ForageError("Unit tests need at least 1 second and 1 MiB.")
+
+    def prepare(self) -> None:
+        _host()
+
+    def judge(self, problem: Problem, text: str) -> Score:
+        examination = read_examination(problem.answer)
+        source = program_in(text, examination.starter)
+        request = [source, examination.entry, examination.inputs, self.seconds, self.memory_mb]
+        results, ended_by = _ask(json.dumps(request).encode() + b"\n")
+        results += [None] * (len(examination.outputs) - len(results))
+        passed = [
+            _same_text(result, wanted) if examination.entry is None else _same([wanted], result)
+            for result, wanted in zip(results, examination.outputs, strict=True)
+        ]
+        return verdict(all(passed), passed=sum(passed) / len(passed), ended=float(ended_by == 0))
+
+    def answer(self, problem: Problem, text: str) -> str | None:
+        """The program without white space that means nothing: equal programs vote together."""
+        return "\n".join(line.rstrip() for line in program_in(text).split("\n") if line.strip()) or None
+
+
+def program_in(text: str, starter: str = "") -> str:
+    """The program of a response: its last fenced block, or the whole text; behind `starter` unless that is repeated."""
+    blocks = _FENCE.findall(text)
+    source = blocks[-1] if blocks else text
+    return source if not starter or source.lstrip().startswith(starter.strip()) else f"{starter}{source}"
+
+
+def _same(wanted: Any, found: Any) -> bool:
+    """Equality of JSON values; floats may differ in the last digits, and true is not 1."""
+    if isinstance(wanted, float) and isinstance(found, float | int) and not isinstance(found, bool):
+        return math.isclose(wanted, found, rel_tol=1e-9, abs_tol=1e-9)
+    if isinstance(wanted, list) and isinstance(found, list):
+        return len(wanted) == len(found) and all(map(_same, wanted, found))
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        return wanted.keys() == found.keys() and all(_same(wanted[key], found[key]) for key in wanted)
+    return type(wanted) is type(found) and wanted == found
+
+
+def _same_text(found: Any, wanted: Any) -> bool:
+    return isinstance(found, str) and found.split() == str(wanted).split()
+
+
+@cache
+def _host() -> "subprocess.Popen[bytes]":
+    """The process that runs programs for this verifier process. It ends when this one does: its input closes."""
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "forage.tasks.verifiers.program_host"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+
+
+def _ask(request: bytes) -> tuple[list[Any], int]:
+    host = _host()
+    assert host.stdin is not None
+    assert host.stdout is not None
+    host.stdin.write(request)
+    host.stdin.flush()
+    reply = host.stdout.readline()
+    if not reply:
+        raise RuntimeError("the process that runs programs has ended")
+    results, ended_by = json.loads(reply)
+    return results, ended_by

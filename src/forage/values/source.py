@@ -1,0 +1,42 @@
+"""Where the value of a start comes from: continuations, a critic, or the task itself. All answer the same question."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from forage.protocols import Task, Tools
+from forage.records import SamplingParams, Start
+
+
+@dataclass(frozen=True, slots=True)
+class StartValue:
+    """`mean` and `error` (the standard error of the mean) of `judged` returns, which took `tokens` new tokens.
+
+    Without a judged continuation the mean is NaN; with one the error is NaN. A value from the cache took 0 tokens.
+    A value that is no mean of returns (a critic's, the task's) has an error of NaN, `judged` 1 and `tokens` 0.
+    """
+
+    mean: float
+    error: float
+    judged: int
+    tokens: int
+
+
+class Valuer(Protocol):
+    """What are these starts worth to the policy as it is now?"""
+
+    def __call__(self, starts: Sequence[Start]) -> tuple[StartValue, ...]:
+        """One value per start, in order."""
+        ...
+
+    def know(self, start: Start, returns: Sequence[float]) -> None:
+        """Takes note of what the current policy got from a start anyway, so that it need not be sampled again."""
+        ...
+
+
+class ValueSource(ABC):
+    """How starts are valued: a frozen dataclass that opens the service for one moment of a run."""
+
+    @abstractmethod
+    def open(self, task: Task, tools: Tools, params: SamplingParams, *, seed: int) -> Valuer: ...

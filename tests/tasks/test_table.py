@@ -1,0 +1,349 @@
+"""Tables as people have them: formats, layouts, rows that cannot be used, what is held out and what leaks."""
+
+import csv
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from forage.errors import ForageError
+from forage.part_json import decode_part, encode_part
+from forage.protocols import Task
+from forage.records import Message
+from forage.tasks.table import Columns, Table, TableFile, open_table
+from forage.tasks.table.files import Row, data_files, read_rows
+from forage.tasks.table.prompts import normalised, render
+from forage.tasks.table.rows import Entry, Read, read_entries
+from forage.tasks.verifiers import parse_verifier
+
+Rows = Sequence[Mapping[str, Any]]
+
+EXACT = parse_verifier("exact")
+CHAT = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "2 + 2?"}]
+ROWS: Rows = [{"prompt": f"What is {n} + {n}?", "answer": str(2 * n)} for n in range(1, 21)]
+
+
+def jsonl(path: Path, rows: Rows) -> Path:
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def json_list(path: Path, rows: Rows) -> Path:
+    path.write_text(json.dumps(rows), encoding="utf-8")
+    return path
+
+
+def separated(path: Path, rows: Rows, *, separator: str = ",") -> Path:
+    with path.open("w", encoding="utf-8-sig", newline="") as file:  # with the mark that spreadsheets write
+        writer = csv.DictWriter(file, list(rows[0]), delimiter=separator)
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def parquet(path: Path, rows: Rows) -> Path:
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(list(rows)), path)
+    return path
+
+
+def arrow_stream(path: Path, rows: Rows) -> None:
+    table = pyarrow.Table.from_pylist(list(rows))
+    with pyarrow.OSFile(str(path), "wb") as sink, pyarrow.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+
+
+def saved_dataset(folder: Path, rows: Rows) -> Path:
+    """What `datasets.Dataset.save_to_disk` leaves: shards in Arrow's stream format, and a state that names them."""
+    folder.mkdir(parents=True)
+    names = ["data-00000-of-00002.arrow", "data-00001-of-00002.arrow"]
+    half = len(rows) // 2
+    arrow_stream(folder / names[0], rows[:half])
+    arrow_stream(folder / names[1], rows[half:])
+    state = {"_data_files": [{"filename": name} for name in names], "_fingerprint": "x", "_split": None}
+    (folder / "state.json").write_text(json.dumps(state))
+    (folder / "dataset_info.json").write_text("{}")
+    return folder
+
+
+def saved_splits(folder: Path, splits: Mapping[str, Rows]) -> Path:
+    for name, rows in splits.items():
+        saved_dataset(folder / name, rows)
+    (folder / "dataset_dict.json").write_text(json.dumps({"splits": list(splits)}))
+    return folder
+
+
+def empty(path: Path) -> Path:
+    path.touch()
+    return path
+
+
+def read(path: Path, columns: Columns | None = None) -> Read:
+    return read_entries(read_rows(data_files(path)), columns or Columns())
+
+
+WRITERS: Mapping[str, Callable[[Path, Rows], Path]] = {
+    "t.jsonl": jsonl,
+    "t.json": json_list,
+    "t.csv": separated,
+    "t.tsv": lambda path, rows: separated(path, rows, separator="\t"),
+    "t.parquet": parquet,
+    "dataset": saved_dataset,
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_every_format_gives_the_same_problems(name: str, tmp_path: Path) -> None:
+    found = read(WRITERS[name](tmp_path / name, ROWS))
+    assert [(entry.prompt, entry.answer) for entry in found.entries] == [(row["prompt"], row["answer"]) for row in ROWS]
+    assert not found.rejected
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_chats_survive_every_format(name: str, tmp_path: Path) -> None:
+    chat = json.dumps(CHAT) if name.endswith("sv") else CHAT
+    (entry, _) = read(WRITERS[name](tmp_path / name, [{"prompt": chat, "answer": "4"}] * 2)).entries
+    assert entry.prompt == (Message("system", "Be brief."), Message("user", "2 + 2?"))
+
+
+def test_places_are_lines_where_there_are_lines(tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text('prompt,answer\n"two\nlines",1\n\nthree,3\nonly one field\n')
+    found = read(table)
+    assert [entry.where for entry in found.entries] == [f"{table}, line 2", f"{table}, line 5"]
+    assert str(found.rejected[0]) == f"{table}, line 6: it has 1 fields and the first line names 2 columns"
+    assert [entry.where for entry in read(parquet(tmp_path / "t.parquet", ROWS[:2])).entries][1].endswith("row 2")
+
+
+BAD: list[tuple[Any, str]] = [
+    ("not json", "not JSON"),
+    ([1], "not a JSON object"),
+    ({"prompt": "p"}, "no 'answer', only 'prompt'"),
+    ({"prompt": "p", "answer": None}, "answer is missing"),
+    ({"prompt": "p", "answer": float("nan")}, "answer is missing"),
+    ({"prompt": "p", "answer": "  "}, "answer is empty"),
+    ({"prompt": "", "answer": "1"}, "prompt is empty"),
+    ({"prompt": 5, "answer": "1"}, "neither a text nor a list of messages"),
+    ({"prompt": [], "answer": "1"}, "neither a text nor a list of messages"),
+    ({"prompt": "half \ud83d", "answer": "1"}, "lone surrogate"),
+    ({"prompt": [{"role": "user"}], "answer": "1"}, "no role or no content"),
+    ({"prompt": [{"role": "wizard", "content": "x"}], "answer": "1"}, "'wizard'"),
+    ({"prompt": [{"role": "user", "content": [{"type": "image"}]}], "answer": "1"}, "something else than text"),
+    ({"prompt": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}], "answer": "1"}, "assistant"),
+    ({"data_source": "d", "prompt": CHAT, "reward_model": {"style": "rule"}}, "no ground_truth"),
+]
+
+
+@pytest.mark.parametrize(("row", "reason"), BAD, ids=[reason for _, reason in BAD])
+def test_a_bad_row_is_named_by_file_and_line_and_costs_no_other(row: Any, reason: str, tmp_path: Path) -> None:
+    table = tmp_path / "t.jsonl"
+    line = row if isinstance(row, str) else json.dumps(row)
+    table.write_text(f"{json.dumps(ROWS[0])}\n{line}\n{json.dumps(ROWS[1])}\n")
+    found = read(table)
+    assert [entry.answer for entry in found.entries] == ["2", "4"]
+    (rejected,) = found.rejected
+    assert rejected.where == f"{table}, line 2"
+    assert reason in rejected.reason
+
+
+def test_bytes_that_are_no_text_are_a_bad_row(tmp_path: Path) -> None:
+    (tmp_path / "t.jsonl").write_bytes(json.dumps(ROWS[0]).encode() + b'\n{"prompt": "\xff"}\n')
+    found = read(tmp_path / "t.jsonl")
+    assert len(found.entries) == 1
+    assert "UTF-8" in found.rejected[0].reason
+
+
+def test_bad_rows_end_the_reading_unless_they_are_to_be_skipped(tmp_path: Path) -> None:
+    table = jsonl(tmp_path / "t.jsonl", [*ROWS, *({"prompt": "p"} for _ in range(7))])
+    with pytest.raises(ForageError, match=r"7 rows .*line 21: it has no 'answer'.*and 2 more.*--skip-bad-rows"):
+        open_table(table, verifier=EXACT).problems("train")
+    skipping = open_table(table, verifier=EXACT, skip_bad_rows=True)
+    assert len(skipping.problems("train")) + len(skipping.problems("test")) == 20
+    assert any("7 rows were left out" in note for note in skipping.notes())
+
+
+def test_columns_under_any_name(tmp_path: Path) -> None:
+    rows = [{"question": "q?", "meta": {"gold": "Think. #### 72"}, "name": 7, "level": "easy"}]
+    columns = Columns(prompt="question", answer="meta.gold", id="name", tags=("level",), answer_after="####")
+    (entry,) = read(jsonl(tmp_path / "t.jsonl", rows), columns).entries
+    assert (entry.prompt, entry.answer, entry.id, entry.tags) == ("q?", "72", "7", ("easy",))
+    found = read(jsonl(tmp_path / "t.jsonl", [*rows, *rows, {**rows[0], "meta": {"gold": "72"}, "name": 8}]), columns)
+    assert [rejected.reason.split(",")[0] for rejected in found.rejected] == [
+        f"its id '7' is that of {tmp_path / 't.jsonl'}",
+        "its answer does not hold '####'",
+    ]
+
+
+def test_answers_that_are_not_text_are_json(tmp_path: Path) -> None:
+    values = [3, 2.5, True, [1, 2], {"a": 1}]
+    found = read(jsonl(tmp_path / "t.jsonl", [{"prompt": "p", "answer": value} for value in values]))
+    assert [json.loads(entry.answer) for entry in found.entries] == values
+
+
+VERL = {
+    "data_source": "openai/gsm8k",
+    "prompt": CHAT,
+    "ability": "math",
+    "reward_model": {"style": "rule", "ground_truth": "4"},
+    "extra_info": {"split": "train", "index": 0},
+}
+
+
+@pytest.mark.parametrize("name", ["t.parquet", "t.jsonl"])
+def test_verl_tables_are_read_as_they_are(name: str, tmp_path: Path) -> None:
+    (entry,) = read(WRITERS[name](tmp_path / name, [VERL])).entries
+    assert (entry.prompt, entry.answer, entry.tags) == (
+        (Message("system", "Be brief."), Message("user", "2 + 2?")),
+        "4",
+        ("openai/gsm8k",),
+    )
+
+
+def shepherd(question: str, marks: str, answer: str) -> dict[str, str]:
+    """A solution in Math-Shepherd's words: + and - are the labels of its steps."""
+    steps = [f"Step {n}: work." for n in range(1, len(marks))] + [f"Step {len(marks)}: The answer is: {answer}"]
+    return {
+        "input": question + " " + "\n".join(f"{step} ки" for step in steps),
+        "label": question + " " + "\n".join(f"{step} {mark}" for step, mark in zip(steps, marks, strict=True)),
+        "task": "GSM8K",
+    }
+
+
+def test_math_shepherd_rows_are_solutions_and_give_one_problem_for_each_question(tmp_path: Path) -> None:
+    rows = [shepherd("A?", "+-", "5"), shepherd("A?", "++", "6"), shepherd("A?", "++", "6.0"), shepherd("B?", "-", "1")]
+    found = read(jsonl(tmp_path / "t.jsonl", rows))
+    assert [(entry.prompt, entry.answer) for entry in found.entries] == [("A?", "6")]
+    assert [str(row) for row in found.rejected] == [
+        f"{tmp_path / 't.jsonl'}, line 4: none of the 1 solutions of its question is right, so no answer is known"
+    ]
+
+
+# ------------------------------------------------------------------------------------------------------------- splits
+
+
+def test_whole_questions_are_held_out(tmp_path: Path) -> None:
+    twice = [*ROWS, *({**row, "prompt": f"  {row['prompt'].upper()} "} for row in ROWS)]
+    task = open_table(jsonl(tmp_path / "t.jsonl", twice), verifier=EXACT, test_share=0.25)
+    train, test = task.problems("train"), task.problems("test")
+    assert (len(train), len(test)) == (30, 10)
+    assert not {normalised(p.prompt) for p in train} & {normalised(p.prompt) for p in test}
+    assert len({problem.id for problem in (*train, *test)}) == 40
+    assert task.problems("test") == decode_part(encode_part(task), Task).problems("test")
+
+
+def test_what_is_held_out_depends_on_the_questions_alone(tmp_path: Path) -> None:
+    task = open_table(jsonl(tmp_path / "t.jsonl", ROWS), verifier=EXACT)
+    turned = open_table(jsonl(tmp_path / "u.jsonl", ROWS[::-1]), verifier=EXACT)
+    assert len(task.problems("test")) == 2
+    assert {p.id for p in task.problems("test")} == {p.id for p in turned.problems("test")}
+
+
+def test_test_problems_that_were_trained_on_are_said(tmp_path: Path) -> None:
+    train, test = jsonl(tmp_path / "train.jsonl", ROWS[:15]), tmp_path / "test.jsonl"
+    jsonl(test, [ROWS[16], {"prompt": "what IS 3\u00a0+ 3?", "answer": "6"}, {**ROWS[4], "answer": "11"}])
+    (leak,) = [note for note in open_table(train, test=test, verifier=EXACT).notes() if "memory" in note]
+    assert leak.startswith("2 of 3 test problems")
+    assert f"{test}, line 2 and {train}, line 3" in leak
+    clean = open_table(train, test=jsonl(tmp_path / "clean.jsonl", ROWS[15:]), verifier=EXACT)
+    assert clean.notes() == ("15 train problems and 5 test problems.",)
+
+
+def test_repeated_problems_are_said(tmp_path: Path) -> None:
+    task = open_table(jsonl(tmp_path / "t.jsonl", [*ROWS, ROWS[0]]), verifier=EXACT, test_share=0)
+    assert len({problem.id for problem in task.problems("train")}) == 21
+    assert "1 train problems repeat an earlier one, question and answer." in task.notes()
+
+
+def test_a_dataset_with_splits_brings_its_test_problems(tmp_path: Path) -> None:
+    folder = saved_splits(tmp_path / "d", {"train": ROWS[:15], "validation": ROWS[15:]})
+    task = open_table(folder, verifier=EXACT)
+    assert (len(task.problems("train")), len(task.problems("test"))) == (15, 5)
+    hub = tmp_path / "hub"
+    (hub / "data").mkdir(parents=True)
+    parquet(hub / "data" / "train-00000-of-00001.parquet", ROWS[:12])
+    parquet(hub / "data" / "test-00000-of-00001.parquet", ROWS[12:])
+    task = open_table(hub, verifier=EXACT)
+    assert (len(task.problems("train")), len(task.problems("test"))) == (12, 8)
+    no_test = saved_splits(tmp_path / "e", {"train": ROWS})
+    assert len(open_table(no_test, verifier=EXACT).problems("test")) == 2
+    with pytest.raises(ForageError, match="no split for train: it has other"):
+        data_files(saved_splits(tmp_path / "f", {"other": ROWS}))
+
+
+def test_a_changed_file_is_noticed(tmp_path: Path) -> None:
+    table = jsonl(tmp_path / "t.jsonl", ROWS)
+    written = encode_part(open_table(table, verifier=EXACT))
+    assert len(decode_part(written, Task).problems("train")) == 18
+    jsonl(table, [*ROWS[:-1], {**ROWS[-1], "answer": "0"}])
+    with pytest.raises(ForageError, match="has changed since this run began"):
+        decode_part(written, Task).problems("train")
+    table.unlink()
+    with pytest.raises(ForageError, match="There is no table at"):
+        decode_part(written, Task).problems("test")
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda path: path / "none.jsonl", "There is no table at"),
+        (lambda path: jsonl(path / "t.xls", ROWS), "ends in none of .jsonl"),
+        (lambda path: jsonl(path / "t.jsonl", []), "has no rows"),
+        (lambda path: jsonl(path / "t.jsonl", ROWS[:1]), "one question cannot hold any out"),
+        (lambda path: jsonl(path / "t.parquet", ROWS), "not a readable Parquet file"),
+        (lambda path: jsonl(path / "t.arrow", ROWS), "not a readable Arrow file"),
+        (lambda path: path, "no .arrow or .parquet file"),
+        (lambda path: empty(path / "t.csv"), "its first line must name"),
+    ],
+)
+def test_tables_that_cannot_be_read_are_sentences(make: Callable[[Path], Path], sentence: str, tmp_path: Path) -> None:
+    with pytest.raises(ForageError, match=sentence):
+        open_table(make(tmp_path), verifier=EXACT).problems("train")
+
+
+def test_settings_that_contradict_are_refused(tmp_path: Path) -> None:
+    table = TableFile(path=str(jsonl(tmp_path / "t.jsonl", ROWS)))
+    with pytest.raises(ForageError, match="not both"):
+        Table(train=table, test=table, test_share=0.1, verifier=EXACT)
+    with pytest.raises(ForageError, match="needs a table"):
+        Table(verifier=EXACT)
+    with pytest.raises(ForageError, match="no test problems"):
+        Table(train=table, verifier=EXACT).problems("test")
+
+
+# ------------------------------------------------------------------------------------------------------------ prompts
+
+TURNS = (Message("system", "own"), Message("user", "q"))
+
+
+def test_prompts_in_both_forms() -> None:
+    assert render("q", system="", template="none") == "q"
+    assert render("q", system="s", template="none") == "s\n\nq"
+    assert render("q", system="s", template="chat") == (Message("system", "s"), Message("user", "q"))
+    assert render(TURNS, system="", template="chat") == TURNS
+    assert render(TURNS, system="s", template="chat") == (Message("system", "s\n\nown"), TURNS[1])
+    assert render(TURNS, system="s", template="none") == "s\n\nown\n\nq"
+
+
+def test_prompts_that_ask_the_same_are_the_same() -> None:
+    assert normalised("  What is\n\uff11 + 1? ") == normalised("what IS 1 + 1?")
+    assert normalised(TURNS) == normalised("Q")
+    assert normalised("1 + 1") != normalised("1 - 1")
+
+
+def test_a_row_without_values_is_rejected_with_its_reason() -> None:
+    found = read_entries([Row("here", None, "why"), Row("there", {"prompt": "p", "answer": "a"})], Columns())
+    assert found.entries == (Entry("there", "p", "a"),)
+    assert [str(row) for row in found.rejected] == ["here: why"]
+
+
+def test_steps_end_where_the_rule_says(tmp_path: Path) -> None:
+    table = jsonl(tmp_path / "t.jsonl", ROWS)
+    pieces = ["Step 1:", " one.", "\n", "Step 2:", " two. ", "Three."]
+    ends = {
+        rule: open_table(table, verifier=EXACT, steps=rule).step_ends(pieces)
+        for rule in ("newline", "sentence", "label", "code_line")
+    }
+    assert ends == {"newline": (3, 6), "sentence": (3, 5, 6), "label": (3, 6), "code_line": (3, 6)}
