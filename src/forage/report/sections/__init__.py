@@ -7,6 +7,7 @@ from forage.report.runs import Runs
 from forage.report.sections import (
     comparison,
     pass_at_k,
+    process,
     provenance,
     responses,
     strategy,
@@ -22,6 +23,7 @@ SECTIONS: tuple[Callable[[Runs], Section | None], ...] = (
     training.section,
     strategy.section,
     uncertainty.section,
+    process.section,
     responses.section,
     provenance.section,
 )
