@@ -82,8 +82,8 @@ class LocalEngine:
     ) -> Opened:
         """Loads `weights` (a Hugging Face directory or name), and `reference` where given. Sets the thread count.
 
-        A critic begins as a copy of `weights`; restoring a checkpoint's optimiser state gives it its own. Processes that
-        share a machine share its cores; a critic learns from all rows in each of them.
+        A critic begins as a copy of `weights`; restoring a checkpoint's optimiser state gives it its own. Processes
+        that share a machine share its cores; a critic learns from all rows in each of them.
         """
         engine, ranks = self.settled(), ranks or Alone()
         if engine.device != "cpu" and not torch.cuda.is_available():
