@@ -5,7 +5,6 @@ and the step, so there is no generator state to save: a resumed run repeats the 
 """
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from forage.call_text import without_folders
 from forage.engines.judge import open_judge
 from forage.engines.local.engine import LocalEngine, Opened
 from forage.engines.local.policy import NonFiniteUpdate
@@ -95,8 +95,7 @@ def open_recipe(path: Path) -> Recipe:
 
 def default_directory(recipe: Recipe) -> Path:
     """`runs/NAME-METHODS-seedN`: readable, and the same for the same experiment, so nothing is trained twice unseen."""
-    files = re.compile(r"[^=,]*/")  # a method's setting may be a file: its folder stays out of the name
-    label = files.sub("", "+".join(recipe.methods)).replace(":", "-").replace("=", "").replace(",", "-")
+    label = without_folders("+".join(recipe.methods)).replace(":", "-").replace("=", "").replace(",", "-")
     return Path("runs") / f"{recipe.name}-{label}-seed{recipe.seed}"
 
 
