@@ -1,5 +1,7 @@
 """The values that a response's steps begin with, on the chain of coins."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -12,7 +14,7 @@ from forage.values import MonteCarlo
 from values.worlds import Coins
 
 
-def signal(coins: Coins, groups: list[Group], **settings: int) -> torch.Tensor:
+def signal(coins: Coins, groups: list[Group], **settings: Any) -> torch.Tensor:
     part = StepValues(method=MonteCarlo(continuations=3), params=SamplingParams(max_tokens=4), **settings)
     return part(groups, collate(groups, coins.prompt), coins.tools, seed=1)
 
