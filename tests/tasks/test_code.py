@@ -12,13 +12,13 @@ from forage.protocols import Task
 from forage.recipes.code_base import WrittenPrograms
 from forage.tasks.code import TinyCode
 from forage.tasks.code.file import CodeFile
-from forage.tasks.code.functions import LARGEST, LINES, TESTED, Line, behaviour, draw_program
+from forage.tasks.code.functions import LARGEST, LINES, TESTED, Line, behaviour, draw_program, draw_programs
 from forage.tasks.code.language import END, RETURN, SLIPS, TOKEN_OF, program_words, prompt_words
 from forage.tasks.names import parse_task
 
 
 def test_functions_by_hand() -> None:
-    """x * 2 + 1 over 0..11 is 1, 3, ..., 23; a constant, the identity and what leaves 0..99 are no functions."""
+    """x * 2 + 1 over 0..11 is 1, 3, ..., 23; a constant, the identity and what leaves 0..60 are no functions."""
     function = behaviour((Line("*", 2), Line("+", 1)))
     assert function is not None
     assert function.results == tuple(range(1, 25, 2))
@@ -26,18 +26,18 @@ def test_functions_by_hand() -> None:
     assert behaviour((Line("+", 1), Line("-", 1))) is None
     assert behaviour((Line("-", 3), Line("+", 1))) is None
     assert behaviour((Line("*", 8), Line("*", 2))) is None
-    assert LARGEST == 99
+    assert LARGEST == 60
 
 
 def test_splits_do_not_meet_and_do_not_move() -> None:
     task = TinyCode()
     train, test = task.problems("train"), task.problems("test")
-    assert (len(train), len(test)) == (160, 64)
+    assert (len(train), len(test)) == (96, 48)
     behaviours = [{json.dumps(json.loads(p.answer)["outputs"]) for p in split} for split in (train, test)]
     assert not behaviours[0] & behaviours[1]
     assert TinyCode(seed=1).problems("test") == test
     assert TinyCode(seed=1).problems("train") != train
-    with pytest.raises(ForageError, match=r"has \d+ functions of 1 lines, fewer than the 160"):
+    with pytest.raises(ForageError, match=r"has \d+ functions of 1 lines, fewer than the 96"):
         TinyCode(lines=1).problems("train")
 
 
@@ -68,16 +68,18 @@ def test_steps_are_lines_and_pieces_are_exact() -> None:
     pieces = codec.pieces(tokens)
     assert "".join(pieces) == codec.decode(tokens) == "".join(words[:-1])
     ends = task.step_ends(pieces)
+    # an operation, a constant and the end of the line, twice; `return x` and the end token
+    assert ends == (3, 6, 8)
     assert ["".join(pieces[a:b]).count("\n") for a, b in zip((0, *ends), ends, strict=False)] == [1, 1, 1]
 
 
 def test_programs_of_the_world_are_judged() -> None:
     """Every program of two lines for a problem is right if and only if it agrees with it on all tested arguments."""
     task = TinyCode()
-    rng = random.Random(2)
-    program, function = draw_program(rng, 2, "train")
-    problem = next(p for p in TinyCode(train_problems=350).problems("train") if p.id == f"code:{function.name}")
-    assert problem.prompt == "".join(prompt_words(function))
+    problem = task.problems("train")[0]
+    program, function = draw_programs(task.lines, "train", task.train_problems, task.seed)[0]
+    assert problem.prompt == "".join(prompt_words(program, function))
+    assert problem.prompt.endswith("".join(f"# use {line.operation}\n" for line in program) + "def f(x):\n")
     other = (program[0], LINES[(LINES.index(program[1]) + 1) % len(LINES)])
     texts = ["".join(program_words(candidate)) for candidate in (program, other)]
     with WorkerJudge(task, workers=1, deadline=60.0) as judge:

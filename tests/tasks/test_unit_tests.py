@@ -145,4 +145,6 @@ def test_problems_without_tests_are_refused(answer: str) -> None:
 def test_equal_programs_vote_together() -> None:
     verifier, problem = UnitTests(), Problem(id="p", prompt="q", answer=FUNCTION, task="t")
     assert verifier.answer(problem, f"```python\n\n{RIGHT}\n```") == verifier.answer(problem, RIGHT)
+    assert verifier.answer(problem, "    x = x + 1\n") is None, "a beginning is no answer"
+    assert verifier.answer(problem, "print(3)") == "print(3)"
     assert program_in("x = 1") == "x = 1"

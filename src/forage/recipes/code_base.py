@@ -40,8 +40,8 @@ class CodeBase(TinySettings):
     """How a base model of the code world is made."""
 
     lines: int = 2
-    traces: int = 60_000
-    steps: int = 900
+    traces: int = 64_000
+    steps: int = 1000
 
     @property
     def language(self) -> WrittenPrograms:

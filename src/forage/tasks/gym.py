@@ -1,5 +1,6 @@
 """The tasks of reasoning-gym by name: `gym:countdown`, `gym:chain_sum:min_terms=3,max_terms=4` (extra `gym`)."""
 
+import importlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -132,9 +133,7 @@ def parse_gym(text: str) -> Gym:
 
 @lru_cache(maxsize=4096)
 def _opened(name: str, parameters: str, seed: int, size: int) -> Any:
-    import reasoning_gym
-
-    return reasoning_gym.create_dataset(name, seed=seed, size=size, **json.loads(parameters))
+    return importlib.import_module("reasoning_gym").create_dataset(name, seed=seed, size=size, **json.loads(parameters))
 
 
 def open_dataset(name: str, parameters: Mapping[str, Setting], *, seed: int, size: int) -> Any:
@@ -150,7 +149,6 @@ def open_dataset(name: str, parameters: Mapping[str, Setting], *, seed: int, siz
 @cache
 def _datasets() -> Mapping[str, Any]:
     try:
-        from reasoning_gym.factory import DATASETS
+        return importlib.import_module("reasoning_gym.factory").DATASETS
     except ImportError:
         raise ForageError("Tasks gym:... need reasoning-gym: pip install forage-rl[gym].") from None
-    return DATASETS

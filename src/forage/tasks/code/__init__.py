@@ -11,23 +11,23 @@ from typing import ClassVar, Literal
 from forage.errors import ForageError
 from forage.records import Problem
 from forage.tasks.code import language
-from forage.tasks.code.functions import TESTED, Function, draw_functions
+from forage.tasks.code.functions import TESTED, Function, Program, draw_programs
 from forage.tasks.steps import code_line, ends_at
 from forage.tasks.verifiers import Verified
 from forage.tasks.verifiers.unit_tests import Examination, UnitTests
 
 __all__ = ["TinyCode"]
 
-POOLS = {"train": 160, "test": 64}
+POOLS = {"train": 96, "test": 48}
 
 
 @dataclass(frozen=True, kw_only=True)
 class TinyCode(Verified):
-    """Write the function whose results are shown: `# f(2) = 9 ... def f(x):`.
+    """Write the function whose results are shown: `# f(2) = 9 ... # use * # use + def f(x):`.
 
-    A function is `lines` lines that each change `x` by one operation and a constant. The prompt shows its results for
-    some arguments; the tests ask for more. `seed` selects the training problems; the test problems do not depend on
-    it, and functions are split by what they compute.
+    A function is `lines` lines that each change `x` by one operation and a constant. The prompt names the operations
+    and shows results for some arguments, and the tests ask for more: the constants must be inferred. `seed` selects
+    the training problems; the test problems do not depend on it, and functions are split by what they compute.
     """
 
     name: ClassVar[str] = "code"
@@ -49,7 +49,7 @@ class TinyCode(Verified):
         if split not in POOLS:
             raise ForageError(f"The code world has the splits 'train' and 'test', not {split!r}.")
         amount, seed = (self.train_problems, self.seed) if split == "train" else (self.test_problems, 0)
-        return tuple(_problem(function) for function in draw_functions(self.lines, split, amount, seed))
+        return tuple(_problem(*drawn) for drawn in draw_programs(self.lines, split, amount, seed))
 
     def step_ends(self, pieces: Sequence[str]) -> tuple[int, ...]:
         return ends_at(pieces, code_line)
@@ -59,13 +59,13 @@ class TinyCode(Verified):
         return language.write_programs(amount, lines=self.lines, seed=self.seed)
 
 
-def _problem(function: Function) -> Problem:
+def _problem(program: Program, function: Function) -> Problem:
     examination = Examination(
         inputs=tuple([x] for x in TESTED), outputs=function.results, entry="f", starter=language.STARTER
     )
     return Problem(
         id=f"code:{function.name}",
-        prompt="".join(language.prompt_words(function)),
+        prompt="".join(language.prompt_words(program, function)),
         answer=examination.to_json(),
         task=TinyCode.name,
     )

@@ -28,7 +28,7 @@ class CodeFile(Verified):
 
     train: Path
     test: Path
-    verifier: UnitTests = field(default_factory=UnitTests)  # pyright: ignore[reportIncompatibleVariableOverride]
+    verifier: UnitTests = field(default_factory=UnitTests)
     digest: str = ""
 
     def __post_init__(self) -> None:

@@ -17,10 +17,10 @@ SHOWN = (0, 1, 2, 4, 6, 9)
 TESTED = tuple(range(12))
 """Arguments that a program is tested on: to write down the examples one by one is not enough."""
 
-LARGEST = 99
+LARGEST = 60
 
-CONSTANTS = {"+": range(1, 21), "-": range(1, 13), "*": range(2, 9), "//": range(2, 6), "%": range(3, 21)}
-CONSTANTS |= {"max": range(2, 31), "min": range(3, 31)}
+CONSTANTS = {"+": range(1, 13), "-": range(1, 10), "*": range(2, 6), "//": range(2, 4)}
+CONSTANTS |= {"max": range(2, 11), "min": range(3, 11)}
 """The constants that each operation takes."""
 
 
@@ -41,13 +41,13 @@ class Line:
                 return x * self.constant
             case "//":
                 return x // self.constant
-            case "%":
-                return x % self.constant
             case "max":
                 return max(x, self.constant)
             case _:
                 return min(x, self.constant)
 
+
+Program = tuple[Line, ...]
 
 LINES = tuple(Line(operation, constant) for operation, constants in CONSTANTS.items() for constant in constants)
 
@@ -69,7 +69,7 @@ class Function:
         return "base" if bucket < 7 else "train" if bucket < 9 else "test"
 
 
-def behaviour(program: tuple[Line, ...]) -> Function | None:
+def behaviour(program: Program) -> Function | None:
     """The function of a program, or None where it is dull (constant, or the identity) or leaves 0..`LARGEST`."""
     results = []
     for x in TESTED:
@@ -81,7 +81,7 @@ def behaviour(program: tuple[Line, ...]) -> Function | None:
     return Function(tuple(results))
 
 
-def draw_program(rng: random.Random, lines: int, split: Split) -> tuple[tuple[Line, ...], Function]:
+def draw_program(rng: random.Random, lines: int, split: Split) -> tuple[Program, Function]:
     """A random program of a split, every line uniform over `LINES`, and what it computes."""
     while True:
         program = tuple(LINES[int(rng.random() * len(LINES))] for _ in range(lines))
@@ -95,18 +95,18 @@ PATIENCE = 5000
 
 
 @lru_cache(maxsize=16)
-def draw_functions(lines: int, split: Split, amount: int, seed: int) -> tuple[Function, ...]:
-    """`amount` different functions of a split. Raises ForageError where there are not so many."""
+def draw_programs(lines: int, split: Split, amount: int, seed: int) -> tuple[tuple[Program, Function], ...]:
+    """Programs for `amount` different functions of a split. Raises ForageError where there are not so many."""
     rng = random.Random(f"code functions {split} {seed}")
-    found: dict[str, Function] = {}
+    found: dict[str, tuple[Program, Function]] = {}
     misses = 0
     while len(found) < amount:
-        _, function = draw_program(rng, lines, split)
+        program, function = draw_program(rng, lines, split)
         misses = misses + 1 if function.name in found else 0
         if misses > PATIENCE:
             raise ForageError(
                 f"The {split} split of the code world has {len(found)} functions of {lines} lines, fewer than the "
                 f"{amount} that were asked for. Ask for fewer problems or for more lines."
             )
-        found.setdefault(function.name, function)
+        found.setdefault(function.name, (program, function))
     return tuple(found.values())

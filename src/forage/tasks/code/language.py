@@ -5,17 +5,18 @@ from collections.abc import Iterator
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 
-from forage.tasks.code.functions import LARGEST, LINES, SHOWN, Function, Line, draw_program
+from forage.tasks.code.functions import CONSTANTS, LARGEST, LINES, SHOWN, Function, Line, Program, draw_program
 
 PAD, END = "<pad>", "<eos>"
 STARTER = "def f(x):\n"
-ASSIGN, RETURN = "    x = ", "    return x\n"
-INFIX = {"+": "x + ", "-": "x - ", "*": "x * ", "//": "x // ", "%": "x % "}
-CALLS = {"max": "max(x, ", "min": "min(x, "}
-EXAMPLE, GIVES, NEWLINE, CLOSE = "# f(", ") = ", "\n", ")\n"
-WORDS = (PAD, END, *map(str, range(LARGEST + 1)), STARTER, ASSIGN, RETURN, *INFIX.values(), *CALLS.values())
-WORDS = (*WORDS, EXAMPLE, GIVES, NEWLINE, CLOSE)
-"""The whole language. The position of a word is its token."""
+OPENING, RETURN, NEWLINE, CLOSE = f"\n{STARTER}", "    return x\n", "\n", ")\n"
+EXAMPLES = tuple(f"{'' if x == SHOWN[0] else NEWLINE}# f({x}) = " for x in SHOWN)
+HINTS = {operation: f"{NEWLINE}# use {operation}" for operation in CONSTANTS}
+INFIX = {operation: f"    x = x {operation} " for operation in ("+", "-", "*", "//")}
+CALLS = {operation: f"    x = {operation}(x, " for operation in ("max", "min")}
+WORDS = (PAD, END, *map(str, range(LARGEST + 1)), *EXAMPLES, *HINTS.values(), OPENING)
+WORDS = (*WORDS, *INFIX.values(), *CALLS.values(), NEWLINE, CLOSE, RETURN)
+"""The whole language, in long words, which keep a program short. The position of a word is its token."""
 
 TOKEN_OF = {word: token for token, word in enumerate(WORDS)}
 
@@ -34,30 +35,31 @@ def build_tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def prompt_words(function: Function) -> list[str]:
-    words = []
-    for x in SHOWN:
-        words += [EXAMPLE, str(x), GIVES, str(function.results[x]), NEWLINE]
-    return [*words, STARTER]
+def prompt_words(program: Program, function: Function) -> list[str]:
+    """Results for the arguments that are shown, the operations in their order, and the program's first line."""
+    shown = zip(EXAMPLES, SHOWN, strict=True)
+    examples = [word for example, x in shown for word in (example, str(function.results[x]))]
+    return [*examples, *(HINTS[line.operation] for line in program), OPENING]
 
 
 def line_words(line: Line) -> list[str]:
     if line.operation in CALLS:
-        return [ASSIGN, CALLS[line.operation], str(line.constant), CLOSE]
-    return [ASSIGN, INFIX[line.operation], str(line.constant), NEWLINE]
+        return [CALLS[line.operation], str(line.constant), CLOSE]
+    return [INFIX[line.operation], str(line.constant), NEWLINE]
 
 
-def program_words(program: tuple[Line, ...]) -> list[str]:
+def program_words(program: Program) -> list[str]:
     """The body of a program; the prompt ends with its first line."""
     return [*(word for line in program for word in line_words(line)), RETURN]
 
 
 def write_programs(amount: int, *, lines: int, seed: int) -> Iterator[tuple[list[str], list[str]]]:
-    """Prompts and what a careless programmer answers: functions of the base split, the shares of `SLIPS` wrong."""
+    """Prompts and what a careless programmer answers: functions of the base split, the share `SLIPS` with a slip."""
     rng = random.Random(f"code programs {lines} {seed}")
     for _ in range(amount):
         program, function = draw_program(rng, lines, "base")
+        written = program
         if rng.random() < SLIPS:
             slip = int(rng.random() * lines)
-            program = (*program[:slip], LINES[int(rng.random() * len(LINES))], *program[slip + 1 :])
-        yield prompt_words(function), [*program_words(program), END]
+            written = (*program[:slip], LINES[int(rng.random() * len(LINES))], *program[slip + 1 :])
+        yield prompt_words(program, function), [*program_words(written), END]

@@ -3,7 +3,7 @@ recipe and sent to verifier processes like every other part.
 """
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from forage.protocols import Task
 from forage.records import Problem, Score
@@ -50,23 +50,26 @@ def verdict(correct: bool, **parts: float) -> Score:
     return Score(float(correct), {"correct": float(correct), **parts})
 
 
+class HasVerifier(Protocol):
+    @property
+    def verifier(self) -> Verifier: ...
+
+
 class Verified(Task):
     """A task whose answers a verifier checks. A subclass is a frozen dataclass that has or computes `verifier`."""
 
-    verifier: Verifier
-
     @property
-    def hangs(self) -> bool:
+    def hangs(self: HasVerifier) -> bool:
         return self.verifier.hangs
 
-    def prepare(self) -> None:
+    def prepare(self: HasVerifier) -> None:
         self.verifier.prepare()
 
-    def verify(self, problem: Problem, text: str) -> Score:
+    def verify(self: HasVerifier, problem: Problem, text: str) -> Score:
         return self.verifier(problem, text)
 
-    def quick(self, problem: Problem, text: str) -> Score | None:
+    def quick(self: HasVerifier, problem: Problem, text: str) -> Score | None:
         return self.verifier.quick(problem, text)
 
-    def answer(self, problem: Problem, text: str) -> str | None:
+    def answer(self: HasVerifier, problem: Problem, text: str) -> str | None:
         return self.verifier.answer(problem, text)

@@ -15,6 +15,8 @@ from forage.tasks.verifiers.base import Verifier, verdict
 
 _FENCE = re.compile(r"^```[ \t]*(?:python|py)?[ \t]*\n(.*?)^```", re.MULTILINE | re.DOTALL | re.IGNORECASE)
 
+_GIVES_RESULTS = re.compile(r"\b(?:return|yield|lambda|print|write)\b")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Examination:
@@ -93,8 +95,12 @@ class UnitTests(Verifier):
         return verdict(all(passed), passed=sum(passed) / len(passed), ended=float(ended_by == 0))
 
     def answer(self, problem: Problem, text: str) -> str | None:
-        """The program without white space that means nothing: equal programs vote together."""
-        return "\n".join(line.rstrip() for line in program_in(text).split("\n") if line.strip()) or None
+        """The program without white space that means nothing: equal programs vote together.
+
+        None where it returns and prints nothing: that is the beginning of a program, from which one may go on.
+        """
+        program = "\n".join(line.rstrip() for line in program_in(text).split("\n") if line.strip())
+        return program if _GIVES_RESULTS.search(program) else None
 
 
 def program_in(text: str, starter: str = "") -> str:

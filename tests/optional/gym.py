@@ -1,0 +1,68 @@
+"""reasoning-gym for real: three of its data sets judged, trained on and evaluated.
+
+    python tests/optional/gym.py [ENVIRONMENT]
+
+makes an environment of its own (a folder under the temporary one unless named; kept for the next time) with this
+project's pinned packages and reasoning-gym, and in it runs tests/tasks/test_gym.py and, for each data set, `forage
+train gym` and `forage eval` with a random-weight checkpoint. Needs a package index the first time and no network after
+that. `--inside` does it in the Python that runs this, where reasoning-gym is installed already.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+DATA_SETS = ("chain_sum:max_terms=3", "leg_counting", "countdown:min_numbers=3,max_numbers=4")
+
+SMALL = ["--steps", "2", "--problems", "4", "--siblings", "4", "--max-tokens", "16", "--threads", "1"]
+
+
+def inside(folder: Path) -> None:
+    """Runs in the environment."""
+    import pytest
+
+    from forage.cli import main
+    from forage.store.run_directory import RunDirectory
+    from own_world import write_model
+
+    assert pytest.main(["-q", "-rs", str(ROOT / "tests" / "tasks" / "test_gym.py")]) == 0, "the tests fail"
+    model = str(write_model(folder / "model", positions=1024))
+    for data_set in DATA_SETS:
+        print(f"\n$ forage train gym --dataset {data_set}", flush=True)
+        run = folder / data_set.partition(":")[0]
+        assert main(["train", "gym", "--dataset", data_set, "--model", model, *SMALL, "--out", str(run)]) == 0
+        rows = RunDirectory.open(run).metrics()
+        assert len(rows) == 2
+        assert all(row["unjudged"] == 0 for row in rows), "the scorer could not judge"
+        assert main(["eval", str(run), "--n", "4", "--k", "1,4", "--max-tokens", "16", "--threads", "1"]) == 0
+
+
+def environment(place: Path) -> Path:
+    """The Python of the environment, which is made where it is missing."""
+    python = place / "bin" / "python"
+    if not python.exists():
+        venv.create(place, with_pip=True)
+    install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pinned = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line.startswith("torch==")]
+    subprocess.run([*install, *pinned], check=True)  # first, so that nothing else chooses another build
+    subprocess.run([*install, "-r", str(ROOT / "requirements.txt")], check=True)
+    subprocess.run([*install, *pinned, "reasoning-gym>=0.1.20", "pytest", "pytest-timeout"], check=True)
+    return python
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--inside"]:
+        sys.path.append(str(ROOT / "tests"))
+        with tempfile.TemporaryDirectory() as temporary:
+            inside(Path(temporary))
+        print("\nAll of it holds.")
+        sys.exit(0)
+    python = environment(Path(sys.argv[1] if len(sys.argv) > 1 else Path(tempfile.gettempdir()) / "forage-gym"))
+    paths = os.pathsep.join(str(ROOT / part) for part in ("src", "tests"))
+    command = [str(python), __file__, "--inside"]
+    sys.exit(subprocess.run(command, env={**os.environ, "PYTHONPATH": paths}, check=False).returncode)
