@@ -6,8 +6,10 @@ from forage.report.blocks import Section
 from forage.report.runs import Runs
 from forage.report.sections import (
     comparison,
+    cost,
     pass_at_k,
     provenance,
+    replay,
     responses,
     strategy,
     summary,
@@ -19,9 +21,11 @@ SECTIONS: tuple[Callable[[Runs], Section | None], ...] = (
     summary.section,
     pass_at_k.section,
     comparison.section,
+    cost.section,
     training.section,
     strategy.section,
     uncertainty.section,
+    replay.section,
     responses.section,
     provenance.section,
 )
