@@ -42,6 +42,7 @@ def rollout(**values: Any) -> dict[str, Any]:
         "logprobs": [-0.5, -0.25],
         "entropies": [0.5, 0.0],
         "advantages": [1.0, -1.0],
+        "values": [],
         "reward": 1.0,
         "correct": 1.0,
         "stop": "eos",
