@@ -80,7 +80,7 @@ def test_values_along_responses(tmp_path: Path) -> None:
         assert trace["y"] == row["values"]
         assert trace["x"][0] == len(row["prefix"])
         assert trace["customdata"] == row["pieces"]
-        assert trace["line"]["dash"] == ("solid" if row["correct"] else "dash")
+        assert trace["line"]["dash"] == ("solid" if row["correct"] else "dot")
     assert any("replayed" in trace["name"] for trace in figure.traces)
 
 

@@ -33,8 +33,8 @@ PICTURES = (
     Lines(id="value", title="Values, then and now", unit="mean value of the states",
           keys=(("replay_value_then", "when kept", "dot"), ("replay_value_now", "when last looked at", "solid")),
           how="Dotted: what the states that may still be drawn were worth when they were kept. Solid: at their last "
-          "valuing. Where the solid line falls below the dotted one the best of several noisy values was kept, and it "
-          "was luck; where it rises the policy has learned to go on from there."),
+          "valuing. Where the solid line falls below the dotted one the best of several noisy values was kept, or "
+          "values were too high; where it rises above it the policy has learned to go on from there."),
     Lines(id="success", title="How restarts ended", unit="share of right responses", format=".0%", average=True,
           keys=(("replay_correct", "from kept states", "solid"), ("fresh_correct", "from the beginning", "dot")),
           how="Solid: responses from kept states; dotted: from the beginning. The problems of both are not the same: "
@@ -120,7 +120,7 @@ def _along_traces(group: Group) -> Figure | None:
             "xaxis": {"title": {"text": "token of the response, replayed ones included"}, "rangemode": "tozero"},
             "yaxis": {"title": {"text": "value of the state"}},
         },
-        how=f"Responses of {entry.path.name}, step {entry.rollout_step}: solid ones ended right, dashed ones wrong, "
+        how=f"Responses of {entry.path.name}, step {entry.rollout_step}: solid ones ended right, dotted ones wrong, "
         "and one that continues a replayed prefix begins where that ends. Touch a line to read its tokens. A step "
         "down is where the response lost its chance, as the critic or the continuations saw it; a step up is progress.",
         misleads="A critic's values are guesses, and a mean of a few continuations is noisy: a jump of one token is "
@@ -150,7 +150,7 @@ def _path(group: Group, row: Mapping[str, Any], number: int) -> Mapping[str, Any
         "textposition": "bottom left" if number % 2 else "top left", "cliponaxis": False,
         "customdata": list(row["pieces"]), "hovertemplate": "%{customdata}: %{y:.3f}<extra>%{fullData.name}</extra>",
         "line": {
-            "color": group.series.colour, "width": 2 if number == 0 else 1.5, "shape": "hv",
-            "dash": "solid" if right(row) else "dash",
+            "color": group.series.colour, "width": 2.2 if right(row) else 1.2,
+            "dash": "solid" if right(row) else "dot",
         },
     }  # fmt: skip
