@@ -2,8 +2,8 @@
 
 Comparisons of the base model's responses train reward models (pairs, rankings of four, a placebo, four models for an
 average of weights); policies learn from each, with and without a KL penalty, with several seeds. The table shows what
-the reward models said and what the listeners, whom no training asked, thought. Finished parts are kept, so the command can
-be stopped and given again.
+the reward models said and what the listeners, whom no training asked, thought. Finished parts are kept, so the command
+can be stopped and given again.
 """
 
 import json

@@ -33,8 +33,8 @@ FLOORS: dict[str, int] = {
     **dict.fromkeys(("tasks", "explore", "rewards", "prm", "preferences", "signals", "credit", "losses", "memory"), 2),
     **dict.fromkeys(("evals", "diagnostics"), 2),
     **dict.fromkeys(("engines", "store"), 3),
-    **dict.fromkeys(("recipe", "step", "training", "evaluate", "checkpoints", "analysis", "process"), 4),
-    **dict.fromkeys(("prompts", "reward_models", "stress"), 4),
+    **dict.fromkeys(("recipe", "step", "training", "tracking", "evaluate", "checkpoints"), 4),
+    **dict.fromkeys(("analysis", "process", "prompts", "reward_models", "stress"), 4),
     **dict.fromkeys(("methods", "recipes", "report", "adapters", "cli", "__main__"), 5),
 }
 SAME_FLOOR_IS_OPEN = {0, 1, 4, 5}
@@ -47,10 +47,14 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "jinja2": ("report",),
     "tyro": ("cli",),
     "sentence_transformers": ("diagnostics",),
+    "sklearn": ("diagnostics",),
     "pyarrow": ("store", "evals", "tasks"),
     "peft": ("engines",),
     "math_verify": ("tasks",),
     "reasoning_gym": ("tasks",),
+    "torch.utils.tensorboard": ("tracking",),
+    "wandb": ("tracking",),
+    "torch.distributed": ("engines",),
 }
 
 FILE_LINES = 400

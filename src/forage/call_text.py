@@ -1,5 +1,6 @@
 """Calls as people type them: `entropy_advantage:alpha=0.2,kappa=3`, `countdown:size=experiment`."""
 
+import re
 from collections.abc import Callable, Collection, Mapping
 
 from forage.errors import ForageError
@@ -48,3 +49,8 @@ def typed(text: str, default: object, *, where: str) -> Value:
     if default is None:
         return text
     raise ForageError(f"In {where}: {text!r} is not a number{' without fraction' if isinstance(default, int) else ''}.")
+
+
+def without_folders(text: str) -> str:
+    """`hicra:grams=runs/a/grams.json` as `hicra:grams=grams.json`: what a person reads of settings that are files."""
+    return re.sub(r"[^=,+\s]*/", "", text)

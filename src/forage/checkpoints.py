@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from forage.atomic import new_directory
@@ -11,6 +12,7 @@ from forage.engines.local.adapters import is_adapter, merge_adapter
 from forage.engines.local.engine import LocalEngine
 from forage.engines.local.model import LocalModel
 from forage.engines.out_of_memory import saying_what_to_lower
+from forage.engines.ranks.ranks import Alone, Ranks
 from forage.errors import ForageError
 from forage.evals.evaluation import Evaluation
 from forage.evals.fingerprint import fingerprint
@@ -79,12 +81,15 @@ def evaluate_checkpoint(
     threads: int | None = None,
     engine: LocalEngine | None = None,
     on_progress: OnProgress | None = None,
+    ranks: Ranks | None = None,
 ) -> list[Path]:
     """Samples and judges `n` responses per problem at every temperature; returns the evaluations' files.
 
     `engine` says where and in which numbers the model computes; the run's own unless given.
     The samples are cached beside them, so an interrupted call continues, and a larger `n` only samples what is missing.
+    Several processes (`ranks`) share the sampling and the judging; the first of them writes the evaluations.
     """
+    ranks = ranks or Alone()
     found = find_checkpoint(Path(path))
     task = task or found.task
     if task is None:
@@ -94,11 +99,11 @@ def evaluate_checkpoint(
     params = SamplingParams(top_p=top_p, top_k=top_k, max_tokens=max_tokens or found.max_tokens or 120)
     engine = engine or found.engine
     engine = engine if threads is None else replace(engine, threads=threads)
-    opened = engine.open(str(found.weights))
+    opened = engine.open(str(found.weights), ranks=ranks)
     subject = Subject(
         label=found.label,
         checkpoint=str(found.weights),
-        fingerprint=fingerprint(found.weights),
+        fingerprint=ranks.only_first(lambda: fingerprint(found.weights)),
         step=found.step,
         run_seed=found.recipe.seed if found.recipe else None,
     )
@@ -128,9 +133,10 @@ def evaluate_checkpoint(
                 seed=seed,
                 cache=found.home / "evals" / "samples",
                 on_progress=on_progress,
+                ranks=ranks,
             )
             file = found.home / "evals" / evaluation_name(evaluation)
-            evaluation.save(file)
+            ranks.only_first(partial(evaluation.save, file))
             files.append(file)
     return files
 

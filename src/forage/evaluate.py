@@ -9,10 +9,11 @@ import math
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from forage.engines.ranks.ranks import Ranks
 from forage.errors import ForageError
 from forage.evals.estimate import small_sample_warning
 from forage.evals.evaluation import Evaluation, ProblemOutcome
@@ -57,19 +58,22 @@ def evaluate(
     seed: int,
     cache: Path,
     on_progress: OnProgress | None = None,
+    ranks: Ranks | None = None,
 ) -> Evaluation:
     """Samples and judges n responses to each problem, or takes them from `cache`, and counts what came of them.
 
     `task_json` describes the task completely: it keys the cache and goes into the evaluation. Rewards of a training
-    recipe take no part: only the verifier decides. `on_progress` hears of responses, done and in
-    all. Raises ForageError where a file cannot be written; an interruption
-    (KeyboardInterrupt) passes through, and the same call continues behind the last finished shard.
+    recipe take no part: only the verifier decides. `on_progress` hears of responses, done and in all. Several processes
+    (`ranks`) sample a share of the shards each, into one cache. Raises ForageError where a file cannot be written; an
+    interruption (KeyboardInterrupt) passes through, and the same call continues behind the last finished shard.
     """
     _check_problems(problems)
     tools = _Tools(sampler, codec, judge, task)
     store = SampleCache.open(cache, _identity(subject, task_json, params, seed))
     tallies = {problem.id: _Tally() for problem in problems}
     seconds, progress = 0.0, _Progress(n * len(problems), on_progress)
+    if ranks is not None and ranks.world > 1:
+        _divide(tools, store, ranks.share(list(_shards(problems, n))), params, seed, progress, ranks)
     for shard in _shards(problems, n):
         samples, spent = _obtain(tools, store, shard, params, seed, progress)
         seconds += spent
@@ -165,9 +169,33 @@ class _Progress:
     done: int = 0
 
     def advance(self, count: int) -> None:
-        self.done += count
-        if self.tell is not None:
+        if self.tell is not None and self.done < self.total:
+            self.done = min(self.done + count, self.total)
             self.tell(self.done, self.total)
+
+
+def _divide(
+    tools: _Tools,
+    store: SampleCache,
+    own: Sequence[Shard],
+    params: SamplingParams,
+    seed: int,
+    progress: _Progress,
+    ranks: Ranks,
+) -> None:
+    """Fills the cache with the shards of this process, and waits until the others have done theirs.
+
+    Progress is this process's: the others' shares are as large.
+    """
+    mine = replace(progress, total=sum(map(len, own)))
+
+    def work() -> bytes:
+        for shard in own:
+            _obtain(tools, store, shard, params, seed, mine)
+        return b""
+
+    ranks.together(work)
+    progress.done = progress.total
 
 
 def _obtain(

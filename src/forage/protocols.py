@@ -9,7 +9,7 @@ Axes: B sequences of the step, T tokens.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeAlias
@@ -119,6 +119,11 @@ class Policy(Protocol):
         ...
 
 
+def undivided(work: Callable[..., Sequence[Group]], starts: Sequence[Start], *rest: Any) -> Sequence[Group]:
+    """All the work in this process."""
+    return work(starts, *rest)
+
+
 class Critic(Protocol):
     """What states are worth, as a model that learns beside the policy says: the expected return from there on."""
 
@@ -136,6 +141,7 @@ class Tools:
     """What parts may use.
 
     `reference` is the policy that training began with, where the recipe needs it; `critic` is there where it has one.
+    `share(work, starts, ...)` is `work(starts, ...)`, divided over the processes of the run where there are several.
     """
 
     codec: Codec
@@ -143,6 +149,7 @@ class Tools:
     judge: Judge
     reference: Policy | None = None
     critic: Critic | None = None
+    share: Callable[..., Sequence[Group]] = undivided
 
 
 # ------------------------------------------------------------------------------------------------- the ragged world

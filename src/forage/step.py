@@ -67,7 +67,7 @@ def gather(run: Run, number: int, seed: int) -> Iterator[Group]:
     goal, missing = run.recipe.gather, run.recipe.gather.problems
     for attempt in range(goal.max_rounds):
         starts = run.memory.draw(missing, step=number)
-        for group in explore_and_score(starts, run, derive_seed(seed, "round", attempt)):
+        for group in run.tools.share(explore_and_score, starts, run, derive_seed(seed, "round", attempt)):
             missing -= group.varies or not goal.require_variance
             yield group
         if missing == 0:

@@ -5,16 +5,22 @@ and the step, so there is no generator state to save: a resumed run repeats the 
 """
 
 import json
-import re
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from forage.call_text import without_folders
 from forage.engines.judge import open_judge
-from forage.engines.local.engine import Opened
+from forage.engines.local.engine import LocalEngine, Opened
 from forage.engines.local.policy import NonFiniteUpdate
 from forage.engines.out_of_memory import saying_what_to_lower
+from forage.engines.ranks.division import divided
+from forage.engines.ranks.interrupts import interrupt_gate
+from forage.engines.ranks.ranks import Ranks
+from forage.engines.ranks.torchrun import joined
 from forage.interrupts import InterruptGate
 from forage.part_json import decode_part, encode_part
 from forage.prompts import within_limits
@@ -42,25 +48,44 @@ class Outcome:
     finished: bool
 
 
-def train(recipe: Recipe, *, out: Path | str | None = None, on_step: OnStep | None = None) -> Outcome:
+def train(
+    recipe: Recipe, *, out: Path | str | None = None, on_step: OnStep | None = None, ranks: Ranks | None = None
+) -> Outcome:
     """Trains a recipe from its first step in a new run directory (`runs/...` unless `out` is given).
 
-    Raises ForageError where the directory exists. Ctrl-C saves a checkpoint and returns an unfinished outcome.
+    Under `torchrun` its processes train together (`ranks`, where they are open already); the first of them writes and
+    calls `on_step`. Raises ForageError where the directory exists. Ctrl-C saves a checkpoint and returns an unfinished
+    outcome.
     """
-    recipe = replace(recipe, engine=recipe.engine.settled())
-    directory = RunDirectory.create(Path(out or default_directory(recipe)), encode_part(recipe))
-    with directory.lock():
-        return _run(recipe, directory, on_step)
+    path = Path(out or default_directory(recipe))
+
+    def create() -> Any:
+        settled = recipe.engine.settled()
+        RunDirectory.create(path, encode_part(replace(recipe, engine=settled)))
+        return encode_part(settled)
+
+    with joined(ranks) as ranks:
+        engine = decode_part(ranks.only_first(create), LocalEngine)
+        return _run(replace(recipe, engine=engine), RunDirectory(path), on_step, ranks)
 
 
-def resume(path: Path | str, *, on_step: OnStep | None = None) -> Outcome:
+def resume(
+    path: Path | str,
+    *,
+    on_step: OnStep | None = None,
+    parallel: Literal["data", "fsdp"] | None = None,
+    ranks: Ranks | None = None,
+) -> Outcome:
     """Continues a run from its newest intact checkpoint, or from the start where there is none.
 
-    Steps after that checkpoint are repeated with the same results; their old metrics and rollouts are replaced.
+    Steps after that checkpoint are repeated with the same results (up to rounding, where the number of processes or
+    `parallel` has changed); their old metrics and rollouts are replaced.
     """
-    directory = RunDirectory.open(Path(path))
-    with directory.lock():
-        return _run(open_recipe(directory.path), directory, on_step)
+    with joined(ranks) as ranks:
+        recipe = open_recipe(Path(path))
+        if parallel is not None:
+            recipe = replace(recipe, engine=replace(recipe.engine, parallel=parallel))
+        return _run(recipe, RunDirectory.open(Path(path)), on_step, ranks)
 
 
 def open_recipe(path: Path) -> Recipe:
@@ -70,49 +95,59 @@ def open_recipe(path: Path) -> Recipe:
 
 def default_directory(recipe: Recipe) -> Path:
     """`runs/NAME-METHODS-seedN`: readable, and the same for the same experiment, so nothing is trained twice unseen."""
-    files = re.compile(r"[^=,]*/")  # a method's setting may be a file: its folder stays out of the name
-    label = files.sub("", "+".join(recipe.methods)).replace(":", "-").replace("=", "").replace(",", "-")
+    label = without_folders("+".join(recipe.methods)).replace(":", "-").replace("=", "").replace(",", "-")
     return Path("runs") / f"{recipe.name}-{label}-seed{recipe.seed}"
 
 
-def _run(recipe: Recipe, directory: RunDirectory, on_step: OnStep | None) -> Outcome:
+def _run(recipe: Recipe, directory: RunDirectory, on_step: OnStep | None, ranks: Ranks) -> Outcome:
     advice = (
         "Begin a new run with fewer tokens in a pass of an update (--micro-tokens, which changes gradients by rounding "
         "only), with fewer responses sampled at once (--rows), with --gradient-checkpointing, or with an adapter."
     )
     with saying_what_to_lower(advice):
-        return _open_and_run(recipe, directory, on_step)
+        return _open_and_run(recipe, directory, on_step, ranks)
 
 
-def _open_and_run(recipe: Recipe, directory: RunDirectory, on_step: OnStep | None) -> Outcome:
-    checkpoint = latest_intact(directory.path / "checkpoints")
-    opened = recipe.engine.open(
-        str(checkpoint or recipe.model),
-        reference=recipe.model if recipe.needs_reference else None,
-        critic=recipe.critic,
-        optimisation=recipe.optimisation,
-        temperature=recipe.sampling.temperature,
-    )
-    problems = within_limits(
-        recipe.task.problems("train"),
-        opened.codec,
-        max_prompt=recipe.max_prompt_tokens,
-        max_tokens=recipe.sampling.max_tokens,
-        context=opened.context,
-    )
-    memory = recipe.memory.open(problems, seed=recipe.seed)
-    gate = InterruptGate()
-    with open_judge(recipe.task, recipe.verifying) as judge, gate.listening():
-        meter = Metered(opened.sampler)
-        tools = Tools(opened.codec, meter, judge, opened.reference, opened.critic)
+def _open_and_run(recipe: Recipe, directory: RunDirectory, on_step: OnStep | None, ranks: Ranks) -> Outcome:
+    with ExitStack() as stack:
+        ranks.only_first(lambda: stack.enter_context(directory.lock()))
+        found = ranks.only_first(lambda: str(latest_intact(directory.path / "checkpoints") or ""))
+        checkpoint = Path(found) if found else None
+        opened = recipe.engine.open(
+            str(checkpoint or recipe.model),
+            reference=recipe.model if recipe.needs_reference else None,
+            critic=recipe.critic,
+            optimisation=recipe.optimisation,
+            temperature=recipe.sampling.temperature,
+            ranks=ranks,
+        )
+        problems = within_limits(
+            recipe.task.problems("train"),
+            opened.codec,
+            max_prompt=recipe.max_prompt_tokens,
+            max_tokens=recipe.sampling.max_tokens,
+            context=opened.context,
+        )
+        memory = recipe.memory.open(problems, seed=recipe.seed)
+        gate = interrupt_gate(ranks)
+        judge = stack.enter_context(open_judge(recipe.task, recipe.verifying))
+        stack.enter_context(gate.listening())
+        meter = Metered(opened.sampler, ranks.total)
+        tools = divided(Tools(opened.codec, meter, judge, opened.reference, opened.critic), ranks)
         run = Run(recipe, opened.policy, memory, tools, meter, gate)
         done = _restore(run, opened, checkpoint) if checkpoint else 0
-        directory.truncate_metrics(done)
-        return _loop(run, opened, directory, gate, done, on_step)
+        ranks.only_first(lambda: directory.truncate_metrics(done))
+        return _loop(run, opened, directory, gate, done, on_step, ranks)
 
 
 def _loop(
-    run: Run, opened: Opened, directory: RunDirectory, gate: InterruptGate, done: int, on_step: OnStep | None
+    run: Run,
+    opened: Opened,
+    directory: RunDirectory,
+    gate: InterruptGate,
+    done: int,
+    on_step: OnStep | None,
+    ranks: Ranks,
 ) -> Outcome:
     """Steps until the end or an interruption; either way the last thing written is a checkpoint.
 
@@ -124,19 +159,18 @@ def _loop(
         while not schedule.ended(done, run.tokens):
             report = step(run, done + 1)
             done, memory = done + 1, run.memory.state()
-            _write_step(directory, run, report, done)
-            if on_step:
-                on_step(report.metrics)
+            ranks.only_first(partial(_write_step, directory, run, report, done, on_step))
             if _due(run, done, schedule.checkpoint_every):
-                _save(directory, run, opened, done, memory)
+                _save(directory, run, opened, done, memory, ranks)
                 saved = done
             gate.reopen()
     except KeyboardInterrupt:
         if saved < done or not done:
-            _save(directory, run, opened, done, memory)
+            _save(directory, run, opened, done, memory, ranks)
         return Outcome(directory.path, done, finished=schedule.ended(done, run.tokens))
     except NonFiniteUpdate as error:
-        directory.write_offending(done + 1, error.train)
+        if ranks.first:
+            directory.write_offending(done + 1, error.train)
         raise
     return Outcome(directory.path, done, finished=True)
 
@@ -145,7 +179,7 @@ def _due(run: Run, number: int, every: int) -> bool:
     return run.recipe.schedule.ended(number, run.tokens) or (every > 0 and number % every == 0)
 
 
-def _write_step(directory: RunDirectory, run: Run, report: StepReport, number: int) -> None:
+def _write_step(directory: RunDirectory, run: Run, report: StepReport, number: int, on_step: OnStep | None) -> None:
     if _due(run, number, run.recipe.schedule.rollouts_every):
         train = report.train
         signals = train.experience.signals
@@ -153,19 +187,25 @@ def _write_step(directory: RunDirectory, run: Run, report: StepReport, number: i
         rows = rollout_rows(report.groups, train.advantage, train.batch.learn, number, run.tools.codec, values=values)
         directory.write_rollouts(number, rows)
     directory.append_metrics(dict(report.metrics))
+    if on_step:
+        on_step(report.metrics)
 
 
-def _save(directory: RunDirectory, run: Run, opened: Opened, number: int, memory: dict[str, Any]) -> None:
+def _save(directory: RunDirectory, run: Run, opened: Opened, number: int, memory: dict[str, Any], ranks: Ranks) -> None:
+    tensors, numbers = opened.policy.optimiser_state()  # all processes: each may hold a part
+
     def write(path: Path) -> None:
         opened.policy.save(path)
-        tensors, numbers = opened.policy.optimiser_state()
         # In a folder of its own: some engines load every safetensors file that lies beside the weights.
         (path / TRAINING).mkdir()
         save_tensors(path / TRAINING / "optimiser.safetensors", tensors)
         state = {"step": number, "tokens": run.tokens, "memory": memory, "policy": numbers}
         (path / TRAINING / "state.json").write_text(json.dumps(state))
 
-    write_checkpoint(directory.path / "checkpoints", number, write, keep=run.recipe.schedule.keep_checkpoints)
+    def save() -> None:
+        write_checkpoint(directory.path / "checkpoints", number, write, keep=run.recipe.schedule.keep_checkpoints)
+
+    ranks.only_first(save)
 
 
 def _restore(run: Run, opened: Opened, checkpoint: Path) -> int:

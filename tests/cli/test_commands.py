@@ -95,7 +95,7 @@ def test_methods_lists_and_explains(said: Said) -> None:
 def test_doctor_says_what_is_here(said: Said) -> None:
     assert main(["doctor"]) == 0
     out, _ = said()
-    for finding in ("python", "torch", "matrix product", "cores", "cache", "extra lora", "device"):
+    for finding in ("python", "torch", "matrix product", "cores", "cache", "extra peft", "device"):
         assert finding in out
 
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forage.diagnostics.grams import clustering
-from forage.diagnostics.grams.clustering import leader_clusters
+from forage.diagnostics.grams.clustering import Agglomerative, KMeans, leader_clusters
 from forage.diagnostics.grams.embedding import TfIdf, embedder
 from forage.errors import ForageError
 
@@ -42,6 +42,31 @@ def test_blocks_change_nothing_and_leaders_are_apart(seed: int, block: int) -> N
     assert (1 - cosine[np.arange(40), whole] <= 0.2 + 1e-5).all()
     between = cosine[leaders] - 2 * np.eye(len(leaders))
     assert (1 - between >= 0.2 - 1e-5).all()
+
+
+def test_average_linkage_by_hand() -> None:
+    # Distances are 1 - cosine: 0 and 20 degrees .06, 50 and 60 .015, so these pairs join first. Between the pairs the
+    # mean is (.357 + .5 + .134 + .234) / 4 = .306; 180 is far from all. Cut at .25 they stay apart, at .35 they join.
+    vectors = unit(0, 50, 20, 60, 180)
+    assert Agglomerative(radius=0.25)(vectors).tolist() == [0, 1, 0, 1, 2]
+    assert Agglomerative(radius=0.35)(vectors).tolist() == [0, 0, 0, 0, 1]
+    assert Agglomerative()(unit(5)).tolist() == [0]
+
+
+def test_too_many_pairs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clustering, "MOST_PAIRED", 3)
+    with pytest.raises(ForageError, match="--min-solutions"):
+        Agglomerative()(unit(0, 1, 2, 3))
+
+
+def test_k_means_by_hand() -> None:
+    vectors = unit(90, 0, 2, 88, 180, 1)
+    found = KMeans(clusters=3)(vectors)
+    assert found.tolist() == [0, 1, 1, 0, 2, 1]
+    assert KMeans(clusters=3)(vectors).tolist() == found.tolist()
+    assert KMeans(clusters=50)(unit(0, 0, 90)).tolist() == [0, 0, 1]  # no more clusters than different rows
+    with pytest.raises(ForageError, match="at least one cluster"):
+        KMeans(clusters=0)(vectors)
 
 
 @pytest.mark.parametrize("radius", [-0.1, 1.0, float("nan")])

@@ -1,7 +1,9 @@
 import random
+from dataclasses import replace
 
 import pytest
 
+from forage.diagnostics.grams.clustering import Leader
 from forage.diagnostics.grams.mining import Miner
 from forage.errors import ForageError
 from forage.grams.gram_list import GramList
@@ -70,7 +72,7 @@ def test_the_same_solutions_give_the_same_list(mined: GramList) -> None:
 
 
 def counts(texts: list[str]) -> dict[tuple[str, ...], int]:
-    found = Miner(top=1, min_solutions=1, radius=0)(texts, source="x")
+    found = Miner(top=1, min_solutions=1, clustering=Leader(radius=0))(texts, source="x")
     return {cluster.grams: cluster.solutions for cluster in found.clusters}
 
 
@@ -89,7 +91,9 @@ def test_frequency_counts_solutions() -> None:
 def test_a_cluster_counts_each_solution_once() -> None:
     # All three grams are near each other, and the first solution holds two of them.
     texts = ["we may try this. we may try these", "we may try this", "we may try those"]
-    (whole,) = Miner(shortest=4, longest=4, top=1, min_solutions=1, radius=0.9)(texts, source="x").clusters
+    (whole,) = Miner(shortest=4, longest=4, top=1, min_solutions=1, clustering=Leader(radius=0.9))(
+        texts, source="x"
+    ).clusters
     assert set(whole.grams) == {"we may try this", "we may try these", "we may try those"}
     assert whole.solutions == 3
 
@@ -97,27 +101,21 @@ def test_a_cluster_counts_each_solution_once() -> None:
 def test_the_top_share_keeps_ties() -> None:
     # Five clusters of one word: frequencies 3, 2, 2, 1, 1.
     texts = ["red green blue", "red green", "red blue. pink", "gold"]
-    miner = Miner(shortest=1, longest=1, min_solutions=1, radius=0.1)
-    kept = {top: miner_with(miner, top)(texts, source="x").grams for top in (0.2, 0.4, 0.6, 0.8)}
+    miner = Miner(shortest=1, longest=1, min_solutions=1, clustering=Leader(radius=0.1))
+    kept = {top: replace(miner, top=top)(texts, source="x").grams for top in (0.2, 0.4, 0.6, 0.8)}
     assert kept[0.2] == ("red",)
     assert kept[0.4] == kept[0.6] == ("red", "blue", "green")
     assert set(kept[0.8]) == {"red", "blue", "green", "pink", "gold"}
 
 
-def miner_with(miner: Miner, top: float) -> Miner:
-    return Miner(
-        shortest=miner.shortest, longest=miner.longest, min_solutions=miner.min_solutions, radius=miner.radius, top=top
-    )
-
-
 def test_formulae_take_places_or_not_but_are_never_in_the_list() -> None:
     # Frequencies: 7 and x in four solutions, red in three, blue in two. Half of four clusters, or half of two.
     texts = ["7. x. red", "7. x. red", "7. x. red. blue", "7. x. blue"]
-    dropped = Miner(shortest=1, longest=1, top=0.5, radius=0.1)(texts, source="t")
+    dropped = Miner(shortest=1, longest=1, top=0.5, clustering=Leader(radius=0.1))(texts, source="t")
     assert [(cluster.grams, cluster.solutions) for cluster in dropped.clusters] == [(("red",), 3)]
     with pytest.raises(ForageError, match="nothing but formulae"):
-        Miner(shortest=1, longest=1, top=0.5, radius=0.1, formulae="rank")(texts, source="t")
-    ranked = Miner(shortest=1, longest=1, top=0.75, radius=0.1, formulae="rank")(texts, source="t")
+        Miner(shortest=1, longest=1, top=0.5, clustering=Leader(radius=0.1), formulae="rank")(texts, source="t")
+    ranked = Miner(shortest=1, longest=1, top=0.75, clustering=Leader(radius=0.1), formulae="rank")(texts, source="t")
     assert [(cluster.grams, cluster.solutions) for cluster in ranked.clusters] == [(("red",), 3)]
     assert ranked.made["clusters"] == 4
 
@@ -125,7 +123,7 @@ def test_formulae_take_places_or_not_but_are_never_in_the_list() -> None:
 def test_clusters_are_counted_without_their_formulae() -> None:
     # "try 7" and "try" are one cluster; without the formula it stands in two solutions.
     texts = ["try this. try", "try", "try 7 and 7", "now so"]
-    (whole, *_) = Miner(shortest=1, longest=2, top=1, min_solutions=1, radius=0.9, formulae="rank")(
+    (whole, *_) = Miner(shortest=1, longest=2, top=1, min_solutions=1, clustering=Leader(radius=0.9), formulae="rank")(
         texts, source="t"
     ).clusters
     assert not any("7" in gram for gram in whole.grams)

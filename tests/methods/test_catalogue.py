@@ -18,7 +18,7 @@ GRAMS = str(Path(__file__).parent / "grams.json")
 FILES = {"grams": GRAMS, "model": str(Path(__file__).parent / "process_model")}
 SETTINGS = {
     name: {key: file for key, file in FILES.items() if key in method.parameters} for name, method in METHODS.items()
-}
+} | {"reward_model": {"model": str(Path(__file__).parent / "reward_model")}}
 """What methods that refuse to start without a file are given."""
 
 

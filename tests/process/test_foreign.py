@@ -128,8 +128,8 @@ def test_what_cannot_be_labelled_is_named_by_line(
 
 def test_a_question_of_its_own_is_verified_with_its_answer(tiny_base: Path, tmp_path: Path) -> None:
     file = tmp_path / "theirs.jsonl"
-    steps = ["try 1 + 2 = 3 3 ", "try 3 + 3 = 6 ", "so"]
-    row = {"prompt": "use 1 2 3 to make 6", "steps": steps, "answer": "6"}
+    steps = ["try 5 + 3 = 8 6 ", "try 8 + 6 = 14 ", "so"]
+    row = {"prompt": "use 3 5 and 6 to make 14", "steps": steps, "answer": "14"}
     file.write_text(json.dumps(row) + "\n" + json.dumps({**row, "steps": [*steps[:1], "so"]}) + "\n")
     first, second = label(file, tmp_path / "out", "--policy", str(tiny_base))
     assert (first["outcome"], second["outcome"]) == (1, 0)
@@ -156,9 +156,16 @@ def test_wrong_wishes_are_sentences() -> None:
             Share.parse(text)
 
 
-def test_fewer_continuations_are_drawn_from_the_counts(own: Path) -> None:
-    whole, few = (read_labels(own, eta=0, m=m).solutions for m in (None, 2))
+def test_fewer_continuations_are_drawn_from_the_counts(own: Path, tmp_path: Path) -> None:
+    """One right continuation of three: of two drawn ones none or one is right, which the seed decides."""
+
+    def mixed(row: dict[str, Any]) -> dict[str, Any]:
+        counts = [{**count, "right": 1, "wrong": 2, "unanswered": 0, "unjudged": 0} for count in row["counts"]]
+        return {**row, "counts": counts, "outcome": 1}
+
+    file = rewrite(own, tmp_path / "mixed.jsonl", mixed)
+    whole, few = (read_labels(file, eta=0, m=m).solutions for m in (None, 2))
     assert [row.steps for row in few] == [row.steps for row in whole]
-    assert {value * 2 % 1 for row in few for value in row.values} == {0.0}
-    assert read_labels(own, eta=0, m=3).solutions == whole
-    assert read_labels(own, eta=0, m=2, seed=1).solutions != few
+    assert {value for row in few for value in row.values[:-1]} == {0.0, 0.5}
+    assert read_labels(file, eta=0, m=3).solutions == whole
+    assert read_labels(file, eta=0, m=2, seed=1).solutions != few

@@ -14,6 +14,7 @@ from forage.protocols import Forward, Signal, Tools
 from forage.records import Group, Score
 from forage.signals import SIGNALS, measure
 from forage.signals.planning import PlanningMask
+from forage.signals.step_pairs import PairSmoothing, StepPairs
 from forage.signals.step_values import StepValues
 from laws import members_of
 
@@ -36,8 +37,18 @@ class Reference:
         raise AssertionError("a reference never learns")
 
 
+class Critic:
+    """Gives every token a value that names it, off the mask too."""
+
+    def measure(self, batch: Batch) -> Tensor:
+        return batch.tokens.float() + 1
+
+    def value(self, states: Sequence[Sequence[int]]) -> Tensor:
+        raise AssertionError("a signal asks for the values of a batch")
+
+
 def tools(reference: Reference | None = None) -> Tools:
-    return Tools(codec=None, sampler=None, judge=None, reference=reference)  # pyright: ignore[reportArgumentType]
+    return Tools(codec=None, sampler=None, judge=None, reference=reference, critic=Critic())  # pyright: ignore[reportArgumentType]
 
 
 def batch_of(groups: Sequence[Group] = GROUPS) -> Batch:
@@ -49,10 +60,11 @@ def measured(name: str, *, seed: int = 0, groups: Sequence[Group] = GROUPS) -> T
 
 
 def test_the_catalogue_is_complete() -> None:
-    needs_settings = {PlanningMask, StepValues}  # a recipe brings its own, with its grams or its sampling
+    # A recipe brings its own, with its grams or its sampling.
+    needs_settings = {PairSmoothing, PlanningMask, StepPairs, StepValues}
     assert {type(signal) for signal in SIGNALS.values()} == members_of(forage.signals, Signal) - needs_settings
     assert all(name == signal.name for name, signal in SIGNALS.items())
-    assert set(SIGNALS) == {"entropy", "noise", "success_rate", "long_success", "reference"}
+    assert set(SIGNALS) == {"entropy", "noise", "success_rate", "long_success", "reference", "value"}
 
 
 @pytest.mark.parametrize("name", SIGNALS)

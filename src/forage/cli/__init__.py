@@ -6,7 +6,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any
 
 from forage.errors import ForageError
@@ -30,6 +30,9 @@ COMMANDS = {
 }
 """Commands and the line that help shows for each."""
 
+DIVIDED = ("train", "resume", "eval")
+"""Commands that several processes (`torchrun`) do together."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command; returns the exit code: 0 done, 2 the input was wrong (one sentence says how), 130 interrupted."""
@@ -44,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if name not in COMMANDS:
             raise ForageError(f"There is no command {name!r}. The commands are: {', '.join(COMMANDS)}.")
-        with plain_warnings():
+        with _one_voice(name), plain_warnings():
             return importlib.import_module(f"forage.cli.{name}").run(rest)
     except ForageError as error:
         print(f"forage {name}: {error}", file=sys.stderr)
@@ -66,6 +69,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 2
+
+
+@contextmanager
+def _one_voice(name: str) -> Iterator[None]:
+    """Of the processes that `torchrun` starts only the first one is heard, and an error by whichever ends with it."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and name not in DIVIDED:
+        raise ForageError(f"it works in one process: leave `torchrun` out. Divided are {', '.join(DIVIDED)}.")
+    if os.environ.get("RANK", "0") == "0":
+        yield
+        return
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+        yield
 
 
 @contextmanager

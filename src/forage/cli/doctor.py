@@ -21,7 +21,7 @@ from forage.tasks.countdown import Countdown
 
 PARTS = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "pyarrow", "tyro", "rich", "plotly", "jinja2")
 EXTRAS = {
-    "lora": ("peft", "--adapter lora"),
+    "peft": ("peft", "--adapter lora"),
     "embed": ("sentence_transformers", "grams mine --encoder, rare sentences"),
     "gym": ("reasoning_gym", "tasks of reasoning-gym"),
 }

@@ -12,6 +12,7 @@ from forage.cli.lists import Ks, Temperatures, numbers
 from forage.cli.problem_flags import EngineFlags, TableFlags, chosen_task, leak_note
 from forage.cli.progress import progress_bar, say_notes
 from forage.cli.tables import print_confounds, print_estimates, print_table
+from forage.engines.ranks.torchrun import open_ranks
 from forage.evals.estimate import check_ks, small_sample_warning
 from forage.evals.evaluation import Evaluation
 from forage.evals.tables import curve_table, majority_table
@@ -64,7 +65,7 @@ def evaluate_command(
     say_notes(chosen or found.task)
     for note in leak_note(found, chosen):
         console.print(note, highlight=False, soft_wrap=True, markup=False)
-    with progress_bar(f"eval {found.label}", console) as move:
+    with open_ranks() as ranks, progress_bar(f"eval {found.label}", console) as move:
         files = evaluate_checkpoint(
             checkpoint,
             task=chosen,
@@ -79,6 +80,7 @@ def evaluate_command(
             threads=threads,
             engine=engine,
             on_progress=move,
+            ranks=ranks,
         )
     evaluations = [Evaluation.load(file) for file in files]
     labels = {f"{found.label}, T={found.params.temperature:g}": [found] for found in evaluations}

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from forage.atomic import write_file
 from forage.cli.solutions import correct_solutions
+from forage.diagnostics.grams.clustering import Agglomerative, Clustering, KMeans, Leader
 from forage.diagnostics.grams.embedding import embedder
 from forage.diagnostics.grams.mining import Miner
 from forage.errors import ForageError
@@ -27,7 +28,9 @@ def mine_command(
     n: str = "3-5",
     formulae: Literal["drop", "rank"] = "drop",
     top: float = 0.2,
+    clustering: Literal["leader", "agglomerative", "k-means"] = "leader",
     radius: float = 0.25,
+    clusters: int = 500,
     min_solutions: int | None = None,
     encoder: str | None = None,
     seed: int = 0,
@@ -43,7 +46,10 @@ def mine_command(
         formulae: phrases with digits, LaTeX commands or single letters are never kept; rank lets them take part in the
             clustering and the ranking (so that --top is a share of all clusters), drop does not.
         top: share of the clusters to keep, by the number of solutions that hold one of their phrases; ties are kept.
-        radius: cosine distance within which phrases are one cluster.
+        clustering: leader (one pass, any number of phrases), agglomerative (all pairs, up to 20,000 phrases) or
+            k-means; the last two need the extra `embed`.
+        radius: cosine distance within which phrases are one cluster (leader, agglomerative).
+        clusters: how many clusters k-means makes.
         min_solutions: solutions that a phrase must stand in; a thousandth of all, and at least 2, unless given.
         encoder: a sentence encoder, by name or folder ("minilm" for the usual one; needs the extra `embed`); tf-idf
             of words and letters unless given.
@@ -55,7 +61,7 @@ def mine_command(
         longest=longest,
         formulae=formulae,
         top=top,
-        radius=radius,
+        clustering=_clustering(clustering, radius, clusters, seed),
         min_solutions=min_solutions,
         seed=seed,
         embedder=embedder(encoder),
@@ -123,6 +129,15 @@ def placebo_warning(found: GramList) -> str | None:
         "were not enough other phrases, so hicra_random marks another share of the tokens than hicra. Keep fewer "
         "clusters (--top) or give more solutions."
     )
+
+
+def _clustering(name: str, radius: float, clusters: int, seed: int) -> Clustering:
+    kinds: dict[str, Clustering] = {
+        "leader": Leader(radius=radius),
+        "agglomerative": Agglomerative(radius=radius),
+        "k-means": KMeans(clusters=clusters, seed=seed),
+    }
+    return kinds[name]
 
 
 def _span(text: str) -> tuple[int, int]:

@@ -172,8 +172,9 @@ def rank_command(
     evaluation: Annotated[Path, tyro.conf.Positional],
     /,
     *,
-    n: Ks = "1,4,16,64,256",
+    n: Ks = "1,4,16,64,256,1024",
     how: str = "min,product,mean,last",
+    outcome: Path | None = None,
     out: Path | None = None,
     seed: int = 0,
     device: str = "cpu",
@@ -186,7 +187,8 @@ def rank_command(
         evaluation: the JSON file that `forage eval` saved.
         n: how many samples there are to choose from, separated by commas; those beyond the evaluation's are left out.
         how: aggregations, separated by commas: min, last, mean, product, max, sum. The first one weighs the votes.
-        out: a JSON file for the curves.
+        outcome: an outcome model (`prm train --objective outcome`) that chooses too, by whole solutions.
+        out: a JSON file for the curves; process/ beside the evaluation's folder unless given, where reports look.
         seed: of the votes and the intervals.
         device: cpu or cuda.
         threads: of the matrix products.
@@ -199,11 +201,17 @@ def rank_command(
     ns = [int(number) for number in numbers(n, "--n", whole=True) if 1 <= number <= pool]
     if not ns:
         raise ForageError(f"{evaluation} has {pool} samples per problem: name an n from 1 to that.")
-    found = rank_evaluation(model, evaluation, ns=ns, how=rules, device=device, threads=threads, seed=seed)
+    found = rank_evaluation(
+        model, evaluation, ns=ns, how=rules, outcome=outcome, device=device, threads=threads, seed=seed
+    )
     print_table(found.table())
-    if out is not None:
-        write_file(out, json.dumps(found.to_json(), indent=1).encode())
-        say(f"Saved: {out}")
+    if found.reliability:
+        say(f"Every step against what its solution came to: {sentence(found.reliability)}")
+    out = out or evaluation.resolve().parent.parent / "process" / f"{model.resolve().name}-{evaluation.stem}.json"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    about = {"model": model.resolve().name, "policy": Evaluation.load(evaluation).label, **found.to_json()}
+    write_file(out, json.dumps(about, indent=1, ensure_ascii=False).encode())
+    say(f"Saved: {out}")
 
 
 def sentence(found: Calibration) -> str:

@@ -2,22 +2,40 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
-from forage.cli.train import follow
-from forage.training import open_recipe, resume
+from forage.cli.train import Trackers, follow
+from forage.engines.ranks.torchrun import open_ranks
+from forage.tracking import tracking
+from forage.training import OnStep, Outcome, open_recipe, resume
 
 
-def resume_run(directory: Annotated[Path, tyro.conf.Positional], /) -> int:
+def resume_run(
+    directory: Annotated[Path, tyro.conf.Positional],
+    /,
+    *,
+    parallel: Literal["data", "fsdp"] | None = None,
+    track: Trackers = (),
+) -> int:
     """Continues a run from its newest intact checkpoint; the result equals an uninterrupted run, bit for bit.
+
+    Another number of processes than before changes the result by rounding only.
 
     Args:
         directory: the run directory.
+        parallel: where the weights lie under torchrun (see `forage train`); as before unless given.
+        track: tensorboard or wandb, beside metrics.jsonl; may be given twice.
     """
-    recipe = open_recipe(directory)
-    return follow(f"resume {recipe.label}", lambda on_step: resume(directory, on_step=on_step), recipe)
+
+    def start(on_step: OnStep) -> Outcome:
+        return resume(directory, on_step=on_step, parallel=parallel, ranks=ranks)
+
+    with open_ranks() as ranks:
+        recipe = open_recipe(directory)
+        with tracking(track if ranks.first else (), directory) as note:
+            return follow(f"resume {recipe.label}", start, recipe, note)
 
 
 def run(argv: Sequence[str]) -> int:

@@ -123,6 +123,7 @@ def rank_evaluation(
     *,
     ns: Sequence[int],
     how: Sequence[Aggregator],
+    outcome: Path | None = None,
     device: str = "cpu",
     threads: int | None = None,
     seed: int = 0,
@@ -145,7 +146,8 @@ def rank_evaluation(
         params=evaluation.params,
         seed=evaluation.seed,
     )
-    return rank(score_samples(model, task, problems, samples), ns, how, vote=how[0], seed=seed)
+    whole = ProcessModel.load(outcome, device=device) if outcome else None
+    return rank(score_samples(model, task, problems, samples, whole), ns, how, vote=how[0], seed=seed)
 
 
 def _set_threads(threads: int | None) -> None:

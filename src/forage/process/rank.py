@@ -5,7 +5,7 @@ Axes: P problems, K values of n, N samples of a problem.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -18,28 +18,57 @@ from forage.evals.tables import Cell, Table
 from forage.ops.best_of_n import best_of_n, vote_of_n
 from forage.ops.resampling import Floats
 from forage.ops.step_scores import Aggregator, aggregate
+from forage.prm.calibration import Calibration, calibrate
 from forage.prm.steps import prompt_text, step_texts
 from forage.protocols import Task
 from forage.records import Problem
 from forage.seeds import derive_seed
 
+FORMAT = "forage ranking 1"
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A judged sample: the score of each of its steps, its answer, and whether it is right."""
+    """A judged sample: the score of each of its steps, its answer, and whether it is right.
+
+    `outcome` is what an outcome model says of the whole, None without one. `prompt` and `texts` (of the steps) are for
+    whoever wants to look at it.
+    """
 
     steps: tuple[float, ...]
     answer: str | None
     right: bool
+    outcome: float | None = None
+    prompt: str = ""
+    texts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """The solution of a problem that the process model puts first among all of its samples, and how many are right."""
+
+    problem: str
+    prompt: str
+    steps: tuple[str, ...]
+    scores: tuple[float, ...]
+    right: bool
+    right_share: float
 
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """How often the chosen solution is right: for every way of choosing an interval per n; means over problems."""
+    """How often the chosen solution is right: for every way of choosing an interval per n; means over problems.
+
+    `reliability` compares the score of every step with what the solution came to: its outcome is one continuation of
+    each of its prefixes, so scores that are shares of right continuations are calibrated by it. `choices` are a few
+    chosen solutions, right and wrong ones.
+    """
 
     ns: tuple[int, ...]
     problems: int
     curves: Mapping[str, tuple[Interval, ...]]
+    reliability: Calibration | None = None
+    choices: tuple[Choice, ...] = ()
 
     def table(self) -> Table:
         rows = [
@@ -51,28 +80,41 @@ class Ranking:
 
     def to_json(self) -> dict[str, Any]:
         curves = {name: [[i.estimate, i.low, i.high] for i in curve] for name, curve in self.curves.items()}
-        return {"ns": list(self.ns), "problems": self.problems, "curves": curves}
+        return {
+            "format": FORMAT,
+            "ns": list(self.ns),
+            "problems": self.problems,
+            "curves": curves,
+            "reliability": asdict(self.reliability) if self.reliability else None,
+            "choices": [asdict(choice) for choice in self.choices],
+        }
 
 
 def score_samples(
-    process: ProcessModel, task: Task, problems: Sequence[Problem], samples: Iterable[Sample]
+    process: ProcessModel,
+    task: Task,
+    problems: Sequence[Problem],
+    samples: Iterable[Sample],
+    outcome: ProcessModel | None = None,
 ) -> dict[str, list[Candidate]]:
     """The judged samples of every problem with the scores of their steps; equal texts are scored once.
 
-    A response without any text has no steps. Raises ForageError where the process model cannot read a response.
+    `outcome` scores whole solutions: its score of the last step. A response without any text has no steps. Raises
+    ForageError where a model cannot read a response.
     """
     asked = {problem.id: prompt_text(problem) for problem in problems}
     judged = [sample for sample in samples if sample.judged]
     texts = list(dict.fromkeys((sample.problem, sample.text) for sample in judged))
-    laid = []
+    cut = []
     for problem, text in texts:
         pieces = process.pieces(text)
-        laid.append(process.lay(asked[problem], [step for _, step in step_texts(pieces, task.step_ends(pieces))]))
-    scores = dict(zip(texts, process.score(laid), strict=True))
+        cut.append((asked[problem], tuple(step for _, step in step_texts(pieces, task.step_ends(pieces)))))
+    whole = [values[-1] if values else 0.0 for values in outcome.scores(cut)] if outcome else [None] * len(cut)
+    scored = dict(zip(texts, zip(process.scores(cut), whole, cut, strict=True), strict=True))
     found: dict[str, list[Candidate]] = {problem.id: [] for problem in problems}
     for sample in judged:
-        steps = scores[sample.problem, sample.text]
-        found[sample.problem].append(Candidate(steps, sample.answer, sample.correct))
+        steps, value, (prompt, parts) = scored[sample.problem, sample.text]
+        found[sample.problem].append(Candidate(steps, sample.answer, sample.correct, value, prompt, parts))
     return found
 
 
@@ -96,14 +138,59 @@ def rank(
     if not ns or min(ns) < 1:
         raise ForageError("n counts samples, so it must be at least 1.")
     names = [f"process model, {rule}" for rule in how]
+    if _has_outcome(pools):
+        names.append("outcome model")
     names += [f"votes weighted by {vote}", "majority vote", "oracle", "chance"]
-    values = np.stack([_of_problem(name, pool, ns, how, vote, seed) for name, pool in pools.items()])  # (P, names, K)
+    several = _has_outcome(pools)
+    values = np.stack(
+        [_of_problem(n, p, ns, how, vote, seed, outcome=several) for n, p in pools.items()]
+    )  # (P, names, K)
     curves = {name: intervals(values[None, :, row], seed=seed) for row, name in enumerate(names)}
-    return Ranking(tuple(ns), len(pools), curves)
+    return Ranking(tuple(ns), len(pools), curves, _reliability(pools), choose(pools, how[0], seed=seed) if how else ())
+
+
+def choose(
+    pools: Mapping[str, Sequence[Candidate]], how: Aggregator, *, seed: int = 0, amount: int = 3
+) -> tuple[Choice, ...]:
+    """The best-scored solution (the first of several) of up to `amount` problems where it is right, and of as
+    many where it is wrong; the problems are drawn with `seed`."""
+    found: dict[bool, list[Choice]] = {True: [], False: []}
+    for name in sorted(pools, key=lambda name: derive_seed(seed, "choice", name)):
+        pool = pools[name]
+        best = max(pool, key=lambda each: aggregate(each.steps, how))
+        if len(found[best.right]) < amount and best.texts:
+            share = sum(each.right for each in pool) / len(pool)
+            found[best.right].append(
+                Choice(
+                    problem=name,
+                    prompt=best.prompt,
+                    steps=best.texts,
+                    scores=best.steps,
+                    right=best.right,
+                    right_share=share,
+                )
+            )
+    return (*found[True], *found[False])
+
+
+def _has_outcome(pools: Mapping[str, Sequence[Candidate]]) -> bool:
+    return all(each.outcome is not None for pool in pools.values() for each in pool)
+
+
+def _reliability(pools: Mapping[str, Sequence[Candidate]]) -> Calibration | None:
+    pairs = [(score, each.right) for pool in pools.values() for each in pool for score in each.steps]
+    return calibrate(*np.array(pairs, dtype=np.float64).T) if pairs else None
 
 
 def _of_problem(
-    name: str, pool: Sequence[Candidate], ns: Sequence[int], how: Sequence[Aggregator], vote: Aggregator, seed: int
+    name: str,
+    pool: Sequence[Candidate],
+    ns: Sequence[int],
+    how: Sequence[Aggregator],
+    vote: Aggregator,
+    seed: int,
+    *,
+    outcome: bool,
 ) -> Floats:
     """(ways of choosing, K) float64."""
     worth = np.array([float(candidate.right) for candidate in pool])
@@ -119,6 +206,8 @@ def _of_problem(
         return np.array([vote_of_n(answer, weight, worth, n, seed=derive_seed(seed, "votes", name)) for n in within])
 
     rows = [best_of_n(scores[rule], worth, within) for rule in how]
+    if outcome:
+        rows.append(best_of_n(np.array([each.outcome for each in pool], dtype=np.float64), worth, within))
     rows += [votes(scores[vote]), votes(np.ones(len(pool))), best_of_n(worth, worth, within)]
     return np.stack([*rows, np.full(len(ns), worth.mean())])
 

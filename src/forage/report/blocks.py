@@ -150,7 +150,40 @@ class Folded:
     text: str
 
 
-Block = Prose | Statements | Figures | Grid | Responses | Folded
+@dataclass(frozen=True, slots=True)
+class ScoredStep:
+    """A step of a solution and its score in [0, 1]."""
+
+    text: str
+    score: float
+
+    @property
+    def part(self) -> int:
+        """Percent of the full shade."""
+        return round(100 * min(max(self.score, 0.0), 1.0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """A solution in steps."""
+
+    title: str
+    correct: bool
+    facts: Sequence[str]
+    prompt: str
+    steps: Sequence[ScoredStep]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Solutions:
+    """Solutions whose steps are shaded by their scores."""
+
+    kind: ClassVar[str] = "solutions"
+    title: str
+    solutions: Sequence[Scored]
+
+
+Block = Prose | Statements | Figures | Grid | Responses | Folded | Solutions
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from forage.call_text import without_folders
 from forage.errors import ForageError
 from forage.report.palette import Series
 from forage.report.runs import Entry, Group, Runs, read_entry
@@ -72,7 +73,7 @@ def _identity(entry: Entry) -> str:
 def _label(entry: Entry) -> str:
     if entry.is_base:
         return entry.evaluations[0].label if entry.evaluations else entry.path.name
-    return " + ".join(entry.methods) or str((entry.recipe or {}).get("name") or entry.path.name)
+    return without_folders(" + ".join(entry.methods)) or str((entry.recipe or {}).get("name") or entry.path.name)
 
 
 def _labels(groups: Sequence[Sequence[Entry]]) -> list[str]:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from forage.batch import Batch
 from forage.errors import ForageError
-from forage.ops.preference import visit_smoothing
+from forage.ops.preferences import visit_smoothing
 from forage.protocols import Signal, Tools
 from forage.records import Group
 from forage.values.step_tree import Node, grow, pairs

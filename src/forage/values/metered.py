@@ -1,16 +1,20 @@
 """A sampler that counts the tokens it hands out, so that what values cost is counted with everything else."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from forage.protocols import Sampler, SampleRequest
 from forage.records import Completion, SamplingParams
 
 
 class Metered:
-    """A `Sampler` around another one. `take()` gives the tokens sampled since the last `take()`."""
+    """A `Sampler` around another one. `take()` gives the tokens sampled since the last `take()`.
 
-    def __init__(self, sampler: Sampler) -> None:
+    `total` adds up what the processes of a run have counted, where there are several.
+    """
+
+    def __init__(self, sampler: Sampler, total: Callable[[int], float] = int) -> None:
         self._sampler = sampler
+        self._total = total
         self._tokens = 0
 
     @property
@@ -26,4 +30,4 @@ class Metered:
 
     def take(self) -> int:
         taken, self._tokens = self._tokens, 0
-        return taken
+        return int(self._total(taken))

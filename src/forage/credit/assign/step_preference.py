@@ -11,7 +11,7 @@ from torch import Tensor
 from forage.batch import Experience
 from forage.errors import ForageError
 from forage.ops.masked import masked
-from forage.ops.preference import preference_pull
+from forage.ops.preferences import preference_pull
 from forage.protocols import Assign
 
 

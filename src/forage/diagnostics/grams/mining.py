@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from forage.diagnostics.grams.clustering import leader_clusters
+from forage.diagnostics.grams.clustering import Clustering, Leader
 from forage.diagnostics.grams.counting import Corpus, Level, count_grams, read_corpus, texts_of
 from forage.diagnostics.grams.embedding import Embedder, TfIdf
 from forage.diagnostics.grams.placebo import covered_words, draw_placebo
@@ -30,8 +30,8 @@ class Miner:
     `shortest` and `longest`: words of a gram. `formulae`: grams with digits, LaTeX commands or single letters are never
     in a list; "drop" leaves them out from the beginning, since clusters of formulae otherwise take most of the places;
     "rank" leaves them out at the end, so that the share to keep is one of all clusters, as published. `top`: the share
-    of clusters kept, by document frequency; equals of the last one are kept too. `radius`: the cosine distance within
-    which grams are one cluster. `min_solutions`: how many solutions a gram must stand in; a thousandth of them, and at
+    of clusters kept, by document frequency; equals of the last one are kept too. `clustering`: which grams are one
+    cluster. `min_solutions`: how many solutions a gram must stand in; a thousandth of them, and at
     least 2, unless given. `seed` draws the placebo.
     """
 
@@ -39,7 +39,7 @@ class Miner:
     longest: int = 5
     formulae: Literal["drop", "rank"] = "drop"
     top: float = 0.2
-    radius: float = 0.25
+    clustering: Clustering = field(default_factory=Leader)
     min_solutions: int | None = None
     seed: int = 0
     embedder: Embedder = field(default_factory=TfIdf)
@@ -71,7 +71,7 @@ class Miner:
                 f"No phrase of {self.shortest} to {self.longest} words stands in {least} of the {corpus.solutions} "
                 f"solutions of {source}. Give more solutions, or shorter phrases (--n 1-5 for a word-level model)."
             )
-        number = leader_clusters(self.embedder([gram.text for gram in candidates]), radius=self.radius)
+        number = self.clustering(self.embedder([gram.text for gram in candidates]))
         clusters = _clusters(corpus, levels, candidates, number)
         made = {
             "how": "mined from correct solutions",
@@ -83,7 +83,7 @@ class Miner:
             "min_solutions": least,
             "formulae": "dropped after ranking" if self.formulae == "rank" else "dropped before clustering",
             "embedder": self.embedder.name,
-            "clustering": f"leader, cosine distance {self.radius:g}",
+            "clustering": self.clustering.name,
             "candidates": len(candidates),
             "clusters": len(clusters),
             "top": self.top,

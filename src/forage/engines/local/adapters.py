@@ -205,7 +205,7 @@ def _adapter_tensors(module: PreTrainedModel) -> dict[str, Tensor]:
 
 def _peft() -> Any:
     if importlib.util.find_spec("peft") is None:
-        raise ForageError("Low-rank adapters need the package peft: pip install 'forage-rl[lora]'.")
+        raise ForageError("Low-rank adapters need the package peft: pip install 'forage-rl[peft]'.")
     import peft
 
     return peft

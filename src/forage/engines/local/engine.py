@@ -14,9 +14,11 @@ from forage.engines.local.critic import ActorCritic, LocalCritic
 from forage.engines.local.ends import EndTexts
 from forage.engines.local.model import LocalModel
 from forage.engines.local.numerics import choose_matmul
+from forage.engines.local.placement import place
 from forage.engines.local.policy import LocalPolicy
 from forage.engines.local.sampler import LocalSampler
 from forage.engines.optimisation import Optimisation
+from forage.engines.ranks.ranks import Alone, Ranks
 from forage.errors import ForageError
 from forage.protocols import Policy
 
@@ -46,7 +48,8 @@ class LocalEngine:
 
     `matmul` picks the float32 matrix product: "auto" measures at start-up and takes the fastest whose error is
     float32-class. `threads=0` takes all cores. Both decide bits, so a run records what it settled on. `rows` bounds
-    the sequences that are sampled at once. `stops` are texts that end a response, beside the model's own end tokens.
+    the sequences that are sampled at once. `parallel` says where the weights lie while several processes learn: whole
+    in each of them ("data") or in shards ("fsdp"); one process has no use for it.
     With `adapter` only that learns; `gradient_checkpointing` saves memory in updates and costs time.
     """
 
@@ -56,6 +59,7 @@ class LocalEngine:
     threads: int = 0
     rows: int = 256
     trust_remote_code: bool = False
+    parallel: Literal["data", "fsdp"] = "data"
     stops: tuple[str, ...] = ()
     adapter: Lora | None = None
     gradient_checkpointing: bool = False
@@ -74,22 +78,27 @@ class LocalEngine:
         critic: CriticTraining | None = None,
         optimisation: Optimisation | None = None,
         temperature: float = 1.0,
+        ranks: Ranks | None = None,
     ) -> Opened:
         """Loads `weights` (a Hugging Face directory or name), and `reference` where given. Sets the thread count.
 
-        A critic begins as a copy of `weights`; restoring a checkpoint's optimiser state gives it its own.
+        A critic begins as a copy of `weights`; restoring a checkpoint's optimiser state gives it its own. Processes
+        that share a machine share its cores; a critic learns from all rows in each of them.
         """
-        engine = self.settled()
+        engine, ranks = self.settled(), ranks or Alone()
         if engine.device != "cpu" and not torch.cuda.is_available():
             raise ForageError(f"The device {engine.device} is not available on this machine. Use --device cpu.")
-        torch.set_num_threads(engine.threads)
+        cores = len(os.sched_getaffinity(0)) // ranks.local_world
+        torch.set_num_threads(engine.threads if ranks.world == 1 else max(1, min(engine.threads, cores)))
         torch.set_float32_matmul_precision(engine.matmul)
         optimisation = optimisation or Optimisation()
 
-        def load(path: str) -> LocalPolicy:
-            return LocalPolicy(self._load(path), optimisation, temperature=temperature)
+        def load(path: str, parallel: str = "data") -> LocalPolicy:
+            model = self._load(path)
+            placement = place(model, ranks, parallel=parallel)
+            return LocalPolicy(model, optimisation, temperature=temperature, placement=placement)
 
-        policy = load(weights)
+        policy = load(weights, self.parallel)
         judge = LocalCritic(self._load(weights), critic) if critic else None
         codec = LocalCodec(policy.model.tokenizer)
         return Opened(

@@ -3,9 +3,11 @@
 Axes: B sequences, T tokens, N learned tokens of a micro-batch.
 """
 
+import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
@@ -14,7 +16,9 @@ from torch import Tensor
 
 from forage.batch import Batch, TrainBatch
 from forage.engines.local.model import LocalModel
+from forage.engines.local.placement import Pass, Placement, Whole, micro_batches
 from forage.engines.optimisation import Optimisation
+from forage.engines.ranks.ranks import Alone, Ranks, deal
 from forage.errors import ForageError
 from forage.ops.logprobs import token_logprobs_and_entropy
 from forage.protocols import Forward, Tallies, TokenWeights
@@ -47,14 +51,18 @@ class Objective(Protocol[Given]):
 
 
 class Learner(ABC, Generic[Seen]):
-    """Weights plus AdamW. `version` counts optimiser steps, skipped ones included."""
+    """Weights plus AdamW. `version` counts optimiser steps, skipped ones included.
 
-    def __init__(self, model: LocalModel, optimisation: Optimisation) -> None:
+    `placement` says where the weights lie where the run has several processes; they all learn together.
+    """
+
+    def __init__(self, model: LocalModel, optimisation: Optimisation, placement: Placement | None = None) -> None:
         self.model = model
         self.version = 0
         self._settings = optimisation
         self._skipped_in_a_row = 0
-        self._parameters = [p for p in model.module.parameters() if p.requires_grad]
+        self._placement = placement or Whole(model, Alone())
+        self._parameters = self._placement.parameters
         self._optimiser = torch.optim.AdamW(
             self._parameters,
             lr=optimisation.lr,
@@ -67,17 +75,26 @@ class Learner(ABC, Generic[Seen]):
     def forward(self, batch: Batch) -> Seen:
         """One pass over the learned tokens of `batch`, with gradients."""
 
+    def see(self, model: LocalModel, batch: Batch) -> Seen:
+        """`forward` by a model that is placed elsewhere: one that can be asks it here."""
+        return self.forward(batch)
+
     def improve(self, train: TrainBatch, loss: Objective[Seen], *, seed: int) -> dict[str, float]:
         """`epochs` passes of `mini_batches` optimiser steps each; returns the means of the metrics over the updates."""
-        meter = _Meter()
-        for epoch in range(self._settings.epochs):
-            order = derive_seed(seed, "epoch", epoch)
-            for index in mini_batches(train.batch.group, self._settings.mini_batches, seed=order):
-                self._update(train.rows(index), loss, meter)
-        return {**meter.means(), "lr": self._learning_rate()}
+        tallied, meter = _Meter(), _Meter()
+        with self._placement.learning():
+            for epoch in range(self._settings.epochs):
+                order = derive_seed(seed, "epoch", epoch)
+                for index in mini_batches(train.batch.group, self._settings.mini_batches, seed=order):
+                    self._update(train.rows(index), loss, tallied, meter)
+        tallied.join(self._placement.ranks)
+        return {**tallied.means(), **meter.means(), "lr": self._learning_rate()}
 
-    def _update(self, train: TrainBatch, loss: Objective[Seen], meter: "_Meter") -> None:
-        """One optimiser step. The denominators are taken here, once, so micro-batches only add up."""
+    def _update(self, train: TrainBatch, loss: Objective[Seen], tallied: "_Meter", meter: "_Meter") -> None:
+        """One optimiser step. The denominators are taken here, once, so micro-batches only add up.
+
+        `tallied` takes what this process sees of its rows, `meter` what is true of the whole step.
+        """
         weights = loss.weigh(train.batch)
         active = torch.arange(len(train.batch))
         if loss.skips_zero_advantage:
@@ -85,11 +102,13 @@ class Learner(ABC, Generic[Seen]):
         for parameter in self._parameters:
             parameter.grad = torch.zeros_like(parameter)
         total = 0.0
-        for index, width in micro_batches(train.batch.lengths[active], self._settings.micro_tokens):
-            value, tallies = self._backward(train, loss, weights, active[index], width)
-            total += value
-            meter.add(tallies)
-        norm = float(torch.nn.utils.clip_grad_norm_(self._parameters, self._settings.grad_clip))
+        if len(active):
+            for part in self._placement.passes(train.batch.lengths[active], self._settings.micro_tokens):
+                value, tallies = self._backward(train, loss, weights, replace(part, rows=active[part.rows]))
+                total += value
+                tallied.add(tallies)
+        total = self._placement.ranks.total(total)
+        norm = self._placement.finish_gradients(self._settings.grad_clip)
         meter.observe(loss=total, grad_norm=norm, skipped=0.0)
         if math.isfinite(total) and math.isfinite(norm):
             for group in self._optimiser.param_groups:
@@ -102,11 +121,15 @@ class Learner(ABC, Generic[Seen]):
         self.version += 1
 
     def _backward(
-        self, train: TrainBatch, loss: Objective[Seen], weights: TokenWeights, rows: Tensor, width: int
+        self, train: TrainBatch, loss: Objective[Seen], weights: TokenWeights, one: Pass
     ) -> tuple[float, Tallies]:
         device = self.model.device
-        part = train.rows(rows, width).to(device)
-        value, tallies = loss(self.forward(part.batch), part, weights.rows(rows, width).to(device))
+        part = train.rows(one.rows, one.width).to(device)
+        seen = self._placement.forward(self.see, part.batch)
+        value, tallies = loss(seen, part, weights.rows(one.rows, one.width).to(device))
+        if one.idle:
+            (value * 0).backward()
+            return 0.0, {}
         value.backward()
         return float(value.detach()), tallies
 
@@ -131,7 +154,7 @@ class Learner(ABC, Generic[Seen]):
     def optimiser_state(self) -> tuple[dict[str, Tensor], dict[str, float]]:
         """Everything but the weights that the next update depends on: named tensors and numbers."""
         tensors = {
-            f"{number}.{name}": value.detach().cpu()
+            f"{number}.{name}": self._placement.gathered(value)
             for number, parameter in enumerate(self._parameters)
             for name, value in self._optimiser.state.get(parameter, {}).items()
         }
@@ -142,8 +165,8 @@ class Learner(ABC, Generic[Seen]):
             number, key = name.split(".", 1)
             parameter = self._parameters[int(number)]
             # AdamW keeps its step counter on the CPU whatever the device of the parameter.
-            place = "cpu" if key == "step" else parameter.device
-            self._optimiser.state[parameter][key] = value.clone().to(place)
+            placed = value.clone() if key == "step" else self._placement.placed(value, parameter)
+            self._optimiser.state[parameter][key] = placed
         self.version = int(numbers["version"])
         self._skipped_in_a_row = int(numbers["skipped_in_a_row"])
 
@@ -151,8 +174,15 @@ class Learner(ABC, Generic[Seen]):
 class LocalPolicy(Learner[Forward]):
     """A local model as the policy, at the sampling temperature."""
 
-    def __init__(self, model: LocalModel, optimisation: Optimisation, *, temperature: float) -> None:
-        super().__init__(model, optimisation)
+    def __init__(
+        self,
+        model: LocalModel,
+        optimisation: Optimisation,
+        *,
+        temperature: float,
+        placement: Placement | None = None,
+    ) -> None:
+        super().__init__(model, optimisation, placement)
         self._temperature = temperature
 
     def forward(self, batch: Batch) -> Forward:
@@ -160,9 +190,12 @@ class LocalPolicy(Learner[Forward]):
 
         Only the hidden states that score a learned token reach the vocabulary, a chunk at a time.
         """
+        return self.see(self.model, batch)
+
+    def see(self, model: LocalModel, batch: Batch) -> Forward:
         learn = batch.learn[:, 1:]
-        hidden = self.model.hidden(batch.tokens[:, :-1])[learn]
-        head = self.model.head
+        hidden = model.hidden(batch.tokens[:, :-1])[learn]
+        head = model.head
         logprob, entropy = token_logprobs_and_entropy(
             hidden,
             head.weight,
@@ -179,13 +212,17 @@ class LocalPolicy(Learner[Forward]):
 
     @torch.no_grad()
     def measure(self, batch: Batch) -> Forward:
-        device = self.model.device
+        device, ranks = self.model.device, self._placement.ranks
         logprob = torch.zeros(batch.tokens.shape, dtype=torch.float32)
         entropy = torch.zeros_like(logprob)
-        for index, width in micro_batches(batch.lengths, self._settings.micro_tokens):
-            part = self.forward(batch.rows(index, width).to(device))
-            logprob[index, :width] = part.logprob.cpu()
-            entropy[index, :width] = part.entropy.cpu()
+        own = deal(ranks, batch.lengths)
+        for index, width in micro_batches(batch.lengths[own], self._settings.micro_tokens):
+            rows = own[index]
+            part = self.forward(batch.rows(rows, width).to(device))
+            logprob[rows, :width] = part.logprob.cpu()
+            entropy[rows, :width] = part.entropy.cpu()
+        for found in (logprob, entropy):  # zeros where another process has looked
+            ranks.add(found)
         return Forward(logprob, entropy)
 
 
@@ -203,20 +240,6 @@ def mini_batches(group: Tensor, count: int, *, seed: int) -> Iterator[Tensor]:
             yield index
 
 
-def micro_batches(lengths: Tensor, tokens: int) -> Iterator[tuple[Tensor, int]]:
-    """Buckets rows of similar length: (row indices, width) with rows x width <= `tokens`, at least one row each.
-
-    lengths (B,) int64: one past the last token that matters.
-    """
-    order = lengths.argsort(stable=True, descending=True).tolist()
-    sizes: Sequence[int] = lengths.tolist()
-    while order:
-        width = sizes[order[0]]
-        rows = max(1, tokens // max(width, 1))
-        yield torch.tensor(order[:rows]), width
-        order = order[rows:]
-
-
 class _Meter:
     """Running means: sums and counts that add up over micro-batches and updates; `..._max` keys keep the maximum."""
 
@@ -230,6 +253,16 @@ class _Meter:
     def observe(self, **values: float) -> None:
         for name, value in values.items():
             self._accumulate(name, value, 0.0 if name == "skipped" else 1.0)
+
+    def join(self, ranks: Ranks) -> None:
+        """What all processes have added, instead of what this one has."""
+        if ranks.world == 1:
+            return
+        contents = ranks.gather(json.dumps(self._sums).encode())
+        self._sums = {}
+        for content in contents:
+            for name, (total, count) in json.loads(content).items():
+                self._accumulate(name, total, count)
 
     def means(self) -> dict[str, float]:
         return {name: total / count if count else total for name, (total, count) in self._sums.items()}

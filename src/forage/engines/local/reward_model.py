@@ -167,9 +167,8 @@ def average(models: Sequence[RewardModel]) -> RewardModel:
 
 def check_reward_model(path: Path) -> None:
     """Raises ForageError where a folder holds no sequence classifier with one label, without loading its weights."""
-    source = Path(source_of(path))
     try:
-        config = json.loads((source / "config.json").read_text())
+        config = json.loads((path / "config.json").read_text())
     except (OSError, ValueError) as error:
         raise ForageError(f"The configuration of {path} cannot be read: {error}.") from error
     kinds = config.get("architectures") or []

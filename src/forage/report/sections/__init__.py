@@ -8,6 +8,7 @@ from forage.report.sections import (
     comparison,
     cost,
     pass_at_k,
+    process,
     provenance,
     replay,
     responses,
@@ -26,6 +27,7 @@ SECTIONS: tuple[Callable[[Runs], Section | None], ...] = (
     strategy.section,
     uncertainty.section,
     replay.section,
+    process.section,
     responses.section,
     provenance.section,
 )

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from forage.errors import ForageError
-from forage.ops.preference import preference_loss, preference_pull, visit_smoothing
+from forage.ops.preferences import preference_loss, preference_pull, visit_smoothing
 
 
 @pytest.mark.parametrize(

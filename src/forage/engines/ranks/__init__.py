@@ -1,0 +1,1 @@
+"""Several processes of one run (`torchrun`): what they tell each other, and what is split over them."""

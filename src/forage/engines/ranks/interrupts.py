@@ -1,0 +1,35 @@
+"""Ctrl-C for several processes: all of them stop at the same place, with the same state, and save once."""
+
+from types import FrameType
+
+from forage.engines.ranks.ranks import Ranks
+from forage.interrupts import InterruptGate
+
+
+class SharedGate(InterruptGate):
+    """An interrupt goes through at once in the work that a process does on its own, and at the next pause elsewhere.
+
+    Everywhere else a process that left would keep the others waiting. `torchrun` passes on the interrupt that the
+    terminal has sent already, so only the first one counts.
+    """
+
+    def __init__(self, ranks: Ranks) -> None:
+        super().__init__()
+        self._ranks = ranks
+        ranks.stopping = ranks.stopped = False
+
+    def reopen(self) -> None:
+        self._closed = False
+        self._ranks.pause()
+
+    def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self._ranks.stopping or self._ranks.stopped:
+            return
+        self._ranks.stopping = True
+        if self._ranks.alone and not self._closed:  # at work of its own, which changes nothing
+            raise KeyboardInterrupt
+
+
+def interrupt_gate(ranks: Ranks) -> InterruptGate:
+    """The gate of a run."""
+    return InterruptGate() if ranks.world == 1 else SharedGate(ranks)
