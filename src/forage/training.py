@@ -182,7 +182,9 @@ def _due(run: Run, number: int, every: int) -> bool:
 def _write_step(directory: RunDirectory, run: Run, report: StepReport, number: int, on_step: OnStep | None) -> None:
     if _due(run, number, run.recipe.schedule.rollouts_every):
         train = report.train
-        rows = rollout_rows(report.groups, train.advantage, train.batch.learn, number, run.tools.codec)
+        signals = train.experience.signals
+        values = signals.get("value", signals.get("step_value"))
+        rows = rollout_rows(report.groups, train.advantage, train.batch.learn, number, run.tools.codec, values=values)
         directory.write_rollouts(number, rows)
     directory.append_metrics(dict(report.metrics))
     if on_step:

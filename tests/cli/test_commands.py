@@ -69,7 +69,9 @@ def test_eval_compare_and_report(run: Path, base: Path, tmp_path: Path, said: Sa
     assert "pass@2" in out
     assert "Saved:" in err
     assert main(["compare", str(base), str(run), "--k", "1,2"]) == 0
-    assert "Differences from" in said()[0]
+    out, _ = said()
+    assert "Differences from" in out
+    assert "points per million tokens" in out
     assert main(["report", str(base), str(run), "--out", str(tmp_path / "page.html")]) == 0
     assert (tmp_path / "page.html").stat().st_size > 100_000
 

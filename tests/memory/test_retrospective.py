@@ -1,6 +1,7 @@
 """Retrospective replay on the chain of coins: what is kept, when, what comes back, and that off is off."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -10,6 +11,7 @@ import pytest
 from builders import problem, rollout
 from forage.errors import ForageError
 from forage.memory import ReplaySchedule, RetrospectiveReplay, ShuffledProblems
+from forage.memory.first_solved import FirstSolved
 from forage.memory.restart_store import StoreLimits
 from forage.protocols import Memory, Task
 from forage.records import UNJUDGED, Group, Origin, Problem, SamplingParams, Score, Start
@@ -231,6 +233,93 @@ def test_scores_are_renewed_by_the_policy_as_it_is() -> None:
     study(memory, [failed(Start(PROBLEMS[0]), RESPONSE)], step=2)
     study(memory, [failed(Start(PROBLEMS[1]), (0,) * 10)], step=6, world=coins(0.0))
     assert [(one["score"], one["scored"]) for one in entries(memory)] == [(0.2, 6)]
+
+
+@dataclass
+class Speaking(Coins):
+    """Coins that can read a text: its digits are its tokens."""
+
+    def prompt(self, problem: Problem) -> tuple[int, ...]:
+        return tuple(map(int, problem.prompt)) if problem.id == "text" else (9,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Solved(Tails):
+    """Knows a right response, each of whose tokens is a step."""
+
+    def reference(self, problem: Problem) -> str | None:
+        return None if problem.id == "p5" else "0111111111"
+
+    def step_ends(self, pieces: Sequence[str]) -> tuple[int, ...]:
+        return tuple(range(1, len(pieces) + 1))
+
+
+def test_solutions_are_cut_by_the_same_rules_where_asked_for() -> None:
+    # All heads from here. The own response: 11 is worth 1. The solution: one tail whatever is cut, so 0.9 at each of
+    # the ends 2 ... 7 of the window, and the first of equals is kept. Problem 1 was always solved, problem 5 has none.
+    groups = [failed(Start(PROBLEMS[number]), RESPONSE) for number in (0, 1, 5)]
+    groups[1] = replace(groups[1], scores=(Score(1.0, {"correct": 1.0}),))
+    found = {}
+    for solutions in (False, True):
+        memory, world = config(solutions=solutions).open(PROBLEMS, seed=0), Speaking(heads=1.0, length=10)
+        memory.study(groups, Solved(), world.tools, PARAMS, step=1, seed=1)
+        found[solutions] = {(e["problem"], tuple(e["prefix"]), e["score"], e["source"]) for e in entries(memory)}
+    own = {("p0", (1, 1), 1.0, "policy"), ("p5", (1, 1), 1.0, "policy")}
+    assert found == {False: own, True: own | {("p0", (0, 1), 0.9, "reference")}}
+    memory = config(solutions=True, margin=0.95).open(PROBLEMS, seed=0)
+    memory.study(groups, Solved(), Speaking(heads=1.0, length=10).tools, PARAMS, step=1, seed=1)
+    assert {entry["source"] for entry in entries(memory)} == {"policy"}, "a solution must promise as much"
+
+
+def test_a_solution_leaves_room_for_a_response() -> None:
+    memory, world = config(solutions=True).open(PROBLEMS, seed=0), Speaking(heads=1.0, length=10)
+    group = failed(Start(PROBLEMS[0]), (1, 0, 1, 0, 1))
+    memory.study([group], Solved(), world.tools, SamplingParams(max_tokens=5), step=1, seed=1)
+    assert max(len(request.tokens) - 1 for request in world.asked) == 4
+    with pytest.raises(ForageError, match="cannot say"):
+        memory.study([group], Solved(), coins().tools, PARAMS, step=1, seed=1)
+
+
+def test_what_the_memory_says_of_its_entries() -> None:
+    # Step 2 keeps 11 of problem 0 (worth 1 then), step 4 the same of problem 1. At step 6 all is tails: 2 heads of 10.
+    memory = config(rescore_every=6).open(PROBLEMS, seed=0)
+    empty = study(memory, [failed(Start(PROBLEMS[2]), (0,) * 10)], step=1, world=coins(0.0))
+    assert all(math.isnan(empty[f"replay_{name}"]) for name in ("age", "value_then", "value_now", "correct"))
+    assert empty["fresh_correct"] == 0
+    for number, step in ((0, 2), (1, 4)):
+        study(memory, [failed(Start(PROBLEMS[number]), RESPONSE)], step=step)
+    said = study(memory, [failed(Start(PROBLEMS[2]), (0,) * 10)], step=6, world=coins(0.0))
+    assert (said["replay_age"], said["replay_value_then"], said["replay_value_now"]) == ((4 + 2) / 2, 1.0, 0.2)
+
+
+def test_where_problems_became_solvable() -> None:
+    def solved(number: int, *prefix: int) -> Group:
+        start = Start(PROBLEMS[number], prefix, Origin.REPLAY if prefix else Origin.POLICY)
+        return replace(failed(start, (1,)), scores=(Score(1.0),))
+
+    first = FirstSolved()
+    for step, groups, expected in (
+        (1, [failed(Start(PROBLEMS[0]), (1,)), solved(1)], (1, 0, 0)),
+        (2, [solved(0, 1), solved(1, 1)], (1, 1, 0)),
+        (3, [solved(2, 1), solved(0)], (1, 2, 1)),
+        (4, [solved(0), solved(0, 1)], (1, 2, 1)),
+    ):
+        first.note(groups, step)
+        assert tuple(first.counts().values()) == expected
+    again = FirstSolved()
+    again.restore(json.loads(json.dumps(first.state())))
+    assert again.state() == first.state() == {"p0": [2, True, 3], "p1": [1, False, 1], "p2": [3, True, None]}
+
+
+def test_a_memory_of_before_these_were_noted_is_restored() -> None:
+    memory = config().open(PROBLEMS, seed=0)
+    study(memory, [failed(Start(PROBLEMS[0]), RESPONSE)])
+    old = {name: value for name, value in memory.state().items() if name != "first"}
+    for entry in old["entries"]:
+        del entry["first"], entry["source"]
+    again = config().open(PROBLEMS, seed=0)
+    again.restore(json.loads(json.dumps(old)))
+    assert math.isnan(study(again, [failed(Start(PROBLEMS[0]), (0,) * 10)])["replay_value_then"])
 
 
 def test_state_restores_everything_bit_for_bit() -> None:

@@ -90,7 +90,7 @@ CHAINS = [
     (grpo(), rrl_random_cuts(**REPLAY)),
     (grpo(), rrl_whole_prompts(**REPLAY)),
     (grpo(), rrl_oracle(**{name: value for name, value in REPLAY.items() if name != "continuations"})),
-    (ppo(critic_warmup=0), rrl(value="critic", **REPLAY)),
+    (ppo(critic_warmup=0), rrl(value="critic", solutions=True, **REPLAY)),
     (vineppo(continuations=2, max_steps=4, equal="state"),),
     (dr_grpo(), satori()),
 ]
@@ -174,6 +174,10 @@ def test_controls_have_the_settings_of_what_they_control_for(tiny_base: Path) ->
         parse("rrl_oracle:continuations=3", METHODS)
     with pytest.raises(ForageError, match="knows what a partial response is worth"):
         apply(replace(small(tiny_base), task=Plain()), [grpo(), rrl_oracle()])
+    with pytest.raises(ForageError, match="knows right responses"):
+        apply(replace(small(tiny_base), task=Plain()), [grpo(), rrl(solutions=True)])
+    assert not real.solutions
+    assert memory(rrl(solutions=True)).solutions
 
 
 def test_whole_prompts_take_the_tokens_of_restarts_until_they_come_back(tiny_base: Path, tmp_path: Path) -> None:

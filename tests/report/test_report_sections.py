@@ -8,6 +8,7 @@ import pytest
 
 from forage.evals.evaluation import Evaluation, ProblemOutcome
 from forage.records import SamplingParams
+from forage.report import lines
 from forage.report.blocks import Figures, Grid, Responses, Section, Statements
 from forage.report.grouping import differing, flatten, read_runs
 from forage.report.results import gather_results
@@ -241,7 +242,7 @@ def test_long_runs_are_thinned_and_end_at_their_end(tmp_path: Path) -> None:
     rows = "".join(f'{{"step": {step}, "reward": {step / 5000}}}\n' for step in range(1, 5001))
     (path / "metrics.jsonl").write_text(rows)
     for trace in figure(training.section(read_runs([path])), "training-reward").traces:
-        assert len(trace["x"]) <= training.POINTS + 1
+        assert len(trace["x"]) <= lines.POINTS + 1
         assert trace["x"][-1] == 5000
 
 
@@ -252,7 +253,7 @@ def row(group: int, correct: float, length: int, stop: str = "eos") -> dict[str,
     return {
         "step": 9, "problem": "p", "prompt": f"prompt {group}", "group": group, "sibling": 0, "prefix": [], "text": "",
         "pieces": ["a"] * length, "tokens": [1] * length, "logprobs": [-0.5] * length, "entropies": [0.5] * length,
-        "advantages": [correct] * length, "reward": correct, "correct": correct, "stop": stop,
+        "advantages": [correct] * length, "values": [], "reward": correct, "correct": correct, "stop": stop,
     }  # fmt: skip
 
 

@@ -42,6 +42,7 @@ def rollout(**values: Any) -> dict[str, Any]:
         "logprobs": [-0.5, -0.25],
         "entropies": [0.5, 0.0],
         "advantages": [1.0, -1.0],
+        "values": [],
         "reward": 1.0,
         "correct": 1.0,
         "stop": "eos",
@@ -267,6 +268,9 @@ def test_the_rows_of_a_step_fit_the_table(run: RunDirectory) -> None:
     assert [each["pieces"] for each in found] == [["f", "g"], ["f"], ["f"]]
     assert [each["prefix"] for each in found] == [[], [], [7]]
     assert math.isnan(found[1]["reward"])
+    assert [each["values"] for each in found] == [[]] * 3
+    known = rollout_rows(groups, advantage, learn, 3, Letters(), values=advantage + 0.5)
+    assert [each["values"] for each in known] == [pytest.approx([0.6, 0.4]), [0.5], [2.5]]
 
 
 # ------------------------------------------------------------------------------- checkpoints, evaluations, bad updates

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import tyro
 
+from forage.cli.costs import cost_table
 from forage.cli.lists import Ks, numbers
-from forage.cli.tables import print_confounds, print_estimates, print_notes
+from forage.cli.tables import print_confounds, print_estimates, print_notes, print_table
 from forage.errors import ForageError
 from forage.evals.collect import latest_evaluations
 from forage.evals.estimate import check_ks
@@ -58,6 +59,9 @@ def compare_command(
     differences = difference_table(base_runs, rest, ks, draws=draws, seed=seed)
     print_estimates(differences)
     print_notes(differences)
+    if cost := cost_table([base, *others], base_runs, temperature=temperature, split=split, draws=draws, seed=seed):
+        print("\nWhat that took, and the gain in pass@1 for it; values are counted with the tokens:\n")
+        print_table(cost)
 
 
 def run(argv: Sequence[str]) -> int:

@@ -12,7 +12,8 @@ from typing import Any
 
 from forage.errors import ForageError
 from forage.memory.shuffled import ShuffledProblems
-from forage.protocols import Codec, Memory, MemoryConfig, Task, Tools
+from forage.memory.spoken import tokens_of
+from forage.protocols import Memory, MemoryConfig, Task, Tools
 from forage.records import Group, Origin, Problem, SamplingParams, Score, Start
 from forage.seeds import derive_seed
 
@@ -64,18 +65,6 @@ def cut_back(trace: Trace, drop: int, reflect: tuple[int, ...], longest: int) ->
         if len(prefix) <= longest:
             return prefix
     return ()
-
-
-def tokens_of(text: str, codec: Codec) -> tuple[int, ...]:
-    """The tokens of a text without those that say nothing, such as one that opens every text.
-
-    Raises ForageError where the model's tokens cannot say the text.
-    """
-    tokens = codec.prompt(Problem(id="reflect", prompt=text, answer="", task=""))
-    spoken = tuple(token for token, piece in zip(tokens, codec.pieces(tokens), strict=True) if piece)
-    if codec.decode(spoken).strip() != text.strip():
-        raise ForageError(f"The model's tokens cannot say {text!r}; choose another reflect text.")
-    return spoken
 
 
 def _right(score: Score) -> bool:

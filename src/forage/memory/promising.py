@@ -5,8 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from forage.memory.first_solved import is_replayed, is_right
+from forage.memory.spoken import tokens_of
 from forage.protocols import Task, Tools
-from forage.records import Group, Origin, Rollout, Score, Start
+from forage.records import Group, Origin, Problem, Rollout, Start
 from forage.seeds import derive_seed
 from forage.values import Valuer
 
@@ -52,15 +54,39 @@ class Search:
 
         `right` says whether right or wrong responses are looked at. Replayed starts are not looked at again.
         """
-        looked: list[tuple[int, Start, list[tuple[Start, ...]]]] = []
+        looked = [
+            (number, group, self._traces(group, right, task, tools, number, seed))
+            for number, group in enumerate(groups)
+            if not is_replayed(group)
+        ]
+        return self._best(looked, cut, values, seed)
+
+    def solutions(
+        self, groups: Sequence[Group], limit: int, cut: Cut, task: Task, tools: Tools, values: Valuer, *, seed: int
+    ) -> list[tuple[Start, float]]:
+        """The same of the task's own right responses, to problems that a fresh group did not always solve.
+
+        A step end that leaves no room below `limit` tokens is left out.
+        """
+        looked = []
         for number, group in enumerate(groups):
-            if not is_replayed(group) and (traces := self._traces(group, right, task, tools, number, seed)):
-                root = Start(group.start.problem)
-                values.know(root, [float(is_right(score)) for score in group.scores if score.judged])
-                looked.append((number, root, traces))
-        asked = [start for _, root, traces in looked for start in (root, *(one for cuts in traces for one in cuts))]
+            failed = any(score.judged and not is_right(score) for score in group.scores)
+            if failed and not is_replayed(group) and (solution := solution_of(group.start.problem, task, tools)):
+                cuts = tuple(one for one in self._cuts(solution, task, tools) if len(one.prefix) < limit)
+                looked.append((number, group, [cuts] if cuts else []))
+        return self._best(looked, cut, values, seed)
+
+    def _best(
+        self, looked: Sequence[tuple[int, Group, list[tuple[Start, ...]]]], cut: Cut, values: Valuer, seed: int
+    ) -> list[tuple[Start, float]]:
+        found = [(number, Start(group.start.problem), group, traces) for number, group, traces in looked if traces]
+        for _, root, group, _ in found:
+            values.know(root, [float(is_right(score)) for score in group.scores if score.judged])
+        asked = [start for _, root, _, traces in found for start in (root, *(one for cuts in traces for one in cuts))]
         means = {start.key: value.mean for start, value in zip(asked, values(asked), strict=True)}
-        return [kept for number, root, traces in looked for kept in self._kept(root, traces, means, cut, number, seed)]
+        return [
+            kept for number, root, _, traces in found for kept in self._kept(root, traces, means, cut, number, seed)
+        ]
 
     def _traces(
         self, group: Group, right: bool, task: Task, tools: Tools, number: int, seed: int
@@ -101,9 +127,11 @@ class Search:
         return [(cut(cuts, means, rng), value) for cuts, value in best if value >= bar]
 
 
-def is_right(score: Score) -> bool:
-    return score.parts.get("correct", score.value) >= 0.5
-
-
-def is_replayed(group: Group) -> bool:
-    return group.start.origin is not Origin.POLICY
+def solution_of(problem: Problem, task: Task, tools: Tools) -> Rollout | None:
+    """The task's own right response as a response of the model; None where the task knows none."""
+    text = task.reference(problem)
+    if text is None or not (tokens := tokens_of(text, tools.codec)):
+        return None
+    nothing = (0.0,) * len(tokens)
+    ends = task.step_ends(tools.codec.pieces(tokens))
+    return Rollout(Start(problem), tokens, nothing, nothing, text, ends, "eos", tools.sampler.version)

@@ -4,7 +4,7 @@ import math
 import random
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from forage.errors import ForageError
 
@@ -19,7 +19,8 @@ EASY = 0.05
 class Entry:
     """A prefix, what it seemed worth (`score`, when last looked at: `scored`), and what came of starting from it.
 
-    `created` and `scored` are steps; `tries` counts groups that started here, `successes` their right responses.
+    `created` and `scored` are steps; `first` is the score when it was kept (None: not known). `tries` counts groups
+    that started here, `successes` their right responses. `source` says whose response it is a part of.
     """
 
     problem: str
@@ -29,6 +30,8 @@ class Entry:
     scored: int
     tries: int = 0
     successes: int = 0
+    first: float | None = None
+    source: Literal["policy", "reference"] = "policy"
 
     @property
     def key(self) -> Key:

@@ -6,12 +6,13 @@ them. Which states are kept, when they come back and how many is this project's 
 
 import math
 import random
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from forage.errors import ForageError
-from forage.memory.promising import CUTS, Search, is_replayed, is_right
+from forage.memory.first_solved import FirstSolved, is_replayed, is_right
+from forage.memory.promising import CUTS, Search
 from forage.memory.replay_schedule import ReplaySchedule
 from forage.memory.restart_store import Entry, RestartStore, StoreLimits
 from forage.memory.shuffled import ShuffledProblems
@@ -32,7 +33,9 @@ class RetrospectiveReplay(MemoryConfig):
     the response is valued by `values` (None: `continuations` samples of the same policy, the chance of a right answer).
     The best of a response is kept if it is in the upper `quantile` of those looked at for its problem, and exceeds by
     `margin` the success rate of the problem itself. Scores are renewed every `rescore_every` steps (0: never). With a
-    share of 0 nothing is looked at, and the run is the one without this memory.
+    share of 0 nothing is looked at, and the run is the one without this memory. With `solutions` the right responses
+    that the task itself knows are looked at as well, by the same rules, for problems that were not always solved: that
+    lets answers in which no policy found.
 
     The controls: with `cut="random"` the same responses are kept for the same tokens, cut at a random one of the step
     ends that were looked at; with `cut="beginning"` only their problems are, to be drawn again from the beginning (not
@@ -51,6 +54,7 @@ class RetrospectiveReplay(MemoryConfig):
     cut: Literal["value", "random", "beginning"] = "value"
     responses: Literal["wrong", "right"] = "wrong"
     values: ValueSource | None = None
+    solutions: bool = False
 
     def __post_init__(self) -> None:
         low, high = self.window
@@ -83,6 +87,7 @@ class _Retrospective(Memory):
         self._problems = {problem.id: problem for problem in problems}
         self._store = RestartStore(config.limits)
         self._accuracy: dict[str, float] = {}
+        self._first = FirstSolved()
         self._draws = 0
 
     def draw(self, count: int, *, step: int) -> tuple[Start, ...]:
@@ -104,15 +109,11 @@ class _Retrospective(Memory):
             return {}
         values = config.source.open(task, tools, params, seed=seed)
         if step <= config.schedule.collect_until:
-            self._collect(groups, task, tools, values, step, seed)
+            self._collect(groups, task, tools, values, params.max_tokens, step, seed)
         if config.rescore_every and step % config.rescore_every == 0 and step < config.schedule.last:
             self._rescore(values, step)
-        right = [is_right(score) for group in groups if is_replayed(group) for score in group.scores if score.judged]
-        return {
-            "replay_entries": len(self._store),
-            "replay_share": sum(map(is_replayed, groups)) / len(groups),
-            "replay_correct": sum(right) / len(right) if right else math.nan,
-        }
+        self._first.note(groups, step)
+        return {**self._metrics(groups, step), **self._first.counts()}
 
     def record(self, groups: Sequence[Group], *, step: int) -> None:
         self._fresh.record(groups, step=step)
@@ -128,21 +129,39 @@ class _Retrospective(Memory):
     def state(self) -> dict[str, Any]:
         accuracy = dict(sorted(self._accuracy.items()))
         fresh, entries = self._fresh.state(), self._store.state()
-        return {"fresh": fresh, "draws": self._draws, "accuracy": accuracy, "entries": entries}
+        first = self._first.state()
+        return {"fresh": fresh, "draws": self._draws, "accuracy": accuracy, "entries": entries, "first": first}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self._fresh.restore(state["fresh"])
         self._draws = int(state["draws"])
         self._accuracy = {name: float(rate) for name, rate in state["accuracy"].items()}
         self._store.restore(state["entries"])
+        self._first.restore(state.get("first", {}))
 
-    def _collect(self, groups: Sequence[Group], task: Task, tools: Tools, values: Valuer, step: int, seed: int) -> None:
-        config = self._config
-        found = config.search.promising(
-            groups, config.responses == "right", CUTS[config.cut], task, tools, values, seed=seed
-        )
-        for start, value in found:
-            self._store.add(Entry(start.problem.id, start.prefix, value, created=step, scored=step))
+    def _collect(
+        self, groups: Sequence[Group], task: Task, tools: Tools, values: Valuer, limit: int, step: int, seed: int
+    ) -> None:
+        search, cut = self._config.search, CUTS[self._config.cut]
+        own = search.promising(groups, self._config.responses == "right", cut, task, tools, values, seed=seed)
+        for start, value in own:
+            self._store.add(Entry(start.problem.id, start.prefix, value, created=step, scored=step, first=value))
+        if self._config.solutions:
+            for start, value in search.solutions(groups, limit, cut, task, tools, values, seed=seed):
+                entry = Entry(start.problem.id, start.prefix, value, created=step, scored=step, first=value)
+                self._store.add(replace(entry, source="reference"))
+
+    def _metrics(self, groups: Sequence[Group], step: int) -> dict[str, float]:
+        live = [(entry, entry.first) for entry in self._store.live() if entry.first is not None]
+        return {
+            "replay_entries": len(self._store),
+            "replay_share": sum(map(is_replayed, groups)) / len(groups),
+            "replay_correct": _share_right(group for group in groups if is_replayed(group)),
+            "fresh_correct": _share_right(group for group in groups if not is_replayed(group)),
+            "replay_age": _mean([step - entry.created for entry, _ in live]),
+            "replay_value_then": _mean([first for _, first in live]),
+            "replay_value_now": _mean([entry.score for entry, _ in live]),
+        }
 
     def _rescore(self, values: Valuer, step: int) -> None:
         entries = [entry for entry in self._store.live() if entry.scored < step]
@@ -150,3 +169,11 @@ class _Retrospective(Memory):
         for entry, value in zip(entries, values(starts), strict=True):
             if value.judged:
                 self._store.rescore(entry.key, value.mean, step)
+
+
+def _share_right(groups: Iterable[Group]) -> float:
+    return _mean([is_right(score) for group in groups for score in group.scores if score.judged])
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values) if values else math.nan

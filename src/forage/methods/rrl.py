@@ -29,6 +29,7 @@ def rrl(
     steps: int = 0,
     value: str = "monte-carlo",
     equal: str = "tokens",
+    solutions: bool = False,
 ) -> Recipe:
     """Promising prefixes of early failures are kept and started from again later; only new tokens are learned from.
 
@@ -36,11 +37,14 @@ def rrl(
     back from the fraction `replay` on. Values are means of `continuations` samples, whose tokens count, or of
     `value=critic` what the critic of `ppo` says; `equal=state` values once what the task calls one state. Fractions are
     of `steps` (0: of `--steps`); with a budget of `--tokens` give about the number of steps that it lasts for.
+    With `solutions` prefixes of the task's own right responses are kept too, where they promise as much.
     """
     if not (0 <= collect <= 1 and 0 <= replay <= 1):
         raise ForageError(f"collect and replay are fractions of the run, 0 ... 1, not {collect} and {replay}.")
     if steps < 0:
         raise ForageError(f"steps is what the fractions are of, 0 (all of the run's) or more, not {steps}.")
+    if solutions and recipe.task.reference(recipe.task.problems("train")[0]) is None:
+        raise ForageError(f"solutions=true needs a task that knows right responses; {recipe.task.name} knows none.")
     steps = steps or recipe.schedule.steps
     tenth = max(1, steps // 10)
     schedule = ReplaySchedule(
@@ -59,6 +63,7 @@ def rrl(
         traces=traces,
         margin=margin,
         rescore_every=rescore_every,
+        solutions=solutions,
     )
     return with_replay(recipe, memory)
 

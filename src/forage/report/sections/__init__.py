@@ -6,9 +6,11 @@ from forage.report.blocks import Section
 from forage.report.runs import Runs
 from forage.report.sections import (
     comparison,
+    cost,
     pass_at_k,
     process,
     provenance,
+    replay,
     responses,
     strategy,
     summary,
@@ -20,9 +22,11 @@ SECTIONS: tuple[Callable[[Runs], Section | None], ...] = (
     summary.section,
     pass_at_k.section,
     comparison.section,
+    cost.section,
     training.section,
     strategy.section,
     uncertainty.section,
+    replay.section,
     process.section,
     responses.section,
     provenance.section,

@@ -24,10 +24,10 @@ def section(runs: Runs) -> Section | None:
         ResponsesOf(
             series=group.series,
             title=f"{entry.path.name}, step {entry.rollout_step}",
-            responses=[_response(row, entry.rollouts, planning) for row in _choose(entry.rollouts)],
+            responses=[_response(row, entry.rollouts, planning) for row in choose(entry.rollouts)],
         )
         for group in runs.trained
-        for entry in [_shown_entry(group.entries)]
+        for entry in [shown_entry(group.entries)]
         if entry is not None
         for planning in [Matcher(entry.analysis.grams.grams if entry.analysis and entry.analysis.grams else ())]
     ]
@@ -54,13 +54,13 @@ def section(runs: Runs) -> Section | None:
     return Section(id="responses", title="Sample responses", lead=lead, blocks=[block])
 
 
-def _shown_entry(entries: Sequence[Entry]) -> Entry | None:
+def shown_entry(entries: Sequence[Entry]) -> Entry | None:
     """The first seed that has rollouts."""
     with_rollouts = [entry for entry in entries if entry.rollouts]
     return min(with_rollouts, key=lambda entry: (entry.seed is None, entry.seed or 0), default=None)
 
 
-def _choose(rows: Sequence[Row]) -> list[Row]:
+def choose(rows: Sequence[Row]) -> list[Row]:
     """A right and a wrong sibling from the most balanced group; else one of each kind; and one that was cut off."""
     groups: dict[Any, list[Row]] = defaultdict(list)
     for row in rows:
@@ -68,7 +68,7 @@ def _choose(rows: Sequence[Row]) -> list[Row]:
     balance = {key: _share_right(group) for key, group in groups.items()}
     mixed = [key for key in groups if 0 < balance[key] < 1]
     pool = groups[min(mixed, key=lambda key: abs(balance[key] - 0.5))] if mixed else list(rows)
-    chosen = [_typical([row for row in pool if _right(row) is verdict]) for verdict in (True, False)]
+    chosen = [_typical([row for row in pool if right(row) is verdict]) for verdict in (True, False)]
     chosen.append(_typical([row for row in rows if row["stop"] == "length"]))
     if not any(chosen):
         chosen.append(_typical(rows))
@@ -79,13 +79,14 @@ def _choose(rows: Sequence[Row]) -> list[Row]:
     return found
 
 
-def _right(row: Row) -> bool | None:
+def right(row: Row) -> bool | None:
+    """Whether a row's response is right; None where that could not be judged."""
     value = row.get("correct")
     return None if value is None or math.isnan(value) else value > 0
 
 
 def _share_right(group: Sequence[Row]) -> float:
-    verdicts = [verdict for row in group if (verdict := _right(row)) is not None]
+    verdicts = [verdict for row in group if (verdict := right(row)) is not None]
     return sum(verdicts) / len(verdicts) if verdicts else 0.0
 
 
@@ -99,12 +100,12 @@ def _typical(rows: Sequence[Row]) -> Row | None:
 
 def _response(row: Row, rows: Sequence[Row], planning: Matcher) -> Response:
     siblings = [other for other in rows if other["group"] == row["group"]]
-    right = sum(_right(other) is True for other in siblings)
-    verdict = _right(row)
+    solved = sum(right(other) is True for other in siblings)
+    verdict = right(row)
     facts = [
         count(len(row["pieces"]), "token"),
         f"reward {number(_finite(row['reward'], math.nan))}",
-        f"{right} of {len(siblings)} siblings right",
+        f"{solved} of {len(siblings)} siblings right",
     ]
     if row["prefix"]:
         facts.append(f"continues {count(len(row['prefix']), 'replayed token')}")

@@ -1,19 +1,13 @@
 """How training went: small pictures, each with what it can and cannot tell."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from forage.report.blocks import Figure, Figures, Prose, Section
-from forage.report.runs import Entry, Group, Runs
+from forage.report.lines import mean_line, smooth, thinned, values_of
+from forage.report.runs import Group, Runs
 from forage.report.words import listing
-
-POINTS = 600
-"""At most this many points per line: more cannot be seen, and make the page heavy."""
-
-WINDOW = 0.05
-"""Share of the run over which the thick line averages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,20 +100,10 @@ def section(runs: Runs) -> Section | None:
     return Section(id="training", title="Training", lead=lead, blocks=[*blocks, Prose(paragraphs=notes)])
 
 
-def _values(entry: Entry, key: str) -> list[tuple[float, float]]:
-    """(step, value) where both are finite numbers."""
-    pairs = [(row.get("step"), row.get(key)) for row in entry.metrics]
-    return [
-        (float(step), float(value))
-        for step, value in pairs
-        if isinstance(step, int | float) and isinstance(value, int | float) and math.isfinite(step + value)
-    ]
-
-
 def _recorded(groups: Sequence[Group], panel: Panel) -> bool:
-    series = [_values(entry, panel.key) for group in groups for entry in group.entries]
+    series = [values_of(entry, panel.key) for group in groups for entry in group.entries]
     if panel.key == "correct":
-        rewards = [_values(entry, "reward") for group in groups for entry in group.entries]
+        rewards = [values_of(entry, "reward") for group in groups for entry in group.entries]
         return series != rewards and any(series)
     shown_at_zero = panel.key in ("reward", "truncated", "clip_share")
     return any(value != 0 or shown_at_zero for values in series for _, value in values)
@@ -128,10 +112,10 @@ def _recorded(groups: Sequence[Group], panel: Panel) -> bool:
 def _figure(groups: Sequence[Group], panel: Panel) -> Figure:
     traces: list[Mapping[str, Any]] = []
     for group in groups:
-        lines = [values for entry in group.entries if (values := _values(entry, panel.key))]
-        traces.extend(_trace(group, panel, _thinned(line), thick=False) for line in lines)
+        lines = [values for entry in group.entries if (values := values_of(entry, panel.key))]
+        traces.extend(_trace(group, panel, thinned(line), thick=False) for line in lines)
         if lines:
-            traces.append(_trace(group, panel, _thinned(_smooth(_mean(lines))), thick=True))
+            traces.append(_trace(group, panel, thinned(smooth(mean_line(lines))), thick=True))
     return Figure(
         id=f"training-{panel.key.replace('_', '-')}",
         title=panel.title,
@@ -155,27 +139,3 @@ def _trace(group: Group, panel: Panel, points: Sequence[tuple[float, float]], *,
         "type": "scatter", "mode": "lines", "name": series.label, "legendgroup": series.key,
         "x": [step for step, _ in points], "y": [value for _, value in points], "line": look, **hover,
     }  # fmt: skip
-
-
-def _mean(lines: Sequence[Sequence[tuple[float, float]]]) -> list[tuple[float, float]]:
-    """The mean over seeds at each step that all of them reached."""
-    found = [dict(line) for line in lines]
-    steps = sorted(set.intersection(*(set(line) for line in found)))
-    return [(step, math.fsum(line[step] for line in found) / len(found)) for step in steps]
-
-
-def _smooth(line: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """A centred running mean; at the ends it averages what there is of the window."""
-    reach = max(int(len(line) * WINDOW / 2), 1) if len(line) > 10 else 0
-    smooth = []
-    for index, (step, _) in enumerate(line):
-        window = [value for _, value in line[max(index - reach, 0) : index + reach + 1]]
-        smooth.append((step, math.fsum(window) / len(window)))
-    return smooth
-
-
-def _thinned(line: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Every so-many-th point, and the last."""
-    stride = -(-len(line) // POINTS)
-    kept = list(line[::stride]) if stride else []
-    return kept if not line or kept[-1] == line[-1] else [*kept, line[-1]]

@@ -1,0 +1,72 @@
+"""What runs cost, in sampled tokens and minutes, beside what they gained: a table for `forage compare`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from forage.evals.collect import latest_evaluations
+from forage.evals.compare import compare
+from forage.evals.evaluation import Evaluation
+from forage.evals.tables import Cell, Table
+from forage.ops.resampling import Interval
+from forage.store.run_directory import RunDirectory
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a run had taken when it was evaluated. Tokens are all that were sampled, those that values took included."""
+
+    evaluation: Evaluation
+    tokens: float
+    minutes: float
+
+
+def cost_table(
+    directories: Sequence[Path],
+    base: Sequence[Evaluation],
+    *,
+    temperature: float,
+    split: str,
+    draws: int,
+    seed: int,
+) -> Table | None:
+    """One row per method but the base's: its runs' mean cost, and the gain in pass@1 for a million tokens and an hour.
+
+    Gains are means of a method over its mean cost; their intervals are those of the difference. None where no directory
+    is a run that wrote its tokens down.
+    """
+    groups: dict[str, list[Cost]] = {}
+    for directory in dict.fromkeys(directories):
+        if (cost := run_cost(directory, temperature=temperature, split=split)) is not None:
+            groups.setdefault(cost.evaluation.label, []).append(cost)
+    rows = []
+    for label, costs in groups.items():
+        if label == base[0].label:
+            continue
+        change = compare(base, [cost.evaluation for cost in costs], ks=(1,), draws=draws, seed=seed).difference[0]
+        tokens = sum(cost.tokens for cost in costs) / len(costs) / 1e6
+        minutes = sum(cost.minutes for cost in costs) / len(costs)
+        gains = (_gain(change, tokens), _gain(change, minutes / 60))
+        rows.append((Cell(label), Cell(f"{tokens:.2f}", tokens), Cell(f"{minutes:.1f}", minutes), *gains))
+    if not rows:
+        return None
+    notes = ("Gains are points of pass@1 over the base. Minutes depend on the machine and on what else it did.",)
+    columns = ("policy", "million tokens", "minutes", "points per million tokens", "points per hour")
+    return Table(columns, tuple(rows), notes)
+
+
+def run_cost(directory: Path, *, temperature: float, split: str) -> Cost | None:
+    """None for a model folder, and for a run whose metrics do not say what it sampled."""
+    if not (directory / "recipe.json").exists():
+        return None
+    ((evaluation,),) = latest_evaluations([directory], temperature=temperature, split=split).values()
+    metrics = RunDirectory.open(directory).metrics()
+    rows = [row for row in metrics if evaluation.step is None or row["step"] <= evaluation.step]
+    if not rows or not rows[-1].get("tokens"):
+        return None
+    return Cost(evaluation, rows[-1]["tokens"], sum(row.get("seconds", 0.0) for row in rows) / 60)
+
+
+def _gain(change: Interval, cost: float) -> Cell:
+    estimate, low, high = (100 * value / cost for value in (change.estimate, change.low, change.high))
+    return Cell(f"{estimate:+.2f} [{low:+.2f}, {high:+.2f}]", estimate, low, high, change.excludes_zero)
