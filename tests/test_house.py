@@ -51,6 +51,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "peft": ("engines",),
     "math_verify": ("tasks",),
     "reasoning_gym": ("tasks",),
+    "vllm": ("engines",),
 }
 
 FILE_LINES = 400

@@ -15,6 +15,7 @@ from forage.engines.judge import open_judge
 from forage.engines.local.engine import Opened
 from forage.engines.local.policy import NonFiniteUpdate
 from forage.engines.out_of_memory import saying_what_to_lower
+from forage.engines.vllm.opening import sampled_by
 from forage.interrupts import InterruptGate
 from forage.part_json import decode_part, encode_part
 from forage.prompts import within_limits
@@ -48,6 +49,8 @@ def train(recipe: Recipe, *, out: Path | str | None = None, on_step: OnStep | No
     Raises ForageError where the directory exists. Ctrl-C saves a checkpoint and returns an unfinished outcome.
     """
     recipe = replace(recipe, engine=recipe.engine.settled())
+    if recipe.sampler:
+        recipe.sampler.require()
     directory = RunDirectory.create(Path(out or default_directory(recipe)), encode_part(recipe))
     with directory.lock():
         return _run(recipe, directory, on_step)
@@ -102,10 +105,11 @@ def _open_and_run(recipe: Recipe, directory: RunDirectory, on_step: OnStep | Non
     )
     memory = recipe.memory.open(problems, seed=recipe.seed)
     gate = InterruptGate()
-    with open_judge(recipe.task, recipe.verifying) as judge, gate.listening():
-        meter = Metered(opened.sampler)
+    drawn = sampled_by(recipe.sampler, opened, recipe.engine)
+    with open_judge(recipe.task, recipe.verifying) as judge, gate.listening(), drawn as (policy, sampler):
+        meter = Metered(sampler)
         tools = Tools(opened.codec, meter, judge, opened.reference, opened.critic)
-        run = Run(recipe, opened.policy, memory, tools, meter, gate)
+        run = Run(recipe, policy, memory, tools, meter, gate)
         done = _restore(run, opened, checkpoint) if checkpoint else 0
         directory.truncate_metrics(done)
         return _loop(run, opened, directory, gate, done, on_step)
@@ -147,8 +151,8 @@ def _due(run: Run, number: int, every: int) -> bool:
 
 def _write_step(directory: RunDirectory, run: Run, report: StepReport, number: int) -> None:
     if _due(run, number, run.recipe.schedule.rollouts_every):
-        train = report.train
-        rows = rollout_rows(report.groups, train.advantage, train.batch.learn, number, run.tools.codec)
+        train, batch = report.train, report.train.batch
+        rows = rollout_rows(report.groups, train.advantage, batch.entropy, batch.learn, number, run.tools.codec)
         directory.write_rollouts(number, rows)
     directory.append_metrics(dict(report.metrics))
 

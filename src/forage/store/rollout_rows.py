@@ -10,11 +10,11 @@ from forage.records import Group
 
 
 def rollout_rows(
-    groups: Sequence[Group], advantage: Tensor, learn: Tensor, step: int, codec: Codec
+    groups: Sequence[Group], advantage: Tensor, entropy: Tensor, learn: Tensor, step: int, codec: Codec
 ) -> list[dict[str, Any]]:
     """One row per rollout, in the order of the batch, with its settled advantages.
 
-    advantage (B, T) float32 and learn (B, T) bool are those of the batch that was collated from `groups`.
+    advantage and entropy (B, T) float32 and learn (B, T) bool are those of the batch that was collated from `groups`.
     """
     members = [
         (number, sibling, rollout, score)
@@ -33,7 +33,7 @@ def rollout_rows(
             "pieces": list(codec.pieces(rollout.tokens)),
             "tokens": list(rollout.tokens),
             "logprobs": list(rollout.logprobs),
-            "entropies": list(rollout.entropies),
+            "entropies": entropy[row][learn[row]].tolist(),
             "advantages": advantage[row][learn[row]].tolist(),
             "reward": score.value,
             "correct": score.parts.get("correct", float("nan")),
