@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from engines import vllm_double
 from forage.engines.local.adapters import Lora, add_adapter
 from forage.engines.local.engine import LocalEngine
 from forage.engines.local.model import LocalModel
 from forage.engines.vllm.beside import open_beside
+from forage.engines.vllm.handover import hand_over
 from forage.engines.vllm.opening import sampled_by
 from forage.engines.vllm.sampler import VllmSampler, sibling_seed
 from forage.engines.vllm.server import ServerEngine
@@ -48,7 +50,12 @@ def sampler_of(model: LocalModel, version: list[int], **settings: Any) -> VllmSa
         return open_beside(folder, dtype="float32", memory=0.3, trust=False)
 
     return VllmSampler(
-        start, save=model.save_whole, version=lambda: version[0], config=model.config, stop_ids=(1,), **settings
+        start,
+        save=lambda folder: hand_over(model, folder),
+        version=lambda: version[0],
+        config=model.config,
+        stop_ids=(1,),
+        **settings,
     )
 
 
@@ -86,7 +93,9 @@ def test_every_sibling_is_asked_for_with_its_own_seed(model: LocalModel, made: l
             wish = next(w for _, tokens, w in asked if w.seed == sibling_seed(request.seed, sibling))
             expected = vllm_double.draw(model, list(request.tokens), wish)
             assert completion.tokens == tuple(expected.token_ids)
-            assert completion.logprobs == tuple(p[t].logprob for t, p in zip(completion.tokens, expected.logprobs or ()))
+            assert completion.logprobs == tuple(
+                p[t].logprob for t, p in zip(completion.tokens, expected.logprobs or (), strict=False)
+            )
             assert all(math.isnan(entropy) for entropy in completion.entropies)
             assert completion.stop == ("eos" if expected.finish_reason == "stop" else "length")
 
@@ -115,11 +124,9 @@ def test_weights_are_handed_over_when_they_changed_and_only_then(
     assert bits(after) != bits(before)
     assert len(llm.loaded) == 2
     assert llm.forgotten == 1
-    assert all(
-        torch.equal(a, b)
-        for a, b in zip(llm.llm_engine.model.module.parameters(), model.module.parameters(), strict=True)
-    )
-    assert [path for path in tmp_path.iterdir()] == [Path(llm.loaded[1])]  # the old folder is gone
+    theirs, tokens = llm.llm_engine.model, torch.tensor([[5, 6, 7, 9]])
+    assert torch.equal(theirs.head.logits(theirs.hidden(tokens)), model.head.logits(model.hidden(tokens)))
+    assert list(tmp_path.iterdir()) == [Path(llm.loaded[1])]  # the old folder is gone
     sampler.close()
     assert llm.llm_engine.engine_core.closed
     assert not list(tmp_path.iterdir())
@@ -139,6 +146,31 @@ def test_an_adapter_is_handed_over_inside_the_weights(
     theirs = made[0].llm_engine.model
     torch.testing.assert_close(theirs.head.logits(theirs.hidden(tokens)), expected, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(model.head.logits(model.hidden(tokens)), expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2", "gemma2", "gemma3"])
+@pytest.mark.parametrize("tied", [True, False])
+def test_what_is_handed_over_computes_the_same_and_ties_nothing(
+    family: str, tied: bool, module_of: Any, tokenizer: Any, tmp_path: Path
+) -> None:
+    module = module_of(family)
+    if tied:
+        module.config.tie_word_embeddings = True
+        module.tie_weights()
+        module.config.eos_token_id = 3
+    elif module.get_output_embeddings().weight is module.get_input_embeddings().weight:
+        pytest.skip("tied by itself")
+    model = LocalModel(module, tokenizer)
+    shared = module.get_output_embeddings().weight is module.get_input_embeddings().weight
+    assert shared == tied
+    hand_over(model, tmp_path / "given")
+    tensors = load_file(tmp_path / "given" / "model.safetensors")
+    assert sum(tensor.shape == model.head.weight.shape for tensor in tensors.values()) >= 2
+    assert json.loads((tmp_path / "given" / "config.json").read_text())["tie_word_embeddings"] is False
+    given, tokens = LocalModel.load(tmp_path / "given"), torch.tensor([[5, 6, 7, 9]])
+    assert torch.equal(given.head.logits(given.hidden(tokens)), model.head.logits(model.hidden(tokens)))
+    assert module.config.tie_word_embeddings == tied
+    assert (module.get_output_embeddings().weight is module.get_input_embeddings().weight) == tied
 
 
 def test_log_probabilities_that_vllm_cannot_tell_are_nan(model: LocalModel, made: list[vllm_double.LLM]) -> None:
@@ -248,9 +280,7 @@ def test_without_handed_over_weights_the_mismatch_shows_it(
     assert all(row["mismatch"] > 1e-3 for row in others)
 
 
-def test_the_sampler_of_a_run_is_written_down(
-    tiny_base: Path, made: list[vllm_double.LLM], tmp_path: Path
-) -> None:
+def test_the_sampler_of_a_run_is_written_down(tiny_base: Path, made: list[vllm_double.LLM], tmp_path: Path) -> None:
     train(small(tiny_base, grpo(), sampler="vllm:cap=2", steps=1), out=tmp_path / "run")
     recipe = json.loads((tmp_path / "run" / "recipe.json").read_text())
     assert recipe["sampler"]["cap"] == 2.0

@@ -253,7 +253,9 @@ def test_the_rows_of_a_step_fit_the_table(run: RunDirectory) -> None:
     ]
     learn = torch.tensor([[0, 0, 1, 1], [0, 0, 1, 0], [0, 0, 0, 1]], dtype=torch.bool)
     advantage = torch.tensor([[0, 0, 0.1, -0.1], [0, 0, 0, 0], [0, 0, 0, 2.0]])
-    entropy = torch.where(learn, torch.tensor([[9.0, 9.0, 0.25, 0.5], [9.0, 9.0, 0.75, 9.0], [9.0, 9.0, 9.0, 1.5]]), 9.0)
+    entropy = torch.where(
+        learn, torch.tensor([[9.0, 9.0, 0.25, 0.5], [9.0, 9.0, 0.75, 9.0], [9.0, 9.0, 9.0, 1.5]]), 9.0
+    )
     rows = rollout_rows(groups, advantage, entropy, learn, 3, Letters())
     run.write_rollouts(3, rows)
     found = run.rollouts(3)

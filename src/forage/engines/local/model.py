@@ -3,7 +3,6 @@
 Axes: B sequences, T tokens, V vocabulary, d width.
 """
 
-import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -177,17 +176,6 @@ class LocalModel:
             with quietly():
                 self.module.save_pretrained(directory)
         self.tokenizer.save_pretrained(directory)
-
-    def save_whole(self, directory: str | Path) -> None:
-        """As `save`, but an adapter is written as part of the weights: what engines read that know no adapters."""
-        if not adapters.has_adapter(self.module):
-            return self.save(directory)
-        module = copy.deepcopy(self.module)
-        adapters.merge_adapter(module)
-        with quietly():
-            module.save_pretrained(directory)
-        self.tokenizer.save_pretrained(directory)
-        return None
 
     def _check_vocabulary(self) -> None:
         known, embedded = len(self.tokenizer), cast(Any, self.module.get_input_embeddings()).weight.shape[0]

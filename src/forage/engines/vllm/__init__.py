@@ -1,1 +1,1 @@
-"""Rollouts by vLLM: in a process beside the trainer, or on a server. The trainer's weights are handed over as they change."""
+"""Rollouts by vLLM, beside the trainer or on a server. The trainer hands its weights over as they change."""

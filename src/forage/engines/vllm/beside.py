@@ -15,8 +15,9 @@ from forage.engines.vllm.settings import MISSING
 from forage.errors import ForageError
 
 DEFAULTS = {"VLLM_WORKER_MULTIPROCESSING_METHOD": "spawn", "VLLM_LOGGING_LEVEL": "ERROR"}
-ON_CPU = {"VLLM_CPU_KVCACHE_SPACE": "1", "TORCHDYNAMO_DISABLE": "1"}
 """Where the person has not said otherwise. A fork would inherit the trainer's threads half way through their work."""
+ON_CPU = {"VLLM_CPU_KVCACHE_SPACE": "1", "TORCHDYNAMO_DISABLE": "1"}
+"""The same, without a GPU: what the cache of keys and values takes, in GiB, and no compiler."""
 
 
 def open_beside(folder: Path, *, dtype: str, memory: float, trust: bool) -> "BesideEngine":
@@ -29,8 +30,13 @@ def open_beside(folder: Path, *, dtype: str, memory: float, trust: bool) -> "Bes
         os.environ.setdefault(name, value)
     try:
         import vllm  # pyright: ignore[reportMissingImports]  (an extra)
-    except ImportError as error:
-        raise ForageError(MISSING) from error
+    except (ImportError, RuntimeError, AttributeError) as error:
+        if getattr(error, "name", None) == "vllm":
+            raise ForageError(MISSING) from error
+        raise ForageError(
+            f"vLLM is installed but cannot be imported ({_first_line(error)}): it does not fit this torch or what lies "
+            "beside it. docs/vllm.md says which packages go together."
+        ) from error
     try:
         llm = vllm.LLM(
             model=str(folder),
@@ -42,6 +48,7 @@ def open_beside(folder: Path, *, dtype: str, memory: float, trust: bool) -> "Bes
             logprobs_mode="processed_logprobs",
             generation_config="vllm",
             disable_log_stats=True,
+            use_tqdm_on_load=False,
             seed=0,
         )
     except (RuntimeError, ValueError, OSError, NotImplementedError) as error:

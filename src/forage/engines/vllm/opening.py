@@ -8,6 +8,7 @@ from forage.engines.local.ends import EndTexts
 from forage.engines.local.engine import LocalEngine, Opened
 from forage.engines.vllm.beside import open_beside
 from forage.engines.vllm.engine import Engine
+from forage.engines.vllm.handover import hand_over
 from forage.engines.vllm.rereading import Rereading
 from forage.engines.vllm.sampler import VllmSampler
 from forage.engines.vllm.server import ServerEngine
@@ -33,7 +34,7 @@ def sampled_by(vllm: Vllm | None, opened: Opened, engine: LocalEngine) -> Iterat
 
     sampler = VllmSampler(
         start,
-        save=model.save_whole,
+        save=lambda folder: hand_over(model, folder),
         version=lambda: policy.version,
         config=model.config,
         stop_ids=model.stop_ids,

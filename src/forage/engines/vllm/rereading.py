@@ -1,7 +1,7 @@
 """A policy whose rollouts another engine drew: it reads them again before it learns from them.
 
-One pass over a step's sequences gives what the trainer's own numbers say: the entropies that parts need, how far the two
-engines lie apart, and the importance weights that correct for it.
+One pass over a step's sequences gives what the trainer's own numbers say: the entropies that parts need, how far the
+two engines lie apart, and the importance weights that correct for it.
 
 Axes: B sequences, T tokens.
 """
@@ -34,7 +34,7 @@ class Rereading(Policy):
         return self._policy.version
 
     def measure(self, batch: Batch) -> Forward:
-        """The pass over a batch's tokens is kept until others come or weights change: entropies and mismatch share it."""
+        """The pass over a batch's tokens is kept until others come or weights change: two questions, one pass."""
         if self._read is None or self._read[0] is not batch.tokens or self._read[1] != self.version:
             self._read = (batch.tokens, self.version, self._policy.measure(batch))
         return self._read[2]
@@ -58,4 +58,3 @@ class Rereading(Policy):
         behaviour = forward.logprob.where(known(batch.behaviour, batch.learn), batch.behaviour)
         signals = {**train.signals, WEIGHT: weight}
         return replace(train, experience=Experience(replace(batch, behaviour=behaviour), signals))
-

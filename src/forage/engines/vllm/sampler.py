@@ -85,7 +85,10 @@ class VllmSampler:
         """The engine with the policy's weights of this moment. A fresh folder for each version: vLLM may map files."""
         if self._engine is not None and self._loaded == self.version:
             return self._engine
-        before, self._folder = self._folder, Path(tempfile.mkdtemp(prefix="forage-weights-", dir=self._handover or None))
+        before, self._folder = (
+            self._folder,
+            Path(tempfile.mkdtemp(prefix="forage-weights-", dir=self._handover or None)),
+        )
         self._save(self._folder)
         if self._engine is None:
             self._engine = self._open_engine(self._folder)
