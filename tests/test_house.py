@@ -55,6 +55,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "torch.utils.tensorboard": ("tracking",),
     "wandb": ("tracking",),
     "torch.distributed": ("engines",),
+    "vllm": ("engines",),
 }
 
 FILE_LINES = 400

@@ -13,6 +13,7 @@ from forage.engines.local.engine import LocalEngine
 from forage.engines.local.model import LocalModel
 from forage.engines.out_of_memory import saying_what_to_lower
 from forage.engines.ranks.ranks import Alone, Ranks
+from forage.engines.vllm.handover import hand_over
 from forage.errors import ForageError
 from forage.evals.evaluation import Evaluation
 from forage.evals.fingerprint import fingerprint
@@ -142,10 +143,17 @@ def evaluate_checkpoint(
 
 
 def export_checkpoint(
-    path: Path | str, *, out: Path, merge: bool, dtype: str | None = None, trust_remote_code: bool = False
+    path: Path | str,
+    *,
+    out: Path,
+    merge: bool,
+    untie: bool = False,
+    dtype: str | None = None,
+    trust_remote_code: bool = False,
 ) -> Path:
     """Writes the weights and the tokenizer of a checkpoint to the new folder `out`, an adapter merged with `merge`.
 
+    With `untie` the vocabulary head is written as weights of its own, as a server needs that will be given new ones.
     Raises ForageError where `out` exists, and where there is nothing to merge.
     """
     found = find_checkpoint(Path(path))
@@ -158,7 +166,10 @@ def export_checkpoint(
     if merge:
         merge_adapter(model.module)
     with new_directory(out) as temporary:
-        model.save(temporary)
+        if untie:
+            hand_over(model, temporary)
+        else:
+            model.save(temporary)
     return out
 
 

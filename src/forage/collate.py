@@ -1,11 +1,13 @@
 """The one door between the two worlds: groups of records become a batch of tensors."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 
 from forage.batch import Batch
+from forage.protocols import Forward
 from forage.records import Group, Problem, Rollout, Score
 
 
@@ -63,6 +65,17 @@ def collate(groups: Sequence[Group], prompt: Callable[[Problem], tuple[int, ...]
         version=torch.tensor([rollout.version for rollout, _ in members]),
         weight=torch.ones(rows),
     )
+
+
+def with_entropy(batch: Batch, measure: Callable[[Batch], Forward]) -> Batch:
+    """The batch with the entropies that its sampler could not tell (NaN), as `Policy.measure` says them now.
+
+    Where the sampler told all of them nothing is asked, and the batch is the same object.
+    """
+    told = batch.entropy.isfinite() | ~batch.learn
+    if bool(told.all()):
+        return batch
+    return replace(batch, entropy=batch.entropy.where(told, measure(batch).entropy))
 
 
 def _step_numbers(rollout: Rollout) -> np.ndarray:

@@ -10,6 +10,7 @@ from forage.credit.pipeline import Credit
 from forage.engines.critic_training import CriticTraining
 from forage.engines.local.engine import LocalEngine
 from forage.engines.optimisation import Optimisation
+from forage.engines.vllm.settings import Vllm
 from forage.errors import ForageError
 from forage.explore.plain import PlainSampling
 from forage.losses.policy_loss import PolicyLoss
@@ -84,7 +85,8 @@ class Verifying:
 class Recipe:
     """What is trained, on what, how, and how it all is seeded. `methods` are the labels that reports show.
 
-    Problems whose prompts have more than `max_prompt_tokens` are left out of training and evaluation.
+    Problems whose prompts have more than `max_prompt_tokens` are left out of training and evaluation. `sampler` draws
+    the rollouts of training in the place of the engine's own.
     """
 
     name: str
@@ -106,6 +108,7 @@ class Recipe:
     optimisation: Optimisation = field(default_factory=Optimisation)
     critic: CriticTraining | None = None
     engine: LocalEngine = field(default_factory=LocalEngine)
+    sampler: Vllm | None = None
 
     def __post_init__(self) -> None:
         self._check_needs()

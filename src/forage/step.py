@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from forage.batch import TrainBatch
-from forage.collate import collate
+from forage.collate import collate, with_entropy
 from forage.diagnostics.rollout_metrics import rollout_metrics
 from forage.protocols import Memory, Policy, Tools
 from forage.recipe import Recipe
@@ -48,7 +48,7 @@ def step(run: Run, number: int) -> StepReport:
 
     sampled = list(gather(run, number, seed))  # everything that was tried, in order
     groups = select(sampled, recipe)  # what is learned from
-    batch = collate(groups, run.tools.codec.prompt)  # ---- the door ----
+    batch = with_entropy(collate(groups, run.tools.codec.prompt), run.policy.measure)  # ---- the door ----
     experience = measure(groups, batch, recipe.needs, recipe.signals, run.tools, seed=seed)
     train = recipe.credit(experience)  # advantages (B, T), settled
     noted = run.memory.study(sampled, recipe.task, run.tools, recipe.sampling, step=number, seed=seed)

@@ -21,6 +21,8 @@ from forage.engines.ranks.division import divided
 from forage.engines.ranks.interrupts import interrupt_gate
 from forage.engines.ranks.ranks import Ranks
 from forage.engines.ranks.torchrun import joined
+from forage.engines.vllm.opening import sampled_by
+from forage.errors import ForageError
 from forage.interrupts import InterruptGate
 from forage.part_json import decode_part, encode_part
 from forage.prompts import within_limits
@@ -60,11 +62,14 @@ def train(
     path = Path(out or default_directory(recipe))
 
     def create() -> Any:
+        if recipe.sampler:
+            recipe.sampler.require()
         settled = recipe.engine.settled()
         RunDirectory.create(path, encode_part(replace(recipe, engine=settled)))
         return encode_part(settled)
 
     with joined(ranks) as ranks:
+        _refuse_divided_sampler(recipe, ranks)
         engine = decode_part(ranks.only_first(create), LocalEngine)
         return _run(replace(recipe, engine=engine), RunDirectory(path), on_step, ranks)
 
@@ -83,6 +88,7 @@ def resume(
     """
     with joined(ranks) as ranks:
         recipe = open_recipe(Path(path))
+        _refuse_divided_sampler(recipe, ranks)
         if parallel is not None:
             recipe = replace(recipe, engine=replace(recipe.engine, parallel=parallel))
         return _run(recipe, RunDirectory.open(Path(path)), on_step, ranks)
@@ -97,6 +103,11 @@ def default_directory(recipe: Recipe) -> Path:
     """`runs/NAME-METHODS-seedN`: readable, and the same for the same experiment, so nothing is trained twice unseen."""
     label = without_folders("+".join(recipe.methods)).replace(":", "-").replace("=", "").replace(",", "-")
     return Path("runs") / f"{recipe.name}-{label}-seed{recipe.seed}"
+
+
+def _refuse_divided_sampler(recipe: Recipe, ranks: Ranks) -> None:
+    if recipe.sampler and ranks.world > 1:
+        raise ForageError("vLLM samples for one training process: leave `torchrun` or `--sampler vllm` out.")
 
 
 def _run(recipe: Recipe, directory: RunDirectory, on_step: OnStep | None, ranks: Ranks) -> Outcome:
@@ -132,9 +143,10 @@ def _open_and_run(recipe: Recipe, directory: RunDirectory, on_step: OnStep | Non
         gate = interrupt_gate(ranks)
         judge = stack.enter_context(open_judge(recipe.task, recipe.verifying))
         stack.enter_context(gate.listening())
-        meter = Metered(opened.sampler, ranks.total)
+        policy, sampler = stack.enter_context(sampled_by(recipe.sampler, opened, recipe.engine))
+        meter = Metered(sampler, ranks.total)
         tools = divided(Tools(opened.codec, meter, judge, opened.reference, opened.critic), ranks)
-        run = Run(recipe, opened.policy, memory, tools, meter, gate)
+        run = Run(recipe, policy, memory, tools, meter, gate)
         done = _restore(run, opened, checkpoint) if checkpoint else 0
         ranks.only_first(lambda: directory.truncate_metrics(done))
         return _loop(run, opened, directory, gate, done, on_step, ranks)
@@ -181,10 +193,12 @@ def _due(run: Run, number: int, every: int) -> bool:
 
 def _write_step(directory: RunDirectory, run: Run, report: StepReport, number: int, on_step: OnStep | None) -> None:
     if _due(run, number, run.recipe.schedule.rollouts_every):
-        train = report.train
+        train, batch = report.train, report.train.batch
         signals = train.experience.signals
         values = signals.get("value", signals.get("step_value"))
-        rows = rollout_rows(report.groups, train.advantage, train.batch.learn, number, run.tools.codec, values=values)
+        rows = rollout_rows(
+            report.groups, train.advantage, batch.entropy, batch.learn, number, run.tools.codec, values=values
+        )
         directory.write_rollouts(number, rows)
     directory.append_metrics(dict(report.metrics))
     if on_step:

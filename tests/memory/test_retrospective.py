@@ -240,7 +240,7 @@ class Speaking(Coins):
     """Coins that can read a text: its digits are its tokens."""
 
     def prompt(self, problem: Problem) -> tuple[int, ...]:
-        return tuple(map(int, problem.prompt)) if problem.id == "text" else (9,)
+        return tuple(int(digit) for digit in str(problem.prompt)) if problem.id == "text" else (9,)
 
 
 @dataclass(frozen=True, kw_only=True)

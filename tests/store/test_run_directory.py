@@ -254,7 +254,10 @@ def test_the_rows_of_a_step_fit_the_table(run: RunDirectory) -> None:
     ]
     learn = torch.tensor([[0, 0, 1, 1], [0, 0, 1, 0], [0, 0, 0, 1]], dtype=torch.bool)
     advantage = torch.tensor([[0, 0, 0.1, -0.1], [0, 0, 0, 0], [0, 0, 0, 2.0]])
-    rows = rollout_rows(groups, advantage, learn, 3, Letters())
+    entropy = torch.where(
+        learn, torch.tensor([[9.0, 9.0, 0.25, 0.5], [9.0, 9.0, 0.75, 9.0], [9.0, 9.0, 9.0, 1.5]]), 9.0
+    )
+    rows = rollout_rows(groups, advantage, entropy, learn, 3, Letters())
     run.write_rollouts(3, rows)
     found = run.rollouts(3)
     assert [set(each) for each in found] == [set(SCHEMA.names)] * 3
@@ -265,11 +268,12 @@ def test_the_rows_of_a_step_fit_the_table(run: RunDirectory) -> None:
     ]
     assert found[0]["advantages"] == advantage[0, 2:].tolist()
     assert found[2]["advantages"] == [2.0]
+    assert [each["entropies"] for each in found] == [[0.25, 0.5], [0.75], [1.5]]
     assert [each["pieces"] for each in found] == [["f", "g"], ["f"], ["f"]]
     assert [each["prefix"] for each in found] == [[], [], [7]]
     assert math.isnan(found[1]["reward"])
     assert [each["values"] for each in found] == [[]] * 3
-    known = rollout_rows(groups, advantage, learn, 3, Letters(), values=advantage + 0.5)
+    known = rollout_rows(groups, advantage, entropy, learn, 3, Letters(), values=advantage + 0.5)
     assert [each["values"] for each in known] == [pytest.approx([0.6, 0.4]), [0.5], [2.5]]
 
 

@@ -79,7 +79,7 @@ def test_programs_of_the_world_are_judged() -> None:
     problem = task.problems("train")[0]
     program, function = draw_programs(task.lines, "train", task.train_problems, task.seed)[0]
     assert problem.prompt == "".join(prompt_words(program, function))
-    assert problem.prompt.endswith("".join(f"# use {line.operation}\n" for line in program) + "def f(x):\n")
+    assert str(problem.prompt).endswith("".join(f"# use {line.operation}\n" for line in program) + "def f(x):\n")
     other = (program[0], LINES[(LINES.index(program[1]) + 1) % len(LINES)])
     texts = ["".join(program_words(candidate)) for candidate in (program, other)]
     with WorkerJudge(task, workers=1, deadline=60.0) as judge:

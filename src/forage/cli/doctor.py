@@ -24,6 +24,7 @@ EXTRAS = {
     "peft": ("peft", "--adapter lora"),
     "embed": ("sentence_transformers", "grams mine --encoder, rare sentences"),
     "gym": ("reasoning_gym", "tasks of reasoning-gym"),
+    "vllm": ("vllm", "--sampler vllm"),
 }
 """Extras by the name that pip takes: the module they bring and what it is for."""
 

@@ -16,6 +16,7 @@ def export_command(
     *,
     out: Path,
     merge: bool = False,
+    untie: bool = False,
     dtype: Literal["float32", "bfloat16", "float16"] | None = None,
     trust_remote_code: bool = False,
 ) -> None:
@@ -25,10 +26,14 @@ def export_command(
         checkpoint: a run directory (its newest checkpoint), a checkpoint inside one, or a model folder.
         out: folder to create.
         merge: add an adapter into the weights of its model; without it the adapter is written as it is.
+        untie: write a vocabulary head that is tied to the embeddings as weights of its own, as `vllm serve` needs it
+            where a run hands its weights over (docs/vllm.md); an adapter is merged.
         dtype: numbers of the weights; those of the run unless given.
         trust_remote_code: run Python code that comes with the model. Read it first.
     """
-    made = export_checkpoint(checkpoint, out=out, merge=merge, dtype=dtype, trust_remote_code=trust_remote_code)
+    made = export_checkpoint(
+        checkpoint, out=out, merge=merge, untie=untie, dtype=dtype, trust_remote_code=trust_remote_code
+    )
     Console(stderr=True).print(f"Saved: {made}", highlight=False, soft_wrap=True)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from forage.engines.local.engine import LocalEngine
 from forage.engines.optimisation import Optimisation
+from forage.engines.vllm.settings import parse_sampler
 from forage.errors import ForageError
 from forage.methods import METHODS, Applied, apply, grpo, parse
 from forage.recipe import Gather, Recipe, Schedule, Verifying
@@ -37,6 +38,7 @@ def code(
     deadline: float = 10.0,
     device: str = "cpu",
     threads: int = 0,
+    sampler: str = "local",
 ) -> Recipe:
     """Small integer functions: write the program whose results the prompt shows; unit tests decide.
 
@@ -62,6 +64,7 @@ def code(
         deadline: seconds after which an answer counts as unjudged; a program has one second of processor time.
         device: cpu or cuda.
         threads: of the matrix products; 0 is all cores.
+        sampler: who draws the responses: local, or vllm (docs/vllm.md), as vllm:cap=2 or vllm:server=http://HOST:PORT.
     """
     if data is not None:
         if model is None or test_data is None:
@@ -82,6 +85,7 @@ def code(
         verifying=Verifying(workers=verifier_workers, deadline=deadline),
         optimisation=Optimisation(lr=lr, mini_batches=mini_batches, micro_tokens=micro_tokens),
         engine=LocalEngine(device=device, threads=threads),
+        sampler=parse_sampler(sampler),
     )
     chosen = [parse(text, METHODS) if isinstance(text, str) else text for text in method]
     if not any(entry.kind == "algorithm" for entry in chosen):

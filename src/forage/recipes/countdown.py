@@ -5,6 +5,7 @@ from typing import Literal
 
 from forage.engines.local.engine import LocalEngine
 from forage.engines.optimisation import Optimisation
+from forage.engines.vllm.settings import parse_sampler
 from forage.methods import METHODS, Applied, apply, grpo, parse
 from forage.recipe import Gather, Recipe, Schedule, Verifying
 from forage.recipes.base import build_base
@@ -43,6 +44,7 @@ def countdown(
     device: str = "cpu",
     matmul: Literal["auto", "highest", "medium"] = "auto",
     threads: int = 0,
+    sampler: str = "local",
 ) -> Recipe:
     """Countdown: reach a target from three or four numbers, in a written trace that a verifier replays.
 
@@ -71,6 +73,7 @@ def countdown(
         device: cpu or cuda.
         matmul: float32 matrix product; "auto" measures and takes the fastest that is accurate.
         threads: of the matrix products; 0 is all cores.
+        sampler: who draws the responses: local, or vllm (docs/vllm.md), as vllm:cap=2 or vllm:server=http://HOST:PORT.
     """
     recipe = Recipe(
         name=f"countdown-{size}",
@@ -91,6 +94,7 @@ def countdown(
             lr=lr, warmup=warmup, epochs=epochs, mini_batches=mini_batches, micro_tokens=micro_tokens
         ),
         engine=LocalEngine(dtype=dtype, device=device, matmul=matmul, threads=threads),
+        sampler=parse_sampler(sampler),
     )
     chosen = [parse(text, METHODS) if isinstance(text, str) else text for text in method]
     if not any(entry.kind == "algorithm" for entry in chosen):

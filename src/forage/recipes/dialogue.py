@@ -9,6 +9,7 @@ from transformers import PreTrainedTokenizerFast
 
 from forage.engines.local.engine import LocalEngine
 from forage.engines.optimisation import Optimisation
+from forage.engines.vllm.settings import parse_sampler
 from forage.methods import METHODS, Applied, apply, grpo, parse
 from forage.recipe import Gather, Recipe, Schedule
 from forage.recipes.tiny_model import Language, TinySettings, Written, build, word_tokenizer
@@ -80,6 +81,7 @@ def dialogue(
     device: str = "cpu",
     matmul: Literal["auto", "highest", "medium"] = "auto",
     threads: int = 0,
+    sampler: str = "local",
 ) -> Recipe:
     """Dialogue: greet, comfort and help somebody, where what they like is known by comparisons only.
 
@@ -105,6 +107,7 @@ def dialogue(
         device: cpu or cuda.
         matmul: float32 matrix product; "auto" measures and takes the fastest that is accurate.
         threads: of the matrix products; 0 is all cores.
+        sampler: who draws the responses: local, or vllm (docs/vllm.md), as vllm:cap=2 or vllm:server=http://HOST:PORT.
     """
     recipe = Recipe(
         name="dialogue",
@@ -121,6 +124,7 @@ def dialogue(
         sampling=SamplingParams(temperature=temperature, max_tokens=max_tokens),
         optimisation=Optimisation(lr=lr, mini_batches=mini_batches, micro_tokens=micro_tokens),
         engine=LocalEngine(device=device, matmul=matmul, threads=threads),
+        sampler=parse_sampler(sampler),
     )
     chosen = [parse(text, METHODS) if isinstance(text, str) else text for text in method]
     if not any(entry.kind == "algorithm" for entry in chosen):

@@ -6,6 +6,7 @@ from typing import Literal
 
 from forage.engines.local.engine import LocalEngine
 from forage.engines.optimisation import Optimisation
+from forage.engines.vllm.settings import parse_sampler
 from forage.methods import METHODS, Applied, apply, grpo, parse
 from forage.recipe import Gather, Recipe, Schedule, Verifying
 from forage.records import SamplingParams
@@ -33,6 +34,7 @@ def gym(
     dtype: Literal["float32", "bfloat16"] = "float32",
     device: str = "cpu",
     threads: int = 0,
+    sampler: str = "local",
 ) -> Recipe:
     """Problems of a reasoning-gym data set (extra `gym`), with a model of yours.
 
@@ -57,6 +59,7 @@ def gym(
         dtype: numbers of the model.
         device: cpu or cuda.
         threads: of the matrix products; 0 is all cores.
+        sampler: who draws the responses: local, or vllm (docs/vllm.md), as vllm:cap=2 or vllm:server=http://HOST:PORT.
     """
     task = parse_gym(dataset.removeprefix("gym:"))
     place = Path(model).expanduser()
@@ -71,6 +74,7 @@ def gym(
         verifying=Verifying(workers=verifier_workers, deadline=deadline),
         optimisation=Optimisation(lr=lr, mini_batches=mini_batches, micro_tokens=micro_tokens),
         engine=LocalEngine(dtype=dtype, device=device, threads=threads),
+        sampler=parse_sampler(sampler),
     )
     chosen = [parse(text, METHODS) if isinstance(text, str) else text for text in method]
     if not any(entry.kind == "algorithm" for entry in chosen):

@@ -9,6 +9,7 @@ from forage.engines.local.adapters import Lora
 from forage.engines.local.engine import LocalEngine
 from forage.engines.local.model import has_chat_template
 from forage.engines.optimisation import Optimisation
+from forage.engines.vllm.settings import parse_sampler
 from forage.methods import METHODS, Applied, apply, grpo, parse
 from forage.recipe import Gather, Recipe, Schedule, Verifying
 from forage.records import SamplingParams
@@ -60,6 +61,7 @@ def problems(
     matmul: Literal["auto", "highest", "medium"] = "auto",
     threads: int = 0,
     trust_remote_code: bool = False,
+    sampler: str = "local",
 ) -> Recipe:
     """Problems from a table of yours, with a model of yours and a verifier.
 
@@ -103,6 +105,7 @@ def problems(
         matmul: float32 matrix product; "auto" measures and takes the fastest that is accurate.
         threads: of the matrix products; 0 is all cores.
         trust_remote_code: run Python code that comes with the model. Read it first.
+        sampler: who draws the responses: local, or vllm (docs/vllm.md), as vllm:cap=2 or vllm:server=http://HOST:PORT.
     """
     place = Path(model).expanduser()
     model = str(place.resolve()) if place.is_dir() else model
@@ -151,6 +154,7 @@ def problems(
             adapter=chosen_adapter,
             gradient_checkpointing=gradient_checkpointing,
         ),
+        sampler=parse_sampler(sampler),
     )
     chosen = [parse(text, METHODS) if isinstance(text, str) else text for text in method]
     if not any(entry.kind == "algorithm" for entry in chosen):

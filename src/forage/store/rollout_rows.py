@@ -10,12 +10,19 @@ from forage.records import Group
 
 
 def rollout_rows(
-    groups: Sequence[Group], advantage: Tensor, learn: Tensor, step: int, codec: Codec, *, values: Tensor | None = None
+    groups: Sequence[Group],
+    advantage: Tensor,
+    entropy: Tensor,
+    learn: Tensor,
+    step: int,
+    codec: Codec,
+    *,
+    values: Tensor | None = None,
 ) -> list[dict[str, Any]]:
     """One row per rollout, in the order of the batch, with its settled advantages.
 
-    advantage (B, T) float32 and learn (B, T) bool are those of the batch that was collated from `groups`; values (B, T)
-    float32, where the run knows them, are of the state before each token.
+    advantage and entropy (B, T) float32 and learn (B, T) bool are those of the batch that was collated from `groups`;
+    values (B, T) float32, where the run knows them, are of the state before each token.
     """
     members = [
         (number, sibling, rollout, score)
@@ -34,7 +41,7 @@ def rollout_rows(
             "pieces": list(codec.pieces(rollout.tokens)),
             "tokens": list(rollout.tokens),
             "logprobs": list(rollout.logprobs),
-            "entropies": list(rollout.entropies),
+            "entropies": entropy[row][learn[row]].tolist(),
             "advantages": advantage[row][learn[row]].tolist(),
             "values": [] if values is None else values[row][learn[row]].tolist(),
             "reward": score.value,

@@ -18,6 +18,7 @@ from torch import Tensor
 from forage.engines.local.cache import RowCache, StartCache
 from forage.engines.local.draw import Draw, draw, stream_keys, uniforms
 from forage.engines.local.model import LocalModel
+from forage.engines.requests import check_requests, limit_of
 from forage.errors import ForageError
 from forage.protocols import SampleRequest
 from forage.records import Completion, SamplingParams
@@ -68,23 +69,7 @@ class LocalSampler:
         The stop token is part of a completion that ends with "eos". Raises ForageError at once for a request that the
         model cannot serve, and while sampling when the logits are not finite. Closing the iterator stops the work.
         """
-        limit = getattr(self._model.config, "max_position_embeddings", None)
-        vocabulary = self._model.config.vocab_size
-        for number, request in enumerate(requests):
-            if not request.tokens or request.siblings < 1:
-                raise ForageError(
-                    f"Request {number} asks for {request.siblings} samples after {len(request.tokens)} tokens."
-                )
-            if not 0 <= min(request.tokens) <= max(request.tokens) < vocabulary:
-                raise ForageError(f"Request {number} holds token ids outside the model's vocabulary of {vocabulary}.")
-            new = limit_of(request, params)
-            if new < 1:
-                raise ForageError(f"Request {number} asks for {new} new tokens; it needs at least 1.")
-            if limit is not None and len(request.tokens) + new > limit:
-                raise ForageError(
-                    f"A prompt of {len(request.tokens)} tokens and {new} new ones do not fit into the "
-                    f"model's {limit} positions. Lower max_tokens or leave long prompts out."
-                )
+        check_requests(requests, params, self._model.config)
         return self._results(_Sampling(self._model, requests, params, self._rows, self._stop_ids, self._ends))
 
     def _results(self, sampling: "_Sampling") -> Iterator[tuple[int, tuple[Completion, ...]]]:
@@ -93,11 +78,6 @@ class LocalSampler:
         finally:
             self.tokens_read += sampling.waiting.tokens_read
             self.tokens_decoded += sampling.tokens_decoded
-
-
-def limit_of(request: SampleRequest, params: SamplingParams) -> int:
-    """How many new tokens a completion of `request` may have."""
-    return params.max_tokens if request.limit is None else min(request.limit, params.max_tokens)
 
 
 def shared_paths(starts: Iterable[tuple[int, ...]]) -> dict[tuple[int, ...], list[tuple[int, ...]]]:

@@ -1,0 +1,33 @@
+"""What every sampler checks before it begins, so that a bad request is a sentence whoever draws."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from forage.errors import ForageError
+from forage.protocols import SampleRequest
+from forage.records import SamplingParams
+
+
+def limit_of(request: SampleRequest, params: SamplingParams) -> int:
+    """How many new tokens a completion of `request` may have."""
+    return params.max_tokens if request.limit is None else min(request.limit, params.max_tokens)
+
+
+def check_requests(requests: Sequence[SampleRequest], params: SamplingParams, config: Any) -> None:
+    """Raises ForageError for the first request that a model with this configuration cannot serve."""
+    limit, vocabulary = getattr(config, "max_position_embeddings", None), config.vocab_size
+    for number, request in enumerate(requests):
+        if not request.tokens or request.siblings < 1:
+            raise ForageError(
+                f"Request {number} asks for {request.siblings} samples after {len(request.tokens)} tokens."
+            )
+        if not 0 <= min(request.tokens) <= max(request.tokens) < vocabulary:
+            raise ForageError(f"Request {number} holds token ids outside the model's vocabulary of {vocabulary}.")
+        new = limit_of(request, params)
+        if new < 1:
+            raise ForageError(f"Request {number} asks for {new} new tokens; it needs at least 1.")
+        if limit is not None and len(request.tokens) + new > limit:
+            raise ForageError(
+                f"A prompt of {len(request.tokens)} tokens and {new} new ones do not fit into the "
+                f"model's {limit} positions. Lower max_tokens or leave long prompts out."
+            )

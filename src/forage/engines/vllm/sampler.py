@@ -1,0 +1,119 @@
+"""A `Sampler` over vLLM: siblings, seeds and versions."""
+
+import math
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from forage.engines.requests import check_requests, limit_of
+from forage.engines.vllm.engine import Answer, Ask, Engine, Manner
+from forage.protocols import SampleRequest
+from forage.records import Completion, SamplingParams
+from forage.seeds import derive_seed
+
+
+class VllmSampler:
+    """Draws from the policy as it is now: weights that have changed since the last call are handed over first.
+
+    `save` writes the policy's whole model into a folder, `version` counts its optimiser steps and `config` is its
+    configuration; `open_engine` starts vLLM on a folder, at the first call. What ends a completion: `stop_ids`, and
+    the texts `stops`, for which `ends` says exactly after which token (asked with all tokens of the completion).
+
+    A completion's log-probabilities are vLLM's, of the distribution really drawn from; a token that vLLM gives no
+    finite one for has NaN, and learns nothing. Its entropies are NaN: vLLM sees only the top of its distribution.
+    """
+
+    def __init__(
+        self,
+        open_engine: Callable[[Path], Engine],
+        *,
+        save: Callable[[Path], None],
+        version: Callable[[], int],
+        config: Any,
+        stop_ids: Sequence[int] = (),
+        stops: Sequence[str] = (),
+        ends: Callable[[Sequence[int]], bool] | None = None,
+        handover: str = "",
+    ) -> None:
+        self._open_engine, self._save, self._version, self._config = open_engine, save, version, config
+        self._stop_ids, self._stops, self._ends = tuple(sorted(set(stop_ids))), tuple(stops), ends
+        self._handover, self._folder = handover, Path()
+        self._engine: Engine | None = None
+        self._loaded = -1
+
+    @property
+    def version(self) -> int:
+        return self._version()
+
+    def sample(
+        self, requests: Sequence[SampleRequest], params: SamplingParams
+    ) -> Iterator[tuple[int, tuple[Completion, ...]]]:
+        """Yields (index of the request, its completions in sibling order) as soon as all of them are done.
+
+        Raises ForageError at once for a request that the model cannot serve.
+        """
+        check_requests(requests, params, self._config)
+        return self._results(requests, params)
+
+    def close(self) -> None:
+        """Ends an engine that was started here, and removes the weights that were handed over."""
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _results(
+        self, requests: Sequence[SampleRequest], params: SamplingParams
+    ) -> Iterator[tuple[int, tuple[Completion, ...]]]:
+        engine = self._current()
+        places = [(number, sibling) for number, request in enumerate(requests) for sibling in range(request.siblings)]
+        asks = [
+            Ask(requests[n].tokens, sibling_seed(requests[n].seed, sibling), limit_of(requests[n], params))
+            for n, sibling in places
+        ]
+        done: list[dict[int, Completion]] = [{} for _ in requests]
+        for index, answer in engine.generate(asks, Manner(params, self._stop_ids, self._stops)):
+            number, sibling = places[index]
+            done[number][sibling] = self._completion(answer)
+            if len(done[number]) == requests[number].siblings:
+                found, done[number] = done[number], {}
+                yield number, tuple(found[sibling] for sibling in sorted(found))
+
+    def _current(self) -> Engine:
+        """The engine with the policy's weights of this moment. A fresh folder for each version: vLLM may map files."""
+        if self._engine is not None and self._loaded == self.version:
+            return self._engine
+        before, self._folder = (
+            self._folder,
+            Path(tempfile.mkdtemp(prefix="forage-weights-", dir=self._handover or None)),
+        )
+        self._save(self._folder)
+        if self._engine is None:
+            self._engine = self._open_engine(self._folder)
+        else:
+            self._engine.load(self._folder)
+            shutil.rmtree(before, ignore_errors=True)
+        self._loaded = self.version
+        return self._engine
+
+    def _completion(self, answer: Answer) -> Completion:
+        """Cut behind the token that completed a stop text, where the tokens say so earlier than vLLM's text did."""
+        tokens, logprobs, stopped = answer.tokens, answer.logprobs, answer.stopped
+        if self._ends is not None:
+            for length in range(1, len(tokens) + 1):
+                if self._ends(tokens[:length]):
+                    tokens, logprobs, stopped = tokens[:length], logprobs[:length], True
+                    break
+        return Completion(
+            tokens=tokens,
+            logprobs=tuple(p if math.isfinite(p) else math.nan for p in logprobs),
+            entropies=(math.nan,) * len(tokens),
+            stop="eos" if stopped else "length",
+        )
+
+
+def sibling_seed(seed: int, sibling: int) -> int:
+    """The seed of one sibling's own stream in vLLM, below 2**63: the same whatever else is in the batch."""
+    return derive_seed(seed, "sibling", sibling)
