@@ -101,6 +101,8 @@ def one(settings: Settings, arm: str, seed: int) -> dict[str, float]:
 
 
 def spread(values: list[float]) -> str:
+    if any(value != value for value in values):
+        return ""
     return f"{statistics.fmean(values):.2f} ± {statistics.stdev(values):.2f}" if len(values) > 1 else f"{values[0]:.2f}"
 
 
