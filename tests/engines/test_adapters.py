@@ -139,5 +139,5 @@ def test_adapters_that_cannot_be_used_are_sentences(
     with pytest.raises(ForageError, match="names no base model"):
         LocalModel.load(tmp_path)
     monkeypatch.setattr(adapters.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ForageError, match=r"pip install 'forage-rl\[lora\]'"):
+    with pytest.raises(ForageError, match=r"pip install 'forage-rl\[peft\]'"):
         add_adapter(module_of("llama"), Lora(), base="x")

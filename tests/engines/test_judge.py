@@ -289,6 +289,11 @@ with WorkerJudge(Hostile(), workers=1, deadline=100.0) as judge:
 """
 
 
+def heed_interrupts() -> None:
+    """A shell's background jobs ignore Ctrl-C, and so would every program that a test in one of them starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 @pytest.mark.parametrize("action", ["parent", "spin"])
 def test_no_orphans(tmp_path: Path, number: signal.Signals, action: str) -> None:
@@ -296,7 +301,13 @@ def test_no_orphans(tmp_path: Path, number: signal.Signals, action: str) -> None
     text = "parent 1000.75" if action == "parent" else action
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "TMPDIR": str(tmp_path)}
     command = [sys.executable, "-c", PROGRAM, text]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment) as parent:
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+        preexec_fn=heed_interrupts,
+    ) as parent:
         assert parent.stdout is not None
         assert parent.stdout.readline() == b"here\n"
         time.sleep(0.2)
