@@ -5,14 +5,13 @@ more than two threads), then prints levels, differences from GRPO with intervals
 are kept, so the command can be stopped and given again.
 """
 
-import os
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import tyro
+from commands import forage, trained
 
 from forage.recipes.base import build_base
 
@@ -22,6 +21,14 @@ ARMS = {
     "shuffled_entropy": ("grpo", "shuffled_entropy"),
     "constant_bonus": ("grpo", "constant_bonus"),
 }
+
+HICRA_ARMS = {
+    "grpo": ("grpo",),
+    "hicra_std": ("grpo", "hicra:grams=GRAMS,scale=true"),
+    "hicra_random_std": ("grpo", "hicra_random:grams=GRAMS,scale=true"),
+    "hicra": ("grpo", "hicra:grams=GRAMS"),
+}
+"""What `--grams FILE` compares: planning credit on a mined list, and on random phrases of equal coverage."""
 
 
 @dataclass
@@ -34,6 +41,8 @@ class Settings:
     """Size of the lab: demo or experiment."""
     arms: dict[str, tuple[str, ...]] = field(default_factory=lambda: dict(ARMS))
     """Name -> methods, in order."""
+    grams: Path | None = None
+    """A list of `forage grams mine`: compares HICRA and its placebo instead."""
     seeds: tuple[int, ...] = (0, 1, 2)
     steps: int = 120
     n: int = 256
@@ -43,6 +52,9 @@ class Settings:
 
 
 def main(settings: Settings) -> None:
+    if settings.grams:
+        mined = str(settings.grams.resolve())
+        settings.arms = {arm: tuple(m.replace("GRAMS", mined) for m in ms) for arm, ms in HICRA_ARMS.items()}
     base = build_base(size=settings.size)  # pyright: ignore[reportArgumentType]  (checked there)
     jobs = [(arm, seed) for seed in settings.seeds for arm in settings.arms]
     with ThreadPoolExecutor(settings.processes) as pool:
@@ -62,22 +74,11 @@ def main(settings: Settings) -> None:
 def one(settings: Settings, base: Path, arm: str, seed: int) -> Path:
     """Trains and evaluates one arm with one seed, or what is missing of it."""
     run = settings.out / f"{arm}-seed{seed}"
-    if run.exists():
-        forage("resume", run)
-    else:
-        methods = [text for name in settings.arms[arm] for text in ("--method", name)]
-        steps = ("--steps", settings.steps, "--seed", seed, "--threads", 1, "--checkpoint-every", 40)
-        forage("train", "countdown", "--size", settings.size, "--model", base, "--out", run, *steps, *methods)
+    steps = ("--steps", settings.steps, "--seed", seed, "--checkpoint-every", 40)
+    trained(run, "countdown", "--size", settings.size, "--model", base, *steps, methods=settings.arms[arm])
     forage("eval", run, "--n", settings.n, "--k", settings.k)
     print(f"{arm} seed {seed}: done", file=sys.stderr, flush=True)
     return run
-
-
-def forage(*arguments: object, show: bool = False) -> None:
-    command = [sys.executable, "-m", "forage", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=not show, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr}")
 
 
 if __name__ == "__main__":

@@ -7,15 +7,14 @@ can be stopped and given again.
 """
 
 import json
-import os
 import statistics
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
+from commands import forage, trained
 
 from forage.recipes.dialogue import build_dialogue_base
 
@@ -80,22 +79,19 @@ def prepare(settings: Settings, base: Path) -> None:
     }
     for target, arguments in made.items():
         if not target.exists():
-            forage("reward", *arguments, "--out", target, show=True)
+            said = forage("reward", *arguments, "--out", target)
+            print("\n".join(line for line in said.splitlines() if ":" in line), file=sys.stderr, flush=True)
 
 
 def one(settings: Settings, arm: str, seed: int) -> dict[str, float]:
     """Trains one arm with one seed; returns the means of its last ten steps' metrics."""
     run = settings.out / f"{arm.replace(' ', '-').replace(',', '').replace(':', '')}-seed{seed}"
     models = [part for part in ARMS[arm] if not part.startswith("kl")]
-    methods = ["--method", "grpo"]
+    methods = ["grpo"]
     for model in models:
-        methods += ["--method", "reward_model:model=" + "+".join(str(settings.out / name) for name in model.split("+"))]
-    methods += [text for part in ARMS[arm] if part.startswith("kl") for text in ("--method", part)]
-    if run.exists():
-        forage("resume", run)
-    else:
-        fixed = ("--steps", settings.steps, "--seed", seed, "--threads", 1, "--out", run)
-        forage("train", "dialogue", *fixed, *methods)
+        methods.append("reward_model:model=" + "+".join(str(settings.out / name) for name in model.split("+")))
+    methods += [part for part in ARMS[arm] if part.startswith("kl")]
+    trained(run, "dialogue", "--steps", settings.steps, "--seed", seed, methods=methods)
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()][-10:]
     return {key: statistics.fmean(row[key] for row in rows) for key in rows[-1] if isinstance(rows[-1][key], float)}
 
@@ -104,15 +100,6 @@ def spread(values: list[float]) -> str:
     if any(value != value for value in values):
         return ""
     return f"{statistics.fmean(values):.2f} ± {statistics.stdev(values):.2f}" if len(values) > 1 else f"{values[0]:.2f}"
-
-
-def forage(*arguments: object, show: bool = False) -> None:
-    command = [sys.executable, "-m", "forage", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr}")
-    if show:
-        print("\n".join(line for line in done.stderr.splitlines() if ":" in line), file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

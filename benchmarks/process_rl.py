@@ -6,14 +6,13 @@ yardstick; the process reward is only what some of them were told. Finished part
 stopped and given again; every process has one thread.
 """
 
-import os
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import tyro
+from commands import forage, trained
 
 from forage.diagnostics.reward_hacking import hacking_alarm
 from forage.recipes.base import build_base
@@ -86,22 +85,12 @@ def process_model(settings: Settings, base: Path) -> Path:
 def one(settings: Settings, base: Path, model: Path, arm: str, seed: int) -> Path:
     """Trains and evaluates one arm with one seed, or what is missing of it."""
     run = settings.out / f"{arm}-seed{seed}"
-    if run.exists():
-        forage("resume", run)
-    else:
-        methods = [text.replace("MODEL", str(model)) for name in settings.arms[arm] for text in ("--method", name)]
-        steps = ("--steps", settings.steps, "--seed", seed, "--threads", 1)
-        forage("train", "countdown", "--size", settings.size, "--model", base, "--out", run, *steps, *methods)
+    methods = [name.replace("MODEL", str(model)) for name in settings.arms[arm]]
+    steps = ("--steps", settings.steps, "--seed", seed)
+    trained(run, "countdown", "--size", settings.size, "--model", base, *steps, methods=methods)
     forage("eval", run, "--n", settings.n, "--k", settings.k)
     print(f"{arm} seed {seed}: done", file=sys.stderr, flush=True)
     return run
-
-
-def forage(*arguments: object, show: bool = False) -> None:
-    command = [sys.executable, "-m", "forage", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=not show, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr}")
 
 
 if __name__ == "__main__":

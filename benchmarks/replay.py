@@ -14,9 +14,6 @@ parts are kept, so the command can be stopped and given again. An arm whose meth
 out.
 """
 
-import json
-import os
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import tyro
+from commands import forage, trained
 
 from forage.checkpoints import find_checkpoint
 from forage.engines.judge import open_judge
@@ -150,14 +148,11 @@ def available(arm: Arm) -> bool:
 def one(settings: Settings, base: Path, arm: str, seed: int) -> Path:
     """Trains and evaluates one arm with one seed, or what is missing of it."""
     run = settings.out / f"{arm}-seed{seed}"
-    if run.exists():
-        forage("resume", run)
-    else:
-        steps = max(1, round(ARMS[arm].steps * settings.tokens / Settings.tokens))
-        methods = [text for name in ARMS[arm].methods for text in ("--method", name.format(steps=steps))]
-        budget = ("--tokens", settings.tokens, "--steps", 100_000, "--seed", seed, "--threads", 1)
-        saved = ("--checkpoint-every", 20, "--rollouts-every", 20)
-        forage("train", "countdown", "--size", settings.size, "--model", base, "--out", run, *budget, *saved, *methods)
+    steps = max(1, round(ARMS[arm].steps * settings.tokens / Settings.tokens))
+    methods = [name.format(steps=steps) for name in ARMS[arm].methods]
+    budget = ("--tokens", settings.tokens, "--steps", 100_000, "--seed", seed)
+    saved = ("--checkpoint-every", 20, "--rollouts-every", 20)
+    trained(run, "countdown", "--size", settings.size, "--model", base, *budget, *saved, methods=methods)
     forage("eval", run, "--n", settings.n, "--k", ",".join(map(str, settings.k)), "--threads", 1)
     print(f"{arm} seed {seed}: done", file=sys.stderr, flush=True)
     return run
@@ -232,13 +227,6 @@ def mean(values: Sequence[float], form: str) -> str:
 
 def row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
-
-
-def forage(*arguments: object) -> None:
-    command = [sys.executable, "-m", "forage", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    if done.returncode:
-        raise SystemExit(f"{json.dumps(command)} failed:\n{done.stderr}")
 
 
 if __name__ == "__main__":

@@ -129,8 +129,8 @@ def test_a_placebo_that_cannot_match_is_said(tmp_path: Path, capsys: pytest.Capt
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([], "Mine or show?"),
-        (["dig"], "Mine or show?"),
+        ([], "forage grams mine|show"),
+        (["dig"], "forage grams mine|show"),
         (["mine", "s.txt", "--out", "g.json", "--n", "many"], "--n takes the words of a phrase"),
         (["mine", "nowhere", "--out", "g.json"], "does not exist"),
         (["show", "nowhere.json"], "There is no gram list"),

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from forage.atomic import write_file
 from forage.cli.solutions import correct_solutions
+from forage.cli.subcommands import run_subcommand
 from forage.diagnostics.grams.clustering import Agglomerative, Clustering, KMeans, Leader
 from forage.diagnostics.grams.embedding import embedder
 from forage.diagnostics.grams.mining import Miner
@@ -152,12 +153,4 @@ def _share(count: int, total: object) -> str:
 
 
 def run(argv: Sequence[str]) -> int:
-    commands = {"mine": mine_command, "show": show_command}
-    if argv and argv[0] in commands:
-        tyro.cli(commands[argv[0]], prog=f"forage grams {argv[0]}", args=list(argv[1:]))
-        return 0
-    message = "usage: forage grams mine SOURCE --out FILE, or forage grams show FILE; --help after either tells more."
-    if argv and argv[0] in ("-h", "--help"):
-        print(message)
-        return 0
-    raise ForageError(f"Mine or show? {message}")
+    return run_subcommand("grams", {"mine": mine_command, "show": show_command}, argv)

@@ -13,6 +13,7 @@ from forage.cli.lists import Ks, numbers
 from forage.cli.prm_label import label_command, say, say_rejected
 from forage.cli.prm_search import search_command
 from forage.cli.progress import progress_bar
+from forage.cli.subcommands import run_subcommand
 from forage.cli.tables import print_table
 from forage.engines.local.step_heads import HeadKind
 from forage.errors import ForageError
@@ -255,12 +256,4 @@ SUBCOMMANDS: Mapping[str, Callable[..., None]] = {
 
 
 def run(argv: Sequence[str]) -> int:
-    names = "|".join(SUBCOMMANDS)
-    message = f"usage: forage prm {names} ...; --help after each of them tells more."
-    if argv and argv[0] in SUBCOMMANDS:
-        tyro.cli(SUBCOMMANDS[argv[0]], prog=f"forage prm {argv[0]}", args=list(argv[1:]))
-        return 0
-    if argv and argv[0] in ("-h", "--help"):
-        print(message)
-        return 0
-    raise ForageError(f"Which part of the work? {message}")
+    return run_subcommand("prm", SUBCOMMANDS, argv)

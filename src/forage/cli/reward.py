@@ -10,6 +10,7 @@ from rich.console import Console
 
 from forage.atomic import write_file
 from forage.cli.progress import progress_bar
+from forage.cli.subcommands import run_subcommand
 from forage.errors import ForageError
 from forage.preferences import Ranking, read_rankings, write_rankings
 from forage.reward_models.checkpoints import average_checkpoints, collect_rankings, score_rankings, train_checkpoint
@@ -210,12 +211,4 @@ SUBCOMMANDS: Mapping[str, Callable[..., None]] = {
 
 
 def run(argv: Sequence[str]) -> int:
-    names = "|".join(SUBCOMMANDS)
-    message = f"usage: forage reward {names} ...; --help after each of them tells more."
-    if argv and argv[0] in SUBCOMMANDS:
-        tyro.cli(SUBCOMMANDS[argv[0]], prog=f"forage reward {argv[0]}", args=list(argv[1:]))
-        return 0
-    if argv and argv[0] in ("-h", "--help"):
-        print(message)
-        return 0
-    raise ForageError(f"Which part of the work? {message}")
+    return run_subcommand("reward", SUBCOMMANDS, argv)

@@ -1,8 +1,13 @@
 """How the weights move: the hyper-parameters of the optimiser and of the passes over a batch."""
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+import torch
+
 from forage.errors import ForageError
+from forage.seeds import derive_seed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,3 +36,18 @@ class Optimisation:
             raise ForageError("epochs, mini_batches, micro_tokens and max_skips must be at least 1.")
         if not self.grad_clip > 0:
             raise ForageError(f"grad_clip must be above 0 (use inf for no clipping), not {self.grad_clip}.")
+
+
+def warmup_cosine(step: int, *, steps: int) -> float:
+    """The share of the learning rate at `step` (from 0): linear up over a twentieth of `steps`, then a cosine to 0."""
+    warmup = max(1, steps // 20)
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+
+
+def shuffled_batches(amount: int, size: int, *, epoch: int, seed: int, name: str = "epoch") -> Iterator[list[int]]:
+    """Rows 0 to `amount` - 1 of one pass in an order of its own, `size` at a time; the last batch may be smaller."""
+    generator = torch.Generator().manual_seed(derive_seed(seed, name, epoch))
+    for index in torch.randperm(amount, generator=generator).split(size):
+        yield index.tolist()

@@ -3,6 +3,8 @@
 The paper and the seam of a method stand in its own file.
 """
 
+from collections.abc import Sequence
+
 from forage.methods.catalogue import Applied as Applied
 from forage.methods.catalogue import Method as Method
 from forage.methods.catalogue import apply as apply
@@ -44,6 +46,15 @@ from forage.methods.shuffled_entropy import shuffled_entropy as shuffled_entropy
 from forage.methods.step_dpo import step_dpo as step_dpo
 from forage.methods.unclipped_entropy import unclipped_entropy as unclipped_entropy
 from forage.methods.vineppo import vineppo as vineppo
+from forage.recipe import Recipe
 
 METHODS = catalogue(*(entry for entry in list(globals().values()) if isinstance(entry, Method)))
 """Every method by name."""
+
+
+def with_methods(recipe: Recipe, chosen: Sequence[Applied | str]) -> Recipe:
+    """The recipe with these methods in order, typed or built; GRPO comes first where none of them is an algorithm."""
+    methods = [parse(entry, METHODS) if isinstance(entry, str) else entry for entry in chosen]
+    if not any(entry.kind == "algorithm" for entry in methods):
+        methods.insert(0, grpo())
+    return apply(recipe, methods)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from forage.engines.local.process_model import Laid, ProcessModel, batches
+from forage.engines.optimisation import shuffled_batches, warmup_cosine
 from forage.errors import ForageError
 from forage.interrupts import InterruptGate
 from forage.prm.calibration import Calibration, FirstErrors, calibrate, locate_errors
@@ -179,7 +180,7 @@ class _Fit:
     def _update(self, gate: InterruptGate, examples: Sequence[Example]) -> None:
         """One update. The gate closes before the weights move and stays closed: the caller writes the state down."""
         for group in self._optimiser.param_groups:
-            group["lr"] = self._settings.lr * _schedule(self.done, self.updates)
+            group["lr"] = self._settings.lr * warmup_cosine(self.done, steps=self.updates)
         self._optimiser.zero_grad()
         loss = _backward(self._process, examples, self._settings)
         norm = float(torch.nn.utils.clip_grad_norm_(self._parameters, 1.0))
@@ -260,16 +261,7 @@ def _is_held_out(solution: TaggedSolution, settings: ProcessTraining) -> bool:
 
 def _order(amount: int, settings: ProcessTraining) -> Iterator[list[int]]:
     for epoch in range(settings.epochs):
-        generator = torch.Generator().manual_seed(derive_seed(settings.seed, "epoch", epoch))
-        for index in torch.randperm(amount, generator=generator).split(settings.batch):
-            yield index.tolist()
-
-
-def _schedule(number: int, updates: int) -> float:
-    warmup = max(1, updates // 20)
-    if number < warmup:
-        return (number + 1) / warmup
-    return 0.5 * (1 + math.cos(math.pi * (number - warmup) / max(1, updates - warmup)))
+        yield from shuffled_batches(amount, settings.batch, epoch=epoch, seed=settings.seed)
 
 
 def _backward(process: ProcessModel, examples: Sequence[Example], settings: ProcessTraining) -> float:

@@ -10,7 +10,7 @@ from transformers import PreTrainedTokenizerFast
 from forage.engines.local.engine import LocalEngine
 from forage.engines.optimisation import Optimisation
 from forage.engines.vllm.settings import parse_sampler
-from forage.methods import METHODS, Applied, apply, grpo, parse
+from forage.methods import Applied, with_methods
 from forage.recipe import Gather, Recipe, Schedule
 from forage.recipes.tiny_model import Language, TinySettings, Written, build, word_tokenizer
 from forage.records import SamplingParams
@@ -126,7 +126,4 @@ def dialogue(
         engine=LocalEngine(device=device, matmul=matmul, threads=threads),
         sampler=parse_sampler(sampler),
     )
-    chosen = [parse(text, METHODS) if isinstance(text, str) else text for text in method]
-    if not any(entry.kind == "algorithm" for entry in chosen):
-        chosen.insert(0, grpo())
-    return apply(recipe, chosen)
+    return with_methods(recipe, method)

@@ -7,7 +7,7 @@ from typing import Literal
 from forage.engines.local.engine import LocalEngine
 from forage.engines.optimisation import Optimisation
 from forage.engines.vllm.settings import parse_sampler
-from forage.methods import METHODS, Applied, apply, grpo, parse
+from forage.methods import Applied, with_methods
 from forage.recipe import Gather, Recipe, Schedule, Verifying
 from forage.records import SamplingParams
 from forage.tasks.gym import parse_gym
@@ -76,7 +76,4 @@ def gym(
         engine=LocalEngine(dtype=dtype, device=device, threads=threads),
         sampler=parse_sampler(sampler),
     )
-    chosen = [parse(text, METHODS) if isinstance(text, str) else text for text in method]
-    if not any(entry.kind == "algorithm" for entry in chosen):
-        chosen.insert(0, grpo())
-    return apply(recipe, chosen)
+    return with_methods(recipe, method)

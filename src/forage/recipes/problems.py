@@ -10,7 +10,7 @@ from forage.engines.local.engine import LocalEngine
 from forage.engines.local.model import has_chat_template
 from forage.engines.optimisation import Optimisation
 from forage.engines.vllm.settings import parse_sampler
-from forage.methods import METHODS, Applied, apply, grpo, parse
+from forage.methods import Applied, with_methods
 from forage.recipe import Gather, Recipe, Schedule, Verifying
 from forage.records import SamplingParams
 from forage.tasks.table import Columns, StepRule, Template, open_table
@@ -156,10 +156,7 @@ def problems(
         ),
         sampler=parse_sampler(sampler),
     )
-    chosen = [parse(text, METHODS) if isinstance(text, str) else text for text in method]
-    if not any(entry.kind == "algorithm" for entry in chosen):
-        chosen.insert(0, grpo())
-    return apply(recipe, chosen)
+    return with_methods(recipe, method)
 
 
 def parse_adapter(text: str, *, seed: int) -> Lora:

@@ -6,12 +6,14 @@ Axes: N comparisons of a batch, K responses of the longest.
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from forage.engines.local.reward_model import RewardModel
+from forage.engines.optimisation import shuffled_batches, warmup_cosine
 from forage.errors import ForageError
 from forage.ops.preferences import bradley_terry_loss, plackett_luce_loss
 from forage.preferences import Ranking
@@ -112,7 +114,7 @@ def train_reward_model(
         for parameter in body:
             parameter.requires_grad_(number >= settings.probe)
         for group in optimiser.param_groups:
-            group["lr"] = settings.lr * _schedule(number, settings.probe + updates)
+            group["lr"] = settings.lr * warmup_cosine(number, steps=settings.probe + updates)
         optimiser.zero_grad()
         loss = _backward(model, [training[row] for row in index], settings)
         norm = float(torch.nn.utils.clip_grad_norm_([*head, *body], 1.0))
@@ -194,26 +196,16 @@ def split_head(model: RewardModel) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
 
 
 def _order(amount: int, settings: RewardTraining) -> Iterator[list[int]]:
-    def passes(name: str, seed: int) -> Iterator[Tensor]:
-        epoch = 0
-        while True:
-            generator = torch.Generator().manual_seed(derive_seed(seed, name, epoch))
-            yield from torch.randperm(amount, generator=generator).split(settings.batch)
-            epoch += 1
-
-    probing = passes("probe", 0)
-    for _ in range(settings.probe):
-        yield next(probing).tolist()
-    training = passes("epoch", settings.seed)
-    for _ in range(settings.epochs * math.ceil(amount / settings.batch)):
-        yield next(training).tolist()
-
-
-def _schedule(number: int, updates: int) -> float:
-    warmup = max(1, updates // 20)
-    if number < warmup:
-        return (number + 1) / warmup
-    return 0.5 * (1 + math.cos(math.pi * (number - warmup) / max(1, updates - warmup)))
+    """The batches of the probe, in an order that no seed changes, and then those of the epochs."""
+    each = math.ceil(amount / settings.batch)
+    probing = (
+        rows
+        for epoch in range(math.ceil(settings.probe / each))
+        for rows in shuffled_batches(amount, settings.batch, epoch=epoch, seed=0, name="probe")
+    )
+    yield from islice(probing, settings.probe)
+    for epoch in range(settings.epochs):
+        yield from shuffled_batches(amount, settings.batch, epoch=epoch, seed=settings.seed)
 
 
 def _backward(model: RewardModel, rankings: Sequence[Laid], settings: RewardTraining) -> float:
