@@ -11,10 +11,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeAlias
 
-from forage.records import Completion, Group, Problem, Rollout, SamplingParams, Score, Start
+from forage.records import Completion, Group, Problem, Rollout, SamplingParams, Score, Start, StartValue
 
 if TYPE_CHECKING:  # a verifier process imports this page: it must start in a moment, without torch
     import torch
@@ -141,6 +141,8 @@ class Tools:
     """What parts may use.
 
     `reference` is the policy that training began with, where the recipe needs it; `critic` is there where it has one.
+    `rewards` make of a verdict what the run learns from. `known` holds the values that parts have found in this step
+    (`values/monte_carlo.py`), so that none of them samples again what another one has.
     `share(work, starts, ...)` is `work(starts, ...)`, divided over the processes of the run where there are several.
     """
 
@@ -150,6 +152,8 @@ class Tools:
     reference: Policy | None = None
     critic: Critic | None = None
     share: Callable[..., Sequence[Group]] = undivided
+    rewards: tuple[Reward, ...] = ()
+    known: dict[tuple[Any, ...], StartValue] = field(default_factory=dict)
 
 
 # ------------------------------------------------------------------------------------------------- the ragged world

@@ -148,12 +148,14 @@ class Score:
     """What a rollout was worth. NaN means "could not be judged": it is counted, and its advantage is zero.
 
     `parts` names what the value is made of (`correct`, `commit`, `overlong`, ...); `steps`, when a process reward
-    judged the rollout, has one number for each of its steps.
+    judged the rollout, has one number for each of its steps. A `graded` value is a reward on a scale of its own in the
+    place of the task's verdict: what learns asks how it compares with others, and never whether it is `correct`.
     """
 
     value: float
     parts: Mapping[str, float] = field(default_factory=dict)
     steps: tuple[float, ...] | None = None
+    graded: bool = False
 
     @property
     def judged(self) -> bool:
@@ -161,6 +163,20 @@ class Score:
 
 
 UNJUDGED = Score(value=math.nan)
+
+
+@dataclass(frozen=True, slots=True)
+class StartValue:
+    """`mean` and `error` (the standard error of the mean) of `judged` returns, which took `tokens` new tokens.
+
+    Without a judged continuation the mean is NaN; with one the error is NaN. A value that was known took 0 tokens.
+    A value that is no mean of returns (a critic's, the task's) has an error of NaN, `judged` 1 and `tokens` 0.
+    """
+
+    mean: float
+    error: float
+    judged: int
+    tokens: int
 
 
 @dataclass(frozen=True, slots=True)

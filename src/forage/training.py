@@ -145,7 +145,9 @@ def _open_and_run(recipe: Recipe, directory: RunDirectory, on_step: OnStep | Non
         stack.enter_context(gate.listening())
         policy, sampler = stack.enter_context(sampled_by(recipe.sampler, opened, recipe.engine))
         meter = Metered(sampler, ranks.total)
-        tools = divided(Tools(opened.codec, meter, judge, opened.reference, opened.critic), ranks)
+        tools = divided(
+            Tools(opened.codec, meter, judge, opened.reference, opened.critic, rewards=recipe.rewards), ranks
+        )
         run = Run(recipe, policy, memory, tools, meter, gate)
         done = _restore(run, opened, checkpoint) if checkpoint else 0
         ranks.only_first(lambda: directory.truncate_metrics(done))

@@ -11,7 +11,7 @@ from builders import problem
 from forage.errors import ForageError
 from forage.protocols import Reward, Task
 from forage.records import Problem, Rollout, SamplingParams, Score, Start
-from forage.values import Metered, MonteCarlo, StartValues
+from forage.values import Metered, MonteCarlo, StartValue, StartValues
 from values.worlds import Coins
 
 
@@ -82,6 +82,39 @@ def test_rewards_of_the_recipe_count() -> None:
     assert values([Start(problem(), (1,))])[0].mean == 2.0
 
 
+@dataclass(frozen=True, kw_only=True)
+class Steps(Reward):
+    """The number of steps of a continuation."""
+
+    def __call__(self, rollouts: Sequence[Rollout], scores: Sequence[Score]) -> tuple[Score, ...]:
+        return tuple(replace(s, value=float(len(r.step_ends))) for r, s in zip(rollouts, scores, strict=True))
+
+
+def test_the_rewards_of_the_run_count_unless_others_are_named() -> None:
+    tools, params, starts = replace(Coins().tools, rewards=(Steps(),)), SamplingParams(max_tokens=4), [Start(problem())]
+    values = MonteCarlo(continuations=2).open(Heads(), tools, params, seed=0)
+    assert values(starts)[0].mean == 4.0, "every token is a step of this task"
+    assert MonteCarlo(continuations=2, rewards=()).open(Heads(), tools, params, seed=0)(starts)[0].mean <= 1.0
+
+
+def test_what_one_service_has_found_no_other_one_samples_in_the_same_step() -> None:
+    coins, starts = Coins(), [Start(problem(), (1,)), Start(problem())]
+    tools, params = coins.tools, SamplingParams(max_tokens=4)
+
+    def valued(continuations: int, seed: int) -> tuple[StartValue, ...]:
+        return MonteCarlo(continuations=continuations).open(Heads(), tools, params, seed=seed)(starts)
+
+    first = valued(3, 1)
+    assert valued(3, 1) == tuple(replace(value, tokens=0) for value in first)
+    assert len(coins.asked) == 2
+    valued(5, 1)
+    assert len(coins.asked) == 4, "more continuations are another value"
+    assert len(tools.known) == 4
+    valued(3, 2)
+    assert len(coins.asked) == 6, "another step, as where a run was resumed"
+    assert len(tools.known) == 2
+
+
 def test_a_continuation_has_the_room_that_the_prefix_leaves() -> None:
     coins = Coins()
     service(coins, 2)([Start(problem(), (1, 1, 1))])
@@ -112,6 +145,9 @@ class Heads(Task):
 
     def verify(self, problem: Problem, text: str) -> Score:
         return Score(0.0)
+
+    def step_ends(self, pieces: Sequence[str]) -> tuple[int, ...]:
+        return tuple(range(1, len(pieces) + 1))
 
     def state(self, problem: Problem, text: str) -> str | None:
         return f"{text.count('1')} of {len(text)}" if text else None

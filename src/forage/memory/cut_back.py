@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from forage.errors import ForageError
+from forage.memory.outcomes import is_right
 from forage.memory.shuffled import ShuffledProblems
 from forage.memory.spoken import tokens_of
 from forage.protocols import Memory, MemoryConfig, Task, Tools
-from forage.records import Group, Origin, Problem, SamplingParams, Score, Start
+from forage.records import Group, Origin, Problem, SamplingParams, Start
 from forage.seeds import derive_seed
 
 KINDS = {Origin.RIGHT: "right", Origin.WRONG: "wrong"}
@@ -67,10 +68,6 @@ def cut_back(trace: Trace, drop: int, reflect: tuple[int, ...], longest: int) ->
     return ()
 
 
-def _right(score: Score) -> bool:
-    return score.parts.get("correct", score.value) >= 0.5
-
-
 class _CutBack(Memory):
     def __init__(self, config: CutBack, problems: Sequence[Problem], *, seed: int) -> None:
         self._config = config
@@ -96,12 +93,20 @@ class _CutBack(Memory):
     def study(
         self, groups: Sequence[Group], task: Task, tools: Tools, params: SamplingParams, *, step: int, seed: int
     ) -> Mapping[str, float]:
-        """Reads the reflect text as tokens, and says how the starts of each kind ended."""
+        """Reads the reflect text as tokens, and says how the starts of each kind ended.
+
+        Raises ForageError where rewards are graded: nothing then says which responses are right.
+        """
+        if any(score.graded for group in groups for score in group.scores):
+            raise ForageError(
+                "Cutting back right and wrong responses needs a verdict, and this run learns from a graded reward in "
+                "its place. Keep the verdict in the reward (outcome=1), or use rrl, which compares responses."
+            )
         self._reflect = tokens_of(self._config.reflect, tools.codec)
         metrics: dict[str, float] = {}
         for origin, kind in KINDS.items():
             scores = [score for group in groups if group.start.origin is origin for score in group.scores]
-            right = [_right(score) for score in scores if score.judged]
+            right = [is_right(score) for score in scores if score.judged]
             metrics[f"from_{kind}_correct"] = sum(right) / len(right) if right else math.nan
         return metrics
 
@@ -115,7 +120,7 @@ class _CutBack(Memory):
                     ended = rollout.stop == "eos"
                     size = len(rollout.tokens) - ended
                     ends = tuple(sorted({min(end, size) for end in rollout.step_ends} - {0}))
-                    kept = self._traces[Origin.RIGHT if _right(score) else Origin.WRONG]
+                    kept = self._traces[Origin.RIGHT if is_right(score) else Origin.WRONG]
                     kept[group.start.problem.id] = Trace(rollout.tokens[:size], ends)
 
     def state(self) -> dict[str, Any]:

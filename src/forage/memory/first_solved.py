@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from forage.records import Group, Origin, Score
+from forage.memory.outcomes import is_replayed, is_right
+from forage.records import Group
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +48,3 @@ class FirstSolved:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self._times = {name: FirstTime(*times) for name, times in state.items()}
-
-
-def is_right(score: Score) -> bool:
-    return score.parts.get("correct", score.value) >= 0.5
-
-
-def is_replayed(group: Group) -> bool:
-    return group.start.origin is not Origin.POLICY

@@ -4,13 +4,17 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
-from forage.memory.first_solved import is_replayed, is_right
+from forage.memory.outcomes import ended_well, is_replayed, usual_of
 from forage.memory.spoken import tokens_of
 from forage.protocols import Task, Tools
 from forage.records import Group, Origin, Problem, Rollout, Start
 from forage.seeds import derive_seed
 from forage.values import Valuer
+
+Cuts = tuple[Start, ...]
+"""The step ends of a response that are looked at, in order."""
 
 Cut = Callable[[Sequence[Start], Mapping[str, float], random.Random], Start]
 """Which start stands for a promising response, of its step ends in order, given their values by key."""
@@ -34,25 +38,38 @@ def at_beginning(cuts: Sequence[Start], means: Mapping[str, float], rng: random.
 CUTS: Mapping[str, Cut] = MappingProxyType({"value": at_best, "random": anywhere, "beginning": at_beginning})
 
 
+class Found(NamedTuple):
+    """The starts to keep, each with the value of the best step end of the response that it is of.
+
+    `skipped` counts step ends that leave no room for a token.
+    """
+
+    kept: list[tuple[Start, float]]
+    skipped: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Search:
     """Up to `traces` responses of each fresh group are looked at, at their step ends between the fractions `window`.
 
     A response's best step end is promising if it is in the upper `quantile` of those looked at for its problem, and
-    exceeds by `margin` what the problem itself is worth.
+    exceeds by `margin` what the problem itself is worth. A step end that leaves no room for a token below `limit`, the
+    length of a response, is not looked at.
     """
 
     traces: int
     window: tuple[float, float]
     quantile: float
     margin: float
+    limit: int
 
     def promising(
         self, groups: Sequence[Group], right: bool, cut: Cut, task: Task, tools: Tools, values: Valuer, *, seed: int
-    ) -> list[tuple[Start, float]]:
-        """The starts to keep, each with the value of the best step end of the response that it is of.
+    ) -> Found:
+        """What to keep of the policy's own responses.
 
-        `right` says whether right or wrong responses are looked at. Replayed starts are not looked at again.
+        `right` says whether right or wrong responses are looked at (`memory/outcomes.py`, for graded rewards: high or
+        low ones). Replayed starts are not looked at again.
         """
         looked = [
             (number, group, self._traces(group, right, task, tools, number, seed))
@@ -62,42 +79,44 @@ class Search:
         return self._best(looked, cut, values, seed)
 
     def solutions(
-        self, groups: Sequence[Group], limit: int, cut: Cut, task: Task, tools: Tools, values: Valuer, *, seed: int
-    ) -> list[tuple[Start, float]]:
-        """The same of the task's own right responses, to problems that a fresh group did not always solve.
-
-        A step end that leaves no room below `limit` tokens is left out.
-        """
+        self, groups: Sequence[Group], cut: Cut, task: Task, tools: Tools, values: Valuer, *, seed: int
+    ) -> Found:
+        """The same of the task's own right responses, to problems that a fresh group did not always solve."""
         looked = []
         for number, group in enumerate(groups):
-            failed = any(score.judged and not is_right(score) for score in group.scores)
-            if failed and not is_replayed(group) and (solution := solution_of(group.start.problem, task, tools)):
-                cuts = tuple(one for one in self._cuts(solution, task, tools) if len(one.prefix) < limit)
-                looked.append((number, group, [cuts] if cuts else []))
+            if not is_replayed(group) and self._ended(group, False):
+                solution = solution_of(group.start.problem, task, tools)
+                looked.append((number, group, [self._cuts(solution, task, tools)] if solution else []))
         return self._best(looked, cut, values, seed)
 
-    def _best(
-        self, looked: Sequence[tuple[int, Group, list[tuple[Start, ...]]]], cut: Cut, values: Valuer, seed: int
-    ) -> list[tuple[Start, float]]:
-        found = [(number, Start(group.start.problem), group, traces) for number, group, traces in looked if traces]
+    def _best(self, looked: Sequence[tuple[int, Group, list[Cuts]]], cut: Cut, values: Valuer, seed: int) -> Found:
+        skipped = sum(len(cuts) - len(self._fitting(cuts)) for _, _, traces in looked for cuts in traces)
+        found = [
+            (number, Start(group.start.problem), group, fitting)
+            for number, group, traces in looked
+            if (fitting := [some for cuts in traces if (some := self._fitting(cuts))])
+        ]
         for _, root, group, _ in found:
-            values.know(root, [float(is_right(score)) for score in group.scores if score.judged])
+            values.know(root, [score.value for score in group.scores if score.judged])
         asked = [start for _, root, _, traces in found for start in (root, *(one for cuts in traces for one in cuts))]
         means = {start.key: value.mean for start, value in zip(asked, values(asked), strict=True)}
-        return [
-            kept for number, root, _, traces in found for kept in self._kept(root, traces, means, cut, number, seed)
-        ]
+        kept = [one for number, root, _, traces in found for one in self._kept(root, traces, means, cut, number, seed)]
+        return Found(kept, skipped)
 
-    def _traces(
-        self, group: Group, right: bool, task: Task, tools: Tools, number: int, seed: int
-    ) -> list[tuple[Start, ...]]:
+    def _ended(self, group: Group, right: bool) -> list[Rollout]:
+        usual, members = usual_of(group), zip(group.rollouts, group.scores, strict=True)
+        return [rollout for rollout, score in members if score.judged and ended_well(score, usual) == right]
+
+    def _fitting(self, cuts: Cuts) -> Cuts:
+        return tuple(start for start in cuts if len(start.prefix) < self.limit)
+
+    def _traces(self, group: Group, right: bool, task: Task, tools: Tools, number: int, seed: int) -> list[Cuts]:
         rng = random.Random(derive_seed(seed, "traces", number))
-        members = zip(group.rollouts, group.scores, strict=True)
-        candidates = [rollout for rollout, score in members if score.judged and is_right(score) == right]
+        candidates = self._ended(group, right)
         some = rng.sample(candidates, min(self.traces, len(candidates)))
         return [cuts for rollout in some if (cuts := self._cuts(rollout, task, tools))]
 
-    def _cuts(self, rollout: Rollout, task: Task, tools: Tools) -> tuple[Start, ...]:
+    def _cuts(self, rollout: Rollout, task: Task, tools: Tools) -> Cuts:
         """The step ends in the window. None that gives an answer already: only reasoning is to be met again."""
         low, high = (fraction * len(rollout.tokens) for fraction in self.window)
         ends = [end for end in rollout.step_ends[:-1] if low <= end <= high]

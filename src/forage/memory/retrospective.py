@@ -7,11 +7,12 @@ them. Which states are kept, when they come back and how many is this project's 
 import math
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from forage.errors import ForageError
-from forage.memory.first_solved import FirstSolved, is_replayed, is_right
+from forage.memory.first_solved import FirstSolved
+from forage.memory.outcomes import Scale, ended_well, is_replayed, is_right, usual_of, widened
 from forage.memory.promising import CUTS, Search
 from forage.memory.replay_schedule import ReplaySchedule
 from forage.memory.restart_store import Entry, RestartStore, StoreLimits
@@ -30,12 +31,17 @@ class RetrospectiveReplay(MemoryConfig):
     """Fresh problems, and after a while also prefixes of early failures that could have gone well.
 
     Of each fresh group up to `traces` failed responses are looked at: every step end between the fractions `window` of
-    the response is valued by `values` (None: `continuations` samples of the same policy, the chance of a right answer).
+    the response is valued by `values` (None: `continuations` samples of the same policy, the mean of their rewards).
     The best of a response is kept if it is in the upper `quantile` of those looked at for its problem, and exceeds by
-    `margin` the success rate of the problem itself. Scores are renewed every `rescore_every` steps (0: never). With a
+    `margin` the value of the problem itself. Scores are renewed every `rescore_every` steps (0: never). With a
     share of 0 nothing is looked at, and the run is the one without this memory. With `solutions` the right responses
     that the task itself knows are looked at as well, by the same rules, for problems that were not always solved: that
     lets answers in which no policy found.
+
+    Where the reward is graded (`Score.graded`: a model's, in the place of the verdict) the failures are the responses
+    below the mean of their siblings, a success is a response that is not below what is usual for its problem from the
+    beginning, and `margin` and `tau`, given for rewards of 0 ... 1, are of the range of the rewards met so far. The
+    verifier is then never asked.
 
     The controls: with `cut="random"` the same responses are kept for the same tokens, cut at a random one of the step
     ends that were looked at; with `cut="beginning"` only their problems are, to be drawn again from the beginning (not
@@ -71,9 +77,9 @@ class RetrospectiveReplay(MemoryConfig):
     def source(self) -> ValueSource:
         return self.values or MonteCarlo(continuations=self.continuations)
 
-    @property
-    def search(self) -> Search:
-        return Search(traces=self.traces, window=self.window, quantile=self.quantile, margin=self.margin)
+    def search(self, limit: int, unit: float) -> Search:
+        margin = self.margin * unit
+        return Search(traces=self.traces, window=self.window, quantile=self.quantile, margin=margin, limit=limit)
 
     def open(self, problems: Sequence[Problem], *, seed: int) -> Memory:
         return _Retrospective(self, problems, seed=seed)
@@ -86,7 +92,8 @@ class _Retrospective(Memory):
         self._fresh = ShuffledProblems().open(problems, seed=seed)
         self._problems = {problem.id: problem for problem in problems}
         self._store = RestartStore(config.limits)
-        self._accuracy: dict[str, float] = {}
+        self._usual: dict[str, float] = {}
+        self._graded: Scale | None = None
         self._first = FirstSolved()
         self._draws = 0
 
@@ -97,7 +104,8 @@ class _Retrospective(Memory):
         fresh = self._fresh.draw(count - wanted, step=step)
         # A problem drawn twice from its beginning would be sampled with one seed: the same responses twice.
         bare = {(start.problem.id, start.prefix) for start in fresh}
-        again = self._store.draw(wanted, self._accuracy, self._config.tau, rng, without=bare)
+        easy = {name: self._scale.standing(usual) for name, usual in self._usual.items()}
+        again = self._store.draw(wanted, easy, self._config.tau * self._scale.unit, rng, without=bare)
         replayed = (Start(self._problems[entry.problem], entry.prefix, Origin.REPLAY) for entry in again)
         return (*fresh, *self._fresh.draw(wanted - len(again), step=step), *replayed)
 
@@ -107,60 +115,76 @@ class _Retrospective(Memory):
         config = self._config
         if config.schedule.share == 0:
             return {}
+        self._graded = widened(self._graded, groups)
         values = config.source.open(task, tools, params, seed=seed)
+        skipped = 0
         if step <= config.schedule.collect_until:
-            self._collect(groups, task, tools, values, params.max_tokens, step, seed)
+            skipped = self._collect(groups, task, tools, values, params.max_tokens, step, seed)
         if config.rescore_every and step % config.rescore_every == 0 and step < config.schedule.last:
             self._rescore(values, step)
         self._first.note(groups, step)
-        return {**self._metrics(groups, step), **self._first.counts()}
+        return {**self._metrics(groups, step), "replay_skipped": skipped, **self._first.counts()}
 
     def record(self, groups: Sequence[Group], *, step: int) -> None:
         self._fresh.record(groups, step=step)
         for group in groups:
-            right = [is_right(score) for score in group.scores if score.judged]
-            name = group.start.problem.id
+            name, now = group.start.problem.id, usual_of(group)
             if is_replayed(group):
-                self._store.tried((name, group.start.prefix), sum(right))
-            elif right:
-                rate = sum(right) / len(right)
-                self._accuracy[name] = (1 - RECENT) * self._accuracy.get(name, rate) + RECENT * rate
+                usual = self._usual.get(name, now)
+                well = [ended_well(score, usual) for score in group.scores if score.judged]
+                self._store.tried((name, group.start.prefix), sum(well))
+            elif not math.isnan(now):
+                self._usual[name] = (1 - RECENT) * self._usual.get(name, now) + RECENT * now
+
+    @property
+    def _scale(self) -> Scale:
+        return self._graded or Scale()
 
     def state(self) -> dict[str, Any]:
-        accuracy = dict(sorted(self._accuracy.items()))
-        fresh, entries = self._fresh.state(), self._store.state()
-        first = self._first.state()
-        return {"fresh": fresh, "draws": self._draws, "accuracy": accuracy, "entries": entries, "first": first}
+        state = {"fresh": self._fresh.state(), "draws": self._draws, "usual": dict(sorted(self._usual.items()))}
+        graded = asdict(self._graded) if self._graded else None
+        return {**state, "entries": self._store.state(), "first": self._first.state(), "graded": graded}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self._fresh.restore(state["fresh"])
         self._draws = int(state["draws"])
-        self._accuracy = {name: float(rate) for name, rate in state["accuracy"].items()}
+        usual = state["usual"] if "usual" in state else state["accuracy"]  # its name before rewards could be graded
+        self._usual = {name: float(rate) for name, rate in usual.items()}
+        graded = state.get("graded")
+        self._graded = Scale(**graded) if graded else None
         self._store.restore(state["entries"])
         self._first.restore(state.get("first", {}))
 
     def _collect(
         self, groups: Sequence[Group], task: Task, tools: Tools, values: Valuer, limit: int, step: int, seed: int
-    ) -> None:
-        search, cut = self._config.search, CUTS[self._config.cut]
+    ) -> int:
+        """Keeps what is promising; returns how many step ends were skipped because they leave no room."""
+        search, cut = self._config.search(limit, self._scale.unit), CUTS[self._config.cut]
         own = search.promising(groups, self._config.responses == "right", cut, task, tools, values, seed=seed)
-        for start, value in own:
+        for start, value in own.kept:
             self._store.add(Entry(start.problem.id, start.prefix, value, created=step, scored=step, first=value))
-        if self._config.solutions:
-            for start, value in search.solutions(groups, limit, cut, task, tools, values, seed=seed):
-                entry = Entry(start.problem.id, start.prefix, value, created=step, scored=step, first=value)
-                self._store.add(replace(entry, source="reference"))
+        if not self._config.solutions:
+            return own.skipped
+        known = search.solutions(groups, cut, task, tools, values, seed=seed)
+        for start, value in known.kept:
+            entry = Entry(start.problem.id, start.prefix, value, created=step, scored=step, first=value)
+            self._store.add(replace(entry, source="reference"))
+        return own.skipped + known.skipped
 
     def _metrics(self, groups: Sequence[Group], step: int) -> dict[str, float]:
+        replayed = [group for group in groups if is_replayed(group)]
+        fresh = [group for group in groups if not is_replayed(group)]
+        rewards = {"replay_reward": _mean_reward(replayed), "fresh_reward": _mean_reward(fresh)}
         live = [(entry, entry.first) for entry in self._store.live() if entry.first is not None]
         return {
             "replay_entries": len(self._store),
-            "replay_share": sum(map(is_replayed, groups)) / len(groups),
-            "replay_correct": _share_right(group for group in groups if is_replayed(group)),
-            "fresh_correct": _share_right(group for group in groups if not is_replayed(group)),
+            "replay_share": len(replayed) / len(groups),
+            "replay_correct": _share_right(replayed),
+            "fresh_correct": _share_right(fresh),
             "replay_age": _mean([step - entry.created for entry, _ in live]),
             "replay_value_then": _mean([first for _, first in live]),
             "replay_value_now": _mean([entry.score for entry, _ in live]),
+            **(rewards if self._graded else {}),
         }
 
     def _rescore(self, values: Valuer, step: int) -> None:
@@ -173,6 +197,10 @@ class _Retrospective(Memory):
 
 def _share_right(groups: Iterable[Group]) -> float:
     return _mean([is_right(score) for group in groups for score in group.scores if score.judged])
+
+
+def _mean_reward(groups: Iterable[Group]) -> float:
+    return _mean([score.value for group in groups for score in group.scores if score.judged])
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -10,7 +10,7 @@ from forage.memory.restart_store import StoreLimits
 from forage.memory.retrospective import RetrospectiveReplay
 from forage.memory.shuffled import ShuffledProblems
 from forage.methods.catalogue import method
-from forage.protocols import MemoryConfig, Reward
+from forage.protocols import MemoryConfig
 from forage.recipe import Recipe
 from forage.values import CriticValues, MonteCarlo, ValueSource
 
@@ -79,15 +79,15 @@ def value_source(recipe: Recipe, value: str, continuations: int, equal: str) -> 
     return monte_carlo(recipe, continuations, equal)
 
 
-def monte_carlo(recipe: Recipe, continuations: int, equal: str, rewards: tuple[Reward, ...] = ()) -> MonteCarlo:
+def monte_carlo(recipe: Recipe, continuations: int, equal: str) -> MonteCarlo:
     """Continuations, of every start (equal="tokens") or once of what the task calls one state (equal="state")."""
     if equal == "tokens":
-        return MonteCarlo(continuations=continuations, rewards=rewards)
+        return MonteCarlo(continuations=continuations)
     if equal != "state":
         raise ForageError(f"equal must be tokens or state, not {equal!r}.")
     if recipe.task.state(recipe.task.problems("train")[0], "") is None:
         raise ForageError(f"equal=state needs a task that names states; {recipe.task.name} does not.")
-    return MonteCarlo(continuations=continuations, rewards=rewards, equal="state")
+    return MonteCarlo(continuations=continuations, equal="state")
 
 
 def with_replay(recipe: Recipe, memory: MemoryConfig) -> Recipe:

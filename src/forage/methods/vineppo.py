@@ -24,8 +24,8 @@ def vineppo(
     any credit some. Add `kl_penalty` for its KL term (1e-4).
     """
     values = StepValues(
-        method=monte_carlo(recipe, continuations, equal, recipe.rewards),
-        task=recipe.task if equal == "state" else None,
+        method=monte_carlo(recipe, continuations, equal),
+        task=recipe.task,
         params=recipe.sampling,
         max_steps=max_steps,
     )

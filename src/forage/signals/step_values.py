@@ -20,7 +20,7 @@ class StepValues(Signal):
     The first `max_steps` steps of a response are valued by fresh continuations (equal states once per batch, the state
     before the first step included); later ones get the response's own return, so nothing is credited to them. A state
     that could not be judged gets the return too, and so does every step of an unjudged response's row: 0. `task` is
-    asked for the names of states, where there is one and `method` values equal states once.
+    asked for the names of states, where `method` values equal states once, and for the steps of continuations.
     """
 
     method: MonteCarlo = field(default_factory=MonteCarlo)

@@ -1,9 +1,10 @@
 """What is a start worth? One service for everything that needs the value of a partial response."""
 
+from forage.records import StartValue
 from forage.values.critic import CriticValues
 from forage.values.metered import Metered
 from forage.values.monte_carlo import MonteCarlo, StartValues
 from forage.values.oracle import TaskOracle
-from forage.values.source import StartValue, Valuer, ValueSource
+from forage.values.source import Valuer, ValueSource
 
 __all__ = ["CriticValues", "Metered", "MonteCarlo", "StartValue", "StartValues", "TaskOracle", "ValueSource", "Valuer"]

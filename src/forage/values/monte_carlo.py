@@ -10,25 +10,26 @@ import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from forage.errors import ForageError
 from forage.protocols import Reward, SampleRequest, Task, Tools
-from forage.records import Completion, Rollout, SamplingParams, Score, Start
+from forage.records import Completion, Rollout, SamplingParams, Score, Start, StartValue
 from forage.seeds import derive_seed
-from forage.values.source import StartValue, Valuer, ValueSource
+from forage.values.source import Valuer, ValueSource
 
 
 @dataclass(frozen=True, kw_only=True)
 class MonteCarlo(ValueSource):
-    """`continuations` of each start, worth what the verifier and then `rewards` make of them.
+    """`continuations` of each start, worth what the verifier and then `rewards` make of them (None: those of the run,
+    so that a value is in the units of the return that is learned from, whatever the order of the methods).
 
     With `equal="state"` starts that the task names as one state are valued once (`Task.state`); with "tokens" only
     equal starts are equal.
     """
 
     continuations: int = 9
-    rewards: tuple[Reward, ...] = ()
+    rewards: tuple[Reward, ...] | None = None
     equal: Literal["tokens", "state"] = "tokens"
 
     def __post_init__(self) -> None:
@@ -37,8 +38,8 @@ class MonteCarlo(ValueSource):
 
     def open(self, task: Task, tools: Tools, params: SamplingParams, *, seed: int) -> Valuer:
         if self.equal == "tokens":
-            return StartValues(tools, params, self, seed)
-        return StartValues(tools, params, self, seed, state=lambda start: state_name(start, task, tools))
+            return StartValues(tools, params, self, seed, task)
+        return StartValues(tools, params, self, seed, task, state=lambda start: state_name(start, task, tools))
 
 
 def state_name(start: Start, task: Task, tools: Tools) -> str:
@@ -49,49 +50,55 @@ def state_name(start: Start, task: Task, tools: Tools) -> str:
 
 @dataclass
 class StartValues(Valuer):
-    """Values of starts under the sampler's policy. What is known is kept until the policy's version changes.
+    """Values of starts under the sampler's policy. All services with these tools, this seed and this `method` share
+    what is known, until the policy's version changes. The seed is of a step: one that is repeated, because the run was
+    interrupted, begins with as little knowledge as the first time.
 
-    `params.max_tokens` bounds a whole response, prefix included. `state` names the state that a start has reached:
-    starts of one name are valued once, by continuations of the first of them. Unless given only equal starts are equal;
-    a coarser name pools starts from which the policy may continue differently, which biases values for less work.
+    `params.max_tokens` bounds a whole response, prefix included. `task` tells rewards where the steps of a continuation
+    end (None: it is one step). `state` names the state that a start has reached: starts of one name are valued once, by
+    continuations of the first of them. Unless given only equal starts are equal; a coarser name pools starts from which
+    the policy may continue differently, which biases values for less work.
     """
 
     tools: Tools
     params: SamplingParams
     method: MonteCarlo
     seed: int
+    task: Task | None = None
     state: Callable[[Start], str] = field(default=lambda start: start.key)
-    _known: dict[str, StartValue] = field(default_factory=dict, init=False)
-    _version: int = field(default=-1, init=False)
 
     def __call__(self, starts: Sequence[Start]) -> tuple[StartValue, ...]:
         """One value per start, in order; a start whose name came before shares the value and takes 0 tokens.
 
         Raises ForageError for a start whose prefix leaves no room under `params.max_tokens`.
         """
-        self._forget_other_versions()
-        names = [self.state(start) for start in starts]
-        new: dict[str, Start] = {}
+        known = self._known()
+        names = [self._name(start) for start in starts]
+        new: dict[tuple[Any, ...], Start] = {}
         for name, start in zip(names, starts, strict=True):
-            if name not in self._known:
+            if name not in known:
                 new.setdefault(name, start)
-        self._known.update(zip(new, self._sample(list(new.values())), strict=True))
+        known.update(zip(new, self._sample(list(new.values())), strict=True))
         fresh, values = set(new), []
         for name in names:
-            value = self._known[name]
+            value = known[name]
             values.append(value if name in fresh else StartValue(value.mean, value.error, value.judged, 0))
             fresh.discard(name)
         return tuple(values)
 
     def know(self, start: Start, returns: Sequence[float]) -> None:
         """The judged returns of siblings that the current policy sampled from `start` are its value; 0 tokens."""
-        self._forget_other_versions()
-        self._known[self.state(start)] = _summary(returns, 0)
+        self._known()[self._name(start)] = _summary(returns, 0)
 
-    def _forget_other_versions(self) -> None:
-        if self._version != self.tools.sampler.version:
-            self._known.clear()
-            self._version = self.tools.sampler.version
+    def _name(self, start: Start) -> tuple[Any, ...]:
+        return self.tools.sampler.version, self.seed, repr(self.method), self.state(start)
+
+    def _known(self) -> dict[tuple[Any, ...], StartValue]:
+        """What is known of the policy as it is; the rest is forgotten."""
+        known = self.tools.known
+        for name in [name for name in known if name[:2] != (self.tools.sampler.version, self.seed)]:
+            del known[name]
+        return known
 
     def _sample(self, starts: Sequence[Start]) -> list[StartValue]:
         requests = [
@@ -112,7 +119,7 @@ class StartValues(Valuer):
         for order in range(len(starts)):
             rollouts, verdict = pending[order]
             scores: tuple[Score, ...] = verdict.result()
-            for reward in self.method.rewards:
+            for reward in self._rewards:
                 scores = reward(rollouts, scores)
             returns = [score.value for score in scores if score.judged]
             values.append(_summary(returns, sum(len(rollout.tokens) for rollout in rollouts)))
@@ -134,10 +141,20 @@ class StartValues(Valuer):
             logprobs=completion.logprobs,
             entropies=completion.entropies,
             text=self.tools.codec.decode(start.prefix + completion.tokens),
-            step_ends=(len(completion.tokens),),
+            step_ends=self._step_ends(completion),
             stop=completion.stop,
-            version=self._version,
+            version=self.tools.sampler.version,
         )
+
+    def _step_ends(self, completion: Completion) -> tuple[int, ...]:
+        """Only rewards ask for them."""
+        if self.task is None or not self._rewards:
+            return (len(completion.tokens),)
+        return self.task.step_ends(self.tools.codec.pieces(completion.tokens))
+
+    @property
+    def _rewards(self) -> tuple[Reward, ...]:
+        return self.tools.rewards if self.method.rewards is None else self.method.rewards
 
 
 def _summary(returns: Sequence[float], tokens: int) -> StartValue:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from forage.errors import ForageError
 from forage.protocols import Task, Tools
-from forage.records import SamplingParams, Start
-from forage.values.source import StartValue, Valuer, ValueSource
+from forage.records import SamplingParams, Start, StartValue
+from forage.values.source import Valuer, ValueSource
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,25 +2,10 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from forage.protocols import Task, Tools
-from forage.records import SamplingParams, Start
-
-
-@dataclass(frozen=True, slots=True)
-class StartValue:
-    """`mean` and `error` (the standard error of the mean) of `judged` returns, which took `tokens` new tokens.
-
-    Without a judged continuation the mean is NaN; with one the error is NaN. A value from the cache took 0 tokens.
-    A value that is no mean of returns (a critic's, the task's) has an error of NaN, `judged` 1 and `tokens` 0.
-    """
-
-    mean: float
-    error: float
-    judged: int
-    tokens: int
+from forage.records import SamplingParams, Start, StartValue
 
 
 class Valuer(Protocol):

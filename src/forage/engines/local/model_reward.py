@@ -18,6 +18,7 @@ class ModelReward(Reward):
 
     `models` are folders; several are an ensemble of predictions (for an average of weights, average them first). A
     response that was cut at the length limit is shown to them without an end. What could not be judged stays unjudged.
+    Without `outcome` the scores are graded: nothing that learns may ask the verifier any more.
     `Score.parts` keeps what the verifier said, and adds `reward_model`, and `reward_model_spread`, the standard
     deviation over the models, where there are several.
     """
@@ -51,4 +52,5 @@ class ModelReward(Reward):
         parts = {**score.parts, "reward_model": reward}
         if len(rewards) > 1:
             parts["reward_model_spread"] = statistics.pstdev(rewards)
-        return replace(score, value=self.outcome * score.value + self.weight * reward, parts=parts)
+        value = self.outcome * score.value + self.weight * reward
+        return replace(score, value=value, parts=parts, graded=score.graded or self.outcome == 0)

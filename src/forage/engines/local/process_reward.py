@@ -21,7 +21,8 @@ class ProcessReward(Reward):
     score stays out of the value, and `Score.steps` holds `weight` times v_l - v_{l-1} instead, which add up to
     v_L - v_0. The value v_0 of the state before the first step is the score behind the start's prefix; without a prefix
     it is the mean of the siblings' first scores. A response without any text scores 0. What could not be judged stays
-    unjudged. `Score.parts` keeps what the verifier said, and adds `process`, the aggregated score.
+    unjudged. `Score.parts` keeps what the verifier said, and adds `process`, the aggregated score. Without
+    `outcome` the scores are graded.
 
     The process model reads the policy's tokens, so both must have one tokenizer; this is checked on every response.
     """
@@ -65,7 +66,8 @@ class ProcessReward(Reward):
         whole = aggregate(values, self.aggregate)
         value, parts = self.outcome * score.value, {**score.parts, "process": whole}
         if not self.dense:
-            return replace(score, value=value + self.weight * whole, parts=parts)
+            graded = score.graded or self.outcome == 0
+            return replace(score, value=value + self.weight * whole, parts=parts, graded=graded)
         differences = dict.fromkeys(rollout.step_ends, 0.0)  # steps without a text change nothing
         for (end, _), now, then in zip(steps, values, (start, *values), strict=False):
             differences[end] = self.weight * (now - then)

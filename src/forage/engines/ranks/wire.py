@@ -60,12 +60,12 @@ def groups_from_bytes(content: bytes) -> list[Group]:
 
 
 def _score_to_json(score: Score) -> list[Any]:
-    return [score.value, dict(score.parts), score.steps]
+    return [score.value, dict(score.parts), score.steps, score.graded]
 
 
 def _score_from_json(content: Sequence[Any]) -> Score:
-    value, parts, steps = content
-    return Score(value, parts, None if steps is None else tuple(steps))
+    value, parts, steps, graded = content
+    return Score(value, parts, None if steps is None else tuple(steps), graded)
 
 
 class _Tokens:
