@@ -32,7 +32,7 @@ from forage.step import Run, StepReport, step
 from forage.store.checkpoint import latest_intact, load_tensors, read_checkpoint, save_tensors, write_checkpoint
 from forage.store.rollout_rows import rollout_rows
 from forage.store.run_directory import RunDirectory
-from forage.values import Metered
+from forage.values import Metered, values_along
 
 TRAINING = "training"
 """The folder in a checkpoint that holds what only training needs."""
@@ -145,9 +145,8 @@ def _open_and_run(recipe: Recipe, directory: RunDirectory, on_step: OnStep | Non
         stack.enter_context(gate.listening())
         policy, sampler = stack.enter_context(sampled_by(recipe.sampler, opened, recipe.engine))
         meter = Metered(sampler, ranks.total)
-        tools = divided(
-            Tools(opened.codec, meter, judge, opened.reference, opened.critic, rewards=recipe.rewards), ranks
-        )
+        tools = Tools(opened.codec, meter, judge, opened.reference, opened.critic, rewards=recipe.rewards)
+        tools = divided(tools, ranks)
         run = Run(recipe, policy, memory, tools, meter, gate)
         done = _restore(run, opened, checkpoint) if checkpoint else 0
         ranks.only_first(lambda: directory.truncate_metrics(done))
@@ -198,6 +197,8 @@ def _write_step(directory: RunDirectory, run: Run, report: StepReport, number: i
         train, batch = report.train, report.train.batch
         signals = train.experience.signals
         values = signals.get("value", signals.get("step_value"))
+        if values is None:
+            values = values_along(report.groups, batch.learn, run.tools, run.recipe.task)
         rows = rollout_rows(
             report.groups, train.advantage, batch.entropy, batch.learn, number, run.tools.codec, values=values
         )

@@ -84,6 +84,39 @@ def test_values_along_responses(tmp_path: Path) -> None:
     assert any("replayed" in trace["name"] for trace in figure.traces)
 
 
+def test_values_where_replay_looked(tmp_path: Path) -> None:
+    # Steps 2 and 4 were written down; states were looked at in step 2 only. Of problem 0 two responses: the one that
+    # rises by .5 is shown, and not the one that rises by .25; of problem 1 one that falls. One known value is no line.
+    path = made(tmp_path / "rrl", ["grpo", "rrl"], 0, remembered(0))
+    nan = math.nan
+    with RunDirectory.open(path).lock():
+        rows = synthetic.rollout_rows(2, bonus=0.0, seed=1, groups=3, siblings=4)
+        for row in rows:
+            row["values"] = [nan] * len(row["tokens"])
+            row["values"][0] = 0.25
+        for number, value in ((0, 0.5), (1, 0.75), (4, 0.125)):
+            rows[number]["values"][7] = value
+        RunDirectory.open(path).write_rollouts(2, rows)
+        RunDirectory.open(path).write_rollouts(4, synthetic.rollout_rows(4, bonus=0.0, seed=1, groups=3, siblings=4))
+    (entry,) = read_runs([path]).entries
+    assert (entry.rollout_step, entry.valued_step) == (4, 2)
+    figure = figures(replay.section(read_runs([path])))["values-" + read_runs([path]).groups[0].series.key]
+    assert "step 2" in figure.how
+    assert "replay looked at" in figure.how
+    for trace, row, value in zip(figure.traces, (rows[1], rows[4]), (0.75, 0.125), strict=True):
+        assert trace["x"] == [0, 7, len(row["tokens"])]
+        assert trace["y"] == [0.25, value, row["reward"]]
+        assert trace["customdata"] == [row["pieces"][0], row["pieces"][7], "the end"]
+        assert "markers" in trace["mode"]
+
+
+def test_rewards_of_restarts_are_drawn_where_there_are_some(tmp_path: Path) -> None:
+    rows = [row | {"replay_reward": 1.0 + row["step"], "fresh_reward": 0.5} for row in remembered(0)]
+    shown = figures(replay.section(read_runs([made(tmp_path / "rrl", ["grpo", "rrl"], 0, rows)])))
+    again, fresh = shown["replay-reward"].traces
+    assert len(again["y"]) == len(fresh["y"]) == 3
+
+
 def spent(tokens: int, seconds: float, shares: list[float], **more: float) -> list[dict[str, Any]]:
     return [
         {"step": step, "tokens": tokens * step, "seconds": seconds, "correct": share, "reward": share, **more}

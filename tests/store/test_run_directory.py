@@ -275,6 +275,13 @@ def test_the_rows_of_a_step_fit_the_table(run: RunDirectory) -> None:
     assert [each["values"] for each in found] == [[]] * 3
     known = rollout_rows(groups, advantage, entropy, learn, 3, Letters(), values=advantage + 0.5)
     assert [each["values"] for each in known] == [pytest.approx([0.6, 0.4]), [0.5], [2.5]]
+    some = torch.full(learn.shape, math.nan)
+    some[0, 3] = 0.25
+    run.write_rollouts(4, rollout_rows(groups, advantage, entropy, learn, 4, Letters(), values=some))
+    first, *others = (each["values"] for each in run.rollouts(4))
+    assert math.isnan(first[0])
+    assert first[1] == 0.25
+    assert others == [[], []], "nothing is known of them"
 
 
 # ------------------------------------------------------------------------------- checkpoints, evaluations, bad updates

@@ -1,7 +1,8 @@
 """Reading what lies in the directories that a report is about, whatever is missing there."""
 
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +17,11 @@ from forage.store.run_directory import RunDirectory
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One directory. `recipe` is None for a base model, and for a run whose recipe cannot be read."""
+    """One directory. `recipe` is None for a base model, and for a run whose recipe cannot be read.
+
+    `rollouts` are those of the newest step that was written down, `valued` those of the newest one in which states were
+    valued.
+    """
 
     path: Path
     is_base: bool
@@ -25,6 +30,8 @@ class Entry:
     evaluations: Sequence[Evaluation]
     rollout_step: int | None
     rollouts: Sequence[Mapping[str, Any]]
+    valued_step: int | None = None
+    valued: Sequence[Mapping[str, Any]] = ()
     analysis: Analysis | None = None
 
     @property
@@ -86,11 +93,14 @@ def read_entry(path: Path, notes: list[str]) -> Entry:
             f"{path} holds neither a run (recipe.json) nor evaluations (evals/*.json), so there is nothing to report. "
             f"Train with `forage train`, or evaluate the model there with `forage eval {path}`."
         )
-    recipe = metrics = step = rollouts = analysis = None
+    recipe = metrics = step = rollouts = analysis = valued_step = valued = None
     if is_run:
         recipe = _attempt(lambda: RunDirectory.open(path).recipe(), path, "the recipe", notes)
         metrics = _attempt(lambda: RunDirectory.open(path).metrics(), path, "the metrics", notes)
         step, rollouts = _last_rollouts(path, notes)
+        valued_step, valued = step, rollouts
+        if metrics and "replay_entries" in metrics[0]:  # it valued states in some of its steps only
+            valued_step, valued = _last_rollouts(path, notes, with_values)
         if (path / FILE).exists():
             analysis = _attempt(lambda: Analysis.load(path / FILE), path, "the analysis", notes)
     evaluations = [_attempt(lambda file=file: Evaluation.load(file), file, "the evaluation", notes) for file in files]
@@ -102,17 +112,31 @@ def read_entry(path: Path, notes: list[str]) -> Entry:
         evaluations=[evaluation for evaluation in evaluations if evaluation is not None],
         rollout_step=step,
         rollouts=rollouts or (),
+        valued_step=valued_step,
+        valued=valued or (),
         analysis=analysis,
     )
 
 
-def _last_rollouts(path: Path, notes: list[str]) -> tuple[int | None, Sequence[Mapping[str, Any]] | None]:
+def known_at(row: Mapping[str, Any]) -> list[int]:
+    """The tokens of a rollout before which the value of the state is known."""
+    return [place for place, value in enumerate(row.get("values") or ()) if not math.isnan(value)]
+
+
+def with_values(rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a line can be drawn along a response."""
+    return any(len(known_at(row)) > 1 for row in rows)
+
+
+def _last_rollouts(
+    path: Path, notes: list[str], wanted: Callable[[Sequence[Mapping[str, Any]]], bool] = bool
+) -> tuple[int | None, Sequence[Mapping[str, Any]] | None]:
     steps = _attempt(lambda: RunDirectory.open(path).rollout_steps(), path, "the list of rollouts", notes)
     for step in reversed(steps or []):
         rows = _attempt(
             lambda step=step: RunDirectory.open(path).rollouts(step), path, f"step {step}'s rollouts", notes
         )
-        if rows:
+        if rows and wanted(rows):
             return step, rows
     return None, None
 

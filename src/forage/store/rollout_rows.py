@@ -22,7 +22,7 @@ def rollout_rows(
     """One row per rollout, in the order of the batch, with its settled advantages.
 
     advantage and entropy (B, T) float32 and learn (B, T) bool are those of the batch that was collated from `groups`;
-    values (B, T) float32, where the run knows them, are of the state before each token.
+    values (B, T) float32, where the run knows them, are of the state before each token; NaN where it was not asked for.
     """
     members = [
         (number, sibling, rollout, score)
@@ -43,10 +43,16 @@ def rollout_rows(
             "logprobs": list(rollout.logprobs),
             "entropies": entropy[row][learn[row]].tolist(),
             "advantages": advantage[row][learn[row]].tolist(),
-            "values": [] if values is None else values[row][learn[row]].tolist(),
+            "values": _known(values, learn, row),
             "reward": score.value,
             "correct": score.parts.get("correct", float("nan")),
             "stop": rollout.stop,
         }
         for row, (number, sibling, rollout, score) in enumerate(members)
     ]
+
+
+def _known(values: Tensor | None, learn: Tensor, row: int) -> list[float]:
+    """The values of a row; [] where none of them is known."""
+    own = [] if values is None else values[row][learn[row]].tolist()
+    return own if any(value == value for value in own) else []

@@ -26,7 +26,7 @@ SCHEMA = pa.schema(
         pa.field("logprobs", pa.list_(pa.float32())),  # under the sampler
         pa.field("entropies", pa.list_(pa.float32())),  # nats, full vocabulary
         pa.field("advantages", pa.list_(pa.float32())),  # as settled at sampling
-        pa.field("values", pa.list_(pa.float32())),  # of the state before each token; empty where not known
+        pa.field("values", pa.list_(pa.float32())),  # of the state before each token; NaN, or empty, where not known
         pa.field("reward", pa.float64()),  # NaN: could not be judged
         pa.field("correct", pa.float64()),
         pa.field("stop", pa.string()),  # "eos" or "length"

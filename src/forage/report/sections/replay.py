@@ -6,7 +6,7 @@ from typing import Any
 
 from forage.report.blocks import Block, Figure, Figures, Section
 from forage.report.lines import mean_line, smooth, thinned, values_of
-from forage.report.runs import Entry, Group, Runs
+from forage.report.runs import Entry, Group, Runs, known_at, with_values
 from forage.report.sections.responses import choose, right, shown_entry
 
 
@@ -39,6 +39,10 @@ PICTURES = (
           keys=(("replay_correct", "from kept states", "solid"), ("fresh_correct", "from the beginning", "dot")),
           how="Solid: responses from kept states; dotted: from the beginning. The problems of both are not the same: "
           "kept states are of problems that went wrong."),
+    Lines(id="reward", title="Rewards of restarts", unit="mean reward", average=True,
+          keys=(("replay_reward", "from kept states", "solid"), ("fresh_reward", "from the beginning", "dot")),
+          how="Where a model's reward takes the verdict's place. Solid: responses from kept states; dotted: from the "
+          "beginning. Kept states are those of responses that ended low."),
     Lines(id="solvable", title="Where problems became solvable", unit="training problems", keys=(
             ("first_solved_fresh", "first from the beginning", "dot"),
             ("first_solved_replayed", "first from a kept state", "solid"),
@@ -47,6 +51,15 @@ PICTURES = (
           "those of the solid line that were later solved from the beginning too; the gap between the two was solved "
           "with help only, and is no gain in an evaluation, which always begins at the beginning."),
 )  # fmt: skip
+
+LOOKED_AT = (
+    " Dots are the states that replay looked at: the beginning, and step ends in the window that states are kept from. "
+    "The last dot is how the response ended. Shown are responses that came farthest above their beginning, from the "
+    "newest step that was written down while states were kept."
+)
+
+SHOWN = 4
+"""Responses in a picture of values, where no others are shown elsewhere."""
 
 
 def section(runs: Runs) -> Section | None:
@@ -106,11 +119,11 @@ def _trace(group: Group, name: str, dash: str, points: Sequence[tuple[float, flo
 
 def _along_traces(group: Group) -> Figure | None:
     """The values of the states of a few responses of the group's first seed; None where its run recorded none."""
-    with_values = [entry for entry in group.entries if any(len(row.get("values") or ()) for row in entry.rollouts)]
-    entry = shown_entry(with_values)
+    entry = shown_entry([entry for entry in group.entries if with_values(entry.valued)])
     if entry is None:
         return None
     rows = _chosen(entry)
+    some = any(_looked_at(row) for row in rows)
     return Figure(
         id=f"values-{group.series.key}",
         title=f"Values along responses: {group.label}",
@@ -120,9 +133,10 @@ def _along_traces(group: Group) -> Figure | None:
             "xaxis": {"title": {"text": "token of the response, replayed ones included"}, "rangemode": "tozero"},
             "yaxis": {"title": {"text": "value of the state"}},
         },
-        how=f"Responses of {entry.path.name}, step {entry.rollout_step}: solid ones ended right, dotted ones wrong, "
+        how=f"Responses of {entry.path.name}, step {entry.valued_step}: solid ones ended right, dotted ones wrong, "
         "and one that continues a replayed prefix begins where that ends. Touch a line to read its tokens. A step "
-        "down is where the response lost its chance, as the critic or the continuations saw it; a step up is progress.",
+        "down is where the response lost its chance, as the critic or the continuations saw it; a step up is progress."
+        + (LOOKED_AT if some else ""),
         misleads="A critic's values are guesses, and a mean of a few continuations is noisy: a jump of one token is "
         "no proof. A few responses are anecdotes.",
         alt=f"Line chart of the values of the states along {len(rows)} responses.",
@@ -131,24 +145,45 @@ def _along_traces(group: Group) -> Figure | None:
 
 
 def _chosen(entry: Entry) -> list[Mapping[str, Any]]:
-    """Those that the sample responses show, and the first that continues a replayed prefix, right if there is one."""
-    rows = [row for row in entry.rollouts if len(row["values"])]
+    """Those that the sample responses show, and the first that continues a replayed prefix, right if there is one.
+
+    Where only some states were valued, they are the responses that came farthest above their beginning, one a problem.
+    """
+    rows = [row for row in entry.valued if len(known_at(row)) > 1]
+    if all(_looked_at(row) for row in rows):
+        rise = {id(row): max(row["values"][place] for place in known_at(row)) - _first(row) for row in rows}
+        best: dict[Any, Mapping[str, Any]] = {}
+        for row in sorted(rows, key=lambda row: -rise[id(row)]):
+            best.setdefault(row["problem"], row)
+        return list(best.values())[:SHOWN]
     replayed = sorted((row for row in rows if len(row["prefix"])), key=lambda row: right(row) is not True)
     chosen = choose(rows)
     return chosen + [row for row in replayed[:1] if not any(row is other for other in chosen)]
 
 
+def _looked_at(row: Mapping[str, Any]) -> bool:
+    """Whether only some states of the response were valued."""
+    return len(known_at(row)) < len(row["values"])
+
+
+def _first(row: Mapping[str, Any]) -> float:
+    return row["values"][known_at(row)[0]]
+
+
 def _path(group: Group, row: Mapping[str, Any], number: int) -> Mapping[str, Any]:
     verdict = {True: "right", False: "wrong", None: "not judged"}[right(row)]
-    begin = len(row["prefix"])
+    begin, known = len(row["prefix"]), known_at(row)
+    places, values = [begin + place for place in known], [row["values"][place] for place in known]
+    pieces = [row["pieces"][place] for place in known]
+    if _looked_at(row):  # how it ended, which needs no valuing
+        places, values, pieces = [*places, begin + len(row["values"])], [*values, row["reward"]], [*pieces, "the end"]
     name = verdict + (", cut off" if row["stop"] == "length" else "") + (", replayed" if begin else "")
-    count = len(row["values"])
     return {
-        "type": "scatter", "mode": "lines+text", "name": name,
-        "x": list(range(begin, begin + count)), "y": list(row["values"]),
-        "text": [name if index == count - 1 else "" for index in range(count)],
+        "type": "scatter", "mode": "lines+markers+text" if _looked_at(row) else "lines+text", "name": name,
+        "x": places, "y": values,
+        "text": [*[""] * (len(places) - 1), name],
         "textposition": "bottom left" if number % 2 else "top left", "cliponaxis": False,
-        "customdata": list(row["pieces"]), "hovertemplate": "%{customdata}: %{y:.3f}<extra>%{fullData.name}</extra>",
+        "customdata": pieces, "hovertemplate": "%{customdata}: %{y:.3f}<extra>%{fullData.name}</extra>",
         "line": {
             "color": group.series.colour, "width": 2.2 if right(row) else 1.2,
             "dash": "solid" if right(row) else "dot",
