@@ -1,9 +1,13 @@
 """Many requests on shared paths: the same completions as naive restarts, for one reading of each path."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from unittest.mock import patch
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from transformers import PreTrainedModel
@@ -44,6 +48,43 @@ def test_branches_are_naive_restarts(
             assert mine.tokens == theirs.tokens
             assert mine.logprobs == pytest.approx(theirs.logprobs, abs=1e-5)
             assert mine.entropies == pytest.approx(theirs.entropies, abs=1e-5)
+
+
+@contextmanager
+def float64_everywhere(module: PreTrainedModel) -> Iterator[PreTrainedModel]:
+    """A copy of the module that computes in float64 throughout: what modelling code raises to float32 too."""
+    exact = deepcopy(module).double()
+    with (
+        patch.object(torch, "float32", torch.float64),
+        patch.object(torch, "float", torch.float64),
+        patch.object(torch.Tensor, "float", torch.Tensor.double),
+    ):
+        yield exact
+
+
+@torch.inference_mode()
+def test_what_branches_and_restarts_differ_by_is_rounding(family: str, module_of: Modules, tokenizer) -> None:
+    """Both lie as near to the exact numbers; of a prefix read at wrong positions the first token alone is far off."""
+    module, params, asked = module_of(family), SamplingParams(max_tokens=16), step_end_requests()
+    found = dict(LocalSampler(LocalModel(module, tokenizer)).sample(asked, params))
+    restarted = naively(LocalModel(module, tokenizer), asked, params)
+    errors: dict[str, list[float]] = {"branching": [], "restarts": [], "shifted": []}
+    with float64_everywhere(module) as exact:
+        for number, request in enumerate(asked):
+            for mine, theirs in zip(found[number], restarted[number], strict=True):
+                assert mine.tokens == theirs.tokens
+                new, before = torch.tensor(mine.tokens), len(request.tokens)
+                whole = torch.tensor([[*request.tokens, *mine.tokens]])
+                for name, begin in (("exact", 0), ("shifted", 1)):
+                    logits = exact(whole[:, begin:], use_cache=False).logits[0, before - begin - 1 : -1]
+                    assert logits.dtype == torch.float64
+                    true = logits.log_softmax(-1).gather(1, new[:, None])[:, 0]
+                    for path, logprobs in (("branching", mine.logprobs), ("restarts", theirs.logprobs)):
+                        error = float((torch.tensor(logprobs, dtype=torch.float64) - true).abs().max())
+                        errors[path if name == "exact" else name].append(error)
+    assert max(errors["restarts"]) < 1e-5
+    assert max(errors["branching"]) < 2 * max(errors["restarts"]) + 1e-6
+    assert min(errors["shifted"]) > 1e-4
 
 
 def test_a_path_is_read_once_and_every_pass_is_counted(module_of: Modules, tokenizer) -> None:

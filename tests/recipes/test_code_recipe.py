@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from forage.cli import main
-from forage.methods import grpo, rrl
+from forage.methods import grpo, ppo, rrl
 from forage.recipes import code
 from forage.recipes.code_base import CodeBase
 from forage.recipes.tiny_model import build
@@ -37,12 +37,14 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(settings, tmp_path_factory.mktemp("base") / "code", progress=False)
 
 
-def test_replay_restarts_behind_whole_lines(base: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("critic", [False, True], ids=["continuations", "critic"])
+def test_replay_restarts_behind_whole_lines(critic: bool, base: Path, tmp_path: Path) -> None:
     """Whatever a prefix says, it ends where a line of the program ends, and new tokens go on from there."""
-    replay = rrl(collect=1.0, replay=0.25, share=0.5, margin=-1.0, continuations=2, rescore_every=0)
+    settings = {"collect": 1.0, "replay": 0.25, "share": 0.5, "margin": -1.0, "rescore_every": 0}
+    replay = rrl(value="critic", **settings) if critic else rrl(continuations=2, **settings)
     recipe = code(
         model=str(base),
-        method=[grpo(), replay],
+        method=[ppo(critic_warmup=1) if critic else grpo(), replay],
         steps=5,
         problems=2,
         siblings=2,

@@ -1,6 +1,7 @@
 """Step boundaries: exact partitions by any rule, for any split into tokens."""
 
 import random
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,8 @@ from forage.part_json import decode_part, encode_part
 from forage.protocols import Task
 from forage.tasks.countdown import Countdown
 from forage.tasks.countdown.grammar import KEYWORDS
-from forage.tasks.steps import RULES, Stepwise, beginning_with, ends_at
+from forage.tasks.steps import RULES, Stepwise, beginning_with, ends_at, rule_of
+from forage.tasks.table import parse_table
 
 
 def steps(text: str, rule: str) -> list[str]:
@@ -50,14 +52,30 @@ def test_tokens_without_text_belong_to_the_step_before() -> None:
     assert ends_at([], RULES["newline"]) == ()
 
 
-@given(st.text(alphabet="a.B \n#1", max_size=40), st.sampled_from(sorted(RULES)), st.integers(0, 99))
+def commas(text: str) -> list[int]:
+    """A rule of somebody's own, in a module that can be imported: this one."""
+    return [place + 1 for place, letter in enumerate(text) if letter == ","]
+
+
+def halves(text: str) -> list[float]:
+    return [len(text) / 2]
+
+
+OWN = f"python:{__name__}:commas"
+
+
+@given(
+    st.text(alphabet="a.B \n#1,", max_size=40),
+    st.sampled_from([*sorted(RULES), "words:a B", OWN]),
+    st.integers(0, 99),
+)
 def test_every_text_is_partitioned_whatever_its_tokens_are(text: str, rule: str, seed: int) -> None:
     draw, pieces, place = random.Random(seed), [], 0
     while place < len(text):
         size = draw.randint(0, 3)
         pieces.append(text[place : place + size])
         place += size
-    ends = ends_at(pieces, RULES[rule])
+    ends = ends_at(pieces, rule_of(rule))
     assert list(ends) == sorted(set(ends))
     assert (ends[-1] if ends else 0) == len(pieces)
     assert all(end > 0 for end in ends)
@@ -81,6 +99,36 @@ def test_a_task_with_other_steps_is_otherwise_the_same() -> None:
     assert task.answer(first, "try 1 + 2 = 3 so") == lab.answer(first, "try 1 + 2 = 3 so")
     assert task.step_ends(["A. ", "B"]) == (1, 2)
     assert problem().id != first.id
+
+
+def test_rules_are_named_on_the_command_line(tmp_path: Path) -> None:
+    pieces = ["so", " a,", " so", " b.", "\n", "c"]
+    table = tmp_path / "table.jsonl"
+    table.write_text('{"prompt": "p", "answer": "a"}\n')
+    for rule, expected in (
+        ("newline", (5, 6)), ("sentence", (5, 6)), ("label", (6,)), ("code_line", (5, 6)),
+        ("words:so c", (2, 4, 6)), (OWN, (2, 6)),
+    ):  # fmt: skip
+        assert ends_at(pieces, rule_of(rule)) == expected
+        task = parse_table(f"table:data={table},steps={rule},verifier=exact")
+        assert decode_part(encode_part(task), Task).step_ends(pieces) == expected
+        assert Stepwise(task=Countdown(), steps=rule).step_ends(pieces) == expected
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ("lines", "one of newline, sentence"),
+        ("words:", "words:WORD"),
+        ("python:commas", "module:function"),
+        ("python:no_such_module:f", "cannot be imported"),
+        (f"python:{__name__}:nothing", "no function"),
+        (f"python:{__name__}:halves", "whole numbers"),
+    ],
+)
+def test_rules_that_cannot_be_are_sentences(rule: str, message: str) -> None:
+    with pytest.raises(ForageError, match=message):
+        rule_of(rule)("abc")
 
 
 def test_words_and_the_rule_that_reads_them_go_together() -> None:

@@ -13,7 +13,7 @@ from forage.errors import ForageError
 from forage.protocols import Task
 from forage.recipes.problems import settled_template
 from forage.tasks.names import parse_task
-from forage.tasks.table import StepRule, Table, TableFile, overlap_note
+from forage.tasks.table import Table, TableFile, overlap_note
 from forage.tasks.verifiers import parse_verifier
 
 
@@ -31,7 +31,7 @@ class TableFlags:
         skip_bad_rows: leave out rows that cannot be used.
         system: system prompt, before every problem.
         template: chat: the tokenizer's chat template; none: plain text; auto: the template where there is one.
-        step_ends: where reasoning steps end.
+        step_ends: where reasoning steps end: newline, sentence, label, code_line, words:..., python:module:function.
     """
 
     data: Path | None = None
@@ -43,7 +43,7 @@ class TableFlags:
     skip_bad_rows: bool = False
     system: str | None = None
     template: Literal["auto", "chat", "none"] | None = None
-    step_ends: StepRule | None = None
+    step_ends: str | None = None
 
     def given(self) -> dict[str, Any]:
         """The flags that say something."""

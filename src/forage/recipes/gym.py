@@ -40,7 +40,8 @@ def gym(
 
     Args:
         dataset: its name and parameters, as in countdown:min_numbers=3,max_numbers=4; chat=true asks through the
-            tokenizer's chat template, and train_problems, test_problems and seed select the problems.
+            tokenizer's chat template, and train_problems, test_problems and seed select the problems, and steps says
+            where reasoning steps end (newline unless given).
         model: Hugging Face causal model: a folder, or a name on the hub where there is a network.
         method: methods in order, an algorithm first; GRPO where no algorithm is given.
         seed: of the run; the problems do not depend on it.

@@ -13,7 +13,7 @@ from forage.engines.vllm.settings import parse_sampler
 from forage.methods import Applied, with_methods
 from forage.recipe import Gather, Recipe, Schedule, Verifying
 from forage.records import SamplingParams
-from forage.tasks.table import Columns, StepRule, Template, open_table
+from forage.tasks.table import Columns, Template, open_table
 from forage.tasks.verifiers import parse_verifier
 
 LEARNING_RATE = {"all": 1e-6, "adapter": 2e-5}
@@ -35,7 +35,7 @@ def problems(
     system: str = "",
     template: Literal["auto", "chat", "none"] = "auto",
     stop: Sequence[str] = (),
-    step_ends: StepRule = "newline",
+    step_ends: str = "newline",
     max_prompt_tokens: int | None = None,
     max_tokens: int = 1024,
     method: Sequence[Applied | str] = (),
@@ -79,7 +79,8 @@ def problems(
         system: system prompt, before every problem.
         template: chat: the tokenizer's chat template; none: plain text; auto: the template where there is one.
         stop: text that ends a response, beside the model's own end token; may be given several times.
-        step_ends: where reasoning steps end: newline, sentence, label (Step 1:), code_line.
+        step_ends: where reasoning steps end: newline, sentence, label (Step 1:), code_line, "words:so wait" (each
+            begins a step), python:module:function.
         max_prompt_tokens: problems with longer prompts are left out.
         max_tokens: limit of a response.
         method: methods in order, an algorithm first; GRPO where no algorithm is given.
@@ -120,6 +121,7 @@ def problems(
         steps=step_ends,
         skip_bad_rows=skip_bad_rows,
     )
+    task.step_ends(["-"])  # a function of the user's own is found now, or never
     chosen_adapter = parse_adapter(adapter, seed=seed) if adapter else None
     recipe = Recipe(
         name=data.stem,

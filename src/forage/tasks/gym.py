@@ -11,12 +11,13 @@ from forage.call_text import Value, parse_call
 from forage.errors import ForageError
 from forage.records import Message, Problem, Score
 from forage.seeds import derive_seed
+from forage.tasks.steps import ends_at, rule_of
 from forage.tasks.verifiers import Verified, Verifier
 from forage.tasks.verifiers.extraction import final_answer
 
 Setting = bool | int | float | str
 
-OWN_SETTINGS = {"chat": False, "seed": 0, "train_problems": 256, "test_problems": 64}
+OWN_SETTINGS = {"chat": False, "seed": 0, "train_problems": 256, "test_problems": 64, "steps": "newline"}
 """What forage decides itself; everything else is a parameter of the data set."""
 
 ATTEMPTS = 20
@@ -59,8 +60,9 @@ class GymScorer(Verifier):
 class Gym(Verified):
     """Problems of one reasoning-gym data set. `parameters` are the data set's own.
 
-    `chat` asks each question as a user's message, for the tokenizer's chat template; otherwise it is plain text. Test
-    problems do not depend on `seed`; training problems do, and none of them asks what a test problem asks.
+    `chat` asks each question as a user's message, for the tokenizer's chat template; otherwise it is plain text.
+    `steps` says where reasoning steps end (`tasks.steps.rule_of`). Test problems do not depend on `seed`; training
+    problems do, and none of them asks what a test problem asks.
     """
 
     name: ClassVar[str] = "gym"
@@ -71,8 +73,10 @@ class Gym(Verified):
     train_problems: int = 256
     test_problems: int = 64
     chat: bool = False
+    steps: str = "newline"
 
     def __post_init__(self) -> None:
+        rule_of(self.steps)
         if min(self.train_problems, self.test_problems) < 1:
             raise ForageError("A gym task needs at least one problem in each split.")
 
@@ -88,6 +92,9 @@ class Gym(Verified):
             raise ForageError(f"A gym task has the splits 'train' and 'test', not {split!r}.")
         seed = derive_seed("gym", self.dataset, "train", self.seed)
         return tuple(problem for _, problem in self._draw(seed, self.train_problems, set(test)))
+
+    def step_ends(self, pieces: Sequence[str]) -> tuple[int, ...]:
+        return ends_at(pieces, rule_of(self.steps))
 
     def _draw(self, seed: int, amount: int, taken: set[str]) -> Iterator[tuple[str, Problem]]:
         """`amount` problems, each with its question, that ask different things and nothing in `taken`."""

@@ -8,13 +8,16 @@ wholly at or behind the boundary, so a token that straddles one stays with the s
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate, takewhile
+from operator import index
 from types import MappingProxyType
 from typing import ClassVar, Literal
 
 from forage.errors import ForageError
 from forage.protocols import Task
 from forage.records import Problem, Score
+from forage.tasks.own_function import check_name, load_function
 
 Rule = Callable[[str], Iterable[int]]
 """The characters of a text at which steps begin. Order, repetition and places at or outside its ends do not matter."""
@@ -54,6 +57,37 @@ RULES: MappingProxyType[str, Rule] = MappingProxyType(
 )
 
 
+def rule_of(text: str) -> Rule:
+    """The rule that a person names: one of `RULES`, or `words:so wait back` (each of these words begins a step), or
+    `python:module:function` (a function of the text that returns the characters at which steps begin).
+
+    A function is imported when the rule is first asked: reading a recipe must run nothing. Raises ForageError for
+    anything else, and when it is asked where the function is not there or returns no whole numbers.
+    """
+    kind, _, rest = text.partition(":")
+    if text in RULES:
+        return RULES[text]
+    if kind == "words" and rest.split():
+        return beginning_with(rest.split())
+    if kind == "python":
+        check_name(rest)
+        return lambda response: _places(rest, response)
+    raise ForageError(
+        f"{text!r} does not say where steps begin. It is one of {', '.join(RULES)}, or words:WORD WORD ..., or "
+        "python:MODULE:FUNCTION."
+    )
+
+
+def _places(function: str, response: str) -> list[int]:
+    found: object = load_function(function)(response)
+    try:
+        return [index(place) for place in found]  # pyright: ignore[reportGeneralTypeIssues]  (whatever it returns)
+    except TypeError:
+        raise ForageError(
+            f"{function} must return the characters at which steps begin, as whole numbers; it returned {found!r}."
+        ) from None
+
+
 def ends_at(pieces: Sequence[str], rule: Rule) -> tuple[int, ...]:
     """Exclusive ends of the steps of a response given token by token; () for no tokens.
 
@@ -78,7 +112,7 @@ def ends_at(pieces: Sequence[str], rule: Rule) -> tuple[int, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Stepwise(Task):
-    """Another task with other step boundaries: `steps` names a rule, or `words` begin a step each.
+    """Another task with other step boundaries: `steps` names a rule (`rule_of`), or `words` begin a step each.
 
     Everything else is the task's own. Raises ForageError for `steps="words"` without words.
     """
@@ -86,12 +120,13 @@ class Stepwise(Task):
     name: ClassVar[str] = "stepwise"
 
     task: Task
-    steps: Literal["newline", "sentence", "label", "code_line", "words"] = "newline"
+    steps: str = "newline"
     words: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.steps == "words") != bool(self.words):
             raise ForageError('steps="words" goes with the words that begin a step, and no other rule takes words.')
+        _ = self._rule
 
     def notes(self) -> tuple[str, ...]:
         return self.task.notes()
@@ -125,7 +160,11 @@ class Stepwise(Task):
         return self.task.reference(problem)
 
     def step_ends(self, pieces: Sequence[str]) -> tuple[int, ...]:
-        return ends_at(pieces, beginning_with(self.words) if self.words else RULES[self.steps])
+        return ends_at(pieces, self._rule)
+
+    @cached_property
+    def _rule(self) -> Rule:
+        return beginning_with(self.words) if self.words else rule_of(self.steps)
 
 
 def beginning_with(words: Sequence[str]) -> Rule:

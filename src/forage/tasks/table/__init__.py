@@ -12,7 +12,7 @@ from forage.call_text import parse_call
 from forage.errors import ForageError
 from forage.records import Problem
 from forage.seeds import derive_seed
-from forage.tasks.steps import RULES, ends_at
+from forage.tasks.steps import ends_at, rule_of
 from forage.tasks.table.files import content_digest, data_files, has_split, read_rows
 from forage.tasks.table.prompts import Template, find_overlap, normalised, render
 from forage.tasks.table.rows import Columns, Entry, Read, Rejected, read_entries
@@ -21,7 +21,6 @@ from forage.tasks.verifiers import Verified, Verifier, parse_verifier
 __all__ = ["Columns", "Table", "TableFile", "open_table", "overlap_note", "parse_table"]
 
 Split = Literal["train", "test"]
-StepRule = Literal["newline", "sentence", "label", "code_line"]
 
 SHOWN = 5
 """Rejected rows that a message names; the others are counted."""
@@ -54,10 +53,11 @@ class Table(Verified):
     verifier: Verifier
     system: str = ""
     template: Template = "none"
-    steps: StepRule = "newline"
+    steps: str = "newline"
     skip_bad_rows: bool = False
 
     def __post_init__(self) -> None:
+        rule_of(self.steps)
         if not 0 <= self.test_share < 1:
             raise ForageError(f"The share of test problems lies in [0, 1), and {self.test_share} does not.")
         if self.test is not None and self.test_share:
@@ -91,7 +91,7 @@ class Table(Verified):
         )
 
     def step_ends(self, pieces: Sequence[str]) -> tuple[int, ...]:
-        return ends_at(pieces, RULES[self.steps])
+        return ends_at(pieces, rule_of(self.steps))
 
     def notes(self) -> tuple[str, ...]:
         """How many problems there are, which rows were left out, and whether test problems are training problems."""
@@ -156,7 +156,7 @@ def open_table(
     columns: Columns | None = None,
     system: str = "",
     template: Template = "none",
-    steps: StepRule = "newline",
+    steps: str = "newline",
     skip_bad_rows: bool = False,
 ) -> Table:
     """The task of a table on disk, settled. The test problems are those of `test`; else the test split of a folder that
@@ -214,8 +214,8 @@ def parse_table(text: str) -> Table:
     found: dict[str, Any] = {**defaults, **given}
     if not found["data"]:
         raise ForageError("The task table needs a file: table:data=problems.jsonl,verifier=math.")
-    if found["template"] not in get_args(Template) or found["steps"] not in RULES:
-        raise ForageError(f"In task {text}: template is chat or none, and steps is one of {', '.join(RULES)}.")
+    if found["template"] not in get_args(Template):
+        raise ForageError(f"In task {text}: template is chat or none.")
     return open_table(
         Path(found["data"]),
         verifier=parse_verifier(verifier or "math"),

@@ -1,14 +1,10 @@
 """A verifier of the user's own: a function in a module that can be imported."""
 
-import importlib
-import os
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from forage.errors import ForageError
 from forage.records import Problem, Score
+from forage.tasks.own_function import check_name, load_function
 from forage.tasks.verifiers.base import Verifier
 from forage.tasks.verifiers.extraction import final_answer
 
@@ -29,7 +25,7 @@ class Python(Verifier):
     function: str = ""
 
     def __post_init__(self) -> None:
-        _split(self.function)  # loading it is for the process that judges: reading a recipe must run nothing
+        check_name(self.function)  # loading it is for the process that judges: reading a recipe must run nothing
 
     def prepare(self) -> None:
         load_function(self.function)
@@ -45,29 +41,3 @@ class Python(Verifier):
     def answer(self, problem: Problem, text: str) -> str | None:
         own = getattr(load_function(self.function), "answer", None)
         return final_answer(text) if own is None else own(problem, text)
-
-
-def load_function(path: str) -> Callable[..., Any]:
-    """The function that `module:function` names. Raises ForageError where there is none."""
-    module_name, name = _split(path)
-    if os.getcwd() not in sys.path and "" not in sys.path:
-        sys.path.append(os.getcwd())  # `forage` is a script: unlike `python -m`, it does not look here by itself
-    try:
-        found: Any = importlib.import_module(module_name)
-    except ImportError as error:
-        raise ForageError(
-            f"The module {module_name} of the verifier {path} cannot be imported: {error}. It must lie in the working "
-            "directory or be installed."
-        ) from None
-    for part in name.split("."):
-        found = getattr(found, part, None)
-    if not callable(found):
-        raise ForageError(f"{module_name} has no function {name}.")
-    return found
-
-
-def _split(path: str) -> tuple[str, str]:
-    module_name, _, name = path.partition(":")
-    if not name or not all(part.isidentifier() for part in (*module_name.split("."), *name.split("."))):
-        raise ForageError(f"A function is named as module:function, as in my_checks:is_right; {path!r} is not.")
-    return module_name, name
