@@ -16,7 +16,7 @@ from forage.memory.restart_store import StoreLimits
 from forage.protocols import Memory, Task
 from forage.records import UNJUDGED, Group, Origin, Problem, SamplingParams, Score, Start
 from forage.values import TaskOracle
-from values.worlds import Coins
+from values.worlds import END, Coins
 
 PROBLEMS = [problem(f"p{number}") for number in range(6)]
 PARAMS = SamplingParams(max_tokens=10)
@@ -84,12 +84,14 @@ def test_the_best_step_end_in_the_window_is_kept() -> None:
 def test_kept_prefixes_are_strict_and_give_no_answer_away() -> None:
     memory = config(window=(0.0, 0.9), traces=9, margin=-1).open(PROBLEMS, seed=0)
     responses = [(1, 0, 0, 1, 1, 0), (0, 1, 0, 1), (0, 0, 1, 1), RESPONSE]
-    study(memory, [failed(Start(one), *responses) for one in PROBLEMS], world=coins(0.5))
+    ended = [(*response, END) for response in responses]
+    study(memory, [failed(Start(one), *ended) for one in PROBLEMS], world=coins(0.5))
     assert len(entries(memory)) >= 6
     for kept in entries(memory):
         text = "".join(map(str, kept["prefix"]))
         assert "00" not in text
-        assert any("".join(map(str, one)).startswith(text) and len(one) > len(text) for one in responses)
+        assert END not in kept["prefix"]
+        assert any("".join(map(str, one)).startswith(text) and len(one) > len(text) for one in ended)
 
 
 def test_promise_must_exceed_the_problem_by_the_margin_and_stand_out() -> None:
@@ -274,10 +276,26 @@ def test_solutions_are_cut_by_the_same_rules_where_asked_for() -> None:
 def test_a_solution_leaves_room_for_a_response() -> None:
     memory, world = config(solutions=True).open(PROBLEMS, seed=0), Speaking(heads=1.0, length=10)
     group = failed(Start(PROBLEMS[0]), (1, 0, 1, 0, 1))
-    memory.study([group], Solved(), world.tools, SamplingParams(max_tokens=5), step=1, seed=1)
+    said = memory.study([group], Solved(), world.tools, SamplingParams(max_tokens=5), step=1, seed=1)
     assert max(len(request.tokens) - 1 for request in world.asked) == 4
+    assert said["replay_skipped"] == 3, "of the solution, whose ends are 2 ... 7"
     with pytest.raises(ForageError, match="cannot say"):
         memory.study([group], Solved(), coins().tools, PARAMS, step=1, seed=1)
+
+
+def test_prefixes_that_leave_no_room_are_skipped_and_counted() -> None:
+    # Step ends 2 ... 7 of both; a response may have 5 tokens, so 5, 6 and 7 leave no room.
+    group, short = failed(Start(PROBLEMS[0]), RESPONSE, (0, 1) * 5), SamplingParams(max_tokens=5)
+    memory, world = config(traces=2).open(PROBLEMS, seed=0), coins()
+    said = memory.study([group], Tails(), world.tools, short, step=1, seed=1)
+    assert said["replay_skipped"] == 6
+    assert {len(request.tokens) - 1 for request in world.asked} == {2, 3, 4}
+    assert all(len(kept["prefix"]) < 5 for kept in entries(memory))
+    memory, world = config(window=(0.5, 0.9)).open(PROBLEMS, seed=0), coins()
+    said = memory.study([group], Tails(), world.tools, short, step=1, seed=1)
+    assert said["replay_skipped"] == 10
+    assert not world.asked
+    assert study(config().open(PROBLEMS, seed=0), [group])["replay_skipped"] == 0
 
 
 def test_what_the_memory_says_of_its_entries() -> None:
