@@ -183,7 +183,7 @@ def test_records_cross_bit_for_bit() -> None:
     odd = Problem("p\ud800", (Message("user", "\0"),), "x", "toy", ("a",))
     start = Start(odd, (1, 2))
     response = Rollout(start, (3, 4), (-0.1, -1e-300), (0.25, math.inf), "\udfff\n", (1, 2), "length", 7)
-    scores = (Score(math.nan, {"correct": 0.0}), Score(0.1 + 0.2, {}, (0.5, -0.0)))
+    scores = (Score(math.nan, {"correct": 0.0}), Score(0.1 + 0.2, {}, (0.5, -0.0), graded=True))
     groups = [Group(start, (response, response), scores), group([1.0, 0.5], lengths=[1, 3])]
     again = groups_from_bytes(groups_to_bytes(groups))
     assert repr(again) == repr(groups)

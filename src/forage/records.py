@@ -148,8 +148,9 @@ class Score:
     """What a rollout was worth. NaN means "could not be judged": it is counted, and its advantage is zero.
 
     `parts` names what the value is made of (`correct`, `commit`, `overlong`, ...); `steps`, when a process reward
-    judged the rollout, has one number for each of its steps. A `graded` value is a reward on a scale of its own in the
-    place of the task's verdict: what learns asks how it compares with others, and never whether it is `correct`.
+    judged the rollout, has one number for each of its steps. A `graded` value, which rewards make and
+    verifiers do not, is on a scale of its own in the place of the task's verdict: what learns asks how it compares with
+    others, and never whether it is `correct`.
     """
 
     value: float

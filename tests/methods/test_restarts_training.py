@@ -123,6 +123,23 @@ def test_the_tokens_that_values_cost_are_counted(tiny_base: Path, tmp_path: Path
     assert vine["tokens"] > 2 * plain["tokens"]
 
 
+def test_what_the_steps_are_worth_is_known_to_replay_for_nothing(tiny_base: Path, tmp_path: Path) -> None:
+    vine, replay = vineppo(continuations=2, max_steps=24), rrl(**{**REPLAY, "continuations": 2})
+    train(small(tiny_base, vine, steps=1), out=tmp_path / "vine")
+    train(replace(small(tiny_base, vine, replay), schedule=Schedule(steps=1)), out=tmp_path / "both")
+    (alone,), (both,) = rows(tmp_path / "vine"), rows(tmp_path / "both")
+    assert both["replay_entries"] > 0
+    assert both["tokens"] == alone["tokens"]
+
+
+def test_values_along_responses_are_written_down_where_replay_looked(tiny_base: Path, tmp_path: Path) -> None:
+    train(replace(small(tiny_base, grpo(), rrl(**REPLAY)), schedule=EVERY_STEP), out=tmp_path / "run")
+    run = RunDirectory.open(tmp_path / "run")
+    lines = [[value for value in row["values"] if value == value] for row in run.rollouts(1)]
+    assert any(len(line) > 1 for line in lines)
+    assert all(len(line) == 0 for line in ([v for v in row["values"] if v == v] for row in run.rollouts(5)))
+
+
 def test_kept_prefixes_come_back_and_only_new_tokens_are_learned(tiny_base: Path, tmp_path: Path) -> None:
     train(replace(small(tiny_base, grpo(), rrl(**REPLAY)), schedule=EVERY_STEP), out=tmp_path / "run")
     run = RunDirectory.open(tmp_path / "run")

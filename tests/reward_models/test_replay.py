@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from forage.engines.local.reward_model import RewardModel
-from forage.methods import Applied, grpo, ppo, reward_model, rrl
+from forage.methods import Applied, grpo, ppo, reward_model, rrl, vineppo
 from forage.recipes.dialogue import dialogue
 from forage.records import Score
 from forage.store.run_directory import RunDirectory
@@ -68,3 +68,18 @@ def test_low_responses_come_back_and_the_verifier_decides_nothing(
     drawn = [row for row in runs[0].metrics() if row["replay_share"] > 0]
     assert drawn
     assert all(row["replay_reward"] == row["replay_reward"] for row in drawn)
+
+
+def test_step_values_are_of_the_reward_that_is_learned_from(
+    dialogue_base: Path, judge: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reward model comes behind the method that values steps; the verifier says 0 to everything."""
+    monkeypatch.setattr(Dialogue, "verify", lambda self, problem, text: Score(0.0, {"correct": 0.0}))
+    methods = (vineppo(continuations=2, max_steps=3), reward_model(model=str(judge)))
+    rows = trained(dialogue_base, methods, tmp_path / "run").rollouts(1)
+    values = [value for row in rows for value in row["values"]]
+    rewards = [row["reward"] for row in rows]
+    assert min(rewards) - 1 < min(values) < max(values) < max(rewards) + 1
+    assert 0.0 not in values
+    for row in rows:  # the last step is credited with R - V
+        assert row["advantages"][-1] == pytest.approx(row["reward"] - row["values"][-1], abs=1e-5)

@@ -10,7 +10,7 @@ import pytest
 from builders import problem
 from forage.errors import ForageError
 from forage.protocols import Reward, Task
-from forage.records import Problem, Rollout, SamplingParams, Score, Start
+from forage.records import Origin, Problem, Rollout, SamplingParams, Score, Start
 from forage.values import Metered, MonteCarlo, StartValue, StartValues
 from values.worlds import Coins
 
@@ -84,7 +84,7 @@ def test_rewards_of_the_recipe_count() -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Steps(Reward):
-    """The number of steps of a continuation."""
+    """The number of steps of a response that the continuation ends."""
 
     def __call__(self, rollouts: Sequence[Rollout], scores: Sequence[Score]) -> tuple[Score, ...]:
         return tuple(replace(s, value=float(len(r.step_ends))) for r, s in zip(rollouts, scores, strict=True))
@@ -94,6 +94,10 @@ def test_the_rewards_of_the_run_count_unless_others_are_named() -> None:
     tools, params, starts = replace(Coins().tools, rewards=(Steps(),)), SamplingParams(max_tokens=4), [Start(problem())]
     values = MonteCarlo(continuations=2).open(Heads(), tools, params, seed=0)
     assert values(starts)[0].mean == 4.0, "every token is a step of this task"
+    for origin, steps in ((Origin.REPLAY, 4.0), (Origin.POLICY, 4.0), (Origin.WRONG, 3.0)):
+        (value,) = MonteCarlo(continuations=2).open(Heads(), tools, params, seed=1)([Start(problem(), (1,), origin)])
+        assert (value.mean, value.tokens) == (steps, 6)
+        tools.known.clear()
     assert MonteCarlo(continuations=2, rewards=()).open(Heads(), tools, params, seed=0)(starts)[0].mean <= 1.0
 
 

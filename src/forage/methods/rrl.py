@@ -37,7 +37,8 @@ def rrl(
     back from the fraction `replay` on. Values are means of `continuations` samples, whose tokens count, or of
     `value=critic` what the critic of `ppo` says; `equal=state` values once what the task calls one state. Fractions are
     of `steps` (0: of `--steps`); with a budget of `--tokens` give about the number of steps that it lasts for.
-    With `solutions` prefixes of the task's own right responses are kept too, where they promise as much.
+    With `solutions` prefixes of the task's own right responses are kept too, where they promise as much. Where the
+    reward of a model takes the verdict's place, failures are the responses below the mean of their siblings.
     """
     if not (0 <= collect <= 1 and 0 <= replay <= 1):
         raise ForageError(f"collect and replay are fractions of the run, 0 ... 1, not {collect} and {replay}.")

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from forage.errors import ForageError
 from forage.protocols import Reward, SampleRequest, Task, Tools
-from forage.records import Completion, Rollout, SamplingParams, Score, Start, StartValue
+from forage.records import Completion, Origin, Rollout, SamplingParams, Score, Start, StartValue
 from forage.seeds import derive_seed
 from forage.values.source import Valuer, ValueSource
 
@@ -54,8 +54,8 @@ class StartValues(Valuer):
     what is known, until the policy's version changes. The seed is of a step: one that is repeated, because the run was
     interrupted, begins with as little knowledge as the first time.
 
-    `params.max_tokens` bounds a whole response, prefix included. `task` tells rewards where the steps of a continuation
-    end (None: it is one step). `state` names the state that a start has reached: starts of one name are valued once, by
+    `params.max_tokens` bounds a whole response, prefix included. `task` tells rewards where the steps of a response end
+    (None: it is one step). `state` names the state that a start has reached: starts of one name are valued once, by
     continuations of the first of them. Unless given only equal starts are equal; a coarser name pools starts from which
     the policy may continue differently, which biases values for less work.
     """
@@ -114,15 +114,16 @@ class StartValues(Valuer):
         for order, completions in self.tools.sampler.sample(requests, self.params):
             rollouts = tuple(self._rollout(starts[order], completion) for completion in completions)
             texts = [rollout.text for rollout in rollouts]
-            pending[order] = rollouts, self.tools.judge.submit(starts[order].problem, texts)
+            tokens = sum(len(completion.tokens) for completion in completions)
+            pending[order] = rollouts, tokens, self.tools.judge.submit(starts[order].problem, texts)
         values = []
         for order in range(len(starts)):
-            rollouts, verdict = pending[order]
+            rollouts, tokens, verdict = pending[order]
             scores: tuple[Score, ...] = verdict.result()
             for reward in self._rewards:
                 scores = reward(rollouts, scores)
             returns = [score.value for score in scores if score.judged]
-            values.append(_summary(returns, sum(len(rollout.tokens) for rollout in rollouts)))
+            values.append(_summary(returns, tokens))
         return values
 
     def _room(self, start: Start) -> int:
@@ -135,22 +136,29 @@ class StartValues(Valuer):
         return room
 
     def _rollout(self, start: Start, completion: Completion) -> Rollout:
+        """What rewards judge: the whole response, earlier steps included, so that values along it are of one return.
+
+        A start that was cut back stays one: rewards may ask what it was cut back from.
+        """
+        cut_back = start.origin in (Origin.RIGHT, Origin.WRONG)
+        head = () if cut_back else start.prefix
+        nothing = (0.0,) * len(head)
         return Rollout(
-            start=start,
-            tokens=completion.tokens,
-            logprobs=completion.logprobs,
-            entropies=completion.entropies,
+            start=start if cut_back else Start(start.problem),
+            tokens=head + completion.tokens,
+            logprobs=nothing + completion.logprobs,
+            entropies=nothing + completion.entropies,
             text=self.tools.codec.decode(start.prefix + completion.tokens),
-            step_ends=self._step_ends(completion),
+            step_ends=self._step_ends(head + completion.tokens),
             stop=completion.stop,
             version=self.tools.sampler.version,
         )
 
-    def _step_ends(self, completion: Completion) -> tuple[int, ...]:
+    def _step_ends(self, tokens: tuple[int, ...]) -> tuple[int, ...]:
         """Only rewards ask for them."""
         if self.task is None or not self._rewards:
-            return (len(completion.tokens),)
-        return self.task.step_ends(self.tools.codec.pieces(completion.tokens))
+            return (len(tokens),)
+        return self.task.step_ends(self.tools.codec.pieces(tokens))
 
     @property
     def _rewards(self) -> tuple[Reward, ...]:
