@@ -57,7 +57,7 @@ CHEAP = "traces=1,continuations=4,equal=state"
 ARMS: Mapping[str, Arm] = {
     "grpo": Arm(("grpo",), 70),
     "ppo": Arm(("ppo",), 70),
-    "vineppo": Arm(("vineppo:continuations=3",), 7),
+    "vineppo": Arm(("vineppo:continuations=3,equal=state",), 13),
     "rrl": Arm(("grpo", "rrl:{cheap},steps={steps}"), 50),
     "rrl-critic": Arm(("ppo", "rrl:value=critic,margin=0,steps={steps}"), 70),
     "rrl-random-cuts": Arm(("grpo", "rrl_random_cuts:{cheap},steps={steps}"), 50),
