@@ -45,6 +45,7 @@ def step(run: Run, number: int) -> StepReport:
     """Samples, judges, credits and learns once. `number` counts from 1 and seeds everything random in the step."""
     recipe, began = run.recipe, time.perf_counter()
     seed = derive_seed(recipe.seed, "step", number)
+    run.tools.known.clear()  # values of states are of this step
 
     sampled = list(gather(run, number, seed))  # everything that was tried, in order
     groups = select(sampled, recipe)  # what is learned from

@@ -50,9 +50,9 @@ def state_name(start: Start, task: Task, tools: Tools) -> str:
 
 @dataclass
 class StartValues(Valuer):
-    """Values of starts under the sampler's policy. All services with these tools, this seed and this `method` share
-    what is known, until the policy's version changes. The seed is of a step: one that is repeated, because the run was
-    interrupted, begins with as little knowledge as the first time.
+    """Values of starts under the sampler's policy. All services with these tools and this `method` share what is known,
+    until the policy's version changes. A step begins by knowing nothing (`step.py`): one that is repeated, because the
+    run was interrupted, then does what it did the first time.
 
     `params.max_tokens` bounds a whole response, prefix included. `task` tells rewards where the steps of a response end
     (None: it is one step). `state` names the state that a start has reached: starts of one name are valued once, by
@@ -91,12 +91,12 @@ class StartValues(Valuer):
         self._known()[self._name(start)] = _summary(returns, 0)
 
     def _name(self, start: Start) -> tuple[Any, ...]:
-        return self.tools.sampler.version, self.seed, repr(self.method), self.state(start)
+        return self.tools.sampler.version, repr(self.method), self.state(start)
 
     def _known(self) -> dict[tuple[Any, ...], StartValue]:
         """What is known of the policy as it is; the rest is forgotten."""
         known = self.tools.known
-        for name in [name for name in known if name[:2] != (self.tools.sampler.version, self.seed)]:
+        for name in [name for name in known if name[0] != self.tools.sampler.version]:
             del known[name]
         return known
 
