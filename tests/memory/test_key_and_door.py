@@ -80,6 +80,7 @@ class Walker:
 
     def learn(self, group: Group) -> None:
         """REINFORCE on the new tokens, against the mean of the siblings."""
+        self.version += 1
         mean = sum(score.value for score in group.scores) / len(group.scores)
         for rollout, score in zip(group.rollouts, group.scores, strict=True):
             response = list(rollout.start.prefix)
