@@ -59,7 +59,7 @@ ARMS: Mapping[str, Arm] = {
     "ppo": Arm(("ppo",), 70),
     "vineppo": Arm(("vineppo:continuations=3,equal=state",), 13),
     "rrl": Arm(("grpo", "rrl:{cheap},steps={steps}"), 50),
-    "rrl-critic": Arm(("ppo", "rrl:value=critic,margin=0,steps={steps}"), 70),
+    "rrl-critic": Arm(("ppo", "rrl:value=critic,steps={steps}"), 70),
     "rrl-random-cuts": Arm(("grpo", "rrl_random_cuts:{cheap},steps={steps}"), 50),
     "rrl-whole-prompts": Arm(("grpo", "rrl_whole_prompts:{cheap},steps={steps}"), 50),
     "rrl-success-prefixes": Arm(("grpo", "rrl_success_prefixes:{cheap},steps={steps}"), 50),

@@ -108,6 +108,14 @@ def test_promise_must_exceed_the_problem_by_the_margin_and_stand_out() -> None:
         assert len(entries(memory)) == count
 
 
+def test_keeping_nothing_is_said_when_collecting_ends() -> None:
+    memory = config(margin=0.5).open(PROBLEMS, seed=0)
+    solved = replace(failed(Start(PROBLEMS[1]), RESPONSE), scores=(Score(1.0),))
+    study(memory, [solved], step=SCHEDULE.collect_until - 1)
+    with pytest.warns(UserWarning, match=r"kept no state.*0\.5 more than its problem"):
+        study(memory, [solved], step=SCHEDULE.collect_until)
+
+
 def test_only_fresh_judged_failures_are_looked_at() -> None:
     start = Start(PROBLEMS[0])
     right = replace(failed(start, RESPONSE), scores=(Score(1.0, {"correct": 1.0}),))

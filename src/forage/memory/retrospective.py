@@ -6,6 +6,7 @@ them. Which states are kept, when they come back and how many is this project's 
 
 import math
 import random
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
@@ -21,6 +22,11 @@ from forage.protocols import Memory, MemoryConfig, Task, Tools
 from forage.records import Group, Origin, Problem, SamplingParams, Start
 from forage.seeds import derive_seed
 from forage.values import MonteCarlo, Valuer, ValueSource
+
+NOTHING_KEPT = (
+    "Replay has kept no state, so there is nothing to replay: none was worth {margin:g} more than its problem. "
+    "Lower rrl's margin, look at more traces, or collect for longer."
+)
 
 RECENT = 0.5
 """How much of a problem's running accuracy the newest group is."""
@@ -120,6 +126,8 @@ class _Retrospective(Memory):
         skipped = 0
         if step <= config.schedule.collect_until:
             skipped = self._collect(groups, task, tools, values, params.max_tokens, step, seed)
+            if step == config.schedule.collect_until and not len(self._store):
+                warnings.warn(NOTHING_KEPT.format(margin=config.margin), stacklevel=2)
         if config.rescore_every and step % config.rescore_every == 0 and step < config.schedule.last:
             self._rescore(values, step)
         self._first.note(groups, step)

@@ -14,6 +14,9 @@ from forage.protocols import MemoryConfig
 from forage.recipe import Recipe
 from forage.values import CriticValues, MonteCarlo, ValueSource
 
+MARGINS = {"monte-carlo": 0.1, "critic": 0.0}
+"""By where values come from: how much more than its problem a state must be worth."""
+
 
 @method(kind="exploration", seam="Memory", paper="inspired by arXiv 2504.14363")
 def rrl(
@@ -24,7 +27,7 @@ def rrl(
     replay: float = 0.2,
     continuations: int = 8,
     traces: int = 2,
-    margin: float = 0.1,
+    margin: float | None = None,
     rescore_every: int = 20,
     steps: int = 0,
     value: str = "monte-carlo",
@@ -34,11 +37,13 @@ def rrl(
     """Promising prefixes of early failures are kept and started from again later; only new tokens are learned from.
 
     `share` of a step's groups start from kept prefixes; states are kept in the first `collect` of the steps and come
-    back from the fraction `replay` on. Values are means of `continuations` samples, whose tokens count, or of
-    `value=critic` what the critic of `ppo` says; `equal=state` values once what the task calls one state. Fractions are
-    of `steps` (0: of `--steps`); with a budget of `--tokens` give about the number of steps that it lasts for.
-    With `solutions` prefixes of the task's own right responses are kept too, where they promise as much. Where the
-    reward of a model takes the verdict's place, failures are the responses below the mean of their siblings.
+    back from the fraction `replay` on. Fractions are of `steps` (0: of `--steps`); with a budget of `--tokens` give
+    about the number of steps that it lasts for. Values are means of `continuations` samples, whose tokens count, or of
+    `value=critic` what the critic of `ppo` says; `equal=state` values once what the task calls one state. A state is
+    kept where it is worth `margin` more than its problem (None: 0.1 by continuations, 0 by a critic, whose values lie
+    close together while it is young). With `solutions` prefixes of the task's own right responses are kept too, where
+    they promise as much. Where the reward of a model takes the verdict's place, failures are the responses below the
+    mean of their siblings.
     """
     if not (0 <= collect <= 1 and 0 <= replay <= 1):
         raise ForageError(f"collect and replay are fractions of the run, 0 ... 1, not {collect} and {replay}.")
@@ -62,7 +67,7 @@ def rrl(
         continuations=continuations,
         values=value_source(recipe, value, continuations, equal),
         traces=traces,
-        margin=margin,
+        margin=MARGINS[value] if margin is None else margin,
         rescore_every=rescore_every,
         solutions=solutions,
     )
