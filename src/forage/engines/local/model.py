@@ -19,7 +19,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.utils import logging
 
-from forage.engines.local import adapters, attention
+from forage.engines.local import adapters, attention, sentence_piece
 from forage.engines.local.cache import RowCache, StartCache
 from forage.errors import ForageError
 
@@ -263,7 +263,10 @@ def load_tokenizer(source: str, trust_remote_code: bool) -> PreTrainedTokenizerB
     if Path(source).is_dir() and not any(Path(source).glob("*token*")) and not any(Path(source).glob("vocab*")):
         raise ForageError(f"The directory {source} holds no tokenizer: save it beside the model.")
     try:
-        return AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code)
+        with quietly():
+            if sentence_piece.reads(Path(source)):
+                return sentence_piece.read_tokenizer(Path(source))
+            return AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code)
     except (OSError, ValueError, KeyError, ImportError) as error:
         reason = f"{first_line(error)}{_advice(error)}"
         raise ForageError(f"The tokenizer of {source} could not be loaded: {reason}") from error
@@ -278,6 +281,8 @@ def has_chat_template(path: str | Path, *, trust_remote_code: bool = False) -> b
 def _advice(error: BaseException) -> str:
     """What to try when the model brings code of its own, or when it is a name and there is no network."""
     text = str(error)
+    if "tiktoken" in text or "sentencepiece" in text.lower():
+        return " If it has no tokenizer.json, see whether pip install 'forage-rl[sentencepiece]' helps."
     if "trust_remote_code" in text:
         return " Forage runs such code only with --trust-remote-code: read it first."
     if isinstance(error, OSError) and ("huggingface.co" in text or "offline" in text.lower()):
