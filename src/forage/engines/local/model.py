@@ -148,6 +148,11 @@ class LocalModel:
             for layer in self._recomputed:
                 layer.training = False
 
+    @property
+    def recomputes(self) -> bool:
+        """Whether its layers are computed again in the backward pass."""
+        return bool(self._recomputed)
+
     def recompute(self) -> None:
         """From now on `hidden` keeps the input of each layer alone, and its backward pass computes the layer again.
 
@@ -253,7 +258,7 @@ def source_of(path: str | Path) -> str:
             raise ForageError(f"The directory {path} holds no weights: there is no .safetensors file in it.")
         return str(folder)
     text = str(path)
-    looks_local = isinstance(path, Path) or text.startswith((".", "/", "~")) or text.count("/") != 1
+    looks_local = isinstance(path, Path) or text.startswith((".", "/", "~")) or text.count("/") > 1
     if folder.exists() or looks_local:
         raise ForageError(f"There is no model directory at {path}.")
     return text
