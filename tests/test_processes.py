@@ -77,15 +77,14 @@ def test_gradients_are_those_of_one_process(found: list[dict[str, Any]], paralle
 def test_adapters_and_gradient_checkpointing_learn_in_two_processes(
     found: list[dict[str, Any]], parallel: str, way: str
 ) -> None:
-    half = way == "half adapter"
     for one in found:
         seen = one["ways"][f"{parallel} {way}"]
-        assert seen["gradient"] < (0.05 if half else 1e-5)
+        assert seen["gradient"] < 1e-5
         assert seen["numbers"][0] == seen["numbers"][1]
         assert seen["computed"] == (1 if way == "adapter" else 2)  # the backward pass computes each layer again
         assert seen["norm"] > 0.01
         assert seen["moved"] > 1e-4
-        assert seen["measured"] < (0.05 if half else 1e-5)  # what samples has what was learned
+        assert seen["measured"] < 1e-5  # what samples has what was learned
 
 
 def test_a_run_whose_process_was_killed_goes_on_to_the_same_weights(place: Path) -> None:
@@ -96,7 +95,7 @@ def test_a_run_whose_process_was_killed_goes_on_to_the_same_weights(place: Path)
     run = RunDirectory.open(place / "killed")
     assert run.checkpoints()[-1] == 2
     shutil.copytree(place / "killed", place / "killed, by one")
-    process = torchrun("-m", "forage", "resume", place / "killed")
+    process = torchrun(HERE / "two_processes.py", place / "model", place, "goes on")
     assert resume(place / "killed, by one").finished  # meanwhile
     _, said = process.communicate(timeout=240)
     assert process.returncode == 0, said

@@ -301,6 +301,9 @@ def main(model: Path, place: Path, only: str = "") -> None:
         if only == "killed":
             killed(model, place, ranks)
             return
+        if only == "goes on":
+            assert resume(place / "killed", ranks=ranks).finished
+            return
         found = {
             "learning": learning(model, ranks),
             "ways": ways(model, ranks),
