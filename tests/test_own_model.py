@@ -17,9 +17,10 @@ from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 from forage.cli import main
 from forage.engines.local.policy import LocalPolicy
 from forage.errors import ForageError
+from forage.grams.gram_list import load_grams
 from forage.methods import grpo, kl_penalty
 from forage.recipe import Recipe
-from forage.recipes import problems
+from forage.recipes import code, countdown, problems
 from forage.rewards import Overlong
 from forage.store.run_directory import RunDirectory
 from forage.training import resume, train
@@ -52,6 +53,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_table(place / "problems.jsonl", sums())
     steps = [{"question": row["prompt"], "solution": f"Add them. #### {row['answer']}"} for row in sums()]
     write_table(place / "gsm8k.jsonl", steps)
+    said = [f"Let us first add {row['prompt'][8:-1]}. So the answer is {row['answer']}." for row in sums()]
+    write_table(place / "solutions.jsonl", [{"solution": text} for text in said])
     (place / "messy.csv").write_text(
         "prompt,answer\n" + "".join(f"{row['prompt']},{row['answer']}\n" for row in sums()) + "no answer,\n"
     )
@@ -67,7 +70,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> Said:
     return read
 
 
-@pytest.mark.timeout(900)  # seventeen commands, of which several start verifier processes
+@pytest.mark.timeout(900)  # twenty commands, of which several start verifier processes
 def test_the_page_can_be_pasted(world: Path, monkeypatch: pytest.MonkeyPatch, said: Said) -> None:
     monkeypatch.chdir(world)
     lines = commands()
@@ -90,6 +93,7 @@ def test_the_page_can_be_pasted(world: Path, monkeypatch: pytest.MonkeyPatch, sa
     assert not any("lora" in name for name in merged.state_dict())
     assert (RunDirectory.open(world / "runs/adapter").latest_checkpoint() / "adapter_model.safetensors").exists()
     assert (world / "labels" / "labels.jsonl").exists()
+    assert {"let us first", "the answer is"} & set(load_grams(str(world / "grams.json")).grams)
 
 
 # -------------------------------------------------------------------------------------------------- runs in Python
@@ -162,6 +166,26 @@ def test_an_adapter_begins_at_the_reference_and_leaves_it(world: Path, tmp_path:
     below = AutoModelForCausalLM.from_pretrained(world / "model")
     tokens = torch.tensor([[5, 9, 30]])
     assert not torch.allclose(merged(input_ids=tokens).logits, below(input_ids=tokens).logits)
+
+
+def test_every_recipe_takes_what_a_model_of_ones_own_needs(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(world)
+    recipe = code(
+        model="./model",
+        stop=("#",),
+        rows=4,
+        adapter="lora:rank=2",
+        gradient_checkpointing=True,
+        dtype="bfloat16",
+        trust_remote_code=True,
+    )
+    assert recipe.model == str(world / "model")
+    engine = recipe.engine
+    assert (engine.stops, engine.rows, engine.dtype, engine.gradient_checkpointing) == (("#",), 4, "bfloat16", True)
+    assert engine.trust_remote_code
+    assert engine.adapter
+    assert engine.adapter.rank == 2
+    assert countdown(model="./model").model == str(world / "model")
 
 
 def test_a_changed_table_is_noticed_on_resume(world: Path, tmp_path: Path, said: Said) -> None:

@@ -1,4 +1,4 @@
-"""Checkpoints with a SentencePiece file alone: what needs no package. `tests/optional/sentence_piece.py` does the rest."""
+"""Checkpoints with a SentencePiece file alone, as far as no package is needed: `tests/optional` has the rest."""
 
 import json
 import shutil
@@ -70,7 +70,9 @@ def test_a_missing_package_is_named(
     module_of("llama").save_pretrained(tmp_path)
     (tmp_path / "tokenizer.model").write_bytes(b"\n\x0e\n\x05<unk>")
     monkeypatch.setitem(sys.modules, "sentencepiece", None)
-    with pytest.raises(ForageError, match=r"tokenizer\.model.*pip install 'forage-rl\[sentencepiece\]'.*tokenizer\.json"):
+    with pytest.raises(
+        ForageError, match=r"tokenizer\.model.*pip install 'forage-rl\[sentencepiece\]'.*tokenizer\.json"
+    ):
         LocalModel.load(tmp_path)
 
 

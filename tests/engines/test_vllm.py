@@ -36,6 +36,12 @@ REQUESTS = [SampleRequest((5, 6, 7), 3, seed=11), SampleRequest((5, 6, 7, 9), 2,
 PARAMS = SamplingParams(temperature=0.9, max_tokens=6)
 
 
+@pytest.fixture(autouse=True)
+def _weights_in_a_folder_of_the_test(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Samplers that a test does not close leave their weights there."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path_factory.mktemp("weights")))
+
+
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[vllm_double.LLM]:
     return vllm_double.install(monkeypatch)

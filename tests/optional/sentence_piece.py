@@ -43,7 +43,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 def trained(kind: str) -> bytes:
-    import sentencepiece
+    import sentencepiece  # pyright: ignore[reportMissingImports]
 
     written = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
@@ -66,7 +66,7 @@ def texts(amount: int) -> Iterator[str]:
 
 
 def compare(kind: str, folder: Path) -> None:
-    import sentencepiece
+    import sentencepiece  # pyright: ignore[reportMissingImports]
 
     from forage.engines.local.codec import LocalCodec
     from forage.engines.local.model import load_tokenizer
@@ -106,7 +106,9 @@ def train_a_step(folder: Path) -> None:
     ends: dict[str, Any] = {"bos_token_id": 1, "eos_token_id": 2}
     LlamaForCausalLM(LlamaConfig(vocab_size=400, **sizes, **heads, **ends)).save_pretrained(folder)
     table = folder / "problems.jsonl"
-    table.write_text("".join(json.dumps({"prompt": f"What is {n} + 4?", "answer": str(n + 4)}) + "\n" for n in range(9)))
+    table.write_text(
+        "".join(json.dumps({"prompt": f"What is {n} + 4?", "answer": str(n + 4)}) + "\n" for n in range(9))
+    )
     small = "--steps 1 --problems 2 --siblings 4 --max-tokens 12 --threads 1 --matmul highest --verifier numeric"
     out = folder / "run"
     arguments = ["train", "problems", "--model", str(folder), "--data", str(table), *small.split(), "--out", str(out)]

@@ -254,6 +254,11 @@ def source_of(path: str | Path) -> str:
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             raise ForageError(f"The directory {path} holds no model: there is no config.json in it.")
+        if not any(folder.glob("*.safetensors")) and any(folder.glob("pytorch_model*.bin")):
+            raise ForageError(
+                f"The weights in {path} lie in a format that may run code when it is read (pytorch_model.bin), so they "
+                "are not. Where you trust them, load them with transformers and save_pretrained() them as safetensors."
+            )
         if not any(folder.glob("*.safetensors")):
             raise ForageError(f"The directory {path} holds no weights: there is no .safetensors file in it.")
         return str(folder)

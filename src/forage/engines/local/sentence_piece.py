@@ -1,9 +1,9 @@
 """Tokenizers that come as a SentencePiece file alone (`tokenizer.model`), without a `tokenizer.json` made from it.
 
 transformers (5.23) reads such files by the name of the tokenizer's class: without one the space that SentencePiece puts
-before a text is lost, and with that of Llama a Unigram model is read as BPE. Either way a model gets other tokens than it
-was trained with, and nobody hears of it. So here the file's own settings decide, and what was made of them is compared
-with SentencePiece itself. A checkpoint that is saved afterwards has a `tokenizer.json`.
+before a text is lost, and with that of Llama a Unigram model is read as BPE. Either way a model gets other tokens than
+it was trained with, and nobody hears of it. So here the file's own settings decide, and what was made of them is
+compared with SentencePiece itself. A checkpoint that is saved afterwards has a `tokenizer.json`.
 """
 
 import json
@@ -69,8 +69,8 @@ def read_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     for text in PROBES:
         if raw.encode(text, add_special_tokens=False).ids != list(theirs.encode(text)):
             raise ForageError(
-                f"{folder / FILE} cannot be read exactly: {text!r} would become other tokens than SentencePiece makes of "
-                "it. Put the tokenizer.json of the same model beside it."
+                f"{folder / FILE} cannot be read exactly: {text!r} would become other tokens than SentencePiece's. "
+                "Put the tokenizer.json of the same model beside it."
             )
     return _with_settings(raw, proto.trainer_spec, folder)
 
@@ -130,13 +130,14 @@ def _with_settings(raw: Tokenizer, trainer: Any, folder: Path) -> PreTrainedToke
             raw.add_tokens([AddedToken(_content(token), special=special, normalized=False)])
         if raw.token_to_id(_content(token)) != number:
             raise ForageError(f"{folder} gives token {number} another name than {FILE} does: {_content(token)!r}.")
-    named = {"bos_token": trainer.bos_id, "eos_token": trainer.eos_id, "unk_token": trainer.unk_id}
-    names = {name: raw.id_to_token(number) for name, number in named.items() if number >= 0}
+    numbered = {name: getattr(trainer, name.replace("token", "id")) for name in SPECIAL}
+    names = {name: raw.id_to_token(number) or "" for name, number in numbered.items() if number >= 0}
     names |= {name: _content(settings[name]) for name in SPECIAL if settings.get(name)}
-    first = [names["bos_token"]] if "bos_token" in names and settings.get("add_bos_token", True) else []
-    last = [names["eos_token"]] if "eos_token" in names and settings.get("add_eos_token", False) else []
+    around = {"bos_token": settings.get("add_bos_token", True), "eos_token": settings.get("add_eos_token", False)}
+    known = raw.get_vocab()
+    first, last = ([names[end]] if wanted and names.get(end) in known else [] for end, wanted in around.items())
     raw.post_processor = processors.TemplateProcessing(
-        single=[*first, "$A", *last], special_tokens=[(token, raw.token_to_id(token)) for token in (*first, *last)]
+        single=[*first, "$A", *last], special_tokens=[(token, known[token]) for token in (*first, *last)]
     )
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, clean_up_tokenization_spaces=False, **names)
     template = folder / "chat_template.jinja"
