@@ -50,6 +50,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "sklearn": ("diagnostics",),
     "pyarrow": ("store", "evals", "tasks"),
     "peft": ("engines",),
+    "sentencepiece": ("engines",),
     "math_verify": ("tasks",),
     "reasoning_gym": ("tasks",),
     "torch.utils.tensorboard": ("tracking",),

@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,14 +12,15 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from forage.cli import main
 from forage.engines.local.policy import LocalPolicy
 from forage.errors import ForageError
+from forage.grams.gram_list import load_grams
 from forage.methods import grpo, kl_penalty
 from forage.recipe import Recipe
-from forage.recipes import problems
+from forage.recipes import code, countdown, problems
 from forage.rewards import Overlong
 from forage.store.run_directory import RunDirectory
 from forage.training import resume, train
@@ -51,6 +53,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_table(place / "problems.jsonl", sums())
     steps = [{"question": row["prompt"], "solution": f"Add them. #### {row['answer']}"} for row in sums()]
     write_table(place / "gsm8k.jsonl", steps)
+    said = [f"Let us first add {row['prompt'][8:-1]}. So the answer is {row['answer']}." for row in sums()]
+    write_table(place / "solutions.jsonl", [{"solution": text} for text in said])
     (place / "messy.csv").write_text(
         "prompt,answer\n" + "".join(f"{row['prompt']},{row['answer']}\n" for row in sums()) + "no answer,\n"
     )
@@ -66,7 +70,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> Said:
     return read
 
 
-@pytest.mark.timeout(900)  # seventeen commands, of which several start verifier processes
+@pytest.mark.timeout(900)  # twenty commands, of which several start verifier processes
 def test_the_page_can_be_pasted(world: Path, monkeypatch: pytest.MonkeyPatch, said: Said) -> None:
     monkeypatch.chdir(world)
     lines = commands()
@@ -89,6 +93,7 @@ def test_the_page_can_be_pasted(world: Path, monkeypatch: pytest.MonkeyPatch, sa
     assert not any("lora" in name for name in merged.state_dict())
     assert (RunDirectory.open(world / "runs/adapter").latest_checkpoint() / "adapter_model.safetensors").exists()
     assert (world / "labels" / "labels.jsonl").exists()
+    assert {"let us first", "the answer is"} & set(load_grams(str(world / "grams.json")).grams)
 
 
 # -------------------------------------------------------------------------------------------------- runs in Python
@@ -163,12 +168,91 @@ def test_an_adapter_begins_at_the_reference_and_leaves_it(world: Path, tmp_path:
     assert not torch.allclose(merged(input_ids=tokens).logits, below(input_ids=tokens).logits)
 
 
+def test_every_recipe_takes_what_a_model_of_ones_own_needs(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(world)
+    recipe = code(
+        model="./model",
+        stop=("#",),
+        rows=4,
+        adapter="lora:rank=2",
+        gradient_checkpointing=True,
+        dtype="bfloat16",
+        trust_remote_code=True,
+    )
+    assert recipe.model == str(world / "model")
+    engine = recipe.engine
+    assert (engine.stops, engine.rows, engine.dtype, engine.gradient_checkpointing) == (("#",), 4, "bfloat16", True)
+    assert engine.trust_remote_code
+    assert engine.adapter
+    assert engine.adapter.rank == 2
+    assert countdown(model="./model").model == str(world / "model")
+
+
 def test_a_changed_table_is_noticed_on_resume(world: Path, tmp_path: Path, said: Said) -> None:
     table = write_table(tmp_path / "t.jsonl", sums())
     train(small(world, data=table, steps=2), out=tmp_path / "run")
     write_table(table, sums(21))
     assert main(["resume", str(tmp_path / "run")]) == 2
     assert "has changed since this run began" in said()[1]
+
+
+OWN_CODE = """
+from transformers import LlamaConfig, LlamaForCausalLM
+
+
+class OwnConfig(LlamaConfig):
+    model_type = "own-llama"
+
+
+class OwnForCausalLM(LlamaForCausalLM):
+    config_class = OwnConfig
+"""
+
+
+def write_model_with_code(folder: Path, tokenizer: Path) -> Path:
+    """A checkpoint that brings its own modelling file, and says in its configuration that it does."""
+    torch.manual_seed(0)
+    sizes: dict[str, Any] = {"vocab_size": 320, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2}
+    heads: dict[str, Any] = {"num_attention_heads": 4, "max_position_embeddings": 256}
+    LlamaForCausalLM(LlamaConfig(**sizes, **heads, eos_token_id=0)).save_pretrained(folder)
+    for file in tokenizer.glob("tokenizer*"):
+        shutil.copy(file, folder)
+    (folder / "modeling_own.py").write_text(OWN_CODE)
+    own = {"AutoConfig": "modeling_own.OwnConfig", "AutoModelForCausalLM": "modeling_own.OwnForCausalLM"}
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"model_type": "own-llama", "architectures": ["OwnForCausalLM"], "auto_map": own}
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def test_code_that_comes_with_a_model_runs_only_when_asked_for(
+    world: Path, tmp_path: Path, said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    model, run = write_model_with_code(tmp_path / "model", world / "model"), tmp_path / "run"
+    command = typed(world, "--model", str(model), "--out", str(run), "--checkpoint-every", "1")
+    assert main(command) == 2
+    _, err = said()
+    assert "contains custom code" in err
+    assert "--trust-remote-code" in err
+    assert "[transformers]" not in err
+    assert not list(tmp_path.glob("modules/**/modeling_own.py"))
+    assert not run.exists()  # so that the same command can be given again
+    assert main([*command, "--trust-remote-code"]) == 0
+    # The run remembers: its checkpoints bring the code along, and what reads them runs it.
+    checkpoint = RunDirectory.open(run).latest_checkpoint()
+    assert (checkpoint / "modeling_own.py").exists()
+    assert RunDirectory.open(run).recipe()["engine"]["trust_remote_code"] is True
+    assert main(["resume", str(run)]) == 0
+    assert main(["eval", str(run), *shlex.split(SMALL["eval"])]) == 0
+    # A checkpoint that was taken out of its run is a model of somebody.
+    stranger = Path(shutil.copytree(checkpoint, tmp_path / "stranger"))
+    said()
+    table = ["--data", str(world / "problems.jsonl"), "--verifier", "numeric", *shlex.split(SMALL["eval"])]
+    assert main(["eval", str(stranger), *table]) == 2
+    assert "--trust-remote-code" in said()[1]
+    assert main(["eval", str(stranger), *table, "--trust-remote-code"]) == 0
 
 
 # ------------------------------------------------------------------------------------------------------- sentences

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -69,6 +70,45 @@ def test_gradients_are_those_of_one_process(found: list[dict[str, Any]], paralle
         assert ours < 5 * by_rounding < 1e-3
         assert learning[f"{parallel} restored"] is True
         assert learning[f"{parallel} measured"] < 1e-5
+
+
+@pytest.mark.parametrize("way", ["adapter", "recompute", "both", "half adapter"])
+@pytest.mark.parametrize("parallel", ["data", "fsdp"])
+def test_adapters_and_gradient_checkpointing_learn_in_two_processes(
+    found: list[dict[str, Any]], parallel: str, way: str
+) -> None:
+    for one in found:
+        seen = one["ways"][f"{parallel} {way}"]
+        assert seen["gradient"] < 1e-5
+        assert seen["numbers"][0] == seen["numbers"][1]
+        assert seen["computed"] == (1 if way == "adapter" else 2)  # the backward pass computes each layer again
+        assert seen["norm"] > 0.01
+        assert seen["moved"] > 1e-4
+        assert seen["measured"] < 1e-5  # what samples has what was learned
+
+
+def test_a_run_whose_process_was_killed_goes_on_to_the_same_weights(place: Path) -> None:
+    process = torchrun(HERE / "two_processes.py", place / "model", place, "killed")
+    _, said = process.communicate(timeout=240)
+    assert process.returncode != 0
+    assert "Another process of this run has ended" in said
+    run = RunDirectory.open(place / "killed")
+    assert run.checkpoints()[-1] == 2
+    shutil.copytree(place / "killed", place / "killed, by one")
+    process = torchrun(HERE / "two_processes.py", place / "model", place, "goes on")
+    assert resume(place / "killed, by one").finished  # meanwhile
+    _, said = process.communicate(timeout=240)
+    assert process.returncode == 0, said
+    alone = RunDirectory.open(place / "alone")
+    wanted = load_tensors(alone.latest_checkpoint() / "model.safetensors")
+    for name in ("killed", "killed, by one"):
+        run = RunDirectory.open(place / name)
+        assert [row["step"] for row in run.metrics()] == [1, 2, 3, 4, 5, 6]
+        assert run.rollouts(6)[0]["tokens"] == alone.rollouts(6)[0]["tokens"]
+        found = load_tensors(run.latest_checkpoint() / "model.safetensors")
+        assert list(found) == list(wanted)
+        for key in wanted:
+            torch.testing.assert_close(found[key], wanted[key], rtol=1e-3, atol=2e-4)
 
 
 def test_sampling_and_judging_are_divided_and_agree(found: list[dict[str, Any]]) -> None:

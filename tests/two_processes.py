@@ -4,6 +4,8 @@ Each of these compares two processes with one, in the same program: `Alone` does
 """
 
 import json
+import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -16,6 +18,7 @@ from builders import group
 from forage.batch import Batch, Experience, TrainBatch
 from forage.checkpoints import evaluate_checkpoint
 from forage.engines.judge import InlineJudge
+from forage.engines.local.adapters import Lora, add_adapter
 from forage.engines.local.codec import LocalCodec
 from forage.engines.local.engine import LocalEngine
 from forage.engines.local.model import LocalModel
@@ -67,8 +70,17 @@ def rows_of(count: int, *, width: int = 20, silent: int = 0) -> TrainBatch:
     return TrainBatch(Experience(batch, {}), advantage)
 
 
-def policy(model: Path, ranks: Ranks, parallel: str, **settings: Any) -> LocalPolicy:
-    local = LocalModel.load(model)
+def policy(
+    model: Path,
+    ranks: Ranks,
+    parallel: str,
+    *,
+    prepare: Callable[[LocalModel], None] = lambda model: None,
+    dtype: str = "float32",
+    **settings: Any,
+) -> LocalPolicy:
+    local = LocalModel.load(model, dtype=dtype)
+    prepare(local)
     optimisation = Optimisation(**{"lr": 1e-3, "micro_tokens": 64, **settings})
     return LocalPolicy(local, optimisation, temperature=1.0, placement=place(local, ranks, parallel=parallel))
 
@@ -117,6 +129,69 @@ def learning(model: Path, ranks: Ranks) -> dict[str, Any]:
         seen, wanted = two.measure(batches["many"].batch), two.forward(batches["many"].batch)
         found[f"{parallel} measured"] = apart(seen.logprob, wanted.logprob.detach())
     return found
+
+
+def adapt(model: LocalModel) -> None:
+    """An adapter that has moved away from where it began: there half of its gradient is 0."""
+    add_adapter(model.module, Lora(rank=4), base="somewhere")
+    with torch.no_grad():
+        for parameter in (p for p in model.module.parameters() if p.requires_grad):
+            parameter.add_(torch.sin(torch.arange(parameter.numel()) * 0.7).view_as(parameter) * 0.1)
+
+
+def adapt_and_recompute(model: LocalModel) -> None:
+    adapt(model)
+    model.recompute()
+
+
+WAYS: dict[str, dict[str, Any]] = {
+    "adapter": {"prepare": adapt},
+    "recompute": {"prepare": LocalModel.recompute},
+    "both": {"prepare": adapt_and_recompute},
+    "half adapter": {"prepare": adapt_and_recompute, "dtype": "bfloat16"},
+}
+
+
+def ways(model: Path, ranks: Ranks) -> dict[str, Any]:
+    """Adapters and gradient checkpointing in shards and in data parallel: the gradient beside that of one process."""
+    found: dict[str, Any] = {}
+    batch, computed = rows_of(13), [0]
+
+    def count(*_: Any) -> None:
+        computed[0] += 1
+
+    for parallel in ("data", "fsdp"):
+        for name, way in WAYS.items():
+            once: dict[str, Any] = {"mini_batches": 1, "grad_clip": 1e9, **way}
+            one, two = policy(model, Alone(), "data", **once), policy(model, ranks, parallel, **once)
+            before, learner = weights(two), getattr(two._placement, "_learner", two.model)
+            watch = learner.module.model.layers[0].self_attn.register_forward_pre_hook(count)
+            computed[0] = 0
+            one.improve(batch, LOSS, seed=0)
+            together = two.improve(batch, LOSS, seed=0)
+            watch.remove()
+            passes = len(two._placement.passes(batch.batch.lengths, 64))
+            seen, wanted = two.measure(batch.batch), two.forward(batch.batch)
+            found[f"{parallel} {name}"] = {
+                "gradient": apart(gradient(two), gradient(one)),
+                "numbers": [gradient(of).numel() for of in (one, two)],
+                "computed": computed[0] / passes,
+                "moved": float((weights(two) - before).abs().max()),
+                "measured": apart(seen.logprob, wanted.logprob.detach()),
+                "norm": together["grad_norm"],
+            }
+    return found
+
+
+def killed(model: Path, place: Path, ranks: Ranks) -> None:
+    """A run whose second process is killed by the system after step 3, behind a checkpoint of step 2."""
+    victim = int(ranks.gather(str(os.getpid()).encode())[1])
+
+    def on_step(metrics: Any) -> None:
+        if metrics["step"] == 3:
+            os.kill(victim, signal.SIGKILL)
+
+    train(recipe(model, steps=6), out=place / "killed", on_step=on_step, ranks=ranks)
 
 
 class Recorded(InlineJudge):
@@ -219,12 +294,19 @@ def runs(model: Path, place: Path, ranks: Ranks) -> dict[str, Any]:
     return {**found, "evaluation": str(files[0])}
 
 
-def main(model: Path, place: Path) -> None:
+def main(model: Path, place: Path, only: str = "") -> None:
     torch.set_num_threads(1)
     with open_ranks() as ranks:
         assert ranks.world == 2
+        if only == "killed":
+            killed(model, place, ranks)
+            return
+        if only == "goes on":
+            assert resume(place / "killed", ranks=ranks).finished
+            return
         found = {
             "learning": learning(model, ranks),
+            "ways": ways(model, ranks),
             "dividing": dividing(model, ranks),
             "failing": failing(ranks),
             "runs": runs(model, place, ranks),
@@ -233,4 +315,4 @@ def main(model: Path, place: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])

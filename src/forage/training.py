@@ -19,7 +19,7 @@ from forage.engines.local.policy import NonFiniteUpdate
 from forage.engines.out_of_memory import saying_what_to_lower
 from forage.engines.ranks.division import divided
 from forage.engines.ranks.interrupts import interrupt_gate
-from forage.engines.ranks.ranks import Ranks
+from forage.engines.ranks.ranks import RankLost, Ranks
 from forage.engines.ranks.torchrun import joined
 from forage.engines.vllm.opening import sampled_by
 from forage.errors import ForageError
@@ -64,7 +64,12 @@ def train(
     with joined(ranks) as ranks:
         _refuse_divided_sampler(recipe, ranks)
         engine = decode_part(ranks.only_first(lambda: encode_part(begin(recipe, path).engine)), LocalEngine)
-        return _run(replace(recipe, engine=engine), RunDirectory(path), on_step, ranks)
+        try:
+            return _run(replace(recipe, engine=engine), RunDirectory(path), on_step, ranks)
+        except ForageError as error:
+            if ranks.first and not isinstance(error, RankLost):
+                RunDirectory(path).remove_if_unused()  # so that it can be asked for again, put right, by the same name
+            raise
 
 
 def begin(recipe: Recipe, path: Path) -> Recipe:

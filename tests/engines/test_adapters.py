@@ -28,7 +28,7 @@ def logits(module: PreTrainedModel) -> Tensor:
 
 def learned(module: PreTrainedModel) -> PreTrainedModel:
     """An adapter that has moved away from where it began."""
-    add_adapter(module, Lora(rank=4, alpha=8), base="somewhere")
+    add_adapter(module, Lora(rank=4, alpha=8), base="./somewhere")
     torch.manual_seed(3)
     with torch.no_grad():
         for parameter in module.parameters():
@@ -68,7 +68,7 @@ def test_what_is_saved_is_what_peft_reads(family: str, module_of: Modules, tmp_p
     # Equal adapters are equal files: peft's own order of the targets changes from process to process.
     targets = json.loads((tmp_path / "adapter_config.json").read_text())["target_modules"]
     assert targets == sorted(targets)
-    assert json.loads((tmp_path / "adapter_config.json").read_text())["base_model_name_or_path"] == "somewhere"
+    assert json.loads((tmp_path / "adapter_config.json").read_text())["base_model_name_or_path"] == "./somewhere"
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -130,7 +130,7 @@ def test_adapters_that_cannot_be_used_are_sentences(
     save_adapter(learned(module_of("llama")), tmp_path)
     with pytest.raises(ForageError, match=r"(cannot be put into|does not belong to this model)"):
         load_adapter(module_of("gpt2"), tmp_path)
-    with pytest.raises(ForageError, match=r"no model directory at somewhere|could not be loaded"):
+    with pytest.raises(ForageError, match=r"no model directory at \./somewhere"):
         LocalModel.load(tmp_path)
     (tmp_path / "adapter_model.safetensors").write_bytes(b"\0" * 100)
     with pytest.raises(ForageError, match="could not be loaded"):

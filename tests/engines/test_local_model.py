@@ -98,7 +98,10 @@ def test_missing_parts_are_named(tmp_path: Path, module_of: Modules, tokenizer) 
     weights.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ForageError, match="could not be loaded"):
         LocalModel.load(tmp_path)
-    weights.unlink()
+    weights.rename(tmp_path / "pytorch_model.bin")
+    with pytest.raises(ForageError, match=r"pytorch_model\.bin.*as safetensors"):
+        LocalModel.load(tmp_path)
+    (tmp_path / "pytorch_model.bin").unlink()
     with pytest.raises(ForageError, match="weights"):
         LocalModel.load(tmp_path)
 

@@ -18,6 +18,7 @@ from forage.engines.local.adapters import Lora, add_adapter
 from forage.engines.local.engine import LocalEngine
 from forage.engines.local.model import LocalModel
 from forage.engines.vllm.beside import open_beside
+from forage.engines.vllm.engine import Engine
 from forage.engines.vllm.handover import hand_over
 from forage.engines.vllm.opening import sampled_by
 from forage.engines.vllm.sampler import VllmSampler, sibling_seed
@@ -33,6 +34,12 @@ from test_training import final_weights, small
 
 REQUESTS = [SampleRequest((5, 6, 7), 3, seed=11), SampleRequest((5, 6, 7, 9), 2, seed=12, limit=2)]
 PARAMS = SamplingParams(temperature=0.9, max_tokens=6)
+
+
+@pytest.fixture(autouse=True)
+def _weights_in_a_folder_of_the_test(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Samplers that a test does not close leave their weights there."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path_factory.mktemp("weights")))
 
 
 @pytest.fixture
@@ -129,6 +136,24 @@ def test_weights_are_handed_over_when_they_changed_and_only_then(
     assert list(tmp_path.iterdir()) == [Path(llm.loaded[1])]  # the old folder is gone
     sampler.close()
     assert llm.llm_engine.engine_core.closed
+    assert not list(tmp_path.iterdir())
+
+
+def test_weights_handed_over_in_vain_are_removed(model: LocalModel, tmp_path: Path) -> None:
+    def refuse(folder: Path) -> Engine:
+        assert (folder / "model.safetensors").exists()
+        raise ForageError("No server.")
+
+    sampler = VllmSampler(
+        refuse,
+        save=lambda folder: hand_over(model, folder),
+        version=lambda: 0,
+        config=model.config,
+        handover=str(tmp_path),
+    )
+    with pytest.raises(ForageError, match="No server"):
+        completions(sampler)
+    sampler.close()
     assert not list(tmp_path.iterdir())
 
 

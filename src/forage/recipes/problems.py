@@ -4,20 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from forage.call_text import parse_call
-from forage.engines.local.adapters import Lora
 from forage.engines.local.engine import LocalEngine
 from forage.engines.local.model import has_chat_template
 from forage.engines.optimisation import Optimisation
 from forage.engines.vllm.settings import parse_sampler
 from forage.methods import Applied, with_methods
 from forage.recipe import Gather, Recipe, Schedule, Verifying
+from forage.recipes.own_model import learning_rate, located, parse_adapter
 from forage.records import SamplingParams
 from forage.tasks.table import Columns, Template, open_table
 from forage.tasks.verifiers import parse_verifier
-
-LEARNING_RATE = {"all": 1e-6, "adapter": 2e-5}
-"""Usual for models of billions of parameters; small ones take more."""
 
 
 def problems(
@@ -108,8 +104,7 @@ def problems(
         trust_remote_code: run Python code that comes with the model. Read it first.
         sampler: who draws the responses: local, or vllm (docs/vllm.md), as vllm:cap=2 or vllm:server=http://HOST:PORT.
     """
-    place = Path(model).expanduser()
-    model = str(place.resolve()) if place.is_dir() else model
+    model, lora = located(model), parse_adapter(adapter, seed=seed)
     task = open_table(
         data,
         test=test,
@@ -122,7 +117,6 @@ def problems(
         skip_bad_rows=skip_bad_rows,
     )
     task.step_ends(["-"])  # a function of the user's own is found now, or never
-    chosen_adapter = parse_adapter(adapter, seed=seed) if adapter else None
     recipe = Recipe(
         name=data.stem,
         model=model,
@@ -139,7 +133,7 @@ def problems(
         max_prompt_tokens=max_prompt_tokens,
         verifying=Verifying(workers=verifier_workers),
         optimisation=Optimisation(
-            lr=LEARNING_RATE["adapter" if chosen_adapter else "all"] if lr is None else lr,
+            lr=learning_rate(lr, lora),
             warmup=warmup,
             epochs=epochs,
             mini_batches=mini_batches,
@@ -153,20 +147,12 @@ def problems(
             rows=rows,
             trust_remote_code=trust_remote_code,
             stops=tuple(stop),
-            adapter=chosen_adapter,
+            adapter=lora,
             gradient_checkpointing=gradient_checkpointing,
         ),
         sampler=parse_sampler(sampler),
     )
     return with_methods(recipe, method)
-
-
-def parse_adapter(text: str, *, seed: int) -> Lora:
-    """`lora` or `lora:rank=8,alpha=16,targets=q_proj+v_proj`. Raises ForageError for anything else."""
-    defaults = {"rank": Lora.rank, "alpha": Lora.alpha, "targets": ""}
-    _, settings = parse_call(text, "adapter", ("lora",), lambda name: defaults)
-    targets = str(settings.pop("targets", "")).split("+")
-    return Lora(**settings, targets=tuple(filter(None, targets)), seed=seed)  # pyright: ignore[reportArgumentType]
 
 
 def settled_template(template: Literal["auto", "chat", "none"], model: str, *, trust_remote_code: bool) -> Template:

@@ -14,6 +14,7 @@ import json
 import math
 import os
 import re
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -67,6 +68,11 @@ class RunDirectory:
         if run is not None:
             raise ForageError(f"{path} is a part of the run {run}: name that directory instead.")
         raise ForageError(f"{path} is not a run directory: it has no {RECIPE}.")
+
+    def remove_if_unused(self) -> None:
+        """Removes a run that holds its recipe and nothing else."""
+        if {path.name for path in self.path.rglob("*") if path.is_file()} <= {RECIPE, LOCK}:
+            shutil.rmtree(self.path, ignore_errors=True)
 
     @contextmanager
     def lock(self) -> Iterator[None]:

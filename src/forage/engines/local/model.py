@@ -19,7 +19,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.utils import logging
 
-from forage.engines.local import adapters, attention
+from forage.engines.local import adapters, attention, sentence_piece
 from forage.engines.local.cache import RowCache, StartCache
 from forage.errors import ForageError
 
@@ -148,6 +148,11 @@ class LocalModel:
             for layer in self._recomputed:
                 layer.training = False
 
+    @property
+    def recomputes(self) -> bool:
+        """Whether its layers are computed again in the backward pass."""
+        return bool(self._recomputed)
+
     def recompute(self) -> None:
         """From now on `hidden` keeps the input of each layer alone, and its backward pass computes the layer again.
 
@@ -249,11 +254,16 @@ def source_of(path: str | Path) -> str:
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             raise ForageError(f"The directory {path} holds no model: there is no config.json in it.")
+        if not any(folder.glob("*.safetensors")) and any(folder.glob("pytorch_model*.bin")):
+            raise ForageError(
+                f"The weights in {path} lie in a format that may run code when it is read (pytorch_model.bin), so they "
+                "are not. Where you trust them, load them with transformers and save_pretrained() them as safetensors."
+            )
         if not any(folder.glob("*.safetensors")):
             raise ForageError(f"The directory {path} holds no weights: there is no .safetensors file in it.")
         return str(folder)
     text = str(path)
-    looks_local = isinstance(path, Path) or text.startswith((".", "/", "~")) or text.count("/") != 1
+    looks_local = isinstance(path, Path) or text.startswith((".", "/", "~")) or text.count("/") > 1
     if folder.exists() or looks_local:
         raise ForageError(f"There is no model directory at {path}.")
     return text
@@ -263,7 +273,10 @@ def load_tokenizer(source: str, trust_remote_code: bool) -> PreTrainedTokenizerB
     if Path(source).is_dir() and not any(Path(source).glob("*token*")) and not any(Path(source).glob("vocab*")):
         raise ForageError(f"The directory {source} holds no tokenizer: save it beside the model.")
     try:
-        return AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code)
+        with quietly():
+            if sentence_piece.reads(Path(source)):
+                return sentence_piece.read_tokenizer(Path(source))
+            return AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code)
     except (OSError, ValueError, KeyError, ImportError) as error:
         reason = f"{first_line(error)}{_advice(error)}"
         raise ForageError(f"The tokenizer of {source} could not be loaded: {reason}") from error
@@ -278,6 +291,8 @@ def has_chat_template(path: str | Path, *, trust_remote_code: bool = False) -> b
 def _advice(error: BaseException) -> str:
     """What to try when the model brings code of its own, or when it is a name and there is no network."""
     text = str(error)
+    if "tiktoken" in text or "sentencepiece" in text.lower():
+        return " If it has no tokenizer.json, see whether pip install 'forage-rl[sentencepiece]' helps."
     if "trust_remote_code" in text:
         return " Forage runs such code only with --trust-remote-code: read it first."
     if isinstance(error, OSError) and ("huggingface.co" in text or "offline" in text.lower()):

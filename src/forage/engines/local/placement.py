@@ -112,6 +112,8 @@ class Sharded(Placement):
         self.ranks = ranks
         self._model = model
         self._learner = LocalModel(copy.deepcopy(model.module), model.tokenizer)
+        if model.recomputes:
+            self._learner.recompute()
         mesh = init_device_mesh(model.device.type, (ranks.world,))
         self._root = _Root(self._learner.module)
         for layer in _layers(self._learner):

@@ -39,7 +39,7 @@ class VllmSampler:
     ) -> None:
         self._open_engine, self._save, self._version, self._config = open_engine, save, version, config
         self._stop_ids, self._stops, self._ends = tuple(sorted(set(stop_ids))), tuple(stops), ends
-        self._handover, self._folder = handover, Path()
+        self._handover, self._folders = handover, list[Path]()
         self._engine: Engine | None = None
         self._loaded = -1
 
@@ -58,11 +58,15 @@ class VllmSampler:
         return self._results(requests, params)
 
     def close(self) -> None:
-        """Ends an engine that was started here, and removes the weights that were handed over."""
-        if self._engine is not None:
-            self._engine.close()
+        """Ends an engine that was started here, and removes the weights that were handed over, also to one in vain."""
+        try:
+            if self._engine is not None:
+                self._engine.close()
+        finally:
             self._engine = None
-            shutil.rmtree(self._folder, ignore_errors=True)
+            for folder in self._folders:
+                shutil.rmtree(folder, ignore_errors=True)
+            self._folders.clear()
 
     def _results(
         self, requests: Sequence[SampleRequest], params: SamplingParams
@@ -85,16 +89,16 @@ class VllmSampler:
         """The engine with the policy's weights of this moment. A fresh folder for each version: vLLM may map files."""
         if self._engine is not None and self._loaded == self.version:
             return self._engine
-        before, self._folder = (
-            self._folder,
-            Path(tempfile.mkdtemp(prefix="forage-weights-", dir=self._handover or None)),
-        )
-        self._save(self._folder)
+        folder = Path(tempfile.mkdtemp(prefix="forage-weights-", dir=self._handover or None))
+        self._folders.append(folder)
+        self._save(folder)
         if self._engine is None:
-            self._engine = self._open_engine(self._folder)
+            self._engine = self._open_engine(folder)
         else:
-            self._engine.load(self._folder)
-            shutil.rmtree(before, ignore_errors=True)
+            self._engine.load(folder)
+            for before in self._folders[:-1]:
+                shutil.rmtree(before, ignore_errors=True)
+            del self._folders[:-1]
         self._loaded = self.version
         return self._engine
 
