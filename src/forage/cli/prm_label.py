@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
-from forage.cli.progress import progress_bar
+from forage.cli.progress import progress_bar, telling_interrupted
 from forage.errors import ForageError
 from forage.prm.formats import Rejected
 from forage.process.label import REPROMPT, Labelling
@@ -62,7 +62,8 @@ def label_command(
     template = REPROMPT if reprompt == "default" else reprompt
     plan = Labelling(solutions=solutions, continuations=m, seed=seed, reprompt=template)
     chosen = parse_task(task) if task else None
-    with progress_bar(f"label {solutions_of.name}", Console(stderr=True)) as move:
+    kept = telling_interrupted("Every finished block is saved: the same command goes on from here.")
+    with kept, progress_bar(f"label {solutions_of.name}", Console(stderr=True)) as move:
         if solutions_of.is_file():
             if policy is None:
                 raise ForageError(f"Who continues the solutions in {solutions_of}? Name a model with --policy.")
