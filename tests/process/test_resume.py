@@ -84,13 +84,10 @@ def test_other_wishes_and_other_processes_are_refused(tiny_base: Path, tmp_path:
 
 def test_where_nothing_was_learned_nothing_is_in_the_way(tiny_base: Path, tmp_path: Path) -> None:
     """A training that failed at once is begun anew with other wishes; one that was killed at once as well."""
-    short = replace(SETTINGS, max_tokens=1)
-    with pytest.raises(ForageError, match="more than 1"):
-        train_checkpoint(tiny_base, solutions=SOLUTIONS, out=tmp_path / "out", settings=short)
-    with pytest.raises(ForageError, match="24 are held out, 0 are rejected. Hold out less than 0.99"):
-        train_checkpoint(
-            tiny_base, solutions=SOLUTIONS, out=tmp_path / "out", settings=replace(SETTINGS, held_out=0.99)
-        )
+    wrong = {"more than 1": replace(SETTINGS, max_tokens=1), "24 are held out": replace(SETTINGS, held_out=0.99)}
+    for sentence, settings in wrong.items():
+        with pytest.raises(ForageError, match=sentence):
+            train_checkpoint(tiny_base, solutions=SOLUTIONS, out=tmp_path / "out", settings=settings)
     assert not (tmp_path / "out-unfinished").exists()
     (tmp_path / "out-unfinished").mkdir()
     (tmp_path / "out-unfinished/begun.json").write_text("{}")
