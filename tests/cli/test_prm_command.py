@@ -83,6 +83,9 @@ def test_a_trained_model_scores_and_ranks(model: Path, labels: Path, base: Path,
         assert name in out
     found = json.loads(curves.read_text())
     assert found["ns"] == [1, 2, 4]
+    assert found["held_out"] == json.loads((model / "calibration.json").read_text())
+    about = json.loads((model / "process_model.json").read_text())["about"]
+    assert about["labels"] == {"eta": "1.0", "m": None}
     assert main(["prm", "rank", str(model), str(evaluation), "--n", "8"]) == 2
     assert "4 samples per problem" in said()[1]
     assert main(["prm", "rank", str(model), str(evaluation), "--how", "median"]) == 2

@@ -91,7 +91,7 @@ def unfinished(out: Path, asked: Mapping[str, Any], *, every: int) -> Iterator[U
         try:
             yield Unfinished(folder, out, every)
         except BaseException:
-            if not checkpoint_steps(folder / "checkpoints"):
+            if folder.exists() and not checkpoint_steps(folder / "checkpoints"):
                 remove_directory(folder)  # nothing was learned yet, so nothing is in the way of another wish
             raise
     finally:
