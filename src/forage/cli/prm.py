@@ -232,7 +232,7 @@ def sentence(found: Calibration) -> str:
 def error_sentence(found: FirstErrors) -> str:
     shares = [
         f"{found.located:.3f} of the {found.wrong} first errors located" if found.wrong else "no solution has an error",
-        f"{found.accepted:.3f} of the {found.clean} solutions without one accepted" if found.clean else "all have one",
+        f"{found.accepted:.3f} of the {found.clean} solutions without one accepted" if found.clean else "every solution has an error",
     ]
     both = f" (harmonic mean {found.f1:.3f})" if found.wrong and found.clean else ""
     return f"{', '.join(shares)}{both}.".capitalize()
