@@ -61,17 +61,22 @@ def train(
     """
     path = Path(out or default_directory(recipe))
 
-    def create() -> Any:
-        if recipe.sampler:
-            recipe.sampler.require()
-        settled = recipe.engine.settled()
-        RunDirectory.create(path, encode_part(replace(recipe, engine=settled)))
-        return encode_part(settled)
-
     with joined(ranks) as ranks:
         _refuse_divided_sampler(recipe, ranks)
-        engine = decode_part(ranks.only_first(create), LocalEngine)
+        engine = decode_part(ranks.only_first(lambda: encode_part(begin(recipe, path).engine)), LocalEngine)
         return _run(replace(recipe, engine=engine), RunDirectory(path), on_step, ranks)
+
+
+def begin(recipe: Recipe, path: Path) -> Recipe:
+    """A new run directory with this recipe, which `resume` trains; returns it with the engine's choices settled.
+
+    Raises ForageError where the directory exists.
+    """
+    if recipe.sampler:
+        recipe.sampler.require()
+    settled = replace(recipe, engine=recipe.engine.settled())
+    RunDirectory.create(path, encode_part(settled))
+    return settled
 
 
 def resume(

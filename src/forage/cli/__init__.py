@@ -18,6 +18,7 @@ COMMANDS = {
     "resume": "continue an interrupted run, bit for bit",
     "eval": "pass@k of a checkpoint, from one cached sampling run",
     "export": "a model folder for other programs; merges an adapter into its model",
+    "bench": "methods x seeds x controls: trains, evaluates and compares what is named",
     "compare": "compare evaluated runs, paired by problem, with intervals",
     "report": "write one offline HTML page about runs",
     "analyze": "where a run is uncertain, which strategies it uses, and alarms with what was measured",

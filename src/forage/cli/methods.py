@@ -28,6 +28,10 @@ def show(name: Annotated[str | None, tyro.conf.Positional] = None, /) -> None:
     method = METHODS[name]
     console.print(f"[bold]{name}[/bold]  {method.kind}, seam: {method.seam}, {method.paper}\n")
     console.print(method.description, highlight=False)
+    if method.control_of:
+        console.print(f"A control of {method.control_of}.", highlight=False)
+    elif controls := [other.name for other in METHODS.values() if other.control_of == name]:
+        console.print(f"Controls: {', '.join(controls)}.", highlight=False)
     for key, default in method.parameters.items():
         console.print(f"  {key} = {default}", highlight=False)
 

@@ -35,12 +35,16 @@ class Applied:
 
 @dataclass(frozen=True)
 class Method(Generic[P]):
-    """A catalogue entry. `function(recipe, **hyper_parameters)` returns the recipe with the paper's parts in it."""
+    """A catalogue entry. `function(recipe, **hyper_parameters)` returns the recipe with the paper's parts in it.
+
+    A control names the method that it is a control of.
+    """
 
     function: Callable[Concatenate[Recipe, P], Recipe]
     kind: Kind
     seam: str
     paper: str
+    control_of: str = ""
 
     @property
     def name(self) -> str:
@@ -66,11 +70,13 @@ class Method(Generic[P]):
         return Applied(label, self.kind, lambda recipe: self.function(recipe, *args, **kwargs))
 
 
-def method(*, kind: Kind, seam: str, paper: str) -> Callable[[Callable[Concatenate[Recipe, P], Recipe]], Method[P]]:
+def method(
+    *, kind: Kind, seam: str, paper: str, control_of: str = ""
+) -> Callable[[Callable[Concatenate[Recipe, P], Recipe]], Method[P]]:
     """Makes a composition a `Method`. It registers nothing: the catalogue lists what it imports."""
 
     def entry(function: Callable[Concatenate[Recipe, P], Recipe]) -> Method[P]:
-        return Method(function, kind, seam, paper)
+        return Method(function, kind, seam, paper, control_of)
 
     return entry
 
@@ -93,7 +99,7 @@ def variant(
 
         function.__name__, function.__doc__ = change.__name__, change.__doc__
         function.__signature__ = signature  # pyright: ignore[reportFunctionMemberAccess]  (`inspect` reads it)
-        return Method(function, kind, seam, paper)
+        return Method(function, kind, seam, paper, of.name if kind == "control" else "")
 
     return entry
 

@@ -7,7 +7,7 @@ from forage.ops.planning import check_planning_alpha
 from forage.recipe import Recipe
 
 
-@method(kind="control", seam="Shape, Signal", paper="control of arXiv 2509.03646")
+@method(kind="control", seam="Shape, Signal", paper="control of arXiv 2509.03646", control_of="hicra")
 def hicra_inverted(recipe: Recipe, *, grams: str = "", alpha: float = 0.2, scale: bool = False) -> Recipe:
     """A + alpha * |A| on every token that is not a planning token."""
     check_planning_alpha(alpha, least=0)

@@ -7,7 +7,12 @@ from forage.ops.planning import check_planning_alpha
 from forage.recipe import Recipe
 
 
-@method(kind="control", seam="Shape, Signal", paper="second-hand on arXiv 2509.03646 (TRL pull request 4997)")
+@method(
+    kind="control",
+    seam="Shape, Signal",
+    paper="second-hand on arXiv 2509.03646 (TRL pull request 4997)",
+    control_of="hicra",
+)
 def hicra_reported(
     recipe: Recipe, *, grams: str = "", alpha: float = 0.2, share: float = 0.3, scale: bool = False
 ) -> Recipe:

@@ -8,7 +8,7 @@ from forage.methods.parts import add_shape, published_alpha
 from forage.recipe import Recipe
 
 
-@method(kind="control", seam="Shape", paper="control of arXiv 2506.14758")
+@method(kind="control", seam="Shape", paper="control of arXiv 2506.14758", control_of="entropy_advantage")
 def unclipped_entropy(
     recipe: Recipe, *, alpha: float | None = None, at: Literal["update", "sampling"] = "update"
 ) -> Recipe:
