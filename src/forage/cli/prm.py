@@ -230,9 +230,11 @@ def sentence(found: Calibration) -> str:
 
 
 def error_sentence(found: FirstErrors) -> str:
+    located = f"{found.located:.3f} of the {found.wrong} first errors located"
+    accepted = f"{found.accepted:.3f} of the {found.clean} solutions without one accepted"
     shares = [
-        f"{found.located:.3f} of the {found.wrong} first errors located" if found.wrong else "no solution has an error",
-        f"{found.accepted:.3f} of the {found.clean} solutions without one accepted" if found.clean else "every solution has an error",
+        located if found.wrong else "no solution has an error",
+        accepted if found.clean else "every solution has an error",
     ]
     both = f" (harmonic mean {found.f1:.3f})" if found.wrong and found.clean else ""
     return f"{', '.join(shares)}{both}.".capitalize()
