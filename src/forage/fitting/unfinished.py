@@ -74,7 +74,7 @@ def unfinished(out: Path, asked: Mapping[str, Any], *, every: int) -> Iterator[U
     """
     if out.exists():
         raise ForageError(f"{out} exists already. Name a folder that does not exist.")
-    Checkpointing(every=every)
+    Checkpointing(every=every)  # refuses what is no number of updates, before anything is written
     folder = out.with_name(f"{out.name}-unfinished")
     with saying_why(folder):
         folder.mkdir(parents=True, exist_ok=True)
