@@ -237,7 +237,15 @@ def _question(tools: Tools, start: Start, reprompt: str | None) -> tuple[int, ..
     parts = {"prompt": prompt_text(problem), "steps": tools.codec.decode(start.prefix).strip()}
     text = re.sub(r"{(prompt|steps)}", lambda place: parts[place[1]], reprompt)
     asked = text if isinstance(problem.prompt, str) else (Message("user", text),)
-    return tools.codec.prompt(replace(problem, prompt=asked))
+    try:
+        return tools.codec.prompt(replace(problem, prompt=asked))
+    except ForageError:
+        raise
+    except Exception as error:  # tokenizers raises bare exceptions
+        raise ForageError(
+            f"The completer's tokenizer cannot read the re-prompt ({error}). Write it in words that it knows: "
+            "--reprompt '{prompt} {steps}'."
+        ) from error
 
 
 def _count(task: Task, problem: Problem, texts: Sequence[str], scores: Sequence[Score]) -> StepCounts:
