@@ -115,6 +115,14 @@ def test_a_folder_that_exists_is_refused(model: Path, labels: Path, base: Path, 
     assert (model / "model.safetensors").read_bytes() == before
 
 
+def test_a_device_that_is_not_there_is_a_sentence(
+    base: Path, said: Said, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert main(["prm", "label", str(base), "--out", str(tmp_path / "x"), "--device", "cuda"]) == 2
+    assert "not available on this machine" in said()[1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
