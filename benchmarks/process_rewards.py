@@ -241,7 +241,7 @@ def votes(
 ) -> list[float]:
     known = sorted({each.answer for each in found if each.answer is not None})
     answer = [known.index(each.answer) if each.answer is not None else -1 for each in found]
-    return [vote_of_n(answer, weight, worth, n, seed=derive_seed(0, "votes", problem)) for n in ns]
+    return vote_of_n(answer, weight, worth, ns, seed=derive_seed(0, "votes", problem)).tolist()
 
 
 def agreement(process: ProcessModel, folder: Path) -> float:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -19,9 +20,15 @@ from forage.tasks.countdown import Countdown
 ROOT = Path(__file__).parent.parent
 
 
-def blocks(document: str) -> list[str]:
-    """The Python blocks of a Markdown file, in order."""
-    return re.findall(r"^```python\n(.*?)^```", (ROOT / document).read_text(), re.MULTILINE | re.DOTALL)
+def blocks(document: str, language: str = "python") -> list[str]:
+    """The blocks of a language in a Markdown file, in order."""
+    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / document).read_text(), re.MULTILINE | re.DOTALL)
+
+
+def commands(document: str) -> list[list[str]]:
+    """The words of every `forage` command in the shell blocks of a Markdown file."""
+    lines = [line for block in blocks(document, "sh") for line in block.splitlines()]
+    return [words[1:] for line in lines if (words := shlex.split(line, comments=True))[:1] == ["forage"]]
 
 
 @pytest.fixture
@@ -75,6 +82,27 @@ def test_links_between_documents_lead_somewhere() -> None:
     for document in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+SMALL = {
+    ("prm", "label"): "--problems 8 --solutions 2 --m 2 --max-tokens 24 --threads 1",
+    ("prm", "train"): "--epochs 1 --held-out 0.5 --threads 1",
+    ("eval",): "--max-tokens 12 --threads 1",
+    ("prm", "rank"): "--threads 1",
+    ("train",): "--steps 1 --problems 2 --siblings 4 --max-tokens 24 --threads 1",
+}
+"""What makes the commands of a page a matter of seconds."""
+
+
+def test_the_life_cycle_of_a_process_model_runs_as_written(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(lab, "runs/prm/base")
+    for words in commands("docs/process-rewards.md"):
+        less = next((flags for name, flags in SMALL.items() if tuple(words[: len(name)]) == name), "")
+        assert main([*words, *less.split()]) == 0, capsys.readouterr().err
+    page = Path("runs/prm/raft/report.html").read_text()
+    for told in ("Choosing one of n samples", "Do the scores mean what they say?", "held-out labels", "puts first"):
+        assert told in page
+    assert "too few steps to say" in page
 
 
 def test_the_demo_runs_and_goes_on_where_it_stopped(lab: Path) -> None:

@@ -33,7 +33,7 @@ FLOORS: dict[str, int] = {
     **dict.fromkeys(("tasks", "explore", "rewards", "prm", "preferences", "signals", "credit", "losses", "memory"), 2),
     **dict.fromkeys(("evals", "diagnostics"), 2),
     **dict.fromkeys(("engines", "store"), 3),
-    **dict.fromkeys(("recipe", "step", "training", "tracking", "evaluate", "checkpoints"), 4),
+    **dict.fromkeys(("recipe", "step", "training", "tracking", "evaluate", "checkpoints", "fitting"), 4),
     **dict.fromkeys(("analysis", "process", "prompts", "reward_models", "stress"), 4),
     **dict.fromkeys(("methods", "recipes", "report", "adapters", "cli", "__main__"), 5),
 }

@@ -83,6 +83,9 @@ def test_a_trained_model_scores_and_ranks(model: Path, labels: Path, base: Path,
         assert name in out
     found = json.loads(curves.read_text())
     assert found["ns"] == [1, 2, 4]
+    assert found["held_out"] == json.loads((model / "calibration.json").read_text())
+    about = json.loads((model / "process_model.json").read_text())["about"]
+    assert about["labels"] == {"eta": "1.0", "m": None}
     assert main(["prm", "rank", str(model), str(evaluation), "--n", "8"]) == 2
     assert "4 samples per problem" in said()[1]
     assert main(["prm", "rank", str(model), str(evaluation), "--how", "median"]) == 2
@@ -110,6 +113,14 @@ def test_a_folder_that_exists_is_refused(model: Path, labels: Path, base: Path, 
     assert main(["prm", "train", str(labels), "--model", str(base), "--out", str(model)]) == 2
     assert "exists already" in said()[1]
     assert (model / "model.safetensors").read_bytes() == before
+
+
+def test_a_device_that_is_not_there_is_a_sentence(
+    base: Path, said: Said, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert main(["prm", "label", str(base), "--out", str(tmp_path / "x"), "--device", "cuda"]) == 2
+    assert "not available on this machine" in said()[1]
 
 
 @pytest.mark.parametrize(

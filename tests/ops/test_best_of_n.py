@@ -54,10 +54,10 @@ def test_a_pool_of_1024() -> None:
 def test_a_vote_of_all_by_hand() -> None:
     # Answer 0 has two votes of weight .2, answer 1 one of .9; the last sample says nothing.
     answer, worth = [0, 0, 1, -1], np.array([1.0, 1.0, 0.0, 0.0])
-    assert vote_of_n(answer, np.ones(4), worth, 4, seed=0) == 1
-    assert vote_of_n(answer, np.array([0.2, 0.2, 0.9, 5.0]), worth, 4, seed=0) == 0
-    assert vote_of_n(answer, np.array([0.45, 0.45, 0.9, 5.0]), worth, 4, seed=0) == 0.5
-    assert vote_of_n([-1, -1], np.ones(2), np.ones(2), 2, seed=0) == 0
+    assert vote_of_n(answer, np.ones(4), worth, [4], seed=0) == 1
+    assert vote_of_n(answer, np.array([0.2, 0.2, 0.9, 5.0]), worth, [4], seed=0) == 0
+    assert vote_of_n(answer, np.array([0.45, 0.45, 0.9, 5.0]), worth, [4], seed=0) == 0.5
+    assert vote_of_n([-1, -1], np.ones(2), np.ones(2), [2], seed=0) == 0
 
 
 def test_a_vote_of_some_is_near_its_enumeration() -> None:
@@ -69,8 +69,11 @@ def test_a_vote_of_some_is_near_its_enumeration() -> None:
         return float(votes[0] > votes[1]) if votes[0] != votes[1] else 0.5
 
     wanted = np.mean([winner(subset) for subset in combinations(range(6), 3)])
-    assert vote_of_n(answer, weight, worth, 3, seed=1) == pytest.approx(wanted, abs=0.06)
-    assert vote_of_n(answer, weight, worth, 3, seed=1) == vote_of_n(answer, weight, worth, 3, seed=1)
+    assert vote_of_n(answer, weight, worth, [3], seed=1) == pytest.approx(wanted, abs=0.06)
+    assert vote_of_n(answer, weight, worth, [3], seed=1) == vote_of_n(answer, weight, worth, [3], seed=1)
+    together = vote_of_n(answer, weight, worth, [1, 3, 6], seed=1)
+    assert together.tolist() == [vote_of_n(answer, weight, worth, [n], seed=1).item() for n in (1, 3, 6)]
+    assert together[2] == winner(tuple(range(6)))
 
 
 def test_impossible_questions_are_sentences() -> None:
@@ -78,7 +81,7 @@ def test_impossible_questions_are_sentences() -> None:
         with pytest.raises(ForageError, match="1 <= n <= 2"):
             best_of_n(np.zeros(2), np.zeros(2), [n])
         with pytest.raises(ForageError, match="1 <= n <= 2"):
-            vote_of_n([0, 0], np.ones(2), np.ones(2), n, seed=0)
+            vote_of_n([0, 0], np.ones(2), np.ones(2), [n], seed=0)
     with pytest.raises(ForageError, match="NaN"):
         best_of_n(np.array([0.0, np.nan]), np.zeros(2), [1])
 

@@ -13,6 +13,8 @@ from forage.prm.labels import LabelledSolution, StepCounts
 SOLUTIONS = (
     TaggedSolution(prompt="What is 1 + 1? ", steps=("Step 1: add. ", "\nStep 2: it is 2. "), values=(0.25, 1.0)),
     TaggedSolution(prompt="Étude: 2 - 2? ", steps=("Step 1: nil + nothing - ",), values=(0.0,)),
+    TaggedSolution(prompt="use 1 2 to make 3 ", steps=("try 1 + 2 = 3 ", "\nso "), values=(1.0, 1.0)),
+    TaggedSolution(prompt='What does "Step 1: add" say? ', steps=("it says add ",), values=(1.0,)),
 )
 
 
@@ -29,10 +31,19 @@ def test_round_trip(name: Format, tmp_path: Path) -> None:
     found = read_labels(path)
     assert not found.rejected
     assert [(row.prompt, row.steps) for row in found.solutions] == [(row.prompt, row.steps) for row in SOLUTIONS]
-    wanted = [(0.0, 1.0), (0.0,)] if name in LOSSY else [(0.25, 1.0), (0.0,)]
+    wanted = [(0.0 if name in LOSSY else 0.25, 1.0), *(row.values for row in SOLUTIONS[1:])]
     assert [row.values for row in found.solutions] == wanted
     assert rounded == (1 if name in LOSSY else 0)
     assert write_labels(found.solutions, name) == (text, 0)
+
+
+@pytest.mark.parametrize("name", ["er-prm", "math-shepherd"])
+def test_rows_of_others_have_no_question_of_their_own(name: Format, tmp_path: Path) -> None:
+    text, _ = write_labels(SOLUTIONS[:1], name)
+    row = {key: value for key, value in json.loads(text).items() if key != "prompt"}
+    for prompt in ({}, {"prompt": "another text"}, {"prompt": None}):
+        (found,) = read_labels(write(tmp_path / "labels.jsonl", row | prompt)).solutions
+        assert (found.prompt, found.steps) == (SOLUTIONS[0].prompt, SOLUTIONS[0].steps)
 
 
 def test_a_list_in_one_file_and_a_question_that_is_not_told_apart(tmp_path: Path) -> None:

@@ -147,6 +147,15 @@ def test_a_reprompt_asks_anew(own: Path, tiny_base: Path, tmp_path: Path) -> Non
     assert sum(count["unanswered"] for count in counts) <= short, "a new prompt leaves room for a whole answer"
 
 
+def test_a_reprompt_in_foreign_words_is_a_sentence(
+    own: Path, tiny_base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    foreign = rewrite(own, tmp_path / "theirs.jsonl", as_steps)
+    command = ["prm", "label", str(foreign), "--out", str(tmp_path / "out"), "--policy", str(tiny_base)]
+    assert main([*command, "--m", "1", "--reprompt", "default", "--threads", "1"]) == 2
+    assert "cannot read the re-prompt" in capsys.readouterr().err
+
+
 def test_wrong_wishes_are_sentences() -> None:
     with pytest.raises(ForageError, match="where the question and the steps"):
         Labelling(reprompt="go on")

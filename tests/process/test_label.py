@@ -108,6 +108,20 @@ def test_counts_by_hand(tmp_path: Path) -> None:
     assert run(Scripted(ANSWERS), tmp_path)[1]["outcome"] == 0
 
 
+def test_progress_is_heard_within_a_block(tmp_path: Path) -> None:
+    heard: list[tuple[int, int, str]] = []
+    label(
+        who(Scripted(ANSWERS)),
+        PROBLEMS[:1],
+        Labelling(solutions=3, continuations=8),
+        identity=IDENTITY,
+        shards=tmp_path,
+        on_progress=lambda done, total, note="": heard.append((done, total, note)),
+    )
+    told = [(0, 1, f"blocks, {number} of 2 prefixes continued") for number in (1, 2)]
+    assert heard == [*told, (1, 1, "blocks")]
+
+
 def test_a_shared_prefix_is_continued_once(tmp_path: Path) -> None:
     sampler = Scripted(ANSWERS)
     run(sampler, tmp_path, problems=1)

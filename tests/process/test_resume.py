@@ -1,21 +1,20 @@
 """A process model's training that is interrupted or killed ends with the bits of one that was left alone."""
 
 import json
-import os
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from forage.engines.local.step_heads import HeadKind
 from forage.errors import ForageError
+from forage.fitting.updates import OnUpdate
 from forage.prm.formats import TaggedSolution, write_labels
 from forage.process.checkpoints import train_checkpoint
-from forage.process.train import OnUpdate, ProcessTraining
+from forage.process.train import ProcessTraining
+from interruptions import files, interrupting, kill_after_a_checkpoint
 
 STEPS = ("try 1 + 2 = 3 3 4", "try 4 - 2 = 2 1 3", "check 3 10 no")
 SOLUTIONS = tuple(
@@ -41,18 +40,6 @@ def train(
     )
 
 
-def files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
-def interrupting(at: int) -> OnUpdate:
-    def hear(done: int, total: int, loss: float) -> None:
-        if done == at:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    return hear
-
-
 @pytest.mark.parametrize("head", ["two-token", "scalar"])
 def test_interrupted_and_continued_is_uninterrupted(head: HeadKind, tiny_base: Path, tmp_path: Path) -> None:
     train(tiny_base, tmp_path / "whole", head=head)
@@ -73,23 +60,10 @@ def test_killed_and_continued_is_uninterrupted(tiny_base: Path, tmp_path: Path) 
     labels.write_text(text)
     command = [sys.executable, "-m", "forage", "prm", "train", str(labels), "--model", str(tiny_base), "--threads", "1"]
     command += ["--epochs", "12", "--batch", "4", "--checkpoint-every", "5", "--held-out", "0.2"]
-    killed = subprocess.Popen([*command, "--out", str(tmp_path / "killed")], stderr=subprocess.DEVNULL)
-    checkpoints = tmp_path / "killed-unfinished" / "checkpoints"
-    wait_for(lambda: checkpoints.is_dir() and any(checkpoints.glob("step-*")), killed)
-    killed.send_signal(signal.SIGKILL)
-    assert killed.wait() == -signal.SIGKILL
-    assert not (tmp_path / "killed").exists()
+    kill_after_a_checkpoint(command, tmp_path / "killed")
     for name in ("killed", "whole"):
         subprocess.run([*command, "--out", str(tmp_path / name)], check=True, capture_output=True)
     assert files(tmp_path / "killed") == files(tmp_path / "whole")
-
-
-def wait_for(happened: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + 120
-    while not happened():
-        assert process.poll() is None, "the training ended before it could be killed"
-        assert time.monotonic() < until
-        time.sleep(0.005)
 
 
 def test_other_wishes_and_other_processes_are_refused(tiny_base: Path, tmp_path: Path) -> None:
@@ -102,9 +76,26 @@ def test_other_wishes_and_other_processes_are_refused(tiny_base: Path, tmp_path:
         train(tiny_base, tmp_path / "out", second)
     with pytest.raises(ForageError, match="begun with other head"):
         train(tiny_base, tmp_path / "out", head="scalar")
+    assert (tmp_path / "out-unfinished/checkpoints/step-000001").is_dir()
     (tmp_path / "out-unfinished/begun.json").write_text("{")
     with pytest.raises(ForageError, match="damaged"):
         train(tiny_base, tmp_path / "out")
+
+
+def test_where_nothing_was_learned_nothing_is_in_the_way(tiny_base: Path, tmp_path: Path) -> None:
+    """A training that failed at once is begun anew with other wishes; one that was killed at once as well."""
+    wrong = {"more than 1": replace(SETTINGS, max_tokens=1), "24 are held out": replace(SETTINGS, held_out=0.99)}
+    for sentence, settings in wrong.items():
+        with pytest.raises(ForageError, match=sentence):
+            train_checkpoint(tiny_base, solutions=SOLUTIONS, out=tmp_path / "out", settings=settings)
+    assert not (tmp_path / "out-unfinished").exists()
+    (tmp_path / "out-unfinished").mkdir()
+    (tmp_path / "out-unfinished/begun.json").write_text("{}")
+    train(tiny_base, tmp_path / "out")
+    assert (tmp_path / "out/calibration.json").is_file()
+    with pytest.raises(ForageError, match="counts updates"):
+        train(tiny_base, tmp_path / "other", every=-1)
+    assert not (tmp_path / "other-unfinished").exists()
 
 
 def test_what_was_found_about_held_out_labels_is_kept(tiny_base: Path, tmp_path: Path) -> None:

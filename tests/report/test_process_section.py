@@ -23,6 +23,12 @@ POOLS = {
     for number in range(10)
 }
 
+HELD_OUT = {
+    "held_out": 7,
+    "calibration": {"brier": 0.1, "ece": 0.05, "accuracy": 0.9, "curve": [[0.1, 0.2, 9], [0.8, 0.7, 1]]},
+    "first_errors": {"located": 0.5, "accepted": None, "f1": 0.0, "exact": 0.4, "wrong": 4, "clean": 0},
+}
+
 
 def run_with(folder: Path, *, ranked: bool, hacked: bool | None) -> Path:
     path = folder / "run"
@@ -36,7 +42,8 @@ def run_with(folder: Path, *, ranked: bool, hacked: bool | None) -> Path:
     if ranked:
         (path / "process").mkdir()
         found = rank(POOLS, [1, 2], ["min", "sum"])
-        (path / "process" / "a.json").write_text(json.dumps({"model": "m", "policy": "raft", **found.to_json()}))
+        row = {"model": "m", "policy": "raft", "held_out": HELD_OUT, **found.to_json()}
+        (path / "process" / "a.json").write_text(json.dumps(row))
         (path / "process" / "other.json").write_text("[1]")
         (path / "process" / "broken.json").write_text("{")
     return path
@@ -55,6 +62,8 @@ def test_curves_bands_reliability_and_solutions(tmp_path: Path) -> None:
     assert [t["y"][1] for t in curves.traces if t.get("name") == "process model, min"] == [0.85]
     assert [t["y"][1] for t in curves.traces if t.get("name") == "outcome model"] == [1.0]
     assert sum(count for count, _ in reliability.traces[1]["customdata"]) == 40
+    assert [reliability.traces[2][axis] for axis in "xy"] == [(0.1, 0.8), (0.2, 0.7)]
+    assert "50.0% of 4 wrong ones" in str(reliability.how)
     assert [each.correct for each in solutions.solutions] == [True, True, True, False]
     assert [step.score for step in solutions.solutions[0].steps] == [0.9, 0.8]
 
@@ -66,6 +75,34 @@ def test_hacking_is_said_and_health_too(tmp_path: Path) -> None:
         (watch,) = found.blocks
         assert isinstance(watch, Statements)
         assert words in str(watch.items[0].text)
+
+
+def test_a_short_run_is_not_called_healthy(tmp_path: Path) -> None:
+    path = run_with(tmp_path, ranked=False, hacked=None)
+    RunDirectory.open(path).append_metrics({"step": 1, "process": 0.5, "correct": 0.1})
+    found = process.section(read_runs([path]))
+    assert found is not None
+    assert "too few steps" in str(found.blocks[0].items[0].text)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_many_ways_of_choosing_are_told_apart(tmp_path: Path) -> None:
+    path = run_with(tmp_path, ranked=True, hacked=None)
+    found = rank(POOLS, [1, 2], ["min", "product", "mean", "last", "max"])
+    (path / "process" / "a.json").write_text(json.dumps({"model": "m", **found.to_json()}))
+    section = process.section(read_runs([path]))
+    assert section is not None
+    looks = [
+        (trace["line"]["color"], trace["line"]["dash"])
+        for trace in section.blocks[0].figures[0].traces  # pyright: ignore[reportAttributeAccessIssue]
+        if "name" in trace
+    ]
+    assert len(looks) == len(set(looks)) == 10
+
+
+def test_an_estimate_that_is_none_is_left_out(tmp_path: Path) -> None:
+    unanswered = {"a": [Candidate((0.5,), None, True), Candidate((0.4,), None, False)]}
+    curves = rank(unanswered, [1, 2], ["min"]).to_json()["curves"]
+    assert curves["majority vote"] == [[None] * 3] * 2
 
 
 def test_without_process_rewards_there_is_no_section(tmp_path: Path) -> None:

@@ -74,6 +74,12 @@ def test_it_is_an_ordinary_classifier(fresh: RewardModel, tmp_path: Path) -> Non
     assert RewardModel.load(tmp_path / "model").score(laid(fresh)) == fresh.score(laid(fresh))
 
 
+def test_a_device_that_is_not_there_is_named(fresh: RewardModel, tmp_path: Path) -> None:
+    fresh.save(tmp_path / "model")
+    with pytest.raises(ForageError, match="the device 'hpu9'"):
+        RewardModel.load(tmp_path / "model", device="hpu9")
+
+
 def test_a_model_that_generates_is_no_reward_model(dialogue_base: Path) -> None:
     with pytest.raises(ForageError, match="forage reward train"):
         RewardModel.load(dialogue_base)

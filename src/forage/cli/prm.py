@@ -12,7 +12,7 @@ from forage.atomic import write_file
 from forage.cli.lists import Ks, numbers
 from forage.cli.prm_label import label_command, say, say_rejected
 from forage.cli.prm_search import search_command
-from forage.cli.progress import progress_bar
+from forage.cli.progress import progress_bar, telling_interrupted
 from forage.cli.subcommands import run_subcommand
 from forage.cli.tables import print_table
 from forage.engines.local.step_heads import HeadKind
@@ -22,7 +22,7 @@ from forage.evals.tables import Cell, Table
 from forage.ops.step_scores import AGGREGATORS, Aggregator, aggregate
 from forage.prm.calibration import Calibration, FirstErrors
 from forage.prm.formats import Format, Labels, read_labels, write_labels
-from forage.process.checkpoints import rank_evaluation, score_solutions, train_checkpoint
+from forage.process.checkpoints import rank_evaluation, read_calibration, score_solutions, train_checkpoint
 from forage.process.train import Objective, ProcessTraining
 
 
@@ -104,24 +104,23 @@ def train_command(
         placebo=placebo,
         seed=seed,
     )
-    try:
-        with progress_bar("train process model", Console(stderr=True)) as move:
-            made = train_checkpoint(
-                model,
-                solutions=found.solutions,
-                out=out,
-                settings=settings,
-                head=head,
-                checkpoint_every=checkpoint_every,
-                device=device,
-                threads=threads,
-                on_update=lambda done, total, loss: move(done, total, f"loss {loss:.4f}"),
-            )
-    except KeyboardInterrupt:
-        say("All is saved: the same command goes on from here.")
-        raise
+    kept = telling_interrupted("All is saved: the same command goes on from here.")
+    with kept, progress_bar("train process model", Console(stderr=True)) as move:
+        made = train_checkpoint(
+            model,
+            solutions=found.solutions,
+            out=out,
+            settings=settings,
+            labels={"eta": str(eta), "m": m},
+            head=head,
+            checkpoint_every=checkpoint_every,
+            device=device,
+            threads=threads,
+            on_update=lambda done, total, loss: move(done, total, f"loss {loss:.4f}"),
+        )
     say_rejected(made.rejected)
-    say(f"{made.examples} solutions in {made.updates} updates; {len(made.rejected)} rejected. Saved: {out}")
+    rejected = len(found.rejected) + len(made.rejected)
+    say(f"{made.examples} solutions in {made.updates} updates; {rejected} rejected. Saved: {out}")
     if made.calibration and made.first_errors:
         say(f"{made.held_out} held-out solutions: {sentence(made.calibration)} {error_sentence(made.first_errors)}")
         print_table(reliability_table(made.calibration))
@@ -150,7 +149,8 @@ def score_command(
         threads: of the matrix products.
     """
     found = read(labels, eta)
-    scored = score_solutions(model, found.solutions, device=device, threads=threads)
+    with progress_bar(f"score {labels.name}", Console(stderr=True)) as move:
+        scored = score_solutions(model, found.solutions, device=device, threads=threads, on_progress=move)
     lines = [
         json.dumps(
             {
@@ -202,15 +202,25 @@ def rank_command(
     ns = [int(number) for number in numbers(n, "--n", whole=True) if 1 <= number <= pool]
     if not ns:
         raise ForageError(f"{evaluation} has {pool} samples per problem: name an n from 1 to that.")
-    found = rank_evaluation(
-        model, evaluation, ns=ns, how=rules, outcome=outcome, device=device, threads=threads, seed=seed
-    )
+    with progress_bar(f"rank {evaluation.stem}", Console(stderr=True)) as move:
+        found = rank_evaluation(
+            model,
+            evaluation,
+            ns=ns,
+            how=rules,
+            outcome=outcome,
+            device=device,
+            threads=threads,
+            seed=seed,
+            on_progress=move,
+        )
     print_table(found.table())
     if found.reliability:
         say(f"Every step against what its solution came to: {sentence(found.reliability)}")
     out = out or evaluation.resolve().parent.parent / "process" / f"{model.resolve().name}-{evaluation.stem}.json"
     out.parent.mkdir(parents=True, exist_ok=True)
     about = {"model": model.resolve().name, "policy": Evaluation.load(evaluation).label, **found.to_json()}
+    about["held_out"] = read_calibration(model)
     write_file(out, json.dumps(about, indent=1, ensure_ascii=False).encode())
     say(f"Saved: {out}")
 
@@ -220,9 +230,11 @@ def sentence(found: Calibration) -> str:
 
 
 def error_sentence(found: FirstErrors) -> str:
+    located = f"{found.located:.3f} of the {found.wrong} first errors located"
+    accepted = f"{found.accepted:.3f} of the {found.clean} solutions without one accepted"
     shares = [
-        f"{found.located:.3f} of the {found.wrong} first errors located" if found.wrong else "no solution has an error",
-        f"{found.accepted:.3f} of the {found.clean} solutions without one accepted" if found.clean else "all have one",
+        located if found.wrong else "no solution has an error",
+        accepted if found.clean else "every solution has an error",
     ]
     both = f" (harmonic mean {found.f1:.3f})" if found.wrong and found.clean else ""
     return f"{', '.join(shares)}{both}.".capitalize()

@@ -7,7 +7,8 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
-from forage.cli.progress import progress_bar
+from forage.cli.problem_flags import EngineFlags
+from forage.cli.progress import progress_bar, telling_interrupted
 from forage.errors import ForageError
 from forage.prm.formats import Rejected
 from forage.process.label import REPROMPT, Labelling
@@ -33,6 +34,7 @@ def label_command(
     reprompt: str | None = None,
     temperature: float = 1.0,
     max_tokens: int | None = None,
+    machine: tyro.conf.OmitArgPrefixes[EngineFlags] = EngineFlags(),  # noqa: B008  (frozen)
     shard: str = "1/1",
     seed: int = 0,
     threads: int | None = None,
@@ -54,6 +56,7 @@ def label_command(
         reprompt: asks for the rest in a new prompt instead of continuing: default, or a text with {prompt} and {steps}.
         temperature: of solutions and continuations.
         max_tokens: of a whole response; the run's own unless given.
+        machine: where both models compute.
         shard: i/n does every n-th block, as one of n processes with the same --out; the last one writes the labels.
         seed: of solutions and continuations.
         threads: of the matrix products.
@@ -62,7 +65,8 @@ def label_command(
     template = REPROMPT if reprompt == "default" else reprompt
     plan = Labelling(solutions=solutions, continuations=m, seed=seed, reprompt=template)
     chosen = parse_task(task) if task else None
-    with progress_bar(f"label {solutions_of.name}", Console(stderr=True)) as move:
+    kept = telling_interrupted("Every finished block is saved: the same command goes on from here.")
+    with kept, progress_bar(f"label {solutions_of.name}", Console(stderr=True)) as move:
         if solutions_of.is_file():
             if policy is None:
                 raise ForageError(f"Who continues the solutions in {solutions_of}? Name a model with --policy.")
@@ -75,6 +79,7 @@ def label_command(
                 temperature=temperature,
                 max_tokens=max_tokens,
                 threads=threads,
+                machine=machine.engine,
                 share=share,
                 on_progress=move,
             )
@@ -90,6 +95,7 @@ def label_command(
                 temperature=temperature,
                 max_tokens=max_tokens,
                 threads=threads,
+                machine=machine.engine,
                 share=share,
                 on_progress=move,
             )

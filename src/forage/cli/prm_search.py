@@ -8,6 +8,7 @@ import tyro
 from rich.console import Console
 
 from forage.atomic import write_file
+from forage.cli.problem_flags import EngineFlags
 from forage.cli.progress import progress_bar
 from forage.cli.tables import print_table
 from forage.ops.step_scores import Aggregator
@@ -33,6 +34,7 @@ def search_command(
     repeats: int = 4,
     temperature: float = 1.0,
     max_tokens: int | None = None,
+    machine: tyro.conf.OmitArgPrefixes[EngineFlags] = EngineFlags(),  # noqa: B008  (frozen)
     out: Path | None = None,
     seed: int = 0,
     threads: int | None = None,
@@ -56,6 +58,7 @@ def search_command(
         repeats: searches of every problem.
         temperature: of the sampling.
         max_tokens: of a whole response; the run's own unless given.
+        machine: where both models compute.
         out: a JSON file for the numbers and the solutions.
         seed: of everything that is drawn.
         threads: of the matrix products.
@@ -76,6 +79,7 @@ def search_command(
             max_tokens=max_tokens,
             seed=seed,
             threads=threads,
+            machine=machine.engine,
             on_progress=move,
         )
     print_table(found.table())

@@ -34,6 +34,16 @@ def progress_bar(label: str, console: Console | None = None) -> Iterator[OnProgr
         yield move
 
 
+@contextmanager
+def telling_interrupted(sentence: str) -> Iterator[None]:
+    """Says what Ctrl-C left behind, before it passes on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        Console(stderr=True).print(sentence, highlight=False, markup=False, soft_wrap=True)
+        raise
+
+
 class _Lines:
     """For logs: one line per tenth of the work."""
 

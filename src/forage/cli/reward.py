@@ -9,7 +9,7 @@ import tyro
 from rich.console import Console
 
 from forage.atomic import write_file
-from forage.cli.progress import progress_bar
+from forage.cli.progress import progress_bar, telling_interrupted
 from forage.cli.subcommands import run_subcommand
 from forage.errors import ForageError
 from forage.preferences import Ranking, read_rankings, write_rankings
@@ -77,10 +77,13 @@ def train_command(
     held_out: float = 0.1,
     placebo: bool = False,
     seed: int = 0,
+    checkpoint_every: int = 100,
     device: str = "cpu",
     threads: int | None = None,
 ) -> None:
     """Trains a reward model on preferences: a Hugging Face sequence classifier with one label.
+
+    Interrupted or killed, the same command continues, with the same bits.
 
     Args:
         preferences: JSON lines with prompt, chosen and rejected, or with prompt and ranked (best first).
@@ -95,6 +98,7 @@ def train_command(
         held_out: share of the prompts kept for the accuracy.
         placebo: the control: every comparison is shuffled.
         seed: of the order.
+        checkpoint_every: updates between two checkpoints; 0 writes one only when interrupted.
         device: cpu or cuda.
         threads: of the matrix products.
     """
@@ -110,12 +114,14 @@ def train_command(
         placebo=placebo,
         seed=seed,
     )
-    with progress_bar("train reward model", Console(stderr=True)) as move:
+    kept = telling_interrupted("All is saved: the same command goes on from here.")
+    with kept, progress_bar("train reward model", Console(stderr=True)) as move:
         made = train_checkpoint(
             model,
             rankings=rankings,
             out=out,
             settings=settings,
+            checkpoint_every=checkpoint_every,
             device=device,
             threads=threads,
             on_update=lambda done, total, loss: move(done, total, f"loss {loss:.4f}"),

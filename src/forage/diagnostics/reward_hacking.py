@@ -86,12 +86,11 @@ def hacking_alarm(metrics: Sequence[Mapping[str, float]]) -> HackingAlarm | None
     short. A change is clear where it is 3 standard errors of the noise from step to step, 4.5 below
     the best.
     """
-    process, correct = column(metrics, "process"), column(metrics, "correct")
-    known = np.flatnonzero(np.isfinite(process) & np.isfinite(correct))
-    window = max(5, len(known) // 10)
-    if len(known) < 3 * window:
+    known = _known(metrics)
+    window = _window(known)
+    if not judgeable(metrics):
         return None
-    proxy, gold = process[known], correct[known]
+    proxy, gold = column(metrics, "process")[known], column(metrics, "correct")[known]
     levels, truths = _running(proxy, window), _running(gold, window)
     for at in range(window, len(levels)):
         best = float(truths[: at + 1].max())
@@ -103,6 +102,21 @@ def hacking_alarm(metrics: Sequence[Mapping[str, float]]) -> HackingAlarm | None
     if rose and not _clearly(truths[last] - truths[0], gold, window, least=0.0):
         return _alarm("pleased", metrics, known, last, window, levels, float(truths[0]), truths)
     return None
+
+
+def judgeable(metrics: Sequence[Mapping[str, float]]) -> bool:
+    """Whether a run is long enough for the alarm to ring."""
+    known = _known(metrics)
+    return len(known) >= 3 * _window(known)
+
+
+def _known(metrics: Sequence[Mapping[str, float]]) -> np.ndarray:
+    """The rows that have both numbers."""
+    return np.flatnonzero(np.isfinite(column(metrics, "process")) & np.isfinite(column(metrics, "correct")))
+
+
+def _window(known: np.ndarray) -> int:
+    return max(5, len(known) // 10)
 
 
 def _alarm(

@@ -9,12 +9,18 @@ from forage.recipe import Recipe
 
 @method(kind="exploration", seam="Reward", paper="arXiv 2412.11006")
 def process_reward(
-    recipe: Recipe, *, model: str = "", aggregate: Aggregator = "min", weight: float = 1.0, outcome: float = 0.0
+    recipe: Recipe,
+    *,
+    model: str = "",
+    aggregate: Aggregator = "min",
+    weight: float = 1.0,
+    outcome: float = 0.0,
+    device: str = "cpu",
 ) -> Recipe:
     """The aggregated step score of a process model in the place of the verifier's reward, or (outcome=1) beside it.
 
     Watch `reward` against `correct` in the metrics: a policy that learns to please the model raises the first alone.
+    `device` is where the process model computes.
     """
-    return add_process_reward(
-        recipe, ProcessReward(model=model, aggregate=aggregate, weight=weight, outcome=outcome), "process_reward"
-    )
+    reward = ProcessReward(model=model, aggregate=aggregate, weight=weight, outcome=outcome, device=device)
+    return add_process_reward(recipe, reward, "process_reward")

@@ -11,11 +11,14 @@ from forage.recipe import Recipe
 
 
 @method(kind="exploration", seam="Reward", paper="arXiv 2203.02155")
-def reward_model(recipe: Recipe, *, model: str = "", weight: float = 1.0, outcome: float = 0.0) -> Recipe:
+def reward_model(
+    recipe: Recipe, *, model: str = "", weight: float = 1.0, outcome: float = 0.0, device: str = "cpu"
+) -> Recipe:
     """The reward of a sequence classifier in the place of the verifier's, or (outcome=1) beside it.
 
     `model` is a folder, or several with + between them (the mean of their rewards). Put `kl_penalty` beside it: a
     policy that moves far enough learns to please the model alone. Watch `reward` against `correct` in the metrics.
+    `device` is where the reward model computes.
     """
     folders = tuple(part for part in model.split("+") if part)
     if not folders:
@@ -27,5 +30,5 @@ def reward_model(recipe: Recipe, *, model: str = "", weight: float = 1.0, outcom
         check_reward_model(Path(folder))
     if any(isinstance(present, ModelReward) for present in recipe.rewards):
         raise ForageError("The recipe has a reward model already; give both folders to one: model=FIRST+SECOND.")
-    reward = ModelReward(models=folders, weight=weight, outcome=outcome)
+    reward = ModelReward(models=folders, weight=weight, outcome=outcome, device=device)
     return replace(recipe, rewards=(*recipe.rewards, reward))

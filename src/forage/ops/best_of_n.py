@@ -33,30 +33,35 @@ def best_of_n(score: Floats, worth: Floats, ns: Sequence[int]) -> Floats:
     return np.array([_chances(len(score), n) @ shared[ranked] for n in ns])
 
 
-def vote_of_n(answer: Sequence[int], weight: Floats, worth: Floats, n: int, *, seed: int) -> float:
-    """How often the answer with the largest total weight among n samples is right; weights of 1 are a majority vote.
+def vote_of_n(answer: Sequence[int], weight: Floats, worth: Floats, ns: Sequence[int], *, seed: int) -> Floats:
+    """How often the answer with the largest total weight among n samples is right, for every n: (K,) float64.
 
-    answer (N,) whole numbers, -1 where a sample gives none (it does not vote); weight (N,) 0 or more; worth (N,). An
-    answer is worth the mean worth of its samples; answers that tie share; where nobody votes the result is 0. Exact for
-    n = N; else the mean over 1,024 subsets drawn with `seed`. Raises ForageError unless 1 <= n <= N.
+    answer (N,) whole numbers, -1 where a sample gives none (it does not vote); weight (N,) 0 or more, 1 for a majority
+    vote; worth (N,). An answer is worth the mean worth of its samples; answers that tie share; where nobody votes the
+    result is 0. Exact for n = N; else the mean over 1,024 subsets drawn with `seed`: the first n of 1,024 orders of the
+    pool, the same orders for every n and every weight. Raises ForageError unless 1 <= n <= N.
     """
     names = np.asarray(answer, dtype=np.int64)
     total = len(names)
-    _check(total, [n])
+    _check(total, ns)
     size = int(names.max(initial=-1)) + 1
     if size == 0:
-        return 0.0
+        return np.zeros(len(ns))
     valid = names >= 0
     amount = np.bincount(names[valid], minlength=size)
     value = np.bincount(names[valid], np.asarray(worth)[valid], size) / np.maximum(amount, 1)
-    draws = 1 if n == total else VOTES
-    drawn = np.argsort(np.random.default_rng(seed).random((draws, total)), axis=1)[:, :n]
-    chosen, force = names[drawn], np.where(valid, weight, 0.0)[drawn]
-    cells = np.where(chosen >= 0, chosen, 0) + size * np.arange(draws)[:, None]
-    votes = np.bincount(cells.ravel(), force.ravel(), draws * size).reshape(draws, size)
-    most = votes.max(axis=1, keepdims=True)
-    winners = np.isclose(votes, most, rtol=1e-12, atol=0) & (most > 0)
-    return float(((winners * value).sum(axis=1) / np.maximum(winners.sum(axis=1), 1)).mean())
+    force = np.where(valid, weight, 0.0)
+    some = min(ns) < total
+    orders = np.argsort(np.random.default_rng(seed).random((VOTES, total)), axis=1) if some else np.empty((0, total))
+
+    def elected(drawn: np.ndarray) -> float:
+        cells = np.where(valid, names, 0)[drawn] + size * np.arange(len(drawn))[:, None]
+        votes = np.bincount(cells.ravel(), force[drawn].ravel(), len(drawn) * size).reshape(-1, size)
+        most = votes.max(axis=1, keepdims=True)
+        winners = np.isclose(votes, most, rtol=1e-12, atol=0) & (most > 0)
+        return float(((winners * value).sum(axis=1) / np.maximum(winners.sum(axis=1), 1)).mean())
+
+    return np.array([elected(orders[:, :n] if n < total else np.arange(total)[None]) for n in ns])
 
 
 def _chances(total: int, n: int) -> Floats:

@@ -173,7 +173,7 @@ def _parse_trl(row: Mapping[str, Any]) -> _Parts:
 
 def _parse_values(row: Mapping[str, Any]) -> _Parts:
     """ER-PRM and OpenRLHF: one text with a tag behind every step, and a list of numbers or signs."""
-    prompt, steps = _split(_text(row["text"]))
+    prompt, steps = _split(_text(row["text"]), row.get("prompt"))
     return prompt, steps, [_value(value) for value in row["value"]]
 
 
@@ -190,19 +190,25 @@ def _parse_math_shepherd(row: Mapping[str, Any]) -> _Parts:
             at += 1
     if at != len(label):
         raise ForageError("label goes on where input has ended")
-    prompt, steps = _split(whole)
+    prompt, steps = _split(whole, row.get("prompt"))
     return prompt, steps, values
 
 
-def _split(text: str) -> tuple[str, list[str]]:
-    """Question and steps of a tagged text. The question ends where "Step 1:" begins; without that it is in step 1."""
+def _split(text: str, prompt: Any) -> tuple[str, list[str]]:
+    """Question and steps of a tagged text, which begins with `prompt` where the row has one, as ours do.
+
+    Else the question ends where "Step 1:" begins; without that it is in step 1.
+    """
     *steps, rest = text.split(TAG)
     if not steps:
         raise ForageError("it has no step tag")
     if rest.strip():
         raise ForageError("there is text after the last tag, so its last step has no label")
-    found = _FIRST_STEP.search(steps[0])
-    at = found.start() if found else 0
+    if isinstance(prompt, str) and steps[0].startswith(prompt):
+        at = len(prompt)
+    else:
+        found = _FIRST_STEP.search(steps[0])
+        at = found.start() if found else 0
     return steps[0][:at], [steps[0][at:], *steps[1:]]
 
 
@@ -244,13 +250,14 @@ def _spaced(text: str, more: str) -> str:
 
 
 def _write_values(solution: TaggedSolution) -> dict[str, Any]:
-    return {"text": _tagged(solution, [TAG] * len(solution.steps)), "value": list(solution.values)}
+    text = _tagged(solution, [TAG] * len(solution.steps))
+    return {"text": text, "value": list(solution.values), "prompt": solution.prompt}
 
 
 def _write_math_shepherd(solution: TaggedSolution) -> dict[str, Any]:
     marks = ["+" if value >= 0.5 else "-" for value in solution.values]
     whole = _tagged(solution, [TAG] * len(solution.steps))
-    return {"input": whole, "label": _tagged(solution, marks), "task": "MATH"}
+    return {"input": whole, "label": _tagged(solution, marks), "task": "MATH", "prompt": solution.prompt}
 
 
 def _write_trl(solution: TaggedSolution) -> dict[str, Any]:

@@ -3,14 +3,14 @@
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from forage.atomic import new_directory
 from forage.checkpoints import find_checkpoint
 from forage.engines.local.adapters import is_adapter, merge_adapter
 from forage.engines.local.model import LocalModel
@@ -20,14 +20,18 @@ from forage.errors import ForageError
 from forage.evals.evaluation import Evaluation
 from forage.evals.fingerprint import fingerprint
 from forage.evaluate import Subject, iterate_samples
+from forage.fitting.unfinished import unfinished
+from forage.fitting.updates import OnUpdate
 from forage.ops.step_scores import Aggregator
 from forage.part_json import decode_part
 from forage.prm.calibration import Calibration, calibrate
 from forage.prm.formats import TaggedSolution
 from forage.process.rank import Ranking, rank, score_samples
-from forage.process.train import OnUpdate, ProcessOutcome, ProcessTraining, TrainingState, train_process_model
-from forage.process.unfinished import unfinished
-from forage.protocols import Task
+from forage.process.train import ProcessOutcome, ProcessTraining, train_process_model
+from forage.protocols import OnProgress, Task
+
+CALIBRATION = "calibration.json"
+"""Beside the weights of a process model: what its training did, and its calibration on held-out labels."""
 
 
 def train_checkpoint(
@@ -36,6 +40,7 @@ def train_checkpoint(
     solutions: Sequence[TaggedSolution],
     out: Path,
     settings: ProcessTraining,
+    labels: Mapping[str, Any] | None = None,
     head: HeadKind = "two-token",
     checkpoint_every: int = 100,
     device: str = "cpu",
@@ -45,36 +50,32 @@ def train_checkpoint(
     """Trains a process model that begins as the checkpoint at `path`, and writes it to `out`, which must be new.
 
     Interrupted or killed, the same call continues from its last checkpoint (every `checkpoint_every` updates) in
-    `OUT-unfinished`, with the same bits. What training found out about held-out labels is in OUT/calibration.json.
+    `OUT-unfinished`, with the same bits. What training found out about held-out labels is in OUT/calibration.json, and
+    `labels` (JSON: how the labels were made of counts) in the model's record.
     """
-    if out.exists():
-        raise ForageError(f"{out} exists already. Name a folder that does not exist.")
-    if checkpoint_every < 0:
-        raise ForageError(f"checkpoint_every counts updates (0: only when interrupted), so not {checkpoint_every}.")
     found = find_checkpoint(path)
     _set_threads(threads)
     asked = {"settings": asdict(settings), "head": head, "model": fingerprint(found.weights), "device": device}
-    with unfinished(out, asked | {"labels": _digest(solutions)}) as work:
-        loaded = work.load(device=device)
-        process, state = loaded or (
-            ProcessModel.from_causal(_load_whole(found.weights, device), head=head),
-            TrainingState(),
+    with unfinished(out, asked | {"labels": _digest(solutions)}, every=checkpoint_every) as work:
+        process, checkpointing = work.open(
+            lambda: ProcessModel.from_causal(_load_whole(found.weights, device), head=head),
+            lambda saved: ProcessModel.load(saved, device=device),
         )
-        outcome = train_process_model(
-            process,
-            solutions,
-            settings,
-            begin=state,
-            checkpoint_every=checkpoint_every,
-            on_checkpoint=lambda now: work.save(process, now),
-            on_update=on_update,
-        )
-        process.about["began_as"] = found.label
-        with new_directory(out) as directory:
+        outcome = train_process_model(process, solutions, settings, checkpointing=checkpointing, on_update=on_update)
+        process.about |= {"began_as": found.label, "labels": dict(labels or {})}
+        with work.finished() as directory:
             process.save(directory)
-            (directory / "calibration.json").write_text(json.dumps(outcome.to_json(), indent=1))
-        work.remove()
+            (directory / CALIBRATION).write_text(json.dumps(outcome.to_json(), indent=1))
     return outcome
+
+
+def read_calibration(path: Path) -> dict[str, Any] | None:
+    """What the training of the process model at `path` found out about held-out labels; None where it does not say."""
+    try:
+        found = json.loads((path / CALIBRATION).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and found.get("calibration") else None
 
 
 def _load_whole(weights: Path, device: str) -> LocalModel:
@@ -102,12 +103,17 @@ class Scored:
 
 
 def score_solutions(
-    path: Path, solutions: Sequence[TaggedSolution], *, device: str = "cpu", threads: int | None = None
+    path: Path,
+    solutions: Sequence[TaggedSolution],
+    *,
+    device: str = "cpu",
+    threads: int | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Scored:
     """Scores the steps of `solutions` with the process model at `path`."""
     _set_threads(threads)
     process = ProcessModel.load(path, device=device)
-    scores = process.score([process.lay(solution.prompt, solution.steps) for solution in solutions])
+    scores = process.scores([(solution.prompt, solution.steps) for solution in solutions], on_progress)
     pairs = [
         (score, value)
         for row, solution in zip(scores, solutions, strict=True)
@@ -127,6 +133,7 @@ def rank_evaluation(
     device: str = "cpu",
     threads: int | None = None,
     seed: int = 0,
+    on_progress: OnProgress | None = None,
 ) -> Ranking:
     """What the process model's choices are worth among the cached samples of a finished evaluation."""
     evaluation = Evaluation.load(file)
@@ -147,7 +154,8 @@ def rank_evaluation(
         seed=evaluation.seed,
     )
     whole = ProcessModel.load(outcome, device=device) if outcome else None
-    return rank(score_samples(model, task, problems, samples, whole), ns, how, vote=how[0], seed=seed)
+    candidates = score_samples(model, task, problems, samples, whole, on_progress)
+    return rank(candidates, ns, how, vote=how[0], seed=seed)
 
 
 def _set_threads(threads: int | None) -> None:

@@ -78,7 +78,7 @@ def label_foreign(
     settings = {"plan": asdict(plan), "params": asdict(who.params), "foreign": True}
     directory = block_directory(shards, {**identity, **settings})
     blocks = in_blocks(solutions, SOLUTIONS_PER_BLOCK)
-    work = [lambda block=block: count_steps(who, _judged(who, block), plan) for block in blocks]
+    work = [lambda tell, block=block: count_steps(who, _judged(who, block), plan, tell) for block in blocks]
     return through_blocks(directory, [block_name(block) for block in blocks], work, share or Share(), on_progress)
 
 

@@ -22,6 +22,7 @@ from forage.explore.rollouts import to_rollout
 from forage.ops.best_of_n import best_of_n
 from forage.ops.step_scores import Aggregator, aggregate
 from forage.prm.steps import prompt_text, step_texts
+from forage.process.labelling import OnEngine
 from forage.process.search import GuidedSearch, Solution, search
 from forage.protocols import OnProgress, SampleRequest, Task, Tools
 from forage.recipe import Verifying
@@ -87,10 +88,12 @@ def guided_search(
     max_tokens: int | None = None,
     seed: int = 0,
     threads: int | None = None,
+    machine: OnEngine | None = None,
     on_progress: OnProgress | None = None,
 ) -> tuple[Guided, list[Solution]]:
     """Searches `repeats` solutions of every problem with the policy at `path` and the process model at `model`.
 
+    `machine` is asked about the policy's engine; the process model computes on the same device.
     Raises ForageError where either is not what it should be, or where nothing was judged.
     """
     found = find_checkpoint(path)
@@ -100,8 +103,9 @@ def guided_search(
     if split not in ("train", "test") or repeats < 1 or (problems is not None and problems < 1):
         raise ForageError(f"The split is train or test, with at least one problem and repeat, not {split!r}.")
     chosen = list(islice(task.problems(split), problems))
-    process = ProcessModel.load(model)
-    opened = (found.engine if threads is None else replace(found.engine, threads=threads)).open(str(found.weights))
+    engine = machine(found.engine) if machine else found.engine
+    process = ProcessModel.load(model, device=engine.device)
+    opened = (engine if threads is None else replace(engine, threads=threads)).open(str(found.weights))
     if threads is not None:
         torch.set_num_threads(threads)
     params = SamplingParams(temperature=temperature, max_tokens=max_tokens or found.max_tokens or 120)

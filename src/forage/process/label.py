@@ -33,6 +33,9 @@ Below is the beginning of a solution. Take it as it stands, go on from where it 
 
 Item = TypeVar("Item")
 
+Tell = Callable[[str], None]
+"""Hears how far a block is."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labelling:
@@ -106,7 +109,7 @@ def label(
     directory = block_directory(shards, {**identity, "plan": asdict(plan), "params": asdict(who.params)})
     blocks = in_blocks(problems, PROBLEMS_PER_BLOCK)
     names = [block_name([(problem.id, problem.prompt, problem.answer) for problem in block]) for block in blocks]
-    work = [lambda block=block: count_steps(who, _solve(who, block, plan), plan) for block in blocks]
+    work = [lambda tell, block=block: count_steps(who, _solve(who, block, plan), plan, tell) for block in blocks]
     return through_blocks(directory, names, work, share or Share(), on_progress)
 
 
@@ -117,7 +120,7 @@ def in_blocks(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
 def through_blocks(
     directory: Path,
     names: Sequence[str],
-    work: Sequence[Callable[[], list[LabelledSolution]]],
+    work: Sequence[Callable[[Tell], list[LabelledSolution]]],
     share: Share,
     on_progress: OnProgress | None,
 ) -> Labelled:
@@ -127,7 +130,12 @@ def through_blocks(
     for number, (name, do) in enumerate(zip(names, work, strict=True)):
         solutions = read_block(directory / name)
         if solutions is None and share.has(number):
-            solutions = do()
+
+            def tell(note: str, number: int = number) -> None:
+                if on_progress is not None:
+                    on_progress(number, len(names), f"blocks, {note}")
+
+            solutions = do(tell)
             write_block(directory / name, solutions)
         missing += solutions is None
         found += solutions or []
@@ -136,14 +144,14 @@ def through_blocks(
     return Labelled(tuple(found), missing)
 
 
-def count_steps(who: Generators, solutions: Sequence[Solution], plan: Labelling) -> list[LabelledSolution]:
-    """Continues every distinct prefix of the solutions and counts what comes of it."""
+def count_steps(who: Generators, solutions: Sequence[Solution], plan: Labelling, tell: Tell) -> list[LabelledSolution]:
+    """Continues every distinct prefix of the solutions and counts what comes of it; tells how far it is."""
     starts: dict[str, Start] = {}
     for solution in solutions:
         for prefix in solution.prefixes:
             start = Start(solution.problem, prefix)
             starts.setdefault(start.key, start)
-    counts = _continue(who, list(starts.values()), plan)
+    counts = _continue(who, list(starts.values()), plan, tell)
     return [
         LabelledSolution(
             problem=solution.problem.id,
@@ -197,7 +205,7 @@ def _sample(who: Generators, problems: Sequence[Problem], plan: Labelling) -> It
         yield from zip(rollouts, verdict.result(), strict=True)
 
 
-def _continue(who: Generators, starts: Sequence[Start], plan: Labelling) -> dict[str, StepCounts]:
+def _continue(who: Generators, starts: Sequence[Start], plan: Labelling, tell: Tell) -> dict[str, StepCounts]:
     """What came of the continuations of every start, by its key."""
     tools, limit = who.completer, who.params.max_tokens
     requests = []
@@ -217,6 +225,7 @@ def _continue(who: Generators, starts: Sequence[Start], plan: Labelling) -> dict
         start, room = starts[order], requests[order].limit
         texts = [tools.codec.decode(start.prefix + each.tokens[:room]) for each in completions]
         pending.append((start, texts, tools.judge.submit(start.problem, texts)))
+        tell(f"{len(pending)} of {len(starts)} prefixes continued")
     return {start.key: _count(who.task, start.problem, texts, v.result()) for start, texts, v in pending}
 
 
@@ -228,7 +237,15 @@ def _question(tools: Tools, start: Start, reprompt: str | None) -> tuple[int, ..
     parts = {"prompt": prompt_text(problem), "steps": tools.codec.decode(start.prefix).strip()}
     text = re.sub(r"{(prompt|steps)}", lambda place: parts[place[1]], reprompt)
     asked = text if isinstance(problem.prompt, str) else (Message("user", text),)
-    return tools.codec.prompt(replace(problem, prompt=asked))
+    try:
+        return tools.codec.prompt(replace(problem, prompt=asked))
+    except ForageError:
+        raise
+    except Exception as error:  # tokenizers raises bare exceptions
+        raise ForageError(
+            f"The completer's tokenizer cannot read the re-prompt ({error}). Write it in words that it knows: "
+            "--reprompt '{prompt} {steps}'."
+        ) from error
 
 
 def _count(task: Task, problem: Problem, texts: Sequence[str], scores: Sequence[Score]) -> StepCounts:

@@ -1,7 +1,7 @@
 """Labelling with checkpoints: whose weights write the solutions and continue them, and where the labels are kept."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -11,7 +11,8 @@ from typing import Any
 from forage.atomic import write_file
 from forage.checkpoints import Checkpoint, find_checkpoint
 from forage.engines.judge import open_judge
-from forage.engines.local.engine import Opened
+from forage.engines.local.engine import LocalEngine, Opened
+from forage.engines.out_of_memory import saying_what_to_lower
 from forage.errors import ForageError
 from forage.evals.fingerprint import fingerprint
 from forage.part_json import encode_part
@@ -24,6 +25,9 @@ from forage.process.shards import Share, to_jsonl
 from forage.protocols import Judge, OnProgress, Task, Tools
 from forage.recipe import Verifying
 from forage.records import Problem, SamplingParams
+
+OnEngine = Callable[[LocalEngine], LocalEngine]
+"""Puts what is asked of the machine into the engine that a checkpoint brings."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,15 +57,17 @@ def label_checkpoint(
     temperature: float = 1.0,
     max_tokens: int | None = None,
     threads: int | None = None,
+    machine: OnEngine | None = None,
     share: Share | None = None,
     on_progress: OnProgress | None = None,
 ) -> LabelSummary:
     """Samples solutions from `path`, labels their steps with `completer` (itself unless given) and writes labels.jsonl.
 
     Finished blocks below `out` are not sampled again, so an interrupted call continues where it stopped. With `share`
-    the labels are written by whichever process finds all blocks finished.
+    the labels are written by whichever process finds all blocks finished. `machine` is asked about the engine of both.
     """
-    with _generators(path, completer or path, task, temperature, max_tokens, threads) as (who, identity, _):
+    on = _on(machine, threads)
+    with _generators(path, completer or path, task, temperature, max_tokens, on) as (who, identity, _):
         chosen = _problems(who.task, split, problems)
         made = label(who, chosen, plan, identity=identity, shards=out / "shards", share=share, on_progress=on_progress)
     return _write(out, made, ())
@@ -77,6 +83,7 @@ def label_file(
     temperature: float = 1.0,
     max_tokens: int | None = None,
     threads: int | None = None,
+    machine: OnEngine | None = None,
     share: Share | None = None,
     on_progress: OnProgress | None = None,
 ) -> LabelSummary:
@@ -85,7 +92,8 @@ def label_file(
     Raises ForageError where none of them can be labelled.
     """
     foreign, unreadable = read_solutions(file)
-    with _generators(policy, policy, task, temperature, max_tokens, threads) as (who, identity, opened):
+    on = _on(machine, threads)
+    with _generators(policy, policy, task, temperature, max_tokens, on) as (who, identity, opened):
         found, strange = understand(
             foreign, who.task, who.completer, opened.codec.encode, max_tokens=who.params.max_tokens
         )
@@ -132,7 +140,7 @@ def _generators(
     task: Task | None,
     temperature: float,
     max_tokens: int | None,
-    threads: int | None,
+    on: OnEngine,
 ) -> Iterator[tuple[Generators, dict[str, Any], Opened]]:
     """Both models with a verifier, what keys their work, and the completer. Equal paths are loaded once."""
     first = find_checkpoint(solver)
@@ -146,9 +154,10 @@ def _generators(
         "completer": fingerprint(other.weights),
         "task": encode_part(task),
     }
-    opened = _open(first, threads)
-    continuing = opened if other is first else _open(other, threads)
-    with open_judge(task, first.recipe.verifying if first.recipe else Verifying()) as judge:
+    opened = _open(first, on)
+    continuing = opened if other is first else _open(other, on)
+    verifying = first.recipe.verifying if first.recipe else Verifying()
+    with open_judge(task, verifying) as judge, saying_what_to_lower("Sample fewer responses at once with --rows."):
         tools = _tools(opened, judge)
         who = Generators(
             solver=tools,
@@ -167,9 +176,16 @@ def _problems(task: Task, split: str, amount: int | None) -> Sequence[Problem]:
     return tuple(islice(task.problems(split), amount))
 
 
-def _open(found: Checkpoint, threads: int | None) -> Opened:
-    engine = found.engine if threads is None else replace(found.engine, threads=threads)
-    return engine.open(str(found.weights))
+def _on(machine: OnEngine | None, threads: int | None) -> OnEngine:
+    def settled(engine: LocalEngine) -> LocalEngine:
+        engine = machine(engine) if machine else engine
+        return engine if threads is None else replace(engine, threads=threads)
+
+    return settled
+
+
+def _open(found: Checkpoint, on: OnEngine) -> Opened:
+    return on(found.engine).open(str(found.weights))
 
 
 def _tools(opened: Opened, judge: Judge) -> Tools:

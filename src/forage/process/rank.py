@@ -20,7 +20,7 @@ from forage.ops.resampling import Floats
 from forage.ops.step_scores import Aggregator, aggregate
 from forage.prm.calibration import Calibration, calibrate
 from forage.prm.steps import prompt_text, step_texts
-from forage.protocols import Task
+from forage.protocols import OnProgress, Task
 from forage.records import Problem
 from forage.seeds import derive_seed
 
@@ -79,7 +79,10 @@ class Ranking:
         return Table(("chosen by", *(f"n={n}" for n in self.ns)), tuple(rows), (note,))
 
     def to_json(self) -> dict[str, Any]:
-        curves = {name: [[i.estimate, i.low, i.high] for i in curve] for name, curve in self.curves.items()}
+        curves = {
+            name: [[None if math.isnan(x) else x for x in (i.estimate, i.low, i.high)] for i in curve]
+            for name, curve in self.curves.items()
+        }
         return {
             "format": FORMAT,
             "ns": list(self.ns),
@@ -96,6 +99,7 @@ def score_samples(
     problems: Sequence[Problem],
     samples: Iterable[Sample],
     outcome: ProcessModel | None = None,
+    on_progress: OnProgress | None = None,
 ) -> dict[str, list[Candidate]]:
     """The judged samples of every problem with the scores of their steps; equal texts are scored once.
 
@@ -109,8 +113,9 @@ def score_samples(
     for problem, text in texts:
         pieces = process.pieces(text)
         cut.append((asked[problem], tuple(step for _, step in step_texts(pieces, task.step_ends(pieces)))))
-    whole = [values[-1] if values else 0.0 for values in outcome.scores(cut)] if outcome else [None] * len(cut)
-    scored = dict(zip(texts, zip(process.scores(cut), whole, cut, strict=True), strict=True))
+    own = process.scores(cut, on_progress)
+    whole = [each[-1] if each else 0.0 for each in outcome.scores(cut, on_progress)] if outcome else [None] * len(cut)
+    scored = dict(zip(texts, zip(own, whole, cut, strict=True), strict=True))
     found: dict[str, list[Candidate]] = {problem.id: [] for problem in problems}
     for sample in judged:
         steps, value, (prompt, parts) = scored[sample.problem, sample.text]
@@ -203,7 +208,7 @@ def _of_problem(
     def votes(weight: Floats) -> Floats:
         if not known and worth.any():  # a task without answers
             return np.full(len(ns), math.nan)
-        return np.array([vote_of_n(answer, weight, worth, n, seed=derive_seed(seed, "votes", name)) for n in within])
+        return vote_of_n(answer, weight, worth, within, seed=derive_seed(seed, "votes", name))
 
     rows = [best_of_n(scores[rule], worth, within) for rule in how]
     if outcome:

@@ -1,8 +1,8 @@
 """Training a process reward model on labelled solutions."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -10,31 +10,15 @@ import torch
 from torch import Tensor
 
 from forage.engines.local.process_model import Laid, ProcessModel, batches
-from forage.engines.optimisation import shuffled_batches, warmup_cosine
+from forage.engines.optimisation import shuffled_batches
 from forage.errors import ForageError
-from forage.interrupts import InterruptGate
+from forage.fitting.updates import Checkpointing, OnUpdate, Updates
 from forage.prm.calibration import Calibration, FirstErrors, calibrate, locate_errors
 from forage.prm.formats import Rejected, TaggedSolution
 from forage.prm.objectives import step_cross_entropy, step_ranking
 from forage.seeds import derive_seed
 
 Objective = Literal["steps", "outcome", "ranking"]
-
-OnUpdate = Callable[[int, int, float], None]
-"""Called after each update: updates done, in all, and the loss."""
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingState:
-    """All that the next update depends on, beside the weights: updates done, their last loss, AdamW's moments."""
-
-    updates: int = 0
-    loss: float = math.nan
-    moments: Mapping[str, Tensor] = field(default_factory=dict)
-
-
-OnCheckpoint = Callable[[TrainingState], None]
-"""Called when the state should be written down, while the process model stands at the same update."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,104 +87,47 @@ def train_process_model(
     solutions: Sequence[TaggedSolution],
     settings: ProcessTraining,
     *,
-    begin: TrainingState | None = None,
-    checkpoint_every: int = 0,
-    on_checkpoint: OnCheckpoint | None = None,
+    checkpointing: Checkpointing | None = None,
     on_update: OnUpdate | None = None,
 ) -> ProcessOutcome:
-    """Trains `process` in place. The same seed, labels and threads give the same bits.
+    """Trains `process` in place. The same seed, labels and threads give the same bits, wherever it is interrupted.
 
-    `begin` is the state that `process` was saved with: training goes on there, bit for bit. `on_checkpoint` is called
-    every `checkpoint_every` updates (0: never) and once more where Ctrl-C ends the training, which then passes on as
-    KeyboardInterrupt. Solutions that do not fit into `max_tokens` are rejected, never cut: a cut would lose the late
-    steps, where most errors are. Raises ForageError where no solution is left, or where a loss is not finite.
+    Solutions that do not fit into `max_tokens` are rejected, never cut: a cut would lose the late steps, where most
+    errors are. Raises ForageError where no solution is left, or where a loss is not finite.
     """
     training, held, rejected = prepare(process, solutions, settings)
     if not training:
-        raise ForageError(
-            f"None of {len(solutions)} labelled solutions can be trained on"
-            + (f"; the first: {rejected[0]}." if rejected else ".")
+        why = f"{len(held)} are held out, {len(rejected)} are rejected"
+        why += (
+            f"; the first: {rejected[0]}."
+            if rejected
+            else f". Hold out less than {settings.held_out} of the questions."
         )
+        raise ForageError(f"None of {len(solutions)} labelled solutions can be trained on: {why}")
     if settings.placebo:
         training = permute_labels(training, seed=settings.seed)
-    fit = _Fit(process, training, settings, begin or TrainingState(), on_update)
-    fit.run(checkpoint_every, on_checkpoint)
+    checkpointing = checkpointing or Checkpointing()
+    updates = Updates(
+        process.parameters,
+        list(_order(len(training), settings)),
+        lambda _, index: _backward(process, [training[row] for row in index], settings),
+        lr=settings.lr,
+        weight_decay=settings.weight_decay,
+        begin=checkpointing.begin,
+        on_update=on_update,
+    )
+    updates.run(checkpointing)
     found, errors = assess(process, held) if held else (None, None)
     process.about = {"training": asdict(settings), "examples": len(training), "rejected": len(rejected)}
     return ProcessOutcome(
         examples=len(training),
         held_out=len(held),
-        updates=fit.updates,
-        loss=fit.loss,
+        updates=updates.done,
+        loss=updates.loss,
         rejected=tuple(rejected),
         calibration=found,
         first_errors=errors,
     )
-
-
-class _Fit:
-    """The updates of one training, from a state on."""
-
-    def __init__(
-        self,
-        process: ProcessModel,
-        examples: Sequence[Example],
-        settings: ProcessTraining,
-        begin: TrainingState,
-        on_update: OnUpdate | None,
-    ) -> None:
-        self._process, self._examples, self._settings, self._on_update = process, examples, settings, on_update
-        self.updates = settings.epochs * math.ceil(len(examples) / settings.batch)
-        self.done, self.loss = begin.updates, begin.loss
-        self._parameters = process.parameters
-        self._optimiser = torch.optim.AdamW(
-            self._parameters, lr=settings.lr, betas=(0.9, 0.95), weight_decay=settings.weight_decay
-        )
-        for name, value in begin.moments.items():
-            number, key = name.split(".", 1)
-            parameter = self._parameters[int(number)]
-            # AdamW keeps its step counter on the CPU whatever the device of the parameter.
-            self._optimiser.state[parameter][key] = value.clone().to("cpu" if key == "step" else parameter.device)
-
-    def run(self, checkpoint_every: int, on_checkpoint: OnCheckpoint | None) -> None:
-        gate, saved = InterruptGate(), self.done
-        try:
-            with gate.listening():
-                for index in list(_order(len(self._examples), self._settings))[self.done :]:
-                    self._update(gate, [self._examples[row] for row in index])
-                    if on_checkpoint and checkpoint_every and self.done % checkpoint_every == 0:
-                        on_checkpoint(self._state())
-                        saved = self.done
-                    gate.reopen()
-        except KeyboardInterrupt:
-            if on_checkpoint and saved < self.done:
-                on_checkpoint(self._state())
-            raise
-
-    def _update(self, gate: InterruptGate, examples: Sequence[Example]) -> None:
-        """One update. The gate closes before the weights move and stays closed: the caller writes the state down."""
-        for group in self._optimiser.param_groups:
-            group["lr"] = self._settings.lr * warmup_cosine(self.done, steps=self.updates)
-        self._optimiser.zero_grad()
-        loss = _backward(self._process, examples, self._settings)
-        norm = float(torch.nn.utils.clip_grad_norm_(self._parameters, 1.0))
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            raise ForageError(
-                f"Update {self.done + 1} had a loss or gradient that is not finite: lower the learning rate."
-            )
-        with gate:
-            self._optimiser.step()
-            self.done, self.loss = self.done + 1, loss
-        if self._on_update is not None:
-            self._on_update(self.done, self.updates, loss)
-
-    def _state(self) -> TrainingState:
-        moments = {
-            f"{number}.{name}": value.detach().cpu().clone()
-            for number, parameter in enumerate(self._parameters)
-            for name, value in self._optimiser.state.get(parameter, {}).items()
-        }
-        return TrainingState(self.done, self.loss, moments)
 
 
 def prepare(

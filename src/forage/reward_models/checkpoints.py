@@ -1,9 +1,9 @@
 """Reward models and folders: collecting comparisons, training, averaging, scoring."""
 
+import hashlib
 import itertools
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -12,13 +12,15 @@ from forage.atomic import new_directory
 from forage.checkpoints import find_checkpoint
 from forage.engines.local.reward_model import RewardModel, average, check_reward_model
 from forage.errors import ForageError
+from forage.evals.fingerprint import fingerprint
+from forage.fitting.unfinished import unfinished
+from forage.fitting.updates import OnUpdate
 from forage.preferences import Ranking
 from forage.protocols import OnProgress, SampleRequest
 from forage.records import SamplingParams
 from forage.reward_models.train import (
     Agreement,
     Laid,
-    OnUpdate,
     RewardOutcome,
     RewardTraining,
     agree,
@@ -84,21 +86,37 @@ def train_checkpoint(
     rankings: Sequence[Ranking],
     out: Path,
     settings: RewardTraining,
+    checkpoint_every: int = 100,
     device: str = "cpu",
     threads: int | None = None,
     on_update: OnUpdate | None = None,
 ) -> RewardOutcome:
-    """Trains a reward model that begins as the causal model at `path`, and writes it to `out`, which must be new."""
-    _refuse_existing(out)
+    """Trains a reward model that begins as the causal model at `path`, and writes it to `out`, which must be new.
+
+    Interrupted or killed, the same call continues from its last checkpoint (every `checkpoint_every` updates) in
+    `OUT-unfinished`, with the same bits.
+    """
     found = find_checkpoint(path)
     if threads is not None:
         torch.set_num_threads(threads)
-    model = RewardModel.from_causal(found.weights, device=device)
-    outcome = train_reward_model(model, rankings, settings, on_update=on_update)
-    model.about["began_as"] = found.label
-    with _saving(out) as directory:
-        model.save(directory)
+    asked = {"settings": asdict(settings), "model": fingerprint(found.weights), "device": device}
+    with unfinished(out, asked | {"preferences": _digest(rankings)}, every=checkpoint_every) as work:
+        model, checkpointing = work.open(
+            lambda: RewardModel.from_causal(found.weights, device=device),
+            lambda saved: RewardModel.load(saved, device=device),
+        )
+        outcome = train_reward_model(model, rankings, settings, checkpointing=checkpointing, on_update=on_update)
+        model.about["began_as"] = found.label
+        with work.finished() as directory:
+            model.save(directory)
     return outcome
+
+
+def _digest(rankings: Sequence[Ranking]) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for each in rankings:
+        digest.update(repr((each.prompt, each.responses)).encode("utf-8", "backslashreplace"))
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +136,8 @@ def average_checkpoints(
     With `rankings` (held out from all of them) it also tells what the average is worth. Where the weights' average is
     worse than the members, they do not lie in one basin: begin them as one model, with one probe.
     """
-    _refuse_existing(out)
+    if out.exists():
+        raise ForageError(f"{out} exists already. Name a folder that does not exist.")
     for path in paths:
         check_reward_model(path)
     models = [RewardModel.load(path, device=device) for path in paths]
@@ -135,7 +154,7 @@ def average_checkpoints(
         predictions = agree(ensemble, laid, "plackett-luce")
     one = average(models)
     one.about = {"average_of": [path.name for path in paths]}
-    with _saving(out) as directory:
+    with new_directory(out) as directory:
         one.save(directory)
     if predictions is None:
         return None
@@ -149,13 +168,3 @@ def score_rankings(path: Path, rankings: Sequence[Ranking], *, device: str = "cp
     laid = [model.lay(each.prompt, text) for each in rankings for text in each.responses]
     rewards = iter(model.score(laid))
     return [[next(rewards) for _ in each.responses] for each in rankings]
-
-
-def _refuse_existing(out: Path) -> None:
-    if out.exists():
-        raise ForageError(f"{out} exists already. Name a folder that does not exist.")
-
-
-def _saving(out: Path) -> AbstractContextManager[Path]:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    return new_directory(out)

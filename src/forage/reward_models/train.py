@@ -13,16 +13,14 @@ import torch
 from torch import Tensor
 
 from forage.engines.local.reward_model import RewardModel
-from forage.engines.optimisation import shuffled_batches, warmup_cosine
+from forage.engines.optimisation import shuffled_batches
 from forage.errors import ForageError
+from forage.fitting.updates import Checkpointing, OnUpdate, Updates
 from forage.ops.preferences import bradley_terry_loss, plackett_luce_loss
 from forage.preferences import Ranking
 from forage.seeds import derive_seed
 
 Objective = Literal["plackett-luce", "pairs"]
-
-OnUpdate = Callable[[int, int, float], None]
-"""Called after each update: updates done, in all, and the loss."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,42 +93,48 @@ class RewardOutcome:
 
 
 def train_reward_model(
-    model: RewardModel, rankings: Sequence[Ranking], settings: RewardTraining, *, on_update: OnUpdate | None = None
+    model: RewardModel,
+    rankings: Sequence[Ranking],
+    settings: RewardTraining,
+    *,
+    checkpointing: Checkpointing | None = None,
+    on_update: OnUpdate | None = None,
 ) -> RewardOutcome:
-    """Trains `model` in place. The same seed, rankings and threads give the same bits.
+    """Trains `model` in place. The same seed, rankings and threads give the same bits, wherever it is interrupted.
 
     Raises ForageError where no ranking is left, or where a loss is not finite (the model is then to be thrown away).
     """
     found = prepare(model, rankings, settings)
     if not found.training:
-        first = f"; the first: {found.rejected[0]}" if found.rejected else ""
-        raise ForageError(f"None of {len(rankings)} rankings can be trained on{first}.")
+        why = f"{len(found.held)} are held out, {len(found.rejected)} are rejected"
+        first = found.rejected[:1]
+        why += f"; the first: {first[0]}" if first else f". Hold out less than {settings.held_out} of the prompts."
+        raise ForageError(f"None of {len(rankings)} rankings can be trained on: {why}")
     training = shuffled(found.training, seed=settings.seed) if settings.placebo else found.training
-    updates = settings.epochs * math.ceil(len(training) / settings.batch)
     head, body = split_head(model)
-    optimiser = torch.optim.AdamW([*head, *body], lr=settings.lr, betas=(0.9, 0.95), weight_decay=settings.weight_decay)
-    loss = math.nan
-    for number, index in enumerate(_order(len(training), settings)):
+
+    def backward(done: int, index: Sequence[int]) -> float:
         for parameter in body:
-            parameter.requires_grad_(number >= settings.probe)
-        for group in optimiser.param_groups:
-            group["lr"] = settings.lr * warmup_cosine(number, steps=settings.probe + updates)
-        optimiser.zero_grad()
-        loss = _backward(model, [training[row] for row in index], settings)
-        norm = float(torch.nn.utils.clip_grad_norm_([*head, *body], 1.0))
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            raise ForageError(
-                f"Update {number + 1} had a loss or gradient that is not finite: lower the learning rate."
-            )
-        optimiser.step()
-        if on_update is not None:
-            on_update(number + 1, settings.probe + updates, loss)
+            parameter.requires_grad_(done >= settings.probe)
+        return _backward(model, [training[row] for row in index], settings)
+
+    checkpointing = checkpointing or Checkpointing()
+    updates = Updates(
+        [*head, *body],
+        list(_order(len(training), settings)),
+        backward,
+        lr=settings.lr,
+        weight_decay=settings.weight_decay,
+        begin=checkpointing.begin,
+        on_update=on_update,
+    )
+    updates.run(checkpointing)
     agreement = agree(model.score, found.held, settings.objective) if found.held else None
     model.about = {"training": asdict(settings), "rankings": len(training), "rejected": len(found.rejected)}
     return RewardOutcome(
         rankings=len(training),
-        updates=settings.probe + updates,
-        loss=loss,
+        updates=updates.done,
+        loss=updates.loss,
         rejected=found.rejected,
         agreement=agreement,
     )

@@ -85,9 +85,9 @@ class LocalEngine:
         A critic begins as a copy of `weights`; restoring a checkpoint's optimiser state gives it its own. Processes
         that share a machine share its cores; a critic learns from all rows in each of them.
         """
+        if self.device != "cpu" and not torch.cuda.is_available():
+            raise ForageError(f"The device {self.device} is not available on this machine. Use --device cpu.")
         engine, ranks = self.settled(), ranks or Alone()
-        if engine.device != "cpu" and not torch.cuda.is_available():
-            raise ForageError(f"The device {engine.device} is not available on this machine. Use --device cpu.")
         cores = len(os.sched_getaffinity(0)) // ranks.local_world
         torch.set_num_threads(engine.threads if ranks.world == 1 else max(1, min(engine.threads, cores)))
         torch.set_float32_matmul_precision(engine.matmul)

@@ -98,11 +98,7 @@ class LocalModel:
         if report["missing_keys"]:
             names = sorted(report["missing_keys"])
             raise ForageError(f"The checkpoint {path} is incomplete: {len(names)} tensors are missing, as {names[0]}.")
-        try:
-            module.to(device)
-        except (RuntimeError, AssertionError) as error:
-            raise ForageError(f"The model cannot be put on the device {device!r}: {first_line(error)}") from error
-        return cls(module, tokenizer)
+        return cls(put_on(module, device), tokenizer)
 
     @property
     def device(self) -> torch.device:
@@ -267,6 +263,14 @@ def source_of(path: str | Path) -> str:
     if folder.exists() or looks_local:
         raise ForageError(f"There is no model directory at {path}.")
     return text
+
+
+def put_on(module: Any, device: str) -> Any:
+    """The module, moved to `device`. Raises ForageError where there is no such device, or no room on it."""
+    try:
+        return module.to(device)
+    except (RuntimeError, AssertionError) as error:
+        raise ForageError(f"The model cannot be put on the device {device!r}: {first_line(error)}") from error
 
 
 def load_tokenizer(source: str, trust_remote_code: bool) -> PreTrainedTokenizerBase:

@@ -23,6 +23,7 @@ from forage.engines.local.model import LocalModel
 from forage.engines.local.policy import micro_batches
 from forage.engines.local.step_heads import HEAD_KINDS, HeadKind, ScalarHead, StepHead, TwoTokenHead, load_head
 from forage.errors import ForageError
+from forage.protocols import OnProgress
 from forage.records import Problem
 
 RECORD = "process_model.json"
@@ -128,19 +129,25 @@ class ProcessModel:
         return self.head.logits(self.model, hidden)
 
     @torch.no_grad()
-    def score(self, solutions: Sequence[Laid]) -> list[tuple[float, ...]]:
+    def score(self, solutions: Sequence[Laid], on_progress: OnProgress | None = None) -> list[tuple[float, ...]]:
         """The score of every step of every solution, in [0, 1]; an empty tuple for a solution without steps."""
         found: list[tuple[float, ...]] = [()] * len(solutions)
+        done = 0
         for index in batches(solutions, MICRO_TOKENS):
             some = [solutions[row] for row in index]
             good = self.logits(some).softmax(dim=-1)[:, 0].cpu().tolist()
             for row, solution in zip(index, some, strict=True):
                 found[row], good = tuple(good[: len(solution.tags)]), good[len(solution.tags) :]
+            done += len(index)
+            if on_progress is not None:
+                on_progress(done, len(solutions), "solutions scored")
         return found
 
-    def scores(self, solutions: Sequence[tuple[str, Sequence[str]]]) -> list[tuple[float, ...]]:
+    def scores(
+        self, solutions: Sequence[tuple[str, Sequence[str]]], on_progress: OnProgress | None = None
+    ) -> list[tuple[float, ...]]:
         """The score of every step of every (question, texts of the steps), as `score` gives it."""
-        return self.score([self.lay(prompt, steps) for prompt, steps in solutions])
+        return self.score([self.lay(prompt, steps) for prompt, steps in solutions], on_progress)
 
     def _prompt(self, prompt: str) -> list[int]:
         if not prompt:

@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 
 from forage.engines.local.codec import LocalCodec
-from forage.engines.local.model import DTYPES, first_line, load_tokenizer, quietly, source_of
+from forage.engines.local.model import DTYPES, first_line, load_tokenizer, put_on, quietly, source_of
 from forage.engines.local.policy import micro_batches
 from forage.errors import ForageError
 from forage.records import Message, Problem
@@ -80,7 +80,7 @@ class RewardModel:
             raise ForageError(
                 f"{path} is no reward model: it lacks {', '.join(missing[:3])}. Make one with `forage reward train`."
             )
-        return cls(module.to(device), tokenizer, read_record(path))
+        return cls(put_on(module, device), tokenizer, read_record(path))
 
     @property
     def device(self) -> torch.device:

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from forage.diagnostics.reward_hacking import hacking_alarm
+from forage.diagnostics.reward_hacking import hacking_alarm, judgeable
 from forage.report.blocks import Block, Figure, Figures, Scored, ScoredStep, Section, Solutions, Statement, Statements
-from forage.report.palette import Series
+from forage.report.palette import SLOTS, Series
 from forage.report.runs import Runs
-from forage.report.words import percent
+from forage.report.words import count, percent
 
 FOLDER = "process"
 """Where `forage prm rank` leaves its files in a run directory or a model folder."""
@@ -26,7 +26,10 @@ def section(runs: Runs) -> Section | None:
     if watch := _watch(runs):
         blocks.append(watch)
     for number, (path, row) in enumerate(found):
-        series = [Series(key=f"prm{number}-{at}", label=name, slot=at) for at, name in enumerate(row["curves"])]
+        series = [
+            Series(key=f"prm{number}-{at}", label=name, slot=at, dash="dot" if at >= SLOTS else "solid")
+            for at, name in enumerate(row["curves"])
+        ]
         figures = [_curves(number, row, series)]
         if row.get("reliability"):
             figures.append(_reliability(number, row))
@@ -60,9 +63,12 @@ def _watch(runs: Runs) -> Statements | None:
     for entry in runs.entries:
         if any("process" in row for row in entry.metrics):
             alarm = hacking_alarm(entry.metrics)
-            text = (
-                alarm.sentence() if alarm else "no sign of reward hacking: the verified accuracy went with the score."
-            )
+            if alarm:
+                text = alarm.sentence()
+            elif judgeable(entry.metrics):
+                text = "no sign of reward hacking."
+            else:
+                text = "too few steps to say whether the process reward is being hacked."
             items.append(Statement(f"{entry.path.name}: {text}", "caution" if alarm else "level"))
     return Statements(title="Process reward against verified accuracy", items=items) if items else None
 
@@ -80,7 +86,7 @@ def _curves(number: int, row: Row, series: Sequence[Series]) -> Figure:
         traces.append({
             "type": "scatter", "mode": "lines+markers", "name": each.label, "legendgroup": each.key,
             "x": x, "y": [level for _, level, _, _ in known],
-            "line": {"color": each.colour, "width": 2.2},
+            "line": {"color": each.colour, "width": 2.2, "dash": each.dash},
             "marker": {"color": each.colour, "size": 7, "symbol": each.mark},
             "hovertemplate": f"{each.label}: %{{y:.1%}}<extra></extra>",
         })  # fmt: skip
@@ -104,37 +110,61 @@ def _curves(number: int, row: Row, series: Sequence[Series]) -> Figure:
 
 
 def _reliability(number: int, row: Row) -> Figure:
-    found = row["reliability"]
-    said, true, steps = zip(*found["curve"], strict=True)
-    total = sum(steps)
+    outcomes, held = row["reliability"], row.get("held_out")
+    traces = [
+        {
+            "type": "scatter", "mode": "lines", "x": [0, 1], "y": [0, 1], "hoverinfo": "skip", "showlegend": False,
+            "line": {"color": "$muted", "width": 1, "dash": "dot"},
+        },
+        _bins("what became of these samples", outcomes["curve"], colour="$c1", mark="circle", dash="solid"),
+    ]  # fmt: skip
+    told = f"Against what became of them: {_errors(outcomes)}."
+    if held:
+        traces.append(_bins("held-out labels", held["calibration"]["curve"], colour="$c0", mark="square", dash="dash"))
+        told += f" Against the labels of {held['held_out']} held-out solutions: {_errors(held['calibration'])}"
+        told += f"{_first_errors(held.get('first_errors'))}."
     return Figure(
         id=f"process-reliability-{number}",
         title="Do the scores mean what they say?",
-        traces=[
-            {
-                "type": "scatter", "mode": "lines", "x": [0, 1], "y": [0, 1], "hoverinfo": "skip",
-                "line": {"color": "$muted", "width": 1, "dash": "dot"},
-            },
-            {
-                "type": "scatter", "mode": "lines+markers", "x": said, "y": true,
-                "line": {"color": "$c1", "width": 2}, "customdata": [[count, count / total] for count in steps],
-                "marker": {"color": "$c1", "size": [7 + 22 * (count / total) ** 0.5 for count in steps]},
-                "hovertemplate": "score %{x:.2f}<br>right %{y:.1%}<br>%{customdata[0]} steps<extra></extra>",
-            },
-        ],
+        traces=traces,
         layout={
             "hovermode": "closest",
+            "showlegend": True,
+            "legend": {"orientation": "h", "y": -0.28, "font": {"size": 11}},
             "xaxis": {"title": {"text": "mean score of the steps"}, "range": [-0.02, 1.02]},
-            "yaxis": {"title": {"text": "share of their solutions that are right"}, "tickformat": ".0%",
-                      "range": [-0.02, 1.05]},
+            "yaxis": {"title": {"text": "mean of what they stand for"}, "tickformat": ".0%", "range": [-0.02, 1.05]},
         },
-        how=f"Steps in bins of equal score; larger marks hold more steps. On the dotted line a score is a probability. "
-        f"Brier score {found['brier']:.4f} (0 is best), expected calibration error {found['ece']:.4f}.",
+        how="Steps in bins of equal score; larger marks hold more steps. On the dotted line a score is what it says. "
+        f"{told} A Brier score of 0 is best.",
         misleads="A solution's outcome is one continuation of each of its steps: right for scores that are shares "
-        "(eta 0), while labels of another eta lie off the line even where they are learned perfectly.",
-        alt="Reliability chart: share of right solutions against the score of their steps, in bins.",
-        height=360,
-    )  # fmt: skip
+        "(eta 0), while scores learned from labels of another eta lie off the line even where they are learned "
+        "perfectly; held-out labels are of the model's own eta.",
+        alt="Reliability chart: outcomes of solutions, and held-out labels where the model's training kept some, "
+        "against the score of their steps, in bins.",
+        height=400,
+    )
+
+
+def _bins(name: str, curve: Sequence[Sequence[float]], *, colour: str, mark: str, dash: str) -> dict[str, Any]:
+    said, true, steps = zip(*curve, strict=True)
+    total = sum(steps)
+    return {
+        "type": "scatter", "mode": "lines+markers", "name": name, "x": said, "y": true,
+        "line": {"color": colour, "width": 2, "dash": dash}, "customdata": [[count, count / total] for count in steps],
+        "marker": {"color": colour, "symbol": mark, "size": [7 + 22 * (count / total) ** 0.5 for count in steps]},
+        "hovertemplate": "score %{x:.2f}<br>" + name + " %{y:.1%}<br>%{customdata[0]} steps<extra></extra>",
+    }  # fmt: skip
+
+
+def _errors(found: Row) -> str:
+    return f"Brier score {found['brier']:.4f}, expected calibration error {found['ece']:.4f}"
+
+
+def _first_errors(found: Row | None) -> str:
+    """How many first errors the model names, where there are some."""
+    if not found or not found["wrong"]:
+        return ""
+    return f"; it names the first wrong step of {percent(found['located'])} of {count(found['wrong'], 'wrong one')}"
 
 
 def _solutions(path: Path, row: Row) -> Solutions:
