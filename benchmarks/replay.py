@@ -28,7 +28,7 @@ from forage.engines.judge import open_judge
 from forage.evals.bootstrap import Interval
 from forage.evals.collect import latest_evaluations
 from forage.evals.compare import compare
-from forage.evals.estimate import pass_curve
+from forage.evals.estimate import check_ks, pass_curve
 from forage.evals.evaluation import Evaluation
 from forage.evals.fingerprint import fingerprint
 from forage.evals.tables import interval_text
@@ -103,6 +103,7 @@ class Results:
 
 
 def main(settings: Settings) -> None:
+    check_ks(min(settings.n, settings.base_n, settings.early_n), settings.k)
     base = settings.base or build_base(size=settings.size)  # pyright: ignore[reportArgumentType]  (checked there)
     task = Countdown(size=settings.size)  # pyright: ignore[reportArgumentType]
     arms = [name for name in settings.arms if available(ARMS[name])]

@@ -1,5 +1,6 @@
 """A command whose first word names a part of the work: `forage prm label ...`, `forage grams mine ...`."""
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 
 import tyro
@@ -14,6 +15,8 @@ def run_subcommand(name: str, parts: Mapping[str, Callable[..., None]], argv: Se
         return 0
     message = f"usage: forage {name} {'|'.join(parts)} ...; --help after each of them tells more."
     if argv and argv[0] in ("-h", "--help"):
-        print(message)
+        width = max(map(len, parts))
+        lines = [f"  {part.ljust(width)}  {(inspect.getdoc(work) or '').splitlines()[0]}" for part, work in parts.items()]
+        print("\n".join([message, "", *lines]))
         return 0
     raise ForageError(f"Which part of the work? {message}")
