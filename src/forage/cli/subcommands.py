@@ -16,7 +16,7 @@ def run_subcommand(name: str, parts: Mapping[str, Callable[..., None]], argv: Se
     message = f"usage: forage {name} {'|'.join(parts)} ...; --help after each of them tells more."
     if argv and argv[0] in ("-h", "--help"):
         width = max(map(len, parts))
-        lines = [f"  {part.ljust(width)}  {(inspect.getdoc(work) or '').splitlines()[0]}" for part, work in parts.items()]
-        print("\n".join([message, "", *lines]))
+        summaries = {part: (inspect.getdoc(work) or "").partition("\n")[0] for part, work in parts.items()}
+        print("\n".join([message, "", *(f"  {part.ljust(width)}  {said}" for part, said in summaries.items())]))
         return 0
     raise ForageError(f"Which part of the work? {message}")
