@@ -59,7 +59,9 @@ def compare_command(
     differences = difference_table(base_runs, rest, ks, draws=draws, seed=seed)
     print_estimates(differences)
     print_notes(differences)
-    if cost := cost_table([base, *others], base_runs, temperature=temperature, split=split, draws=draws, seed=seed):
+    groups = {**first, **rest}
+    untrained = next((runs for runs in groups.values() if all(run.step is None for run in runs)), base_runs)
+    if cost := cost_table([base, *others], untrained, temperature=temperature, split=split, draws=draws, seed=seed):
         print("\nWhat that took, and the gain in pass@1 for it; values are counted with the tokens:\n")
         print_table(cost)
 

@@ -50,7 +50,8 @@ def cost_table(
         rows.append((Cell(label), Cell(f"{tokens:.2f}", tokens), Cell(f"{minutes:.1f}", minutes), *gains))
     if not rows:
         return None
-    notes = ("Gains are points of pass@1 over the base. Minutes depend on the machine and on what else it did.",)
+    over = f"Gains are points of pass@1 over {base[0].label}."
+    notes = (f"{over} Minutes depend on the machine and on what else it did.",)
     columns = ("policy", "million tokens", "minutes", "points per million tokens", "points per hour")
     return Table(columns, tuple(rows), notes)
 
