@@ -1,5 +1,6 @@
 """What the sections say, against tables worked by hand: grouping, sentences, curves, chosen responses."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 import pytest
 
 from forage.evals.evaluation import Evaluation, ProblemOutcome
+from forage.part_json import encode_part
+from forage.recipes import countdown
 from forage.records import SamplingParams
 from forage.report import lines
 from forage.report.blocks import Figures, Grid, Responses, Section, Statements
@@ -121,6 +124,17 @@ def test_summary_numbers_by_hand(tmp_path: Path) -> None:
     # Base at k = 4: (55/70 + 69/70) / 2 = 88.57%; policy: (69/70 + 1) / 2 = 99.29%.
     assert "pass@4: 88.6% → 99.3%, +10.7 points" in said
     assert "8 samples of each of 20 test problems" in said
+
+
+def test_a_run_of_before_a_setting_existed_is_a_seed_of_the_same_thing(tmp_path: Path) -> None:
+    recipe = countdown(model="none", threads=1, matmul="highest")
+    now = encode_part(recipe)
+    then = json.loads(json.dumps(encode_part(replace(recipe, seed=1))))
+    del then["schedule"]["tokens"], then["engine"]["parallel"], then["critic"]
+    for name, content in (("now", now), ("then", then)):
+        RunDirectory.create(tmp_path / name, content)
+        counts([1, 2], 8, label="grpo", step=10).save(tmp_path / name / "evals" / "e.json")
+    assert [len(group.entries) for group in read_runs([tmp_path / "now", tmp_path / "then"]).groups] == [2]
 
 
 def test_one_seed_is_never_called_beyond_noise(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 from forage.analysis import FILE, Analysis
 from forage.errors import ForageError
 from forage.evals.evaluation import Evaluation
+from forage.part_json import decode_part, encode_part
+from forage.recipe import Recipe
 from forage.report.palette import Series
 from forage.store.run_directory import RunDirectory
 
@@ -95,7 +97,7 @@ def read_entry(path: Path, notes: list[str]) -> Entry:
         )
     recipe = metrics = step = rollouts = analysis = valued_step = valued = None
     if is_run:
-        recipe = _attempt(lambda: RunDirectory.open(path).recipe(), path, "the recipe", notes)
+        recipe = _attempt(lambda: whole(RunDirectory.open(path).recipe()), path, "the recipe", notes)
         metrics = _attempt(lambda: RunDirectory.open(path).metrics(), path, "the metrics", notes)
         step, rollouts = _last_rollouts(path, notes)
         valued_step, valued = step, rollouts
@@ -116,6 +118,17 @@ def read_entry(path: Path, notes: list[str]) -> Entry:
         valued=valued or (),
         analysis=analysis,
     )
+
+
+def whole(recipe: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The recipe with the settings that there were none of when it was written down, at what they were then.
+
+    Else a run of today would not be a seed of the same thing. As it is where it cannot be read as a recipe.
+    """
+    try:
+        return encode_part(decode_part(dict(recipe), Recipe))
+    except ForageError:
+        return recipe
 
 
 def known_at(row: Mapping[str, Any]) -> list[int]:
