@@ -15,7 +15,8 @@ import pytest
 import torch
 
 from builders import group
-from forage.engines.ranks.ranks import hands
+from forage.engines.ranks.interrupts import SharedGate
+from forage.engines.ranks.ranks import Ranks, hands
 from forage.engines.ranks.wire import completions_from_bytes, completions_to_bytes, groups_from_bytes, groups_to_bytes
 from forage.evals.evaluation import Evaluation
 from forage.records import Completion, Group, Message, Problem, Rollout, Score, Start
@@ -217,6 +218,33 @@ def test_rows_are_dealt_evenly_and_each_once() -> None:
     assert [lengths[rows].tolist() for rows in hands(lengths, 3)] == [[9, 4, 3], [8, 5, 2], [7, 6, 1]]
     assert sorted(torch.cat(hands(lengths, 4)).tolist()) == list(range(9))
     assert [len(rows) for rows in hands(lengths[:1], 2)] == [1, 0]
+
+
+class Echo(Ranks):
+    """Two processes that fare alike."""
+
+    world = 2
+
+    def gather(self, content: bytes) -> list[bytes]:
+        return [content, content]
+
+    def add(self, tensor: torch.Tensor) -> None:
+        raise AssertionError("nothing is added here")
+
+
+def test_an_end_waits_until_what_has_changed_is_written_down() -> None:
+    ranks, written = Echo(), []
+    gate = SharedGate(ranks)
+    with gate:
+        ranks.stopping = True  # Ctrl-C while the weights change
+    ranks.only_first(lambda: written.append("the step"))
+    assert written == ["the step"]
+    with pytest.raises(KeyboardInterrupt):
+        gate.reopen()
+    ranks.stopping = True
+    with pytest.raises(KeyboardInterrupt):
+        ranks.only_first(lambda: written.append("the next one"))
+    assert written == ["the step"]
 
 
 def test_records_cross_bit_for_bit() -> None:

@@ -16,10 +16,14 @@ class SharedGate(InterruptGate):
     def __init__(self, ranks: Ranks) -> None:
         super().__init__()
         self._ranks = ranks
-        ranks.stopping = ranks.stopped = False
+        ranks.stopping = ranks.stopped = ranks.finishing = False
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        self._ranks.finishing = True
 
     def reopen(self) -> None:
-        self._closed = False
+        self._closed = self._ranks.finishing = False
         self._ranks.pause()
 
     def _on_interrupt(self, number: int, frame: FrameType | None) -> None:

@@ -31,7 +31,8 @@ class Ranks(ABC):
     """`rank` is this process, 0 ... `world` - 1; `local_world` processes share its machine.
 
     While a process does work of its own (`together`), it counts as alone: nothing in that work may wait for others.
-    `stopping`: this one was told to end (Ctrl-C), and the others do not know yet. `stopped`: now all know.
+    `stopping`: this one was told to end (Ctrl-C), and the others do not know yet. `stopped`: now all know. `finishing`:
+    what has changed is being written down, on all of them, so that an end must wait.
     """
 
     rank: int = 0
@@ -42,6 +43,7 @@ class Ranks(ABC):
         self.alone = self.world == 1
         self.stopping = False
         self.stopped = False
+        self.finishing = False
 
     @property
     def first(self) -> bool:
@@ -78,7 +80,8 @@ class Ranks(ABC):
             return [work()]
         error: BaseException | None = None
         try:
-            message = _encoded(DONE, self._apart(work)) if not self.stopping else _encoded(INTERRUPTED)
+            ending = self.stopping and not self.finishing
+            message = _encoded(INTERRUPTED) if ending else _encoded(DONE, self._apart(work))
         except BaseException as caught:
             error, message = caught, _verdict(caught)
         answers = self.gather(message)
