@@ -1,8 +1,10 @@
-"""What the metrics of runs look like as lines: read, averaged over seeds, smoothed, thinned."""
+"""What the metrics of runs look like as lines: read, averaged over seeds, smoothed, thinned, and drawn by step."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from forage.report.blocks import Figure
 from forage.report.runs import Entry
 
 POINTS = 600
@@ -44,3 +46,21 @@ def thinned(line: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     stride = -(-len(line) // POINTS)
     kept = list(line[::stride]) if stride else []
     return kept if not line or kept[-1] == line[-1] else [*kept, line[-1]]
+
+
+def step_figure(
+    identity: str, traces: Sequence[Mapping[str, Any]], *, title: str, unit: str, tick_format: str, how: str
+) -> Figure:
+    """A small picture of lines against the training step, from 0 up."""
+    return Figure(
+        id=identity,
+        title=title,
+        traces=traces,
+        layout={
+            "xaxis": {"title": {"text": "step"}},
+            "yaxis": {"title": {"text": unit}, "tickformat": tick_format, "rangemode": "tozero"},
+        },
+        how=how,
+        alt=f"Line chart of {title.lower()} ({unit}) against the training step.",
+        height=230,
+    )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from forage.report.blocks import Block, Figure, Figures, Section
-from forage.report.lines import mean_line, smooth, thinned, values_of
+from forage.report.lines import mean_line, smooth, step_figure, thinned, values_of
 from forage.report.runs import Entry, Group, Runs, known_at, with_values
 from forage.report.sections.responses import choose, right, shown_entry
 
@@ -94,17 +94,13 @@ def _figure(groups: Sequence[Group], picture: Lines) -> Figure | None:
                 traces.append(_trace(group, name, dash, points, picture.format or ".3~g"))
     if not traces:
         return None
-    return Figure(
-        id=f"replay-{picture.id}",
+    return step_figure(
+        f"replay-{picture.id}",
+        traces,
         title=picture.title,
-        traces=traces,
-        layout={
-            "xaxis": {"title": {"text": "step"}},
-            "yaxis": {"title": {"text": picture.unit}, "tickformat": picture.format, "rangemode": "tozero"},
-        },
+        unit=picture.unit,
+        tick_format=picture.format,
         how=picture.how,
-        alt=f"Line chart of {picture.title.lower()} ({picture.unit}) against the training step.",
-        height=230,
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from forage.report.blocks import Figure, Figures, Prose, Section
-from forage.report.lines import mean_line, smooth, thinned, values_of
+from forage.report.lines import mean_line, smooth, step_figure, thinned, values_of
 from forage.report.runs import Group, Runs
 from forage.report.words import listing
 
@@ -116,17 +116,13 @@ def _figure(groups: Sequence[Group], panel: Panel) -> Figure:
         traces.extend(_trace(group, panel, thinned(line), thick=False) for line in lines)
         if lines:
             traces.append(_trace(group, panel, thinned(smooth(mean_line(lines))), thick=True))
-    return Figure(
-        id=f"training-{panel.key.replace('_', '-')}",
+    return step_figure(
+        f"training-{panel.key.replace('_', '-')}",
+        traces,
         title=panel.title,
-        traces=traces,
-        layout={
-            "xaxis": {"title": {"text": "step"}},
-            "yaxis": {"title": {"text": panel.unit}, "tickformat": panel.format, "rangemode": "tozero"},
-        },
+        unit=panel.unit,
+        tick_format=panel.format,
         how=panel.how,
-        alt=f"Line chart of {panel.title.lower()} ({panel.unit}) against the training step.",
-        height=230,
     )
 
 
