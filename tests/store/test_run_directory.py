@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -216,6 +217,13 @@ def test_unjudged_and_surrogates(run: RunDirectory) -> None:
     (found,) = run.rollouts(1)
     assert math.isnan(found["reward"])
     assert (found["text"], found["pieces"]) == ("a\ufffdb", ["\ufffd", ""])
+
+
+def test_rollouts_of_before_states_were_valued_are_read(run: RunDirectory) -> None:
+    run.write_rollouts(5, [rollout()])
+    file = run.path / "rollouts" / "step-000005.parquet"
+    pq.write_table(pq.read_table(file).drop_columns(["values"]), file)
+    assert run.rollouts(5) == [rollout(values=[])]
 
 
 def test_rollouts_of_wrong_columns_are_a_bug(run: RunDirectory) -> None:

@@ -36,6 +36,9 @@ SCHEMA = pa.schema(
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
+VALUES = "values"
+"""The one column that older files lack."""
+
 
 def write_rollouts(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Writes rows whose keys are the names of `SCHEMA`. Raises ForageError where the disk refuses.
@@ -59,6 +62,10 @@ def read_rollouts(path: Path) -> list[dict[str, Any]]:
     except (OSError, ValueError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
         raise ForageError(f"The rollouts in {path} cannot be read: {reason}. Delete the file.") from error
+    if VALUES not in table.column_names:  # written before states were valued
+        place = SCHEMA.get_field_index(VALUES)
+        unknown = pa.array([[]] * len(table), SCHEMA.field(VALUES).type)
+        table = table.add_column(place, SCHEMA.field(VALUES), unknown)
     if not table.schema.equals(SCHEMA):
         raise ForageError(f"The columns of {path} are not those of a rollout file. Delete the file.")
     return table.to_pylist()
