@@ -253,7 +253,7 @@ def _to_sample(task: Task, problem: Problem, index: int, completion: Completion,
         entropy=math.fsum(completion.entropies),
         truncated=completion.stop == "length",
         judged=score.judged,
-        correct=score.judged and score.parts["correct"] >= 0.5,
+        correct=score.correct,
         committed=score.judged and score.parts.get("commit", float(answer is not None)) >= 0.5,
         answer=None if answer is None else storable(answer),
     )

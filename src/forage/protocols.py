@@ -192,6 +192,14 @@ class Task(ABC):
         """The final answer of a response in canonical form (for majority votes), or None where it gives none."""
         return None
 
+    def mode(self, problem: Problem, text: str) -> str | None:
+        """Which right answer, or which way to it, a correct response took; None where the task knows no modes.
+
+        Asked of correct responses only, in the process that judges. Two correct responses to one problem are of one
+        mode exactly where the names are equal.
+        """
+        return None
+
     def step_ends(self, pieces: Sequence[str]) -> tuple[int, ...]:
         """Exclusive ends of the reasoning steps of a response given token by token. One step unless overridden."""
         return (len(pieces),)

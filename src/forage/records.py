@@ -150,17 +150,28 @@ class Score:
     `parts` names what the value is made of (`correct`, `commit`, `overlong`, ...); `steps`, when a process reward
     judged the rollout, has one number for each of its steps. A `graded` value, which rewards make and
     verifiers do not, is on a scale of its own in the place of the task's verdict: what learns asks how it compares with
-    others, and never whether it is `correct`.
+    others, and never whether it is `correct`. `mode` names which right answer, or which way to it, a correct response
+    took (`Task.mode`); None where the response is wrong or the task knows no modes.
     """
 
     value: float
     parts: Mapping[str, float] = field(default_factory=dict)
     steps: tuple[float, ...] | None = None
     graded: bool = False
+    mode: str | None = None
 
     @property
     def judged(self) -> bool:
         return not math.isnan(self.value)
+
+    @property
+    def correct(self) -> bool:
+        """Whether the verifier calls the response right, whatever rewards made of its verdict.
+
+        That is the part `correct` of at least 1/2, or the value itself where the score has no such part. A response
+        that was not judged is not correct.
+        """
+        return self.judged and self.parts.get("correct", self.value) >= 0.5
 
 
 UNJUDGED = Score(value=math.nan)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from forage.records import Group, Score
+from forage.records import Group
 
 PART = "process"
 """The part of a score in which a process reward keeps its aggregated score."""
@@ -25,8 +25,8 @@ def process_watch(groups: Sequence[Group]) -> dict[str, float]:
     ]
     if not members:
         return {}
-    right = [score.parts[PART] for score, _ in members if _is_right(score)]
-    wrong = [score.parts[PART] for score, _ in members if not _is_right(score)]
+    right = [score.parts[PART] for score, _ in members if score.correct]
+    wrong = [score.parts[PART] for score, _ in members if not score.correct]
     orders = [order for group in groups if not math.isnan(order := _order(group))]
     return {
         "process": _mean(right + wrong),
@@ -37,15 +37,11 @@ def process_watch(groups: Sequence[Group]) -> dict[str, float]:
     }
 
 
-def _is_right(score: Score) -> bool:
-    return score.parts.get("correct", 0.0) > 0
-
-
 def _order(group: Group) -> float:
     """NaN where there is no pair of a right and a wrong sibling."""
     known = [score for score in group.scores if score.judged and PART in score.parts]
-    right = [score.parts[PART] for score in known if _is_right(score)]
-    wrong = [score.parts[PART] for score in known if not _is_right(score)]
+    right = [score.parts[PART] for score in known if score.correct]
+    wrong = [score.parts[PART] for score in known if not score.correct]
     return _mean([float(good > bad) + 0.5 * (good == bad) for good in right for bad in wrong])
 
 

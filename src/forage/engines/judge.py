@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 from forage.engines.failures import FailureLog
-from forage.engines.verdicts import problem_to_json, verdict
+from forage.engines.verdicts import problem_to_json, verdict, with_mode
 from forage.engines.verifier_process import ProcessLost, VerifierProcess
 from forage.engines.worker import Assignment
 from forage.errors import ForageError
@@ -148,6 +148,7 @@ class WorkerJudge:
         for index, text in enumerate(texts):
             try:
                 score = self._task.quick(pending.problem, text)
+                score = score and with_mode(self._task, pending.problem, text, score)
             except Exception:
                 score = None  # a worker will raise it again, where it is counted
             if score is None:

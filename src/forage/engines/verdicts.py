@@ -6,6 +6,7 @@ JSON escapes carry NUL characters and lone surrogates unharmed, and nothing that
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from forage.protocols import Task
@@ -16,14 +17,21 @@ MESSAGE_LIMIT = 500
 
 
 def verdict(task: Task, problem: Problem, text: str) -> tuple[Score, str]:
-    """The verifier's score in plain numbers, and why there is none ("" where there is one).
+    """The verifier's score in plain numbers with the mode of a right response, and why there is none ("" where there is
+    one).
 
-    An exception of the verifier, or a result that is not a score, is `UNJUDGED`. KeyboardInterrupt passes.
+    An exception of the task, or a result that is not a score, is `UNJUDGED`. KeyboardInterrupt passes.
     """
     try:
-        return _checked(task.verify(problem, text)), ""
+        return with_mode(task, problem, text, _checked(task.verify(problem, text))), ""
     except (Exception, SystemExit) as error:
         return UNJUDGED, f"{type(error).__name__}: {error}"[:MESSAGE_LIMIT]
+
+
+def with_mode(task: Task, problem: Problem, text: str, score: Score) -> Score:
+    """The score with the mode of the response, where it is correct and the task names one."""
+    mode = task.mode(problem, text) if score.correct else None
+    return score if mode is None else replace(score, mode=str(mode))
 
 
 def problem_to_json(problem: Problem) -> list[Any]:
@@ -39,8 +47,8 @@ def problem_from_json(values: Sequence[Any]) -> Problem:
 
 
 def verdict_to_line(score: Score, reason: str) -> bytes:
-    """One line of JSON: `[value, parts, steps]`, or the reason as a string."""
-    content = reason or [score.value, dict(score.parts), score.steps]
+    """One line of JSON: `[value, parts, steps, mode]`, or the reason as a string."""
+    content = reason or [score.value, dict(score.parts), score.steps, score.mode]
     return json.dumps(content, separators=(",", ":")).encode() + b"\n"
 
 
@@ -49,14 +57,14 @@ def verdict_from_line(line: bytes) -> tuple[Score, str]:
     content = json.loads(line)
     if isinstance(content, str) and content:
         return UNJUDGED, content[:MESSAGE_LIMIT]
-    if not isinstance(content, list) or len(content) != 3 or not isinstance(content[1], dict):
+    if not isinstance(content, list) or len(content) != 4 or not isinstance(content[1], dict):
         raise ValueError("it is not a verdict")
-    value, parts, steps = content
-    if not (steps is None or isinstance(steps, list)) or not all(
-        map(_is_number, (value, *parts.values(), *(steps or ())))
-    ):
+    value, parts, steps, mode = content
+    named = mode is None or isinstance(mode, str)
+    listed = steps is None or isinstance(steps, list)
+    if not (named and listed) or not all(map(_is_number, (value, *parts.values(), *(steps or ())))):
         raise ValueError("it is not a verdict")
-    return Score(float(value), parts, None if steps is None else tuple(steps)), ""
+    return Score(float(value), parts, None if steps is None else tuple(steps), mode=mode), ""
 
 
 def _checked(score: Any) -> Score:

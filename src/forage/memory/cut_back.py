@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from forage.errors import ForageError
-from forage.memory.outcomes import is_right
 from forage.memory.shuffled import ShuffledProblems
 from forage.memory.spoken import tokens_of
 from forage.protocols import Memory, MemoryConfig, Task, Tools
@@ -106,7 +105,7 @@ class _CutBack(Memory):
         metrics: dict[str, float] = {}
         for origin, kind in KINDS.items():
             scores = [score for group in groups if group.start.origin is origin for score in group.scores]
-            right = [is_right(score) for score in scores if score.judged]
+            right = [score.correct for score in scores if score.judged]
             metrics[f"from_{kind}_correct"] = sum(right) / len(right) if right else math.nan
         return metrics
 
@@ -120,7 +119,7 @@ class _CutBack(Memory):
                     ended = rollout.stop == "eos"
                     size = len(rollout.tokens) - ended
                     ends = tuple(sorted({min(end, size) for end in rollout.step_ends} - {0}))
-                    kept = self._traces[Origin.RIGHT if is_right(score) else Origin.WRONG]
+                    kept = self._traces[Origin.RIGHT if score.correct else Origin.WRONG]
                     kept[group.start.problem.id] = Trace(rollout.tokens[:size], ends)
 
     def state(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from forage.memory.outcomes import is_replayed, is_right
+from forage.memory.outcomes import is_replayed
 from forage.records import Group
 
 
@@ -26,7 +26,7 @@ class FirstSolved:
 
     def note(self, groups: Iterable[Group], step: int) -> None:
         for group in groups:
-            if any(score.judged and is_right(score) for score in group.scores):
+            if any(score.correct for score in group.scores):
                 name, fresh = group.start.problem.id, not is_replayed(group)
                 known = self._times.get(name)
                 if known is None:

@@ -11,18 +11,13 @@ from dataclasses import dataclass
 from forage.records import Group, Origin, Score
 
 
-def is_right(score: Score) -> bool:
-    """What the verifier says, whatever is learned from."""
-    return score.parts.get("correct", score.value) >= 0.5
-
-
 def is_replayed(group: Group) -> bool:
     return group.start.origin is not Origin.POLICY
 
 
 def ended_well(score: Score, usual: float) -> bool:
     """Right or, where the score is graded, at least what is usual for the problem."""
-    return score.value >= usual if score.graded else is_right(score)
+    return score.value >= usual if score.graded else score.correct
 
 
 def usual_of(group: Group) -> float:
@@ -32,7 +27,7 @@ def usual_of(group: Group) -> float:
     itself: no rounding makes one of them low.
     """
     judged = [score for score in group.scores if score.judged]
-    worth = [score.value if score.graded else float(is_right(score)) for score in judged]
+    worth = [score.value if score.graded else float(score.correct) for score in judged]
     if not worth:
         return math.nan
     return min(worth) if min(worth) == max(worth) else math.fsum(worth) / len(worth)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from forage.errors import ForageError
 from forage.memory.first_solved import FirstSolved
-from forage.memory.outcomes import Scale, ended_well, is_replayed, is_right, usual_of, widened
+from forage.memory.outcomes import Scale, ended_well, is_replayed, usual_of, widened
 from forage.memory.promising import CUTS, Search
 from forage.memory.replay_schedule import ReplaySchedule
 from forage.memory.restart_store import Entry, RestartStore, StoreLimits
@@ -204,7 +204,7 @@ class _Retrospective(Memory):
 
 
 def _share_right(groups: Iterable[Group]) -> float:
-    return _mean([is_right(score) for group in groups for score in group.scores if score.judged])
+    return _mean([score.correct for group in groups for score in group.scores if score.judged])
 
 
 def _mean_reward(groups: Iterable[Group]) -> float:

@@ -185,7 +185,7 @@ def _request(tools: Tools, problem: Problem, siblings: int, seed: int) -> Sample
 def _right(tools: Tools, problem: Problem, texts: Sequence[str]) -> np.ndarray:
     """(texts,) float64: 1 for a right response, 0 for another one, NaN for one that was not judged."""
     scores = tools.judge.submit(problem, texts).result()
-    return np.array([float(s.parts.get("correct", 0.0) > 0) if s.judged else np.nan for s in scores])
+    return np.array([float(s.correct) if s.judged else np.nan for s in scores])
 
 
 def _row(name: str, i: Interval, tokens: str) -> tuple[Cell, ...]:

@@ -27,7 +27,7 @@ class RestartBonus(Reward):
     def _add(self, rollout: Rollout, score: Score) -> Score:
         if not score.judged:
             return score
-        right = score.parts.get("correct", score.value) >= 0.5
+        right = score.correct
         bonus = 0.0
         if right and rollout.start.origin is Origin.WRONG:
             bonus = self.beta
