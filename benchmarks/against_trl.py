@@ -1,7 +1,7 @@
 """Seconds per reinforcement-learning step, Forage against TRL's GRPOTrainer: `python benchmarks/against_trl.py`.
 
-Same checkpoint, problems, verifier, group sizes, response limit and optimiser steps; the engines take turns, and
-ratios are of neighbouring runs. TRL runs with its defaults and tuned (bfloat16, eager attention, no gradient
+Same checkpoint, problems, verifier, group sizes, response limit and optimizer steps; the engines take turns, and
+ratios are of neighboring runs. TRL runs with its defaults and tuned (bfloat16, eager attention, no gradient
 checkpointing), in an environment that this script makes (`--environment`), because TRL is no dependency of Forage.
 """
 
@@ -58,7 +58,7 @@ def main(settings: Settings) -> None:
             f"{1e6 * statistics.median(map(per_token, runs)):10.0f}{max(r['peak_gib'] for r in runs):10.2f}"
             + (f"{ratio:11.2f} x" if name != "forage" else "")
         )
-    print("Ratios are of seconds per sampled token, neighbouring runs, median over rounds.")
+    print("Ratios are of seconds per sampled token, neighboring runs, median over rounds.")
 
 
 def median(run: dict[str, Any]) -> float:
@@ -79,7 +79,7 @@ def trl_python(environment: Path) -> str:
 
 
 def make_job(settings: Settings) -> dict[str, Any]:
-    from forage.recipes.base import build_base
+    from forage.base_models.countdown import build_base
     from forage.tasks.countdown import Countdown
 
     prompts = [problem.prompt for problem in Countdown(size="experiment").problems("train")]
@@ -112,7 +112,7 @@ def run(name: str, python: str, job: dict[str, Any]) -> dict[str, Any]:
 def forage_side(job: dict[str, Any]) -> None:
     """Forage's half, in a process of its own like TRL's."""
     from forage.recipes import countdown
-    from forage.training import train
+    from forage.training.loop import train
 
     recipe = countdown(
         size="experiment",

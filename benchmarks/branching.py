@@ -16,12 +16,12 @@ from unittest.mock import patch
 
 import torch
 
+from forage.base_models.countdown import build_base
+from forage.core.protocols import SampleRequest
+from forage.core.records import Completion, SamplingParams
 from forage.engines.local.engine import LocalEngine
 from forage.engines.local.model import LocalModel
 from forage.engines.local.sampler import LocalSampler
-from forage.protocols import SampleRequest
-from forage.recipes.base import build_base
-from forage.records import Completion, SamplingParams
 from forage.tasks.countdown import Countdown
 
 Sampled = dict[int, tuple[Completion, ...]]
@@ -81,7 +81,7 @@ def run_restarts(
     """Every start in a call of its own; continuations are charged for reading it, as restarts one by one would be."""
     began, before = time.perf_counter(), cost(sampler)
     found = {i: next(sampler.sample([replace(request)], params))[1] for i, request in enumerate(asked)}
-    again = sum(len(request.tokens) * (request.siblings - 1) for request in asked)
+    again = sum(len(request.tokens) * (request.group_size - 1) for request in asked)
     return found, cost(sampler) - before + again, time.perf_counter() - began
 
 

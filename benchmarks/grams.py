@@ -10,8 +10,8 @@ import time
 from collections.abc import Iterator
 from itertools import accumulate
 
-from forage.diagnostics.grams.mining import Miner
 from forage.grams.matching import Matcher, tokens_in_spans
+from forage.grams.mining.miner import Miner
 
 TOKENS = 1000
 """Of a response that is matched; here a token is a word with the space before it."""

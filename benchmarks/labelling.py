@@ -1,6 +1,6 @@
-"""What labelling costs: continuations per second, and tokens computed against restarts from every prefix.
+"""What labeling costs: continuations per second, and tokens computed against restarts from every prefix.
 
-    python benchmarks/labelling.py [--model DIRECTORY] [--problems 16] [--solutions 4] [--m 16]
+    python benchmarks/labeling.py [--model DIRECTORY] [--problems 16] [--solutions 4] [--m 16]
 
 Labels solutions of the lab's training problems as `forage prm label` does, verifier included. "restarts" is what
 reading prompt and prefix anew for every continuation would compute, for every distinct prefix; it is counted from the
@@ -15,21 +15,21 @@ from tempfile import TemporaryDirectory
 
 import tyro
 
-from forage.checkpoints import find_checkpoint
-from forage.engines.judge import open_judge
+from forage.base_models.countdown import build_base
+from forage.core.protocols import SampleRequest, Tools
+from forage.core.records import Completion, SamplingParams
 from forage.engines.local.engine import LocalEngine
 from forage.engines.local.sampler import LocalSampler
-from forage.process.label import Generators, Labelling, label
-from forage.protocols import SampleRequest, Tools
-from forage.recipe import Verifying
-from forage.recipes.base import build_base
-from forage.records import Completion, SamplingParams
+from forage.reward_models.prm.label import Generators, Labeling, label
 from forage.tasks.countdown import Countdown
+from forage.training.checkpoints import find_checkpoint
+from forage.training.recipe import Verifying
+from forage.verification.judge import open_judge
 
 
 @dataclass
 class Settings:
-    """What is labelled."""
+    """What is labeled."""
 
     model: Path | None = None
     """The generator; the base of the experiment lab unless given."""
@@ -70,11 +70,11 @@ def main(settings: Settings) -> None:
         solver = Tools(opened.codec, opened.sampler, judge)
         completer = Tools(opened.codec, recording, judge)
         params = SamplingParams(max_tokens=settings.max_tokens)
-        who = Generators(solver=solver, completer=completer, task=task, params=params)
-        plan = Labelling(solutions=settings.solutions, continuations=settings.m)
+        generators = Generators(solver=solver, completer=completer, task=task, params=params)
+        plan = Labeling(solutions=settings.solutions, continuations=settings.m)
         problems = task.problems("train")[: settings.problems]
         began, cpu = time.perf_counter(), time.process_time()
-        made = label(who, problems, plan, identity={}, shards=Path(folder))
+        made = label(generators, problems, plan, identity={}, shards=Path(folder))
         seconds, spent = time.perf_counter() - began, time.process_time() - cpu
     every = sum(len(solution.counts) for solution in made.solutions)
     rate = recording.continuations / spent

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from forage.evals.bootstrap import intervals
+from forage.evaluation.bootstrap import intervals
 from forage.ops.resampling import Floats, Interval
 from forage.ops.step_scores import Aggregator, aggregate
-from forage.prm.formats import read_labels
+from forage.reward_models.prm.formats import read_labels
 
 RULES: tuple[Aggregator, ...] = ("min", "last", "mean", "product")
 NS = (1, 4, 16, 64, 256)

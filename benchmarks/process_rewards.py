@@ -20,25 +20,25 @@ import torch
 import tyro
 from process_reward_tables import NS, write_tables
 
-from forage.atomic import write_file
-from forage.checkpoints import find_checkpoint
+from forage.base_models.countdown import build_base
+from forage.core.atomic import write_file
+from forage.core.protocols import Task
+from forage.core.records import Problem
+from forage.core.seeds import derive_seed
+from forage.core.serialize import decode_part
 from forage.engines.local.process_model import ProcessModel
-from forage.evals.evaluation import Evaluation
-from forage.evals.samples import Sample
-from forage.evaluate import Subject, iterate_samples
+from forage.evaluation.evaluation import Evaluation
+from forage.evaluation.samples import Sample
 from forage.ops.best_of_n import best_of_n, vote_of_n
 from forage.ops.step_scores import AGGREGATORS, aggregate
-from forage.part_json import decode_part
-from forage.prm.formats import read_labels
-from forage.process.checkpoints import train_checkpoint
-from forage.process.label import Labelling
-from forage.process.labelling import label_checkpoint
-from forage.process.rank import Candidate, score_samples
-from forage.process.train import Objective, ProcessTraining
-from forage.protocols import Task
-from forage.recipes.base import build_base
-from forage.records import Problem
-from forage.seeds import derive_seed
+from forage.reward_models.prm.checkpoints import train_checkpoint
+from forage.reward_models.prm.formats import read_labels
+from forage.reward_models.prm.label import Labeling
+from forage.reward_models.prm.labeling import label_checkpoint
+from forage.reward_models.prm.rank import Candidate, score_samples
+from forage.reward_models.prm.train import Objective, ProcessTraining
+from forage.training.checkpoints import find_checkpoint
+from forage.training.evaluate import Subject, iterate_samples
 
 SOFT, HARD = 0.0, math.inf
 
@@ -54,7 +54,7 @@ class Settings:
     size: str = "experiment"
     """Size of the lab: demo or experiment."""
     problems: int = 96
-    """Training problems that are labelled."""
+    """Training problems that are labeled."""
     solutions: int = 8
     m: int = 16
     """Continuations of every prefix."""
@@ -126,8 +126,8 @@ def jobs(settings: Settings, names: Sequence[str]) -> Iterator[tuple[str, Arm, i
     core.append(Arm(SOFT, settings.m, objective="outcome"))
     every = list(arms(settings))
     stages = ((core, few, names), (every, few, names[:1]), (core, many, names), (every, few, names[1:]))
-    for some, samples, who in stages:
-        for name in who:
+    for some, samples, generators in stages:
+        for name in generators:
             for arm in (arm for arm in some if arm in every):
                 yield from ((name, arm, seed, samples) for seed in settings.seeds)
 
@@ -149,7 +149,7 @@ def label(settings: Settings, name: str, generator: Path) -> None:
     ):
         out = settings.out / name / folder
         if not (out / "labels.jsonl").exists():
-            plan = Labelling(solutions=settings.solutions, continuations=m, seed=len(folder))
+            plan = Labeling(solutions=settings.solutions, continuations=m, seed=len(folder))
             made = label_checkpoint(
                 generator, out=out, plan=plan, task=task, split=split, problems=problems, max_tokens=120, threads=1
             )
@@ -247,7 +247,7 @@ def votes(
 def agreement(process: ProcessModel, folder: Path) -> float:
     """Rank correlation of the scores of all steps but the last with the success rates of the reference labels."""
     found = read_labels(folder / "reference" / "labels.jsonl", eta=SOFT).solutions
-    scores = process.score([process.lay(each.prompt, each.steps) for each in found])
+    scores = process.score([process.encode(each.prompt, each.steps) for each in found])
     said = [score for row in scores for score in row[:-1]]
     true = [value for each in found for value in each.values[:-1]]
     return float(np.corrcoef(mean_ranks(said), mean_ranks(true))[0, 1])

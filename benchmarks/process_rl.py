@@ -14,8 +14,8 @@ from pathlib import Path
 import tyro
 from commands import forage, trained
 
-from forage.diagnostics.reward_hacking import hacking_alarm
-from forage.recipes.base import build_base
+from forage.analysis.measures.reward_hacking import hacking_alarm
+from forage.base_models.countdown import build_base
 from forage.store.run_directory import RunDirectory
 
 ARMS = {
@@ -42,7 +42,7 @@ class Settings:
     seeds: tuple[int, ...] = (0, 1, 2)
     steps: int = 80
     problems: int = 128
-    """Training problems whose solutions are labelled."""
+    """Training problems whose solutions are labeled."""
     solutions: int = 4
     m: int = 16
     """Continuations of every prefix."""

@@ -23,24 +23,24 @@ from pathlib import Path
 import tyro
 from commands import forage, trained
 
-from forage.checkpoints import find_checkpoint
-from forage.engines.judge import open_judge
-from forage.evals.bootstrap import Interval
-from forage.evals.collect import latest_evaluations
-from forage.evals.compare import compare
-from forage.evals.estimate import check_ks, pass_curve
-from forage.evals.evaluation import Evaluation
-from forage.evals.fingerprint import fingerprint
-from forage.evals.tables import interval_text
-from forage.evaluate import Subject, evaluate
+from forage.base_models.countdown import build_base
+from forage.core.protocols import Task
+from forage.core.records import Problem, SamplingParams
+from forage.core.serialize import encode_part
+from forage.evaluation.bootstrap import Interval
+from forage.evaluation.collect import latest_evaluations
+from forage.evaluation.compare import compare
+from forage.evaluation.estimate import check_ks, pass_curve
+from forage.evaluation.evaluation import Evaluation
+from forage.evaluation.fingerprint import fingerprint
+from forage.evaluation.tables import interval_text
 from forage.methods import METHODS
-from forage.part_json import encode_part
-from forage.protocols import Task
-from forage.recipe import Verifying
-from forage.recipes.base import build_base
-from forage.records import Problem, SamplingParams
 from forage.store.run_directory import RunDirectory
 from forage.tasks.countdown import Countdown
+from forage.training.checkpoints import find_checkpoint
+from forage.training.evaluate import Subject, evaluate
+from forage.training.recipe import Verifying
+from forage.verification.judge import open_judge
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,11 @@ from typing import Any, cast
 import torch
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
+from forage.core.protocols import SampleRequest
+from forage.core.records import SamplingParams
 from forage.engines.local.model import LocalModel
 from forage.engines.local.numerics import choose_matmul
 from forage.engines.local.sampler import LocalSampler
-from forage.protocols import SampleRequest
-from forage.records import SamplingParams
 
 PROMPTS, SIBLINGS, NEW, LENGTH, STOP = 16, 16, 64, 8, 1
 

@@ -61,7 +61,7 @@ def main() -> None:
     times: list[float] = []
 
     class Clock(TrainerCallback):
-        """A reinforcement-learning step is one generation and `mini_batches` optimiser steps."""
+        """A reinforcement-learning step is one generation and `mini_batches` optimizer steps."""
 
         def on_train_begin(self, args, state, control, **_):
             times.append(time.perf_counter())

@@ -11,11 +11,11 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
-from forage.engines.judge import WorkerJudge
-from forage.records import Problem
-from forage.stress.run import Stressed
+from forage.core.records import Problem
 from forage.tasks.verifiers import Verifier, parse_verifier
 from forage.tasks.verifiers.unit_tests import Examination
+from forage.verification.judge import WorkerJudge
+from forage.verification.stress.run import Stressed
 
 Case = tuple[str, str]
 """The right answer, and a response."""

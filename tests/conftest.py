@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from forage.recipes.base import BaseSettings
-from forage.recipes.tiny_model import build
+from forage.base_models.countdown import BaseSettings
+from forage.base_models.tiny_model import build
 
 
 @pytest.fixture(scope="session")

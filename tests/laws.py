@@ -14,34 +14,34 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-from forage.batch import Batch, Experience, TrainBatch
-from forage.credit.assign.gae import Gae
-from forage.credit.assign.step_preference import StepPreference
-from forage.credit.assign.step_returns import StepReturns
-from forage.credit.assign.uniform import Uniform
-from forage.credit.assign.value_differences import ValueDifferences
-from forage.credit.baseline.best_of_group import BestOfGroup
-from forage.credit.baseline.leave_one_out import LeaveOneOut
-from forage.credit.baseline.mean_centre import MeanCentre
-from forage.credit.baseline.pass_at_k import PassAtK
-from forage.credit.baseline.std_scale import StdScale
-from forage.credit.shape.constant_bonus import ConstantBonus
-from forage.credit.shape.entropy_bonus import EntropyBonus
-from forage.credit.shape.entropy_planning_bonus import EntropyPlanningBonus
-from forage.credit.shape.group_reweight import GroupReweight
-from forage.credit.shape.high_entropy_scale import HighEntropyScale
-from forage.credit.shape.inverted_planning_credit import InvertedPlanningCredit
-from forage.credit.shape.planning_credit import PlanningCredit
-from forage.credit.shape.random_token_bonus import RandomTokenBonus
-from forage.credit.shape.reported_planning_credit import ReportedPlanningCredit
-from forage.credit.shape.shuffled_entropy_bonus import ShuffledEntropyBonus
-from forage.credit.shape.unclipped_entropy_bonus import UnclippedEntropyBonus
-from forage.credit.shape.whiten import Whiten
-from forage.losses.penalty import EntropyPenalty, KLPenalty
-from forage.losses.reduction import FixedLength, SequenceMean, TokenMean
-from forage.losses.surrogate import CISPO, GSPO, PPOClip, Reinforce
+from forage.core.batch import Batch, Experience, TrainBatch
+from forage.core.protocols import Assign, Baseline, Forward, Penalty, Reduction, Shape, Surrogate
 from forage.ops.masked import masked
-from forage.protocols import Assign, Baseline, Forward, Penalty, Reduction, Shape, Surrogate
+from forage.parts.credit.assign.gae import Gae
+from forage.parts.credit.assign.step_preference import StepPreference
+from forage.parts.credit.assign.step_returns import StepReturns
+from forage.parts.credit.assign.uniform import Uniform
+from forage.parts.credit.assign.value_differences import ValueDifferences
+from forage.parts.credit.baseline.best_of_group import BestOfGroup
+from forage.parts.credit.baseline.leave_one_out import LeaveOneOut
+from forage.parts.credit.baseline.mean_centre import MeanCentre
+from forage.parts.credit.baseline.pass_at_k import PassAtK
+from forage.parts.credit.baseline.std_scale import StdScale
+from forage.parts.credit.shape.constant_bonus import ConstantBonus
+from forage.parts.credit.shape.entropy_bonus import EntropyBonus
+from forage.parts.credit.shape.entropy_planning_bonus import EntropyPlanningBonus
+from forage.parts.credit.shape.group_reweight import GroupReweight
+from forage.parts.credit.shape.high_entropy_scale import HighEntropyScale
+from forage.parts.credit.shape.inverted_planning_credit import InvertedPlanningCredit
+from forage.parts.credit.shape.planning_credit import PlanningCredit
+from forage.parts.credit.shape.random_token_bonus import RandomTokenBonus
+from forage.parts.credit.shape.reported_planning_credit import ReportedPlanningCredit
+from forage.parts.credit.shape.shuffled_entropy_bonus import ShuffledEntropyBonus
+from forage.parts.credit.shape.unclipped_entropy_bonus import UnclippedEntropyBonus
+from forage.parts.credit.shape.whiten import Whiten
+from forage.parts.losses.penalty import EntropyPenalty, KLPenalty
+from forage.parts.losses.reduction import FixedLength, SequenceMean, TokenMean
+from forage.parts.losses.surrogate import CISPO, GSPO, PPOClip, Reinforce
 
 # ------------------------------------------------------------------------------------------------------ the members
 
@@ -59,7 +59,7 @@ class BaselineCase:
 class ShapeCase:
     """`low` and `high`: bounds of (A' - A) / |A|. `identity`: a setting of the shape that must change nothing.
 
-    A shape that normalises has neither: it moves every advantage, and its identity is no setting but whitened input.
+    A shape that normalizes has neither: it moves every advantage, and its identity is no setting but whitened input.
     """
 
     part: Shape
@@ -151,38 +151,38 @@ def make_experience(
     begin = torch.randint(1, 4, (rows,), generator=draw)
     end = begin + torch.randint(1, width - 3, (rows,), generator=draw)
     place = torch.arange(width)[None]
-    learn = (place >= begin[:, None]) & (place < end[:, None])
+    loss_mask = (place >= begin[:, None]) & (place < end[:, None])
     reward = torch.randint(0, 3, (rows,), generator=draw) / 2
     reward[torch.randperm(rows, generator=draw)[:unjudged]] = torch.nan
 
     def uniform(low: float, high: float) -> Tensor:
-        return masked(low + (high - low) * torch.rand(rows, width, generator=draw), learn)
+        return masked(low + (high - low) * torch.rand(rows, width, generator=draw), loss_mask)
 
     batch = Batch(
         tokens=torch.randint(0, 50, (rows, width), generator=draw),
-        learn=learn,
+        loss_mask=loss_mask,
         origin=torch.zeros(rows, dtype=torch.int64),
         behaviour=uniform(-3, 0),
         entropy=uniform(0, 3),
         reward=reward,
         group=torch.arange(rows) % groups,
-        step=torch.where(learn, 0, -1),
+        step=torch.where(loss_mask, 0, -1),
         step_reward=torch.zeros(rows, width),
         version=torch.zeros(rows, dtype=torch.int64),
         weight=0.5 + torch.rand(rows, generator=draw),
     )
-    rate = masked(torch.rand(groups, generator=draw)[batch.group][:, None].expand(rows, width), learn)
+    rate = masked(torch.rand(groups, generator=draw)[batch.group][:, None].expand(rows, width), loss_mask)
     signals = {"entropy": batch.entropy, "noise": uniform(0, 1), "success_rate": rate, "reference": uniform(-3, 0)}
     signals["step_value"] = uniform(0, 1)
     signals["value"] = uniform(0, 1)
     # Three pairs of steps: one token each in the rows of three right and three wrong siblings.
     number = torch.arange(rows, dtype=torch.float32) % 3 + 1
     side = torch.where(torch.arange(rows) < rows // 2, 1.0, -1.0)
-    signals["step_pair"] = masked((number * side)[:, None].expand(rows, width), learn)
-    signals["pair_smoothing"] = masked((number / 8)[:, None].expand(rows, width), learn)
+    signals["step_pair"] = masked((number * side)[:, None].expand(rows, width), loss_mask)
+    signals["pair_smoothing"] = masked((number / 8)[:, None].expand(rows, width), loss_mask)
     signals["planning"] = (uniform(0, 1) > 0.6).float()
     long = torch.rand(rows, generator=draw) < 0.4
-    signals["long_success"] = masked(long[:, None].float().expand(rows, width), learn)
+    signals["long_success"] = masked(long[:, None].float().expand(rows, width), loss_mask)
     return Experience(batch, signals)
 
 
@@ -190,7 +190,7 @@ def make_train(seed: int = 0, *, zero_rows: int = 2) -> TrainBatch:
     """An experience with advantages of both signs; none where unjudged or in the first `zero_rows` rows."""
     experience = make_experience(seed)
     draw = torch.Generator().manual_seed(seed + 1)
-    advantage = masked(torch.randn(experience.batch.tokens.shape, generator=draw), experience.batch.learn)
+    advantage = masked(torch.randn(experience.batch.tokens.shape, generator=draw), experience.batch.loss_mask)
     advantage[:zero_rows] = 0
     advantage[experience.batch.reward.isnan()] = 0
     return TrainBatch(experience, advantage, advantage.clone())
@@ -202,7 +202,8 @@ def make_forward(train: TrainBatch, seed: int = 0, *, distance: float = 0.5) -> 
     moved = (2 * torch.rand(batch.tokens.shape, generator=draw) - 1) * distance
     entropy = 3 * torch.rand(batch.tokens.shape, generator=draw)
     return Forward(
-        masked(batch.behaviour + moved, batch.learn).requires_grad_(), masked(entropy, batch.learn).requires_grad_()
+        masked(batch.behaviour + moved, batch.loss_mask).requires_grad_(),
+        masked(entropy, batch.loss_mask).requires_grad_(),
     )
 
 
@@ -230,12 +231,12 @@ def pad_experience(experience: Experience) -> Experience:
 
 def plant(experience: Experience, value: float = torch.nan) -> Experience:
     """`value` in every float tensor wherever nothing is learned."""
-    learn = experience.batch.learn
-    return map_experience(experience, lambda tensor: planted(tensor, learn, value))
+    loss_mask = experience.batch.loss_mask
+    return map_experience(experience, lambda tensor: planted(tensor, loss_mask, value))
 
 
-def planted(tensor: Tensor, learn: Tensor, value: float = torch.nan) -> Tensor:
-    return tensor.masked_fill(~learn, value) if tensor.is_floating_point() else tensor
+def planted(tensor: Tensor, loss_mask: Tensor, value: float = torch.nan) -> Tensor:
+    return tensor.masked_fill(~loss_mask, value) if tensor.is_floating_point() else tensor
 
 
 def tensors_of(thing: object) -> dict[str, Tensor]:

@@ -11,10 +11,10 @@ from typing import cast
 import pytest
 
 import forage
+from forage.base_models.countdown import SIZES
 from forage.cli import COMMANDS, main
 from forage.methods import METHODS
 from forage.methods.catalogue import Applied
-from forage.recipes.base import SIZES
 from forage.tasks.countdown import Countdown
 
 ROOT = Path(__file__).parent.parent
@@ -89,7 +89,7 @@ SMALL = {
     ("prm", "train"): "--epochs 1 --held-out 0.5 --threads 1",
     ("eval",): "--max-tokens 12 --threads 1",
     ("prm", "rank"): "--threads 1",
-    ("train",): "--steps 1 --problems 2 --siblings 4 --max-tokens 24 --threads 1",
+    ("train",): "--steps 1 --problems 2 --group-size 4 --max-tokens 24 --threads 1",
 }
 """What makes the commands of a page a matter of seconds."""
 

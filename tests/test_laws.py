@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-import forage.credit
-import forage.losses
-import forage.signals
-from forage.batch import Experience, TrainBatch
-from forage.protocols import Assign, Baseline, Forward, Penalty, Reduction, Shape, Surrogate
+import forage.parts.credit
+import forage.parts.losses
+import forage.parts.signals
+from forage.core.batch import Experience, TrainBatch
+from forage.core.protocols import Assign, Baseline, Forward, Penalty, Reduction, Shape, Surrogate
 from laws import (
     ASSIGNS,
     BASELINES,
@@ -40,12 +40,12 @@ def same(got: Tensor, wanted: Tensor, tolerance: float = 1e-6) -> None:
 @pytest.mark.parametrize(
     ("package", "seam", "listed"),
     [
-        (forage.credit, Baseline, [case.part for case in BASELINES]),
-        (forage.credit, Assign, ASSIGNS),
-        (forage.credit, Shape, [case.part for case in SHAPES]),
-        (forage.losses, Surrogate, SURROGATES),
-        (forage.losses, Reduction, REDUCTIONS),
-        (forage.losses, Penalty, PENALTIES),
+        (forage.parts.credit, Baseline, [case.part for case in BASELINES]),
+        (forage.parts.credit, Assign, ASSIGNS),
+        (forage.parts.credit, Shape, [case.part for case in SHAPES]),
+        (forage.parts.losses, Surrogate, SURROGATES),
+        (forage.parts.losses, Reduction, REDUCTIONS),
+        (forage.parts.losses, Penalty, PENALTIES),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -98,7 +98,7 @@ class TestBaselines:
     def test_min_siblings_is_the_smallest_group_that_gets_anything(self, case: BaselineCase) -> None:
         for size in range(1, 5):
             value, group = torch.arange(size, dtype=torch.float64), torch.zeros(size, dtype=torch.int64)
-            assert bool((case.part(value, group) != 0).any()) == (size >= case.part.min_siblings)
+            assert bool((case.part(value, group) != 0).any()) == (size >= case.part.min_group_size)
 
     def test_nothing_is_changed_in_place(self, case: BaselineCase) -> None:
         value, group = values()
@@ -117,7 +117,7 @@ class TestAssigns:
     def test_zero_off_the_mask_and_where_not_judged(self, part: Assign) -> None:
         experience = make_experience()
         result = self.call(part, experience)
-        assert (result[~experience.batch.learn] == 0).all()
+        assert (result[~experience.batch.loss_mask] == 0).all()
         assert (result[experience.batch.reward.isnan()] == 0).all()
         assert (result != 0).any()
 
@@ -142,7 +142,7 @@ class TestAssigns:
 
 
 def shaped(part: Shape, train: TrainBatch) -> Tensor:
-    return part(train.advantage, train.signals, train.batch.learn)
+    return part(train.advantage, train.signals, train.batch.loss_mask)
 
 
 def with_experience(train: TrainBatch, experience: Experience) -> TrainBatch:
@@ -168,14 +168,14 @@ class TestShapes:
 
     def test_claim_about_zero(self, case: ShapeCase) -> None:
         train = make_train()
-        zero = train.batch.learn & (train.advantage == 0)
+        zero = train.batch.loss_mask & (train.advantage == 0)
         assert zero.any()
         assert bool((shaped(case.part, train)[zero] == 0).all()) == case.part.keeps_zero
 
     def test_identity_bit_for_bit(self, case: ShapeCase) -> None:
         train = make_train()
         if case.identity is None:
-            assert case.part.normalises
+            assert case.part.normalizes
             settled = TrainBatch(train.experience, shaped(case.part, train))
             same(shaped(case.part, settled), settled.advantage)
         else:
@@ -185,12 +185,12 @@ class TestShapes:
         train = make_train()
         result = shaped(case.part, with_experience(train, plant(train.experience)))
         assert result.dtype == torch.float32
-        assert (result[~train.batch.learn] == 0).all()
+        assert (result[~train.batch.loss_mask] == 0).all()
         same(result, shaped(case.part, train))
 
     def test_nan_advantages_off_the_mask_do_not_matter(self, case: ShapeCase) -> None:
         train = make_train()
-        dirty = TrainBatch(train.experience, planted(train.advantage, train.batch.learn))
+        dirty = TrainBatch(train.experience, planted(train.advantage, train.batch.loss_mask))
         same(shaped(case.part, dirty), shaped(case.part, train))
 
     def test_padding_does_not_matter(self, case: ShapeCase) -> None:
@@ -208,20 +208,20 @@ class TestShapes:
     def test_no_gradient_flows_through_signals(self, case: ShapeCase) -> None:
         train = make_train()
         signals = {name: signal.clone().requires_grad_() for name, signal in train.signals.items() if name == "entropy"}
-        result = case.part(train.advantage, {**train.signals, **signals}, train.batch.learn)
+        result = case.part(train.advantage, {**train.signals, **signals}, train.batch.loss_mask)
         assert not result.requires_grad
 
     def test_nothing_is_changed_in_place(self, case: ShapeCase) -> None:
         train = make_train()
         with Untouched(train):
             shaped(case.part, train)
-            case.part.tallies(train.advantage, train.signals, train.batch.learn)
+            case.part.tallies(train.advantage, train.signals, train.batch.loss_mask)
 
     def test_tallies_are_shares_that_add_up(self, case: ShapeCase) -> None:
         train = make_train()
-        whole = case.part.tallies(train.advantage, train.signals, train.batch.learn)
+        whole = case.part.tallies(train.advantage, train.signals, train.batch.loss_mask)
         halves = [train.rows(torch.arange(len(train.batch)) % 2 == half) for half in (0, 1)]
-        parts = [case.part.tallies(part.advantage, part.signals, part.batch.learn) for part in halves]
+        parts = [case.part.tallies(part.advantage, part.signals, part.batch.loss_mask) for part in halves]
         for name, (total, count) in whole.items():
             same(sum(part[name][0] for part in parts) + torch.zeros(()), total + torch.zeros(()))
             same(sum(part[name][1] for part in parts) + torch.zeros(()), count + torch.zeros(()))
@@ -242,7 +242,7 @@ def test_shapes_of_the_update_do_not_see_micro_batches(case: ShapeCase) -> None:
 
 
 def surrogate_loss(part: Surrogate, train: TrainBatch, logprob: Tensor) -> tuple[Tensor, Tensor]:
-    return part(logprob, train.batch.behaviour, train.advantage, train.batch.learn)
+    return part(logprob, train.batch.behaviour, train.advantage, train.batch.loss_mask)
 
 
 @pytest.mark.parametrize("part", SURROGATES, ids=repr)
@@ -257,14 +257,14 @@ class TestSurrogates:
 
     def test_no_gradient_off_the_mask(self, part: Surrogate) -> None:
         train = make_train()
-        learn = train.batch.learn
-        logprob = planted(make_forward(train).logprob.detach(), learn).requires_grad_()
-        dirty = TrainBatch(plant(train.experience), planted(train.advantage, learn))
+        loss_mask = train.batch.loss_mask
+        logprob = planted(make_forward(train).logprob.detach(), loss_mask).requires_grad_()
+        dirty = TrainBatch(plant(train.experience), planted(train.advantage, loss_mask))
         loss, clipped = surrogate_loss(part, dirty, logprob)
         (grad,) = torch.autograd.grad(loss.sum(), logprob)
-        assert (grad[~learn] == 0).all()
-        assert (loss[~learn] == 0).all()
-        assert not clipped[~learn].any()
+        assert (grad[~loss_mask] == 0).all()
+        assert (loss[~loss_mask] == 0).all()
+        assert not clipped[~loss_mask].any()
         clean, _ = surrogate_loss(part, train, make_forward(train).logprob)
         same(loss, clean)
 
@@ -303,7 +303,7 @@ class TestSurrogates:
         advantage, behaviour = train.advantage.clone(), train.batch.behaviour.clone()
         logprob = make_forward(train).logprob
         with Untouched(advantage, behaviour, logprob):
-            loss, _ = part(logprob, behaviour, advantage, train.batch.learn)
+            loss, _ = part(logprob, behaviour, advantage, train.batch.loss_mask)
         assert loss.dtype == torch.float32
         assert torch.autograd.grad(loss.sum(), logprob)[0].isfinite().all()
 
@@ -315,49 +315,49 @@ class TestSurrogates:
 class TestReductions:
     def test_zero_off_the_mask_and_never_negative(self, part: Reduction) -> None:
         batch = make_experience().batch
-        weights = part(batch.learn, batch.weight)
+        weights = part(batch.loss_mask, batch.weight)
         assert weights.dtype == torch.float32
-        assert (weights[~batch.learn] == 0).all()
-        assert (weights[batch.learn] > 0).all()
+        assert (weights[~batch.loss_mask] == 0).all()
+        assert (weights[batch.loss_mask] > 0).all()
 
     def test_a_common_factor_of_the_weights_cancels(self, part: Reduction) -> None:
         batch = make_experience().batch
-        same(part(batch.learn, 3 * batch.weight), part(batch.learn, batch.weight))
+        same(part(batch.loss_mask, 3 * batch.weight), part(batch.loss_mask, batch.weight))
 
     def test_padding_and_order_of_rows_do_not_matter(self, part: Reduction) -> None:
         batch = make_experience().batch
-        weights = part(batch.learn, batch.weight)
-        same(part(padded(batch.learn), batch.weight), padded(weights))
+        weights = part(batch.loss_mask, batch.weight)
+        same(part(padded(batch.loss_mask), batch.weight), padded(weights))
         order = torch.randperm(len(batch), generator=torch.Generator().manual_seed(3))
-        same(part(batch.learn[order], batch.weight[order]), weights[order])
+        same(part(batch.loss_mask[order], batch.weight[order]), weights[order])
 
     def test_nothing_learned_gives_no_nan(self, part: Reduction) -> None:
         batch = make_experience().batch
-        assert (part(torch.zeros_like(batch.learn), batch.weight) == 0).all()
-        assert (part(batch.learn, torch.zeros_like(batch.weight)) == 0).all()
+        assert (part(torch.zeros_like(batch.loss_mask), batch.weight) == 0).all()
+        assert (part(batch.loss_mask, torch.zeros_like(batch.weight)) == 0).all()
 
 
 @pytest.mark.parametrize("part", PENALTIES, ids=repr)
 class TestPenalties:
     def test_nothing_off_the_mask(self, part: Penalty) -> None:
         train = make_train()
-        learn, forward = train.batch.learn, make_forward(train)
+        loss_mask, forward = train.batch.loss_mask, make_forward(train)
         dirty = Forward(
-            planted(forward.logprob.detach(), learn).requires_grad_(),
-            planted(forward.entropy.detach(), learn).requires_grad_(),
+            planted(forward.logprob.detach(), loss_mask).requires_grad_(),
+            planted(forward.entropy.detach(), loss_mask).requires_grad_(),
         )
         term = part(dirty, with_experience(train, plant(train.experience)))
         same(term, part(forward, train))
-        assert (term[~learn] == 0).all()
+        assert (term[~loss_mask] == 0).all()
         for grad in torch.autograd.grad(term.sum(), [dirty.logprob, dirty.entropy], allow_unused=True):
-            assert grad is None or (grad[~learn] == 0).all()
+            assert grad is None or (grad[~loss_mask] == 0).all()
 
     def test_it_lands(self, part: Penalty) -> None:
         train = make_train()
         forward = make_forward(train)
         term = part.coefficient * part(forward, train)
         grads = torch.autograd.grad(term.sum(), [forward.logprob, forward.entropy], allow_unused=True)
-        assert any(grad is not None and (grad[train.batch.learn] != 0).any() for grad in grads)
+        assert any(grad is not None and (grad[train.batch.loss_mask] != 0).any() for grad in grads)
 
     def test_rows_go_their_own_way_and_nothing_changes_in_place(self, part: Penalty) -> None:
         train, index = make_train(), torch.tensor([4, 10])

@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from forage.core.records import SamplingParams
 from forage.engines.local.engine import LocalEngine
-from forage.engines.optimisation import Optimisation
+from forage.engines.optimization import Optimization
 from forage.methods import apply, entropy_advantage, grpo, kl_penalty
-from forage.recipe import Gather, Recipe, Schedule
-from forage.records import SamplingParams
 from forage.store.run_directory import RunDirectory
-from forage.training import train
-from worlds import DECOY, blank_model
+from forage.training.loop import train
+from forage.training.recipe import Grouping, Recipe, Schedule
+from support.worlds import DECOY, blank_model
 
 SNAPSHOT = Path(__file__).parent / "snapshots" / "ten_steps.json"
 
@@ -44,9 +44,9 @@ def ten_steps(folder: Path) -> list[dict[str, float]]:
         model=str(blank_model(folder / "model")),
         task=DECOY,
         schedule=Schedule(steps=10, checkpoint_every=0, rollouts_every=0),
-        gather=Gather(problems=3, siblings=8),
+        grouping=Grouping(problems=3, group_size=8),
         sampling=SamplingParams(max_tokens=6),
-        optimisation=Optimisation(lr=3e-3, mini_batches=3, epochs=2),
+        optimization=Optimization(lr=3e-3, mini_batches=3, epochs=2),
         engine=LocalEngine(threads=1, matmul="highest"),
     )
     train(apply(recipe, [grpo(), entropy_advantage(), kl_penalty(coefficient=0.01)]), out=folder / "run")

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from forage.core.records import SamplingParams
 from forage.engines.local.engine import LocalEngine
-from forage.engines.optimisation import Optimisation
+from forage.engines.optimization import Optimization
 from forage.methods import METHODS, Applied, apply, entropy_penalty, rloo
-from forage.recipe import Gather, Recipe, Schedule
-from forage.records import SamplingParams
 from forage.store.run_directory import RunDirectory
-from forage.training import train
-from worlds import DECOY, EASY, World, blank_model
+from forage.training.loop import train
+from forage.training.recipe import Grouping, Recipe, Schedule
+from support.worlds import DECOY, EASY, World, blank_model
 
 ALGORITHMS = [name for name, method in METHODS.items() if method.kind == "algorithm"]
 
@@ -30,9 +30,9 @@ def learn(world: World, model: Path, out: Path, methods: list[Applied], *, steps
         task=world,
         seed=seed,
         schedule=Schedule(steps=steps, checkpoint_every=0, rollouts_every=0),
-        gather=Gather(problems=3, siblings=16),
+        grouping=Grouping(problems=3, group_size=16),
         sampling=SamplingParams(max_tokens=4),
-        optimisation=Optimisation(lr=lr, mini_batches=1),
+        optimization=Optimization(lr=lr, mini_batches=1),
         engine=LocalEngine(threads=1, matmul="highest"),
     )
     train(apply(recipe, methods), out=out)

@@ -12,21 +12,21 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from forage.checkpoints import evaluate_checkpoint
-    from forage.errors import ForageError
-    from forage.evals.evaluation import Evaluation
-    from forage.recipe import Recipe
+    from forage.core.errors import ForageError
+    from forage.evaluation.evaluation import Evaluation
     from forage.report import build_report
-    from forage.training import resume, train
+    from forage.training.checkpoints import evaluate_checkpoint
+    from forage.training.loop import resume, train
+    from forage.training.recipe import Recipe
 
 _HOMES = {
-    "Evaluation": "forage.evals.evaluation",
-    "ForageError": "forage.errors",
-    "Recipe": "forage.recipe",
+    "Evaluation": "forage.evaluation.evaluation",
+    "ForageError": "forage.core.errors",
+    "Recipe": "forage.training.recipe",
     "build_report": "forage.report",
-    "evaluate_checkpoint": "forage.checkpoints",
-    "resume": "forage.training",
-    "train": "forage.training",
+    "evaluate_checkpoint": "forage.training.checkpoints",
+    "resume": "forage.training.loop",
+    "train": "forage.training.loop",
 }
 
 __all__ = ["Evaluation", "ForageError", "Recipe", "build_report", "evaluate_checkpoint", "resume", "train"]

@@ -11,15 +11,15 @@ import torch
 from rich.console import Console
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from forage.analysis import FILE, Analysis, Grams, analyse
+from forage.analysis import FILE, Analysis, Grams, analyze
 from forage.analysis.reference import reference_text
 from forage.analysis.tables import fixed_text_sentence, tables_of
 from forage.cli.demo import analyse_demo
-from forage.errors import ForageError
+from forage.core.errors import ForageError
 from forage.grams.gram_list import GramCluster, GramList, load_grams
 from forage.recipes import countdown
 from forage.store.run_directory import RunDirectory
-from forage.training import train
+from forage.training.loop import train
 
 LAB = GramList(clusters=tuple(GramCluster(grams=(word,)) for word in ("try", "let", "check", "wait", "use")))
 STEPS = 6
@@ -43,7 +43,7 @@ def run(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> RunDirecto
 
 @pytest.fixture(scope="module")
 def found(run: RunDirectory) -> Analysis:
-    return analyse(run, grams=Grams(grams=LAB, source="lab"), reference=run.path, draws=100)
+    return analyze(run, grams=Grams(grams=LAB, source="lab"), reference=run.path, draws=100)
 
 
 def nll(weights: Path, run: RunDirectory) -> dict[bool, list[float]]:
@@ -114,18 +114,18 @@ def test_the_demo_mines_one_list_and_analyzes_every_run_once(run: RunDirectory, 
 
 def test_what_cannot_be_scored(run: RunDirectory, tmp_path: Path) -> None:
     with pytest.raises(ForageError, match="give --grams"):
-        analyse(run, reference=run.path, draws=10)
+        analyze(run, reference=run.path, draws=10)
     grams = Grams(grams=LAB, source="lab")
     bare = RunDirectory.create(tmp_path / "bare", run.recipe())
     with bare.lock():
         bare.write_rollouts(1, [{**row, "correct": 0.0} for row in run.rollouts(1)])
     with pytest.raises(ForageError, match="no correct response"):
-        analyse(run, grams=grams, reference=bare.path, draws=10)
+        analyze(run, grams=grams, reference=bare.path, draws=10)
     with pytest.raises(ForageError, match="kept no checkpoint"):
-        analyse(bare, grams=grams, reference=run.path, draws=10)
+        analyze(bare, grams=grams, reference=run.path, draws=10)
     other = RunDirectory.create(tmp_path / "other", run.recipe())
     with other.lock():
         rows = run.rollouts(1)
         other.write_rollouts(1, [{**row, "correct": 1.0, "pieces": ["x"] * len(row["pieces"])} for row in rows])
     with pytest.raises(ForageError, match="another tokenizer"):
-        analyse(run, grams=grams, reference=other.path, draws=10)
+        analyze(run, grams=grams, reference=other.path, draws=10)

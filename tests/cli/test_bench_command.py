@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from forage.bench.arms import parse_arm, with_controls
 from forage.cli import main
-from forage.errors import ForageError
+from forage.core.errors import ForageError
 from forage.methods import METHODS
-from forage.methods.arms import parse_arm, with_controls
 from forage.store.run_directory import RunDirectory
 
-SMALL = ["--problems", "2", "--siblings", "2", "--max-tokens", "16", "--threads", "1", "--matmul", "highest"]
+SMALL = ["--problems", "2", "--group-size", "2", "--max-tokens", "16", "--threads", "1", "--matmul", "highest"]
 
 
 def labels(arms: list[str], *controls: str) -> list[str]:

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from forage.cli import COMMANDS, main
-from forage.evals.collect import latest_evaluations
+from forage.evaluation.collect import latest_evaluations
 from forage.store.run_directory import RunDirectory
 
 Said = Callable[[], tuple[str, str]]
 
-SMALL = ["--problems", "2", "--siblings", "2", "--max-tokens", "16", "--threads", "1", "--matmul", "highest"]
+SMALL = ["--problems", "2", "--group-size", "2", "--max-tokens", "16", "--threads", "1", "--matmul", "highest"]
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_doctor_says_what_is_here(said: Said) -> None:
         (["train", "countdown", "--method", "nope"], "no method 'nope'"),
         (["train", "countdown", "--method", "entropy_advantage:alpha=-1"], "alpha"),
         (["train", "countdown", "--method", "entropy_advantage:kappa=1"], "kappa"),
-        (["train", "countdown", "--method", "grpo", "--siblings", "1"], "Raise --siblings"),
+        (["train", "countdown", "--method", "grpo", "--group-size", "1"], "Raise --group-size"),
         (["train", "countdown", "--steps", "0"], "at least one step"),
         (["train", "countdown", "--lr", "0"], "learning rate"),
         (["train", "countdown", "--temperature", "0"], "temperature"),

@@ -8,10 +8,10 @@ import pytest
 
 from forage.cli import main
 from forage.cli.solutions import correct_solutions
-from forage.errors import ForageError
-from forage.evals.samples import Sample, SampleCache, Shard
+from forage.core.errors import ForageError
+from forage.core.records import Problem
+from forage.evaluation.samples import Sample, SampleCache, Shard
 from forage.grams.gram_list import load_grams
-from forage.records import Problem
 from forage.store.run_directory import RunDirectory
 
 SOLUTIONS = [

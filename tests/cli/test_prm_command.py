@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from forage.cli import main
-from forage.prm.formats import read_labels
+from forage.reward_models.prm.formats import read_labels
 
 Said = Callable[[], tuple[str, str]]
 
@@ -131,14 +131,14 @@ def test_a_device_that_is_not_there_is_a_sentence(
         (["label", "BASE", "--out", "x", "--m", "0"], "at least one"),
         (["label", "BASE", "--out", "x", "--problems", "0"], "at least one problem"),
         (["label", "BASE", "--out", "x", "--split", "dev"], "train or test"),
-        (["train", "EMPTY", "--model", "BASE", "--out", "x"], "no labelled solution"),
+        (["train", "EMPTY", "--model", "BASE", "--out", "x"], "no labeled solution"),
         (["train", "TAGGED", "--model", "nowhere", "--out", "x"], "nowhere does not exist"),
         (["train", "TAGGED", "--model", "BASE", "--out", "x", "--lr", "0"], "lr above 0"),
         (["train", "TAGGED", "--model", "BASE", "--out", "x", "--threads", "1"], "cannot read"),
         (["score", "BASE", "TAGGED", "--out", "x"], "forage prm train"),
         (["rank", "BASE", "nowhere.json"], "cannot be read"),
         (["convert", "nowhere", "--to", "trl", "--out", "x"], "cannot be read"),
-        (["convert", "EMPTY", "--to", "trl", "--out", "x"], "no labelled solution"),
+        (["convert", "EMPTY", "--to", "trl", "--out", "x"], "no labeled solution"),
     ],
 )
 def test_wrong_input_is_one_sentence(

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from forage.errors import ForageError
+from forage.core.errors import ForageError
 from forage.grams.gram_list import FORMAT, WRITTEN, GramCluster, GramList, load_grams
 from forage.grams.matching import Matcher
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forage.errors import ForageError
+from forage.core.errors import ForageError
 from forage.grams.matching import Matcher, tokens_in_spans
 from forage.grams.words import SCANNER, fold
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from forage.credit.shape.entropy_bonus import EntropyBonus
-from forage.errors import ForageError
+from forage.core.errors import ForageError
+from forage.core.serialize import decode_part, encode_part
 from forage.methods import METHODS, apply, catalogue, entropy_advantage, entropy_penalty, grpo, parse, rloo
-from forage.part_json import decode_part, encode_part
-from forage.recipe import Gather, Recipe
+from forage.parts.credit.shape.entropy_bonus import EntropyBonus
 from forage.tasks.countdown import Countdown
+from forage.training.recipe import Grouping, Recipe
 
 GRAMS = str(Path(__file__).parent / "grams.json")
 FILES = {"grams": GRAMS, "model": str(Path(__file__).parent / "process_model")}
@@ -22,8 +22,8 @@ SETTINGS = {
 """What methods that refuse to start without a file are given."""
 
 
-def bare(siblings: int = 8) -> Recipe:
-    return Recipe(name="toy", model="none", task=Countdown(size="demo"), gather=Gather(siblings=siblings))
+def bare(group_size: int = 8) -> Recipe:
+    return Recipe(name="toy", model="none", task=Countdown(size="demo"), grouping=Grouping(group_size=group_size))
 
 
 def composed(name: str) -> Recipe:
@@ -104,8 +104,8 @@ def test_an_entropy_bonus_excludes_an_entropy_penalty_and_itself() -> None:
 
 
 def test_group_methods_need_siblings() -> None:
-    with pytest.raises(ForageError, match="Raise --siblings"):
-        apply(bare(siblings=1), [grpo()])
+    with pytest.raises(ForageError, match="Raise --group-size"):
+        apply(bare(group_size=1), [grpo()])
 
 
 def test_a_recipe_whose_needs_nobody_serves_is_refused() -> None:

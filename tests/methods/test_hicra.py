@@ -5,10 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from forage.credit.baseline.mean_centre import MeanCentre
-from forage.credit.baseline.std_scale import StdScale
-from forage.credit.shape.planning_credit import PlanningCredit
-from forage.errors import ForageError
+from forage.core.errors import ForageError
 from forage.grams.gram_list import load_grams
 from forage.methods import (
     METHODS,
@@ -24,12 +21,15 @@ from forage.methods import (
     hicra_reported,
     parse,
 )
-from forage.recipe import Gather, Recipe
-from forage.signals.planning import PlanningMask
+from forage.parts.credit.baseline.mean_centre import MeanCentre
+from forage.parts.credit.baseline.std_scale import StdScale
+from forage.parts.credit.shape.planning_credit import PlanningCredit
+from forage.parts.signals.planning import PlanningMask
 from forage.tasks.countdown import Countdown
+from forage.training.recipe import Grouping, Recipe
 
 GRAMS = str(Path(__file__).parent / "grams.json")
-BARE = Recipe(name="toy", model="none", task=Countdown(size="demo"), gather=Gather(siblings=8))
+BARE = Recipe(name="toy", model="none", task=Countdown(size="demo"), grouping=Grouping(group_size=8))
 
 
 def test_the_mean_only_baseline_is_the_default_and_the_scaled_one_a_setting() -> None:

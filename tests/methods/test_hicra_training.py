@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from forage.methods import Applied, grpo, hicra, hicra_entropy, hicra_random
+from forage.parts.rewards import Overlong
 from forage.recipes import countdown
-from forage.rewards import Overlong
 from forage.store.run_directory import RunDirectory
-from forage.training import default_directory, resume, train
+from forage.training.loop import default_directory, resume, train
 
 GRAMS = Path(__file__).parent / "grams.json"
 

@@ -9,26 +9,26 @@ import pytest
 import torch
 from torch import Tensor
 
-from builders import problem
-from forage.batch import Batch
-from forage.credit.assign.gae import Gae
-from forage.credit.shape.entropy_bonus import EntropyBonus
-from forage.credit.shape.whiten import Whiten
+from forage.core.batch import Batch
+from forage.core.errors import ForageError
+from forage.core.protocols import Tools
+from forage.core.records import SamplingParams, Start
+from forage.core.serialize import decode_part, encode_part
 from forage.engines.critic_training import CriticTraining
-from forage.errors import ForageError
-from forage.memory.retrospective import RetrospectiveReplay
 from forage.methods import METHODS, Applied, apply, entropy_advantage, grpo, parse, ppo, rrl, shuffled_entropy
-from forage.part_json import decode_part, encode_part
-from forage.protocols import Tools
-from forage.recipe import Recipe, Schedule
+from forage.parts.credit.assign.gae import Gae
+from forage.parts.credit.shape.entropy_bonus import EntropyBonus
+from forage.parts.credit.shape.whiten import Whiten
+from forage.parts.memory.retrospective import RetrospectiveReplay
+from forage.parts.rewards import Overlong
+from forage.parts.values import CriticValues, StartValue
 from forage.recipes import countdown
-from forage.records import SamplingParams, Start
-from forage.rewards import Overlong
 from forage.store.checkpoint import load_tensors
 from forage.store.run_directory import RunDirectory
-from forage.training import resume, train
-from forage.values import CriticValues, StartValue
-from values.worlds import Coins
+from forage.training.loop import resume, train
+from forage.training.recipe import Recipe, Schedule
+from support.builders import problem
+from support.coins import Coins
 
 
 def small(base: Path, *methods: Applied, steps: int = 6) -> Recipe:
@@ -37,7 +37,7 @@ def small(base: Path, *methods: Applied, steps: int = 6) -> Recipe:
         model=str(base),
         steps=steps,
         problems=4,
-        siblings=4,
+        group_size=4,
         max_tokens=24,
         checkpoint_every=2,
         lr=1e-3,
@@ -53,7 +53,7 @@ def rows(path: Path) -> list[dict[str, float]]:
 
 def final_state(path: Path) -> dict[str, bytes]:
     last = RunDirectory.open(path).latest_checkpoint()
-    return {name: (last / name).read_bytes() for name in ("model.safetensors", "training/optimiser.safetensors")}
+    return {name: (last / name).read_bytes() for name in ("model.safetensors", "training/optimizer.safetensors")}
 
 
 REPLAY = {"collect": 0.5, "replay": 0.3, "share": 0.5, "margin": -1.0, "rescore_every": 3, "continuations": 2}
@@ -116,14 +116,16 @@ def test_the_bonus_trains_on_it(tiny_base: Path, tmp_path: Path) -> None:
 
 def test_recipes_without_a_critic_where_one_is_needed_are_refused() -> None:
     recipe = apply(replace(countdown(model="none"), methods=()), [ppo()])
-    assert recipe.critic == CriticTraining(optimisation=replace(recipe.optimisation, lr=4e-4))
+    assert recipe.critic == CriticTraining(optimization=replace(recipe.optimization, lr=4e-4))
     with pytest.raises(ForageError, match="value, which a critic gives"):
         replace(recipe, critic=None)
     with pytest.raises(ForageError, match="learn alone for 10 steps"):
         replace(recipe, schedule=Schedule(steps=10))
     with pytest.raises(ForageError, match="critic's 2 mini-batches"):
         replace(
-            recipe, gather=replace(recipe.gather, problems=1), optimisation=replace(recipe.optimisation, mini_batches=1)
+            recipe,
+            grouping=replace(recipe.grouping, problems=1),
+            optimization=replace(recipe.optimization, mini_batches=1),
         )
     with pytest.raises(ForageError, match="warm-up is a number of steps"):
         CriticTraining(warmup=-1)
@@ -140,7 +142,7 @@ class Lengths:
     """A critic to which a state is worth its number of tokens."""
 
     def measure(self, batch: Batch) -> Tensor:
-        return batch.learn.cumsum(dim=1).float()
+        return batch.loss_mask.cumsum(dim=1).float()
 
     def value(self, states: Sequence[Sequence[int]]) -> Tensor:
         return torch.tensor([float(len(state)) for state in states])

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from forage.credit.assign.step_returns import StepReturns
+from forage.core.errors import ForageError
 from forage.engines.local.model import LocalModel
 from forage.engines.local.process_model import ProcessModel
-from forage.errors import ForageError
 from forage.methods import Applied, grpo, process_advantage, process_reward, raft
-from forage.recipe import Recipe
+from forage.parts.credit.assign.step_returns import StepReturns
 from forage.recipes import countdown
 from forage.store.run_directory import RunDirectory
-from forage.training import resume, train
+from forage.training.loop import resume, train
+from forage.training.recipe import Recipe
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def small(base: Path, *methods: Applied) -> Recipe:
         method=methods,
         steps=2,
         problems=4,
-        siblings=4,
+        group_size=4,
         max_tokens=24,
         checkpoint_every=1,
         lr=1e-3,

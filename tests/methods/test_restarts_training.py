@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 import pytest
 
-from forage.errors import ForageError
-from forage.memory import RetrospectiveReplay
+from forage.core.errors import ForageError
+from forage.core.protocols import Task
+from forage.core.records import Problem, Score
 from forage.methods import (
     METHODS,
     Applied,
@@ -25,13 +26,12 @@ from forage.methods import (
     satori,
     vineppo,
 )
-from forage.protocols import Task
-from forage.recipe import Recipe, Schedule
+from forage.parts.memory import RetrospectiveReplay
+from forage.parts.rewards import Overlong
 from forage.recipes import countdown
-from forage.records import Problem, Score
-from forage.rewards import Overlong
 from forage.store.run_directory import RunDirectory
-from forage.training import resume, train
+from forage.training.loop import resume, train
+from forage.training.recipe import Recipe, Schedule
 
 
 def small(base: Path, *methods: Applied, steps: int = 6) -> Recipe:
@@ -40,7 +40,7 @@ def small(base: Path, *methods: Applied, steps: int = 6) -> Recipe:
         model=str(base),
         steps=steps,
         problems=4,
-        siblings=4,
+        group_size=4,
         max_tokens=24,
         checkpoint_every=2,
         lr=1e-3,

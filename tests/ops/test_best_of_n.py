@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forage.errors import ForageError
+from forage.core.errors import ForageError
 from forage.ops.best_of_n import best_of_n, vote_of_n
 from forage.ops.passk import pass_at_k
 from forage.ops.step_scores import AGGREGATORS, aggregate

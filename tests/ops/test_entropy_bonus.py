@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forage.errors import ForageError
+from forage.core.errors import ForageError
 from forage.ops.entropy import entropy_bonus
 from forage.ops.planning import planning_credit
 

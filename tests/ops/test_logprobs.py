@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from forage.errors import ForageError
+from forage.core.errors import ForageError
 from forage.ops.logprobs import token_logprobs_and_entropy
 
 N, D, V = 7, 5, 11

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forage.errors import ForageError
+from forage.core.errors import ForageError
 from forage.ops.passk import pass_at_k, pass_at_k_advantage
 from forage.ops.segments import centre
 

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from forage.errors import ForageError
+from forage.core.errors import ForageError
 from forage.ops.preferences import bradley_terry_loss, plackett_luce_loss
 
 

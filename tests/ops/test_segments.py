@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forage.errors import ForageError
+from forage.core.errors import ForageError
 from forage.ops.segments import centre, group_advantage, leave_one_out, scale_by_std
 
 NAN = math.nan
@@ -19,9 +19,9 @@ def test_two_groups_by_hand() -> None:
     # Group 7: (1 + 0 + 0 + 1) / 4 = .5. Group 2: the NaN is no member, (3 + 1) / 2 = 2.
     reward = torch.tensor([1.0, 3.0, 0.0, NAN, 0.0, 1.0, 1.0])
     group = ids(7, 2, 7, 2, 7, 2, 7)
-    centred = centre(reward, group)
-    assert centred[[0, 1, 2, 4, 5, 6]].tolist() == [0.5, 1.0, -0.5, -0.5, -1.0, 0.5]
-    assert centred[3].isnan()
+    centered = centre(reward, group)
+    assert centered[[0, 1, 2, 4, 5, 6]].tolist() == [0.5, 1.0, -0.5, -0.5, -1.0, 0.5]
+    assert centered[3].isnan()
 
 
 def test_leave_one_out_by_hand() -> None:
@@ -30,7 +30,7 @@ def test_leave_one_out_by_hand() -> None:
 
 
 def test_one_right_answer_of_eight() -> None:
-    # Centred .875 and -.125. Variance: (.875^2 + 7 * .125^2) = .875, over 7 = .125 (sample), over 8 (population).
+    # Centered .875 and -.125. Variance: (.875^2 + 7 * .125^2) = .875, over 7 = .125 (sample), over 8 (population).
     # .875 / sqrt(.125) = 2.4749, -.125 / sqrt(.125) = -.35355; population: 2.6458, -.37796.
     reward, group = torch.tensor([1.0] + [0.0] * 7), torch.zeros(8, dtype=torch.int64)
     sample = group_advantage(reward, group, scale="std")
@@ -40,9 +40,9 @@ def test_one_right_answer_of_eight() -> None:
 
 
 @given(st.floats(-1e6, 1e6, width=32), st.integers(1, 20))
-def test_equal_rewards_give_exactly_zero(value: float, siblings: int) -> None:
+def test_equal_rewards_give_exactly_zero(value: float, group_size: int) -> None:
     # 0.1 summed ten times is not 1 in binary: the residue over a tiny deviation must not become an advantage.
-    reward, group = torch.full((siblings,), value), torch.zeros(siblings, dtype=torch.int64)
+    reward, group = torch.full((group_size,), value), torch.zeros(group_size, dtype=torch.int64)
     for function in (centre, leave_one_out, scale_by_std, group_advantage):
         assert (function(reward, group) == 0).all(), function.__name__
 

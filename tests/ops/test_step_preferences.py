@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from forage.errors import ForageError
+from forage.core.errors import ForageError
 from forage.ops.preferences import preference_loss, preference_pull, visit_smoothing
 
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from forage.errors import ForageError
+from forage.core.errors import ForageError
 from forage.ops.values import clipped_value_error, explained_variance
 
 

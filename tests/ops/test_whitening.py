@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from forage.errors import ForageError
+from forage.core.errors import ForageError
 from forage.ops.whitening import whiten
 
 

@@ -96,8 +96,8 @@ def inside(folder: Path) -> None:
 
 def rare() -> tuple[float, float]:
     """How often a sentence on a new subject is rarer than a paraphrase of an old one: by tf-idf, and by MiniLM."""
-    from forage.diagnostics.grams.embedding import Embedder, TfIdf, embedder
-    from forage.diagnostics.rare import cosine_rarity
+    from forage.analysis.measures.rare import cosine_rarity
+    from forage.grams.mining.embedding import Embedder, TfIdf, embedder
 
     base = [family[0] for family in (*SYNONYMS, *FREE)]
     again = [phrase for family in (*SYNONYMS, *FREE) for phrase in family[1:]]
@@ -106,7 +106,7 @@ def rare() -> tuple[float, float]:
         "the matrix has rank two",
         "multiply out by long division",
         "the train leaves at noon",
-        "think of a colouring of the board",
+        "think of a coloring of the board",
         "sort the list by its first entry",
     )
     shares = []

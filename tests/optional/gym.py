@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 
 DATA_SETS = ("chain_sum:max_terms=3", "leg_counting", "countdown:min_numbers=3,max_numbers=4")
 
-SMALL = ["--steps", "2", "--problems", "4", "--siblings", "4", "--max-tokens", "16", "--threads", "1"]
+SMALL = ["--steps", "2", "--problems", "4", "--group-size", "4", "--max-tokens", "16", "--threads", "1"]
 
 
 def inside(folder: Path) -> None:
@@ -28,7 +28,7 @@ def inside(folder: Path) -> None:
 
     from forage.cli import main
     from forage.store.run_directory import RunDirectory
-    from own_world import write_model
+    from support.own_world import write_model
 
     assert pytest.main(["-q", "-rs", str(ROOT / "tests" / "tasks" / "test_gym.py")]) == 0, "the tests fail"
     model = str(write_model(folder / "model", positions=1024))

@@ -81,8 +81,8 @@ def trained(out: Path, steps: int, sampler: str) -> list[dict[str, float]]:
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
     """The address of a vLLM server on this machine, which is started and stopped here."""
-    from forage.checkpoints import export_checkpoint
-    from forage.recipes.base import build_base
+    from forage.base_models.countdown import build_base
+    from forage.training.checkpoints import export_checkpoint
 
     model = export_checkpoint(build_base(size="demo"), out=folder / "served", merge=False, untie=True)
     with socket.socket() as free:

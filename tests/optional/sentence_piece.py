@@ -4,7 +4,7 @@
 
 installs sentencepiece and protobuf into a folder of their own (below the temporary one unless named; kept for the next
 time), trains small models with it (Unigram and BPE, with and without the space before a text, with byte fallback, with
-SentencePiece's usual normalisation), and compares for a thousand random texts: the tokens, the text that each of them
+SentencePiece's usual normalization), and compares for a thousand random texts: the tokens, the text that each of them
 holds (SentencePiece tells it), and both again after the checkpoint was saved. Then trains a model with such a tokenizer
 for a step, from the command line. Needs a package index the first time.
 """
@@ -38,7 +38,7 @@ KINDS: dict[str, dict[str, Any]] = {
         "normalization_rule_name": "identity",
     },
     "unigram": {"model_type": "unigram", "remove_extra_whitespaces": False, "normalization_rule_name": "identity"},
-    "unigram, usual normalisation": {"model_type": "unigram"},
+    "unigram, usual normalization": {"model_type": "unigram"},
 }
 
 
@@ -87,7 +87,7 @@ def compare(kind: str, folder: Path) -> None:
             assert codec.decode(ids) == theirs.decode(ids), (kind, text)
             if "usual" in kind:
                 assert "".join(found) == theirs.decode(ids), (kind, text)
-            else:  # what is normalised away has no token
+            else:  # what is normalized away has no token
                 assert list(found) == [piece.surface for piece in wanted.pieces], (kind, text, found)
         split += sum(not piece for piece in found)
     assert split > 100, "no character was spread over tokens"
@@ -109,7 +109,7 @@ def train_a_step(folder: Path) -> None:
     table.write_text(
         "".join(json.dumps({"prompt": f"What is {n} + 4?", "answer": str(n + 4)}) + "\n" for n in range(9))
     )
-    small = "--steps 1 --problems 2 --siblings 4 --max-tokens 12 --threads 1 --matmul highest --verifier numeric"
+    small = "--steps 1 --problems 2 --group-size 4 --max-tokens 12 --threads 1 --matmul highest --verifier numeric"
     out = folder / "run"
     arguments = ["train", "problems", "--model", str(folder), "--data", str(table), *small.split(), "--out", str(out)]
     assert main(arguments) == 0

@@ -66,14 +66,14 @@ def wandb_holds(run: Path, rows: list[dict[str, float]]) -> bool:
 def main(folder: Path) -> None:
     python = environment(folder)
     sys.path.insert(0, str(ROOT / "src"))
-    from forage.recipes.base import BaseSettings, build
+    from forage.base_models.countdown import BaseSettings, build
     from forage.store.run_directory import RunDirectory
 
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)
         tiny = BaseSettings(traces=800, steps=60, batch=32, layers=2, hidden=32, heads=2, head_dim=16, inner=64)
         base = build(tiny, place / "base", progress=False)
-        settings = ["--problems", "2", "--siblings", "4", "--max-tokens", "24", "--checkpoint-every", "2"]
+        settings = ["--problems", "2", "--group-size", "4", "--max-tokens", "24", "--checkpoint-every", "2"]
         both = ["--track", "tensorboard", "--track", "wandb"]
         command = ["train", "countdown", "--model", base, *settings, *both]
 

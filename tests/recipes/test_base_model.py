@@ -10,11 +10,12 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from forage.base_models import countdown as base
+from forage.base_models import tiny_model
+from forage.base_models.countdown import BaseSettings, CountdownTraces, build_base
+from forage.base_models.tiny_model import batches, build, encode, learning_rate, untrained
+from forage.core.errors import ForageError
 from forage.engines.local.model import LocalModel
-from forage.errors import ForageError
-from forage.recipes import base, tiny_model
-from forage.recipes.base import BaseSettings, CountdownTraces, build_base
-from forage.recipes.tiny_model import batches, build, encode, learning_rate, untrained
 from forage.tasks.countdown import Countdown
 from forage.tasks.countdown.grammar import WORDS
 from forage.tasks.countdown.problems import Puzzle
@@ -199,7 +200,7 @@ def test_learning_rate() -> None:
 
 
 def test_the_loss_is_of_response_tokens_only() -> None:
-    """Against the loss that transformers computes when everything but the response is labelled -100."""
+    """Against the loss that transformers computes when everything but the response is labeled -100."""
     model = untrained(TINY)
     corpus = encode(TINY.language.written(20), pad=WORDS.index("<pad>"))
     rows = torch.arange(20)

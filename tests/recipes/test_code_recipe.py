@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from forage.base_models.code import CodeBase
+from forage.base_models.tiny_model import build
 from forage.cli import main
 from forage.methods import grpo, ppo, rrl
 from forage.recipes import code
-from forage.recipes.code_base import CodeBase
-from forage.recipes.tiny_model import build
 from forage.store.run_directory import RunDirectory
 from forage.tasks.code import TinyCode
 from forage.tasks.code.language import WORDS
-from forage.training import train
-from own_world import write_model, write_table
+from forage.training.loop import train
+from support.own_world import write_model, write_table
 
 PROBLEMS = [
     {
@@ -27,7 +27,7 @@ PROBLEMS = [
     for n in range(6)
 ]
 
-SMALL = ["--steps", "1", "--problems", "2", "--siblings", "2", "--max-tokens", "8", "--threads", "1"]
+SMALL = ["--steps", "1", "--problems", "2", "--group-size", "2", "--max-tokens", "8", "--threads", "1"]
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_replay_restarts_behind_whole_lines(critic: bool, base: Path, tmp_path: 
         method=[ppo(critic_warmup=1) if critic else grpo(), replay],
         steps=5,
         problems=2,
-        siblings=2,
+        group_size=2,
         train_problems=8,
         rollouts_every=1,
         threads=1,

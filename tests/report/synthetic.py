@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from forage.analysis import FILE, Analysis, Grams, analyse
-from forage.evals.evaluation import Evaluation, ProblemOutcome
+from forage.analysis import FILE, Analysis, Grams, analyze
+from forage.core.records import SamplingParams
+from forage.evaluation.evaluation import Evaluation, ProblemOutcome
 from forage.grams.gram_list import GramCluster, GramList
-from forage.records import SamplingParams
 from forage.store.run_directory import RunDirectory
 from forage.tasks.countdown import Countdown
 from forage.tasks.countdown.grammar import puzzle_of
@@ -77,20 +77,20 @@ def write_base(path: Path, *, temperatures: Sequence[float] = (1.0, 0.7, 0.4)) -
 
 def recipe(methods: Sequence[str], seed: int, *, steps: int = 120, lr: float = 2e-4) -> dict[str, Any]:
     shapes = [
-        {"part": "forage.credit.shape.entropy_bonus.EntropyBonus", "alpha": 0.4, "kappa": 2.0, "at": "update"}
+        {"part": "forage.parts.credit.shape.entropy_bonus.EntropyBonus", "alpha": 0.4, "kappa": 2.0, "at": "update"}
         for method in methods
         if method.startswith("entropy_advantage")
     ]
     return {
-        "part": "forage.recipe.Recipe",
+        "part": "forage.training.recipe.Recipe",
         "name": "countdown-experiment",
         "model": "bases/countdown-experiment",
         "task": {"part": "forage.tasks.countdown.Countdown", "size": "experiment"},
         "methods": list(methods),
         "seed": seed,
-        "schedule": {"part": "forage.recipe.Schedule", "steps": steps, "checkpoint_every": 20},
-        "credit": {"part": "forage.credit.pipeline.Credit", "shapes": shapes},
-        "optimisation": {"part": "forage.engines.optimisation.Optimisation", "lr": lr, "mini_batches": 2},
+        "schedule": {"part": "forage.training.recipe.Schedule", "steps": steps, "checkpoint_every": 20},
+        "credit": {"part": "forage.parts.credit.pipeline.Credit", "shapes": shapes},
+        "optimization": {"part": "forage.engines.optimization.Optimization", "lr": lr, "mini_batches": 2},
     }
 
 
@@ -112,18 +112,18 @@ def metrics_row(step: int, steps: int, *, bonus: float, rng: random.Random) -> d
     }  # fmt: skip
 
 
-def rollout_rows(step: int, *, bonus: float, seed: int, groups: int = 6, siblings: int = 8) -> list[dict[str, Any]]:
+def rollout_rows(step: int, *, bonus: float, seed: int, groups: int = 6, group_size: int = 8) -> list[dict[str, Any]]:
     """Countdown traces as a base would write them, verified, with standardised advantages and the bonus if any."""
     problems = {puzzle_of(problem.prompt).name: problem for problem in TASK.problems("train")}
     rng = random.Random(seed)
     rows: list[dict[str, Any]] = []
-    made: list[Trace] = list(Countdown(size="experiment", seed=seed + 1).traces(groups * siblings))
+    made: list[Trace] = list(Countdown(size="experiment", seed=seed + 1).traces(groups * group_size))
     for group, problem in enumerate(list(problems.values())[:groups]):
-        members = made[group * siblings : (group + 1) * siblings]
+        members = made[group * group_size : (group + 1) * group_size]
         cuts = [len(trace.words) > 119 for trace in members]
-        rewards = [float(index % 3 == 0 and not cuts[index]) if group else 0.0 for index in range(siblings)]
-        mean = sum(rewards) / siblings
-        spread = math.sqrt(sum((value - mean) ** 2 for value in rewards) / siblings)
+        rewards = [float(index % 3 == 0 and not cuts[index]) if group else 0.0 for index in range(group_size)]
+        mean = sum(rewards) / group_size
+        spread = math.sqrt(sum((value - mean) ** 2 for value in rewards) / group_size)
         for sibling, (trace, reward) in enumerate(zip(members, rewards, strict=True)):
             words = trace.words[:119]
             entropies = [abs(ENTROPY.get(word, 0.3 if word.isdigit() else 0.03) + rng.gauss(0, 0.15)) for word in words]
@@ -167,7 +167,7 @@ def write_analysis(path: Path, *, steps: Sequence[int] = (), grams: GramList = L
     with run.lock():
         for step in steps:
             run.write_rollouts(step, rollout_rows(step, bonus=0.0, seed=step))
-    found = analyse(run, grams=Grams(grams=grams, source="the lab's words"), draws=100)
+    found = analyze(run, grams=Grams(grams=grams, source="the lab's words"), draws=100)
     found.save(path / FILE)
     return found
 

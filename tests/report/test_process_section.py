@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from forage.process.rank import Candidate, rank
 from forage.report.blocks import Figures, Solutions, Statements
-from forage.report.grouping import read_runs
+from forage.report.group import read_runs
 from forage.report.page import build_report
 from forage.report.sections import process
+from forage.reward_models.prm.rank import Candidate, rank
 from forage.store.run_directory import RunDirectory
 from report import synthetic
 

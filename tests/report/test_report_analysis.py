@@ -7,21 +7,21 @@ from pathlib import Path
 import pytest
 
 from forage.analysis import FILE, Analysis
-from forage.analysis.records import Reference, ReferencePoint
+from forage.analysis.measures.alarms import Alarm, Cause
+from forage.analysis.record import Reference, ReferencePoint
 from forage.analysis.tables import entropy_table
-from forage.diagnostics.alarms import Alarm, Cause
 from forage.ops.resampling import Interval
 from forage.report import build_report
 from forage.report.blocks import Figure, Figures, Grid, Prose, Responses, Section, Statements
-from forage.report.grouping import read_runs
-from forage.report.runs import Runs
+from forage.report.group import read_runs
+from forage.report.load import Runs
 from forage.report.sections import responses, strategy, uncertainty
 from report import synthetic
 
 
 @pytest.fixture(scope="module")
-def analysed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = synthetic.write_run(tmp_path_factory.mktemp("analysed") / "grpo", ["grpo"], 1, steps=40)
+def analyzed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = synthetic.write_run(tmp_path_factory.mktemp("analyzed") / "grpo", ["grpo"], 1, steps=40)
     synthetic.write_analysis(path, steps=(10, 20, 30))
     return path
 
@@ -35,8 +35,8 @@ def figures(section: Section | None) -> dict[str, Figure]:
     return {f.id: f for block in section.blocks if isinstance(block, Figures) for f in block.figures}
 
 
-def test_curves_hold_the_numbers_of_the_analysis(analysed: Path) -> None:
-    runs, found = of(analysed)
+def test_curves_hold_the_numbers_of_the_analysis(analyzed: Path) -> None:
+    runs, found = of(analyzed)
     drawn = figures(strategy.section(runs))
     drawn_panels = {f"strategy-{panel.id}" for panel in strategy.PANELS if panel.of != "reference"}
     assert set(drawn) == drawn_panels | {"grams-s0", "strategy-token-path", "strategy-gram-path"}
@@ -52,8 +52,8 @@ def test_curves_hold_the_numbers_of_the_analysis(analysed: Path) -> None:
     assert [t["y"] for t in dashed] == [[p.pass_at_1.estimate for p in found.track if p.pass_at_1]]
 
 
-def test_paths_join_entropy_and_solved_problems(analysed: Path) -> None:
-    runs, found = of(analysed)
+def test_paths_join_entropy_and_solved_problems(analyzed: Path) -> None:
+    runs, found = of(analyzed)
     drawn = figures(strategy.section(runs))
     for name, entropies in (
         ("token", [point.entropy for point in found.track]),
@@ -65,8 +65,8 @@ def test_paths_join_entropy_and_solved_problems(analysed: Path) -> None:
         assert path["text"][0] == "step 10"
 
 
-def test_the_fixed_text_has_a_curve_of_its_own(analysed: Path) -> None:
-    runs, found = of(analysed)
+def test_the_fixed_text_has_a_curve_of_its_own(analyzed: Path) -> None:
+    runs, found = of(analyzed)
     points = tuple(
         ReferencePoint(step=step, planning=Interval(1 - 0.01 * step, 0.5, 1.0), execution=Interval(1.0, 0.9, 1.1))
         for step in (0, 10, 20)
@@ -86,15 +86,15 @@ def test_the_fixed_text_has_a_curve_of_its_own(analysed: Path) -> None:
     assert any("phases cannot be told from 3 policies" in str(item.text) for item in told.items)
 
 
-def test_every_picture_says_how_to_read_it(analysed: Path) -> None:
-    runs, _ = of(analysed)
+def test_every_picture_says_how_to_read_it(analyzed: Path) -> None:
+    runs, _ = of(analyzed)
     for figure in (*figures(strategy.section(runs)).values(), *figures(uncertainty.section(runs)).values()):
         assert len(str(figure.how)) > 80
         assert figure.alt
 
 
-def test_the_table_is_that_of_the_command(analysed: Path) -> None:
-    runs, found = of(analysed)
+def test_the_table_is_that_of_the_command(analyzed: Path) -> None:
+    runs, found = of(analyzed)
     section = uncertainty.section(runs)
     assert section is not None
     (grid,) = [block for block in section.blocks if isinstance(block, Grid)]
@@ -109,8 +109,8 @@ def test_the_table_is_that_of_the_command(analysed: Path) -> None:
     assert "10% would be no change" in str(prose.paragraphs[0])
 
 
-def test_planning_tokens_are_marked(analysed: Path) -> None:
-    section = responses.section(read_runs([analysed]))
+def test_planning_tokens_are_marked(analyzed: Path) -> None:
+    section = responses.section(read_runs([analyzed]))
     assert section is not None
     (block,) = [b for b in section.blocks if isinstance(b, Responses)]
     assert block.marks_planning
@@ -134,8 +134,8 @@ def test_a_run_that_nobody_analysed_says_how(tmp_path: Path) -> None:
     assert not any(block.marks_planning for block in shown.blocks if isinstance(block, Responses))
 
 
-def test_alarms_are_said(analysed: Path) -> None:
-    runs, found = of(analysed)
+def test_alarms_are_said(analyzed: Path) -> None:
+    runs, found = of(analyzed)
     cause = Cause(key="length", what="the length of responses", why="x", before=50, after=20, strength=9)
     alarm = Alarm(kind="collapse", step=9, start=0.4, level=0.05, last=0.04, causes=(cause,), missing=())
     entry = replace(runs.groups[0].entries[0], analysis=replace(found, alarms=(alarm,)))
@@ -146,8 +146,8 @@ def test_alarms_are_said(analysed: Path) -> None:
     assert "the length of responses fell from 50 to 20" in str(told.items[0].text)
 
 
-def test_values_that_are_missing_leave_gaps(analysed: Path) -> None:
-    runs, found = of(analysed)
+def test_values_that_are_missing_leave_gaps(analyzed: Path) -> None:
+    runs, found = of(analyzed)
     gap = replace(found.strategy[1], diversity=None, strategies=None)
     entry = replace(
         runs.groups[0].entries[0], analysis=replace(found, strategy=(found.strategy[0], gap, found.strategy[2]))
@@ -157,8 +157,8 @@ def test_values_that_are_missing_leave_gaps(analysed: Path) -> None:
     assert drawn["strategy-distinct"].traces[-1]["x"] == [10, 30]
 
 
-def test_one_step_is_too_little_for_curves(analysed: Path) -> None:
-    runs, found = of(analysed)
+def test_one_step_is_too_little_for_curves(analyzed: Path) -> None:
+    runs, found = of(analyzed)
     entry = replace(
         runs.groups[0].entries[0], analysis=replace(found, track=found.track[:1], strategy=found.strategy[:1])
     )
@@ -168,20 +168,20 @@ def test_one_step_is_too_little_for_curves(analysed: Path) -> None:
     assert any(isinstance(b, Prose) and "at least two steps" in str(b.paragraphs[0]) for b in section.blocks)
 
 
-def test_one_problem_gives_lines_without_bands(analysed: Path) -> None:
-    runs, found = of(analysed)
+def test_one_problem_gives_lines_without_bands(analyzed: Path) -> None:
+    runs, found = of(analyzed)
     points = tuple(replace(point, entropy=Interval(0.4, math.nan, math.nan)) for point in found.track)
     entry = replace(runs.groups[0].entries[0], analysis=replace(found, track=points))
     drawn = figures(strategy.section(replace(runs, groups=[replace(runs.groups[0], entries=[entry])])))
     assert [trace.get("fill") for trace in drawn["strategy-token-entropy"].traces] == [None]
 
 
-def test_damage_is_noted_and_grams_are_escaped(analysed: Path, tmp_path: Path) -> None:
+def test_damage_is_noted_and_grams_are_escaped(analyzed: Path, tmp_path: Path) -> None:
     path = synthetic.write_run(tmp_path / "grpo", ["grpo"], 1, steps=12)
     (path / FILE).write_text("{")
     runs = read_runs([path])
     assert any("analysis" in note for note in runs.notes)
-    found = Analysis.load(analysed / FILE)
+    found = Analysis.load(analyzed / FILE)
     assert found.rare is not None
     hostile = "<script>alert(1)</script>"
     common = tuple((hostile, count) for _, count in found.strategy[0].common[:1])

@@ -144,12 +144,12 @@ def test_the_legend_hides_a_line_everywhere(tab: Any) -> None:
 def test_plots_follow_the_dark_theme(tab: Any) -> None:
     from selenium.webdriver.support.ui import WebDriverWait
 
-    colour = "return document.getElementById('pass-at-k').layout.font.color"
-    light = tab.execute_script(colour)
+    color = "return document.getElementById('pass-at-k').layout.font.color"
+    light = tab.execute_script(color)
     feature = {"name": "prefers-color-scheme", "value": "dark"}
     tab.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
     try:
-        WebDriverWait(tab, 10).until(lambda tab: tab.execute_script(colour) != light)
+        WebDriverWait(tab, 10).until(lambda tab: tab.execute_script(color) != light)
     finally:
         tab.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 

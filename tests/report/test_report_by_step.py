@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from forage.evals.estimate import pass_curve
-from forage.evals.evaluation import Evaluation
+from forage.evaluation.estimate import pass_curve
+from forage.evaluation.evaluation import Evaluation
 from forage.report.blocks import Figure, Figures
-from forage.report.grouping import read_runs
-from forage.report.results import gather_results
+from forage.report.group import read_runs
 from forage.report.sections import pass_at_k
 from forage.report.sections.by_step import figures_by_step
+from forage.report.select import gather_results
 from report import synthetic
 
 STEPS = {20: 0.2, 40: 0.6}

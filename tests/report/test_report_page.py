@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from forage.errors import ForageError
+from forage.core.errors import ForageError
 from forage.report import build_report
 from forage.report.blocks import Figure, Folded, Section
 from forage.report.page import figure_data, render
@@ -94,8 +94,8 @@ def test_every_figure_has_a_place_and_known_colours(page: Path) -> None:
     script = files("forage.report").joinpath("page.js").read_text(encoding="utf-8")
     named = set(re.findall(r'"\$([a-z0-9]+)(?:@[0-9.]+)?"', parsed.scripts[0] + script))
     assert {"c0", "c1", "ink"} <= named
-    for colour in named:
-        assert len(re.findall(rf"--{colour}: #[0-9a-f]{{6}};", style)) == 2, f"{colour} in the light and the dark theme"
+    for color in named:
+        assert len(re.findall(rf"--{color}: #[0-9a-f]{{6}};", style)) == 2, f"{color} in the light and the dark theme"
 
 
 def test_what_models_and_users_wrote_is_escaped(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from forage.cli.costs import cost_table, run_cost
-from forage.evals.collect import latest_evaluations
+from forage.evaluation.collect import latest_evaluations
 from forage.report.blocks import Figure, Figures, Grid, Section
-from forage.report.grouping import read_runs
+from forage.report.group import read_runs
 from forage.report.sections import cost, replay
 from forage.store.run_directory import RunDirectory
 from report import synthetic
@@ -66,7 +66,7 @@ def test_without_a_memory_and_values_there_is_no_such_section(tmp_path: Path) ->
 def test_values_along_responses(tmp_path: Path) -> None:
     path = made(tmp_path / "ppo", ["ppo"], 0, [{"step": 1, "reward": 1.0}])
     with RunDirectory.open(path).lock():
-        rows = synthetic.rollout_rows(1, bonus=0.0, seed=1, groups=2, siblings=4)
+        rows = synthetic.rollout_rows(1, bonus=0.0, seed=1, groups=2, group_size=4)
         for number, row in enumerate(rows):
             row["values"] = [number / 64 + index / 1024 for index in range(len(row["tokens"]))]
         replayed = next(row for row in rows if row["group"] == 1 and row["correct"] == 0)
@@ -90,14 +90,14 @@ def test_values_where_replay_looked(tmp_path: Path) -> None:
     path = made(tmp_path / "rrl", ["grpo", "rrl"], 0, remembered(0))
     nan = math.nan
     with RunDirectory.open(path).lock():
-        rows = synthetic.rollout_rows(2, bonus=0.0, seed=1, groups=3, siblings=4)
+        rows = synthetic.rollout_rows(2, bonus=0.0, seed=1, groups=3, group_size=4)
         for row in rows:
             row["values"] = [nan] * len(row["tokens"])
             row["values"][0] = 0.25
         for number, value in ((0, 0.5), (1, 0.75), (4, 0.125)):
             rows[number]["values"][7] = value
         RunDirectory.open(path).write_rollouts(2, rows)
-        RunDirectory.open(path).write_rollouts(4, synthetic.rollout_rows(4, bonus=0.0, seed=1, groups=3, siblings=4))
+        RunDirectory.open(path).write_rollouts(4, synthetic.rollout_rows(4, bonus=0.0, seed=1, groups=3, group_size=4))
     (entry,) = read_runs([path]).entries
     assert (entry.rollout_step, entry.valued_step) == (4, 2)
     figure = figures(replay.section(read_runs([path])))["values-" + read_runs([path]).groups[0].series.key]

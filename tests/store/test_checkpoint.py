@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from forage.errors import ForageError
+from forage.core.errors import ForageError
 from forage.store.checkpoint import (
     checkpoint_path,
     checkpoint_steps,
@@ -198,15 +198,15 @@ def test_adamw_returns_exactly_and_goes_on_alike(tmp_path: Path) -> None:
         groups = [{"params": parameters[:1], "lr": 1e-2}, {"params": parameters[1:], "weight_decay": 0.1}]
         return parameters, torch.optim.AdamW(groups, lr=3e-3, betas=(0.9, 0.95), foreach=True)
 
-    def advance(parameters: list[torch.nn.Parameter], optimiser: torch.optim.AdamW) -> None:
+    def advance(parameters: list[torch.nn.Parameter], optimizer: torch.optim.AdamW) -> None:
         for _ in range(3):
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             torch.stack([(p**3).sum() for p in parameters]).sum().backward()
-            optimiser.step()
+            optimizer.step()
 
-    parameters, optimiser = make()
-    advance(parameters, optimiser)
-    saved = optimiser.state_dict()
+    parameters, optimizer = make()
+    advance(parameters, optimizer)
+    saved = optimizer.state_dict()
     tensors = {f"{number}.{key}": value for number, entry in saved["state"].items() for key, value in entry.items()}
     weights = {f"weight.{number}": parameter for number, parameter in enumerate(parameters)}
     save_tensors(tmp_path / "adamw", {**tensors, **weights}, saved["param_groups"])
@@ -224,7 +224,7 @@ def test_adamw_returns_exactly_and_goes_on_alike(tmp_path: Path) -> None:
 
     assert [float(entry["step"]) for entry in other.state_dict()["state"].values()] == [3.0, 3.0]
     assert [group["lr"] for group in other.param_groups] == [1e-2, 3e-3]
-    advance(parameters, optimiser)
+    advance(parameters, optimizer)
     advance(others, other)
     for left, right in zip(parameters, others, strict=True):
         assert torch.equal(left, right)

@@ -9,15 +9,15 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-import builders
-from forage.batch import Batch, Experience, TrainBatch
-from forage.errors import ForageError
+from forage.core.batch import Batch, Experience, TrainBatch
+from forage.core.errors import ForageError
 from forage.store.checkpoint import load_tensors, write_checkpoint
 from forage.store.rollout_rows import rollout_rows
 from forage.store.rollout_table import SCHEMA
 from forage.store.run_directory import RunDirectory
+from support import builders
 
-RECIPE = {"part": "forage.recipe.Recipe", "name": "ünïcode", "steps": 3}
+RECIPE = {"part": "forage.training.recipe.Recipe", "name": "ünïcode", "steps": 3}
 
 
 @pytest.fixture
@@ -186,7 +186,7 @@ def test_a_row_that_does_not_fit_on_the_disk_leaves_no_trace(run: RunDirectory) 
     size = (run.path / "metrics.jsonl").stat().st_size
     program = (
         "import resource, sys, pathlib\n"
-        "from forage.errors import ForageError\n"
+        "from forage.core.errors import ForageError\n"
         "from forage.store.run_directory import RunDirectory\n"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({size + 5}, {size + 5}))\n"
         "try:\n"
@@ -255,17 +255,17 @@ class Letters:
 
 
 def test_the_rows_of_a_step_fit_the_table(run: RunDirectory) -> None:
-    """Two groups, lengths 1 and 2, one replayed prefix; a step's advantages lie where `learn` is True."""
+    """Two groups, lengths 1 and 2, one replayed prefix; a step's advantages lie where `loss_mask` is True."""
     groups = [
         builders.group([1.0, math.nan], lengths=[2, 1]),
         builders.group([0.0], lengths=[1], name="q", prefix=(7,)),
     ]
-    learn = torch.tensor([[0, 0, 1, 1], [0, 0, 1, 0], [0, 0, 0, 1]], dtype=torch.bool)
+    loss_mask = torch.tensor([[0, 0, 1, 1], [0, 0, 1, 0], [0, 0, 0, 1]], dtype=torch.bool)
     advantage = torch.tensor([[0, 0, 0.1, -0.1], [0, 0, 0, 0], [0, 0, 0, 2.0]])
     entropy = torch.where(
-        learn, torch.tensor([[9.0, 9.0, 0.25, 0.5], [9.0, 9.0, 0.75, 9.0], [9.0, 9.0, 9.0, 1.5]]), 9.0
+        loss_mask, torch.tensor([[9.0, 9.0, 0.25, 0.5], [9.0, 9.0, 0.75, 9.0], [9.0, 9.0, 9.0, 1.5]]), 9.0
     )
-    rows = rollout_rows(groups, advantage, entropy, learn, 3, Letters())
+    rows = rollout_rows(groups, advantage, entropy, loss_mask, 3, Letters())
     run.write_rollouts(3, rows)
     found = run.rollouts(3)
     assert [set(each) for each in found] == [set(SCHEMA.names)] * 3
@@ -281,11 +281,11 @@ def test_the_rows_of_a_step_fit_the_table(run: RunDirectory) -> None:
     assert [each["prefix"] for each in found] == [[], [], [7]]
     assert math.isnan(found[1]["reward"])
     assert [each["values"] for each in found] == [[]] * 3
-    known = rollout_rows(groups, advantage, entropy, learn, 3, Letters(), values=advantage + 0.5)
+    known = rollout_rows(groups, advantage, entropy, loss_mask, 3, Letters(), values=advantage + 0.5)
     assert [each["values"] for each in known] == [pytest.approx([0.6, 0.4]), [0.5], [2.5]]
-    some = torch.full(learn.shape, math.nan)
+    some = torch.full(loss_mask.shape, math.nan)
     some[0, 3] = 0.25
-    run.write_rollouts(4, rollout_rows(groups, advantage, entropy, learn, 4, Letters(), values=some))
+    run.write_rollouts(4, rollout_rows(groups, advantage, entropy, loss_mask, 4, Letters(), values=some))
     first, *others = (each["values"] for each in run.rollouts(4))
     assert math.isnan(first[0])
     assert first[1] == 0.25
@@ -314,7 +314,7 @@ def test_an_update_that_was_not_finite_is_kept(run: RunDirectory) -> None:
     shape, rows = torch.zeros(2, 3), torch.zeros(2, dtype=torch.int64)
     batch = Batch(
         tokens=torch.arange(6).reshape(2, 3),
-        learn=torch.tensor([[False, True, True], [False, False, True]]),
+        loss_mask=torch.tensor([[False, True, True], [False, False, True]]),
         origin=rows,
         behaviour=shape - 1,
         entropy=shape + 2,
@@ -331,5 +331,5 @@ def test_an_update_that_was_not_finite_is_kept(run: RunDirectory) -> None:
     found = load_tensors(path)
     assert torch.equal(found["advantage"], train.advantage)
     assert torch.equal(found["tokens"], batch.tokens)
-    assert torch.equal(found["learn"], batch.learn)
+    assert torch.equal(found["learn"], batch.loss_mask)
     assert torch.equal(found["signal.entropy"], shape + 2)

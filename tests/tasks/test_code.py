@@ -4,28 +4,28 @@ from pathlib import Path
 
 import pytest
 
-from forage.engines.judge import WorkerJudge
+from forage.base_models.code import WrittenPrograms
+from forage.core.errors import ForageError
+from forage.core.protocols import Task
+from forage.core.serialize import decode_part, encode_part
 from forage.engines.local.codec import LocalCodec
-from forage.errors import ForageError
-from forage.part_json import decode_part, encode_part
-from forage.protocols import Task
-from forage.recipes.code_base import WrittenPrograms
 from forage.tasks.code import TinyCode
 from forage.tasks.code.file import CodeFile
-from forage.tasks.code.functions import LARGEST, LINES, TESTED, Line, behaviour, draw_program, draw_programs
+from forage.tasks.code.functions import LARGEST, LINES, TESTED, Statement, behaviour, draw_program, draw_programs
 from forage.tasks.code.language import END, RETURN, SLIPS, TOKEN_OF, program_words, prompt_words
 from forage.tasks.names import parse_task
+from forage.verification.judge import WorkerJudge
 
 
 def test_functions_by_hand() -> None:
     """x * 2 + 1 over 0..11 is 1, 3, ..., 23; a constant, the identity and what leaves 0..60 are no functions."""
-    function = behaviour((Line("*", 2), Line("+", 1)))
+    function = behaviour((Statement("*", 2), Statement("+", 1)))
     assert function is not None
     assert function.results == tuple(range(1, 25, 2))
-    assert behaviour((Line("min", 3), Line("max", 20))) is None
-    assert behaviour((Line("+", 1), Line("-", 1))) is None
-    assert behaviour((Line("-", 3), Line("+", 1))) is None
-    assert behaviour((Line("*", 8), Line("*", 2))) is None
+    assert behaviour((Statement("min", 3), Statement("max", 20))) is None
+    assert behaviour((Statement("+", 1), Statement("-", 1))) is None
+    assert behaviour((Statement("-", 3), Statement("+", 1))) is None
+    assert behaviour((Statement("*", 8), Statement("*", 2))) is None
     assert LARGEST == 60
 
 

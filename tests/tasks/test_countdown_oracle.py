@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from forage.records import Problem
+from forage.core.records import Problem
 from forage.tasks.countdown import Countdown
 from forage.tasks.countdown.oracle import chance
 from forage.tasks.countdown.problems import Puzzle, combine

@@ -7,8 +7,8 @@ from typing import Literal
 
 import pytest
 
-from forage.errors import ForageError
-from forage.recipes.tiny_model import word_tokenizer
+from forage.base_models.tiny_model import word_tokenizer
+from forage.core.errors import ForageError
 from forage.tasks.countdown import Countdown
 from forage.tasks.countdown.grammar import END, KEYWORDS, PAD, WORDS, prompt_of
 from forage.tasks.countdown.problems import Puzzle

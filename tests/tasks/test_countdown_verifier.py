@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forage.errors import ForageError
-from forage.records import Problem
+from forage.core.errors import ForageError
+from forage.core.records import Problem
 from forage.tasks.countdown import Countdown
 from forage.tasks.countdown.grammar import KEYWORDS, NUMBERS, WORDS, prompt_of, puzzle_of, step_ends
 from forage.tasks.countdown.problems import EXPERIMENT, Puzzle

@@ -7,11 +7,11 @@ from collections import Counter
 
 import pytest
 
-from forage.errors import ForageError
+from forage.core.errors import ForageError
 from forage.tasks.dialogue import Dialogue, rank
-from forage.tasks.dialogue.language import BEST, REQUESTS, Request, judge, request_of, write
+from forage.tasks.dialogue.language import BEST, REQUESTS, DialogueRequest, judge, request_of, write
 
-ANN = Request("ann", "sad", "tea")
+ANN = DialogueRequest("ann", "sad", "tea")
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,12 @@ import sys
 
 import pytest
 
-from forage.engines.judge import WorkerJudge
-from forage.errors import ForageError
-from forage.part_json import decode_part, encode_part
-from forage.protocols import Task
+from forage.core.errors import ForageError
+from forage.core.protocols import Task
+from forage.core.serialize import decode_part, encode_part
 from forage.tasks.gym import Gym
 from forage.tasks.names import parse_task
+from forage.verification.judge import WorkerJudge
 
 
 def test_without_the_extra_a_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

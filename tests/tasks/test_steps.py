@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders import problem
-from forage.errors import ForageError
-from forage.part_json import decode_part, encode_part
-from forage.protocols import Task
+from forage.core.errors import ForageError
+from forage.core.protocols import Task
+from forage.core.serialize import decode_part, encode_part
 from forage.tasks.countdown import Countdown
 from forage.tasks.countdown.grammar import KEYWORDS
 from forage.tasks.steps import RULES, Stepwise, beginning_with, ends_at, rule_of
 from forage.tasks.table import parse_table
+from support.builders import problem
 
 
 def steps(text: str, rule: str) -> list[str]:

@@ -10,13 +10,13 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from forage.errors import ForageError
-from forage.part_json import decode_part, encode_part
-from forage.protocols import Task
-from forage.records import Message
+from forage.core.errors import ForageError
+from forage.core.protocols import Task
+from forage.core.records import Message
+from forage.core.serialize import decode_part, encode_part
 from forage.tasks.table import Columns, Table, TableFile, open_table
 from forage.tasks.table.files import Row, data_files, read_rows
-from forage.tasks.table.prompts import normalised, render
+from forage.tasks.table.prompts import normalized, render
 from forage.tasks.table.rows import Entry, Read, read_entries
 from forage.tasks.verifiers import parse_verifier
 
@@ -229,7 +229,7 @@ def test_whole_questions_are_held_out(tmp_path: Path) -> None:
     task = open_table(jsonl(tmp_path / "t.jsonl", twice), verifier=EXACT, test_share=0.25)
     train, test = task.problems("train"), task.problems("test")
     assert (len(train), len(test)) == (30, 10)
-    assert not {normalised(p.prompt) for p in train} & {normalised(p.prompt) for p in test}
+    assert not {normalized(p.prompt) for p in train} & {normalized(p.prompt) for p in test}
     assert len({problem.id for problem in (*train, *test)}) == 40
     assert task.problems("test") == decode_part(encode_part(task), Task).problems("test")
 
@@ -248,13 +248,13 @@ def test_test_problems_that_were_trained_on_are_said(tmp_path: Path) -> None:
     assert leak.startswith("2 of 3 test problems")
     assert f"{test}, line 2 and {train}, line 3" in leak
     clean = open_table(train, test=jsonl(tmp_path / "clean.jsonl", ROWS[15:]), verifier=EXACT)
-    assert clean.notes() == ("15 train problems and 5 test problems.",)
+    assert clean.notes() == ("15 train table and 5 test problems.",)
 
 
 def test_repeated_problems_are_said(tmp_path: Path) -> None:
     task = open_table(jsonl(tmp_path / "t.jsonl", [*ROWS, ROWS[0]]), verifier=EXACT, test_share=0)
     assert len({problem.id for problem in task.problems("train")}) == 21
-    assert "1 train problems repeat an earlier one, question and answer." in task.notes()
+    assert "1 train table repeat an earlier one, question and answer." in task.notes()
 
 
 def test_a_dataset_with_splits_brings_its_test_problems(tmp_path: Path) -> None:
@@ -328,9 +328,9 @@ def test_prompts_in_both_forms() -> None:
 
 
 def test_prompts_that_ask_the_same_are_the_same() -> None:
-    assert normalised("  What is\n\uff11 + 1? ") == normalised("what IS 1 + 1?")
-    assert normalised(TURNS) == normalised("Q")
-    assert normalised("1 + 1") != normalised("1 - 1")
+    assert normalized("  What is\n\uff11 + 1? ") == normalized("what IS 1 + 1?")
+    assert normalized(TURNS) == normalized("Q")
+    assert normalized("1 + 1") != normalized("1 - 1")
 
 
 def test_a_row_without_values_is_rejected_with_its_reason() -> None:

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from forage.engines.judge import WorkerJudge
-from forage.errors import ForageError
-from forage.records import Problem, Score
-from forage.stress.run import Stressed
+from forage.core.errors import ForageError
+from forage.core.records import Problem, Score
 from forage.tasks.verifiers.unit_tests import Examination, UnitTests, program_in, read_examination
+from forage.verification.judge import WorkerJudge
+from forage.verification.stress.run import Stressed
 
 FUNCTION = Examination(inputs=([1], [2], [5]), outputs=(3, 5, 11), entry="f").to_json()
 WHOLE = json.dumps({"inputs": ["1 2\n", "3 4\n"], "outputs": ["3\n", "7"]})
@@ -129,7 +129,7 @@ def test_what_a_program_may_not_touch(judge: WorkerJudge, tmp_path_factory: pyte
 
 
 def protections() -> tuple[str, ...]:
-    from forage.engines.judge import active_protections
+    from forage.verification.judge import active_protections
 
     return active_protections(Stressed(verifier=UnitTests()))
 

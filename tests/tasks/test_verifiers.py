@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forage.engines.judge import InlineJudge, WorkerJudge, open_judge
-from forage.errors import ForageError
-from forage.part_json import decode_part, encode_part
-from forage.recipe import Verifying
-from forage.records import Problem, Score
-from forage.stress.answers import plain_answers
-from forage.stress.run import Stressed
+from forage.core.errors import ForageError
+from forage.core.records import Problem, Score
+from forage.core.serialize import decode_part, encode_part
 from forage.tasks.verifiers import VERIFIERS, Verifier, parse_verifier
 from forage.tasks.verifiers.extraction import final_answer
 from forage.tasks.verifiers.numbers import read_quantity
+from forage.training.recipe import Verifying
+from forage.verification.judge import InlineJudge, WorkerJudge, open_judge
+from forage.verification.stress.answers import plain_answers
+from forage.verification.stress.run import Stressed
 
 SPECIFICATIONS = [
     "exact",
@@ -244,7 +244,7 @@ def test_a_task_that_may_hang_gets_workers_by_itself() -> None:
 
 
 OWN = """
-from forage.records import Score
+from forage.core.records import Score
 
 def even(problem, text):
     if text == "odd": return None

@@ -1,6 +1,6 @@
 """Every analysis of exploration for one run, as one record."""
 
-from forage.analysis.analyse import Grams, analyse
-from forage.analysis.records import FILE, Analysis
+from forage.analysis.analyze import Grams, analyze
+from forage.analysis.record import FILE, Analysis
 
-__all__ = ["FILE", "Analysis", "Grams", "analyse"]
+__all__ = ["FILE", "Analysis", "Grams", "analyze"]

@@ -12,21 +12,21 @@ from typing import Any
 
 import numpy as np
 
-from forage.analysis.records import Reference, ReferencePoint
-from forage.collate import collate
-from forage.diagnostics.contrast import DRAWS, mean_draws
-from forage.diagnostics.phases import Phases, find_phases
-from forage.diagnostics.responses import Bools, Floats, Ints, Response, problem_numbers, read_responses
-from forage.diagnostics.strategy import StepStrategy
-from forage.errors import ForageError
+from forage.analysis.measures.contrast import DRAWS, mean_draws
+from forage.analysis.measures.phases import Phases, find_phases
+from forage.analysis.measures.responses import Bools, Floats, Ints, Response, problem_numbers, read_responses
+from forage.analysis.measures.strategy import StepStrategy
+from forage.analysis.record import Reference, ReferencePoint
+from forage.core.collate import collate
+from forage.core.errors import ForageError
+from forage.core.protocols import Codec, OnProgress
+from forage.core.records import Group, Origin, Problem, Rollout, Score, Start
+from forage.core.serialize import decode_part
 from forage.grams.strategies import Strategies
 from forage.ops.resampling import Interval, percentile_interval
-from forage.part_json import decode_part
-from forage.protocols import Codec, OnProgress
-from forage.recipe import Recipe
-from forage.records import Group, Origin, Problem, Rollout, Score, Start
 from forage.store.checkpoint import checkpoint_path, checkpoint_steps
 from forage.store.run_directory import RunDirectory
+from forage.training.recipe import Recipe
 
 RESPONSES = 256
 """Responses of the reference text, at most."""
@@ -36,7 +36,7 @@ PLANNING, EXECUTION = 0, 1
 
 @dataclass(frozen=True, kw_only=True)
 class Text:
-    """R correct responses as rollouts of their problems, and as the analyses read them, in the same order."""
+    """R correct responses as rollouts of their problems, and as the analyzes read them, in the same order."""
 
     source: str
     rollouts: tuple[Rollout, ...]
@@ -136,11 +136,11 @@ def _rollout(row: dict[str, Any], problem: Problem) -> Rollout:
 
 def _score(recipe: Recipe, weights: Path, text: Text) -> Floats:
     """(N,) negative log-likelihood of the tokens of the text, response after response, under these weights."""
-    opened = recipe.engine.open(str(weights), optimisation=recipe.optimisation, temperature=recipe.sampling.temperature)
+    opened = recipe.engine.open(str(weights), optimization=recipe.optimization, temperature=recipe.sampling.temperature)
     _check_tokens(opened.codec, text, weights)
     groups = [Group(rollout.start, (rollout,), (Score(1.0),)) for rollout in text.rollouts]
     batch = collate(groups, opened.codec.prompt)
-    return -opened.policy.measure(batch).logprob[batch.learn].double().numpy()
+    return -opened.policy.measure(batch).logprob[batch.loss_mask].double().numpy()
 
 
 def _check_tokens(codec: Codec, text: Text, weights: Path) -> None:

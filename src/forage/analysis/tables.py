@@ -3,15 +3,15 @@
 import math
 from collections.abc import Sequence
 
-from forage.analysis.records import Analysis, Reference
-from forage.diagnostics.contrast import Contrast
-from forage.diagnostics.phases import FEWEST
-from forage.diagnostics.pivotal import SHUFFLED, ClassEntropy
-from forage.evals.tables import Cell, Table
+from forage.analysis.measures.contrast import Contrast
+from forage.analysis.measures.phases import FEWEST
+from forage.analysis.measures.pivotal import SHUFFLED, ClassEntropy
+from forage.analysis.record import Analysis, Reference
+from forage.evaluation.tables import Cell, ResultTable
 from forage.ops.resampling import Interval
 
 
-def entropy_table(analysis: Analysis) -> Table:
+def entropy_table(analysis: Analysis) -> ResultTable:
     """Classes of tokens and sentences against all others: entropy in nats with 95% intervals."""
     rows = [_contrast_row(_class_name(row), row.contrast) for row in analysis.pivotal]
     rows.append(_contrast_row("sentences that check", analysis.reflective))
@@ -23,10 +23,10 @@ def entropy_table(analysis: Analysis) -> Table:
         at = next((point for point in analysis.strategy if point.step == analysis.step), analysis.strategy[-1])
         rows.append(_contrast_row("planning tokens", at.entropy))
         rows.append(_contrast_row("planning tokens, |A| instead of entropy", at.advantage))
-    return Table(("class", "n", "share", "entropy", "of the others", "difference"), tuple(rows))
+    return ResultTable(("class", "n", "share", "entropy", "of the others", "difference"), tuple(rows))
 
 
-def strategy_table(analysis: Analysis) -> Table:
+def strategy_table(analysis: Analysis) -> ResultTable:
     """How many strategies each step with rollouts shows. Entropies in nats (natural logarithm), with 95% intervals."""
     columns = ("step", "grams", "bins", "gram entropy", "equal count", "next words", "strategies")
     rows = [
@@ -50,12 +50,12 @@ def strategy_table(analysis: Analysis) -> Table:
             f"{len(analysis.grams.grams)} grams allow at most {limit:.2f} nats. Gram entropy is corrected for small "
             f"counts (Miller-Madow). Equal count: {point.at_total} occurrences; next words: entropy of the 3 words "
             f"behind a gram, given it, over {point.at_pairs} pairs; strategies: different sequences of grams among "
-            f"{point.siblings} responses to a problem."
+            f"{point.group_size} responses to a problem."
         )
-    return Table(columns, tuple(rows), tuple(notes))
+    return ResultTable(columns, tuple(rows), tuple(notes))
 
 
-def class_table(analysis: Analysis) -> Table:
+def class_table(analysis: Analysis) -> ResultTable:
     """Planning against execution tokens: shares, and perplexities relative to the first row, with 95% intervals."""
     columns = ("step", "planning", "of those uncertain", "planning ppl", "execution ppl")
     rows = [
@@ -73,10 +73,10 @@ def class_table(analysis: Analysis) -> Table:
         f"Planning: share of tokens inside a gram; uncertain: among the 30% of highest entropy. Perplexity of the "
         f"policy's own texts, relative to step {first}: it moves with the texts as well as with the policy."
     )
-    return Table(columns, tuple(rows), (note,))
+    return ResultTable(columns, tuple(rows), (note,))
 
 
-def reference_table(reference: Reference) -> Table:
+def reference_table(reference: Reference) -> ResultTable:
     """Perplexity of one fixed text by every policy that was kept, relative to the one before training."""
     rows = [
         (Cell(str(point.step), point.step), _cell(point.planning), _cell(point.execution)) for point in reference.points
@@ -86,7 +86,7 @@ def reference_table(reference: Reference) -> Table:
         f"{reference.planning:,} planning and {reference.execution:,} execution tokens. Below 1: surer than at the "
         "start."
     )
-    return Table(("step", "planning ppl, fixed text", "execution ppl, fixed text"), tuple(rows), (note,))
+    return ResultTable(("step", "planning ppl, fixed text", "execution ppl, fixed text"), tuple(rows), (note,))
 
 
 def sentences_about(analysis: Analysis) -> list[str]:
@@ -147,7 +147,7 @@ def _cell(interval: Interval | None, *, signed: bool = False, form: str = "") ->
     return Cell(text, interval.estimate, interval.low, interval.high, signed and interval.excludes_zero)
 
 
-def tables_of(analysis: Analysis) -> Sequence[Table]:
+def tables_of(analysis: Analysis) -> Sequence[ResultTable]:
     tables = [entropy_table(analysis)]
     if analysis.strategy:
         tables += [strategy_table(analysis), class_table(analysis)]

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from forage.analysis.records import TrackPoint
-from forage.diagnostics.contrast import DRAWS, mean_interval
-from forage.diagnostics.reflective import REFLECTIVE, Sentence
-from forage.diagnostics.responses import Response, flatten, problem_numbers, token_mask
-from forage.diagnostics.token_classes import WordList
+from forage.analysis.measures.contrast import DRAWS, mean_interval
+from forage.analysis.measures.reflective import REFLECTIVE, Sentence
+from forage.analysis.measures.responses import Response, flatten, problem_numbers, token_mask
+from forage.analysis.measures.token_classes import WordList
+from forage.analysis.record import TrackPoint
 from forage.ops.passk import pass_at_k
 from forage.ops.resampling import Interval
 

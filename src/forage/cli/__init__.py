@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any
 
-from forage.errors import ForageError
+from forage.core.errors import ForageError
 
 COMMANDS = {
     "demo": "the whole experiment in minutes: base model, two methods, pass@k, report",
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if name not in COMMANDS:
             raise ForageError(f"There is no command {name!r}. The commands are: {', '.join(COMMANDS)}.")
-        with _one_voice(name), plain_warnings():
+        with _silence_other_ranks(name), plain_warnings():
             return importlib.import_module(f"forage.cli.{name}").run(rest)
     except ForageError as error:
         print(f"forage {name}: {error}", file=sys.stderr)
@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 @contextmanager
-def _one_voice(name: str) -> Iterator[None]:
+def _silence_other_ranks(name: str) -> Iterator[None]:
     """Of the processes that `torchrun` starts only the first one is heard, and an error by whichever ends with it."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and name not in DIVIDED:
         raise ForageError(f"it works in one process: leave `torchrun` out. Divided are {', '.join(DIVIDED)}.")

@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 import tyro
 from rich.console import Console
 
-from forage.analysis import FILE, Grams, analyse
+from forage.analysis import FILE, Grams, analyze
+from forage.analysis.measures.token_classes import word_list
 from forage.analysis.tables import sentences_about, tables_of
 from forage.cli.progress import progress_bar
 from forage.cli.tables import print_table
-from forage.diagnostics.grams.embedding import embedder
-from forage.diagnostics.token_classes import word_list
 from forage.grams.gram_list import load_grams
+from forage.grams.mining.embedding import embedder
 from forage.store.run_directory import RunDirectory
 
 
@@ -53,7 +53,7 @@ def analyze_command(
         grams = str(run / "grams.json")
     console = Console(stderr=True)
     with progress_bar(f"analyze {run.name}", console) as move:
-        found = analyse(
+        found = analyze(
             directory,
             step=step,
             base=base,

@@ -7,7 +7,7 @@ from typing import Literal
 import tyro
 from rich.console import Console
 
-from forage.recipes.base import build_base
+from forage.base_models.countdown import build_base
 
 
 def base_command(*, size: Literal["demo", "experiment"] = "demo", seed: int = 0, out: Path | None = None) -> None:

@@ -12,20 +12,20 @@ from typing import Any
 
 from rich.console import Console
 
-from forage.checkpoints import evaluate_checkpoint
+from forage.bench.arms import parse_arm, with_controls
 from forage.cli import main
 from forage.cli.compare import compare_command
 from forage.cli.lists import Ks, numbers
 from forage.cli.progress import progress_bar, say_notes
 from forage.cli.recipe_flags import Out, Texts, named_recipe, read_flags
-from forage.errors import ForageError
-from forage.evals.estimate import check_ks
+from forage.core.errors import ForageError
+from forage.evaluation.estimate import check_ks
 from forage.methods import METHODS
-from forage.methods.arms import parse_arm, with_controls
-from forage.recipe import Recipe
 from forage.recipes import RECIPES
 from forage.report import build_report
-from forage.training import begin, default_directory, open_recipe
+from forage.training.checkpoints import evaluate_checkpoint
+from forage.training.loop import begin, default_directory, open_recipe
+from forage.training.recipe import Recipe
 
 FLAGS: Mapping[str, tuple[Any, Any]] = {
     "arm": (Texts, ()),

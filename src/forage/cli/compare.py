@@ -9,10 +9,10 @@ import tyro
 from forage.cli.costs import cost_table
 from forage.cli.lists import Ks, numbers
 from forage.cli.tables import print_confounds, print_estimates, print_notes, print_table
-from forage.errors import ForageError
-from forage.evals.collect import latest_evaluations
-from forage.evals.estimate import check_ks
-from forage.evals.tables import curve_table, difference_table
+from forage.core.errors import ForageError
+from forage.evaluation.collect import latest_evaluations
+from forage.evaluation.estimate import check_ks
+from forage.evaluation.tables import curve_table, difference_table
 
 
 def compare_command(

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from forage.evals.collect import latest_evaluations
-from forage.evals.compare import compare
-from forage.evals.evaluation import Evaluation
-from forage.evals.tables import Cell, Table
+from forage.evaluation.collect import latest_evaluations
+from forage.evaluation.compare import compare
+from forage.evaluation.evaluation import Evaluation
+from forage.evaluation.tables import Cell, ResultTable
 from forage.ops.resampling import Interval
 from forage.store.run_directory import RunDirectory
 
@@ -29,7 +29,7 @@ def cost_table(
     split: str,
     draws: int,
     seed: int,
-) -> Table | None:
+) -> ResultTable | None:
     """One row per method but the base's: its runs' mean cost, and the gain in pass@1 for a million tokens and an hour.
 
     Gains are means of a method over its mean cost; their intervals are those of the difference. None where no directory
@@ -53,7 +53,7 @@ def cost_table(
     over = f"Gains are points of pass@1 over {base[0].label}."
     notes = (f"{over} Minutes depend on the machine and on what else it did.",)
     columns = ("policy", "million tokens", "minutes", "points per million tokens", "points per hour")
-    return Table(columns, tuple(rows), notes)
+    return ResultTable(columns, tuple(rows), notes)
 
 
 def run_cost(directory: Path, *, temperature: float, split: str) -> Cost | None:

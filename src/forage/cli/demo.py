@@ -6,23 +6,23 @@ from pathlib import Path
 import tyro
 from rich.console import Console
 
-from forage.analysis import FILE, Analysis, Grams, analyse
-from forage.atomic import write_file
-from forage.checkpoints import evaluate_checkpoint, find_checkpoint
+from forage.analysis import FILE, Analysis, Grams, analyze
+from forage.base_models.countdown import build_base
 from forage.cli.progress import progress_bar, training_note
 from forage.cli.solutions import correct_solutions
 from forage.cli.tables import print_confounds, print_estimates
-from forage.diagnostics.grams.mining import Miner
-from forage.errors import ForageError
-from forage.evals.collect import latest_evaluations
-from forage.evals.tables import curve_table
+from forage.core.atomic import write_file
+from forage.core.errors import ForageError
+from forage.evaluation.collect import latest_evaluations
+from forage.evaluation.tables import curve_table
 from forage.grams.gram_list import load_grams
+from forage.grams.mining.miner import Miner
 from forage.methods import Applied, entropy_advantage, grpo
 from forage.recipes import countdown
-from forage.recipes.base import build_base
 from forage.report import build_report
 from forage.store.run_directory import RunDirectory
-from forage.training import resume, train
+from forage.training.checkpoints import evaluate_checkpoint, find_checkpoint
+from forage.training.loop import resume, train
 
 METHODS: tuple[tuple[str, tuple[Applied, ...]], ...] = (
     ("grpo", (grpo(),)),
@@ -99,7 +99,7 @@ def analyse_demo(out: Path, runs: Sequence[Path], console: Console) -> None:
     for run in runs:
         if not _is_analysed(run, grams):
             with progress_bar(f"analyze {run.name}", console) as move:
-                found = analyse(RunDirectory.open(run), grams=grams, reference=runs[0], on_progress=move)
+                found = analyze(RunDirectory.open(run), grams=grams, reference=runs[0], on_progress=move)
             found.save(run / FILE)
 
 

@@ -13,11 +13,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from forage.confine import PROTECTIONS
-from forage.engines.judge import active_protections
+from forage.base_models.tiny_model import cache_directory
 from forage.engines.local.numerics import choose_matmul
-from forage.recipes.tiny_model import cache_directory
 from forage.tasks.countdown import Countdown
+from forage.verification.judge import active_protections
+from forage.verification.sandbox import PROTECTIONS
 
 PARTS = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "pyarrow", "tyro", "rich", "plotly", "jinja2")
 EXTRAS = {

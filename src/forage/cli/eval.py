@@ -7,15 +7,15 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
-from forage.checkpoints import evaluate_checkpoint, find_checkpoint
 from forage.cli.lists import Ks, Temperatures, numbers
 from forage.cli.problem_flags import EngineFlags, TableFlags, chosen_task, leak_note
 from forage.cli.progress import progress_bar, say_notes
 from forage.cli.tables import print_confounds, print_estimates, print_table
-from forage.engines.ranks.torchrun import open_ranks
-from forage.evals.estimate import check_ks, small_sample_warning
-from forage.evals.evaluation import Evaluation
-from forage.evals.tables import curve_table, majority_table
+from forage.engines.distributed.torchrun import open_group
+from forage.evaluation.estimate import check_ks, small_sample_warning
+from forage.evaluation.evaluation import Evaluation
+from forage.evaluation.tables import curve_table, majority_table
+from forage.training.checkpoints import evaluate_checkpoint, find_checkpoint
 
 
 def evaluate_command(
@@ -65,7 +65,7 @@ def evaluate_command(
     say_notes(chosen or found.task)
     for note in leak_note(found, chosen):
         console.print(note, highlight=False, soft_wrap=True, markup=False)
-    with open_ranks() as ranks, progress_bar(f"eval {found.label}", console) as move:
+    with open_group() as ranks, progress_bar(f"eval {found.label}", console) as move:
         files = evaluate_checkpoint(
             checkpoint,
             task=chosen,

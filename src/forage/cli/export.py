@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import tyro
 from rich.console import Console
 
-from forage.checkpoints import export_checkpoint
+from forage.training.checkpoints import export_checkpoint
 
 
 def export_command(

@@ -8,14 +8,14 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from forage.atomic import write_file
 from forage.cli.solutions import correct_solutions
 from forage.cli.subcommands import run_subcommand
-from forage.diagnostics.grams.clustering import Agglomerative, Clustering, KMeans, Leader
-from forage.diagnostics.grams.embedding import embedder
-from forage.diagnostics.grams.mining import Miner
-from forage.errors import ForageError
+from forage.core.atomic import write_file
+from forage.core.errors import ForageError
 from forage.grams.gram_list import GramList, load_grams
+from forage.grams.mining.clustering import Agglomerative, Clustering, KMeans, Leader
+from forage.grams.mining.embedding import embedder
+from forage.grams.mining.miner import Miner
 
 UNEQUAL = 0.05
 """A placebo whose coverage misses the list's by more than this share of it is worth a warning."""

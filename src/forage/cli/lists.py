@@ -5,7 +5,7 @@ from typing import Annotated
 
 import tyro
 
-from forage.errors import ForageError
+from forage.core.errors import ForageError
 
 Ks = Annotated[str, tyro.conf.arg(metavar="K,K,...")]
 Temperatures = Annotated[str, tyro.conf.arg(metavar="T,T,...")]

@@ -7,7 +7,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from forage.errors import ForageError
+from forage.core.errors import ForageError
 from forage.methods import METHODS
 
 

@@ -8,22 +8,22 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
-from forage.atomic import write_file
 from forage.cli.lists import Ks, numbers
 from forage.cli.prm_label import label_command, say, say_rejected
 from forage.cli.prm_search import search_command
-from forage.cli.progress import progress_bar, telling_interrupted
+from forage.cli.progress import message_on_interrupt, progress_bar
 from forage.cli.subcommands import run_subcommand
 from forage.cli.tables import print_table
+from forage.core.atomic import write_file
+from forage.core.errors import ForageError
 from forage.engines.local.step_heads import HeadKind
-from forage.errors import ForageError
-from forage.evals.evaluation import Evaluation
-from forage.evals.tables import Cell, Table
+from forage.evaluation.evaluation import Evaluation
+from forage.evaluation.tables import Cell, ResultTable
 from forage.ops.step_scores import AGGREGATORS, Aggregator, aggregate
-from forage.prm.calibration import Calibration, FirstErrors
-from forage.prm.formats import Format, Labels, read_labels, write_labels
-from forage.process.checkpoints import rank_evaluation, read_calibration, score_solutions, train_checkpoint
-from forage.process.train import Objective, ProcessTraining
+from forage.reward_models.prm.calibration import Calibration, FirstErrors
+from forage.reward_models.prm.checkpoints import rank_evaluation, read_calibration, score_solutions, train_checkpoint
+from forage.reward_models.prm.formats import Format, Labels, read_labels, write_labels
+from forage.reward_models.prm.train import Objective, ProcessTraining
 
 
 def convert_command(
@@ -104,7 +104,7 @@ def train_command(
         placebo=placebo,
         seed=seed,
     )
-    kept = telling_interrupted("All is saved: the same command goes on from here.")
+    kept = message_on_interrupt("All is saved: the same command goes on from here.")
     with kept, progress_bar("train process model", Console(stderr=True)) as move:
         made = train_checkpoint(
             model,
@@ -137,7 +137,7 @@ def score_command(
     device: str = "cpu",
     threads: int | None = None,
 ) -> None:
-    """Scores every step of labelled solutions, writes JSON lines, and compares the scores with the labels.
+    """Scores every step of labeled solutions, writes JSON lines, and compares the scores with the labels.
 
     Args:
         model: a process reward model.
@@ -240,12 +240,14 @@ def error_sentence(found: FirstErrors) -> str:
     return f"{', '.join(shares)}{both}.".capitalize()
 
 
-def reliability_table(found: Calibration) -> Table:
+def reliability_table(found: Calibration) -> ResultTable:
     rows = [
         (Cell(f"{said:.3f}", said), Cell(f"{true:.3f}", true), Cell(str(steps), steps))
         for said, true, steps in found.curve
     ]
-    return Table(("mean score", "mean label", "steps"), tuple(rows), ("Held-out steps, in ten bins of their score.",))
+    return ResultTable(
+        ("mean score", "mean label", "steps"), tuple(rows), ("Held-out steps, in ten bins of their score.",)
+    )
 
 
 def read(path: Path, eta: float, *, m: int | None = None, seed: int = 0) -> Labels:
@@ -253,7 +255,7 @@ def read(path: Path, eta: float, *, m: int | None = None, seed: int = 0) -> Labe
     found = read_labels(path, eta=eta, m=m, seed=seed)
     say_rejected(found.rejected)
     if not found.solutions:
-        raise ForageError(f"{path} holds no labelled solution that can be used.")
+        raise ForageError(f"{path} holds no labeled solution that can be used.")
     return found
 
 

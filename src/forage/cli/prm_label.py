@@ -8,12 +8,12 @@ import tyro
 from rich.console import Console
 
 from forage.cli.problem_flags import EngineFlags
-from forage.cli.progress import progress_bar, telling_interrupted
-from forage.errors import ForageError
-from forage.prm.formats import Rejected
-from forage.process.label import REPROMPT, Labelling
-from forage.process.labelling import LabelSummary, label_checkpoint, label_file
-from forage.process.shards import Share
+from forage.cli.progress import message_on_interrupt, progress_bar
+from forage.core.errors import ForageError
+from forage.reward_models.prm.formats import Rejected
+from forage.reward_models.prm.label import REPROMPT, Labeling
+from forage.reward_models.prm.labeling import LabelSummary, label_checkpoint, label_file
+from forage.reward_models.prm.shards import Share
 from forage.tasks.names import parse_task
 
 SHOWN = 5
@@ -63,9 +63,9 @@ def label_command(
     """
     share = Share.parse(shard)
     template = REPROMPT if reprompt == "default" else reprompt
-    plan = Labelling(solutions=solutions, continuations=m, seed=seed, reprompt=template)
+    plan = Labeling(solutions=solutions, continuations=m, seed=seed, reprompt=template)
     chosen = parse_task(task) if task else None
-    kept = telling_interrupted("Every finished block is saved: the same command goes on from here.")
+    kept = message_on_interrupt("Every finished block is saved: the same command goes on from here.")
     with kept, progress_bar(f"label {solutions_of.name}", Console(stderr=True)) as move:
         if solutions_of.is_file():
             if policy is None:

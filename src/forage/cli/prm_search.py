@@ -7,13 +7,13 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
-from forage.atomic import write_file
 from forage.cli.problem_flags import EngineFlags
 from forage.cli.progress import progress_bar
 from forage.cli.tables import print_table
+from forage.core.atomic import write_file
 from forage.ops.step_scores import Aggregator
-from forage.process.guided import guided_search
-from forage.process.search import GuidedSearch
+from forage.reward_models.prm.guided import guided_search
+from forage.reward_models.prm.search import GuidedSearch
 from forage.tasks.names import parse_task
 
 

@@ -7,14 +7,14 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from forage.checkpoints import Checkpoint
+from forage.core.errors import ForageError
+from forage.core.protocols import Task
 from forage.engines.local.engine import LocalEngine
-from forage.errors import ForageError
-from forage.protocols import Task
-from forage.recipes.problems import settled_template
+from forage.recipes.table import settled_template
 from forage.tasks.names import parse_task
 from forage.tasks.table import Table, TableFile, overlap_note
 from forage.tasks.verifiers import parse_verifier
+from forage.training.checkpoints import Checkpoint
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from forage.protocols import OnProgress, Task
+from forage.core.protocols import OnProgress, Task
 
 
 @contextmanager
@@ -35,7 +35,7 @@ def progress_bar(label: str, console: Console | None = None) -> Iterator[OnProgr
 
 
 @contextmanager
-def telling_interrupted(sentence: str) -> Iterator[None]:
+def message_on_interrupt(sentence: str) -> Iterator[None]:
     """Says what Ctrl-C left behind, before it passes on."""
     try:
         yield

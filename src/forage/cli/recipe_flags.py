@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import tyro
 
-from forage.errors import ForageError
-from forage.recipe import Recipe
+from forage.core.errors import ForageError
 from forage.recipes import RECIPES
+from forage.training.recipe import Recipe
 
 Texts = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
 """A flag that may be given several times."""

@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
-from forage.errors import ForageError
+from forage.core.errors import ForageError
 from forage.report import build_report
 
 

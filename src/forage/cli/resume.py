@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 import tyro
 
 from forage.cli.train import Trackers, follow
-from forage.engines.ranks.torchrun import open_ranks
-from forage.tracking import tracking
-from forage.training import OnStep, Outcome, open_recipe, resume
+from forage.engines.distributed.torchrun import open_group
+from forage.training.loop import OnStep, Outcome, open_recipe, resume
+from forage.training.tracking import tracking
 
 
 def resume_run(
@@ -32,7 +32,7 @@ def resume_run(
     def start(on_step: OnStep) -> Outcome:
         return resume(directory, on_step=on_step, parallel=parallel, ranks=ranks)
 
-    with open_ranks() as ranks:
+    with open_group() as ranks:
         recipe = open_recipe(directory)
         with tracking(track if ranks.first else (), directory) as note:
             return follow(f"resume {recipe.label}", start, recipe, note)

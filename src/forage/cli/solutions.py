@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from forage.errors import ForageError
-from forage.evals.correct import correct_responses
+from forage.core.errors import ForageError
+from forage.evaluation.correct import correct_responses
 from forage.store.run_directory import RunDirectory
 
 FIELDS = ("solution", "text", "response", "completion")

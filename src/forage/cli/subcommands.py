@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import tyro
 
-from forage.errors import ForageError
+from forage.core.errors import ForageError
 
 
 def run_subcommand(name: str, parts: Mapping[str, Callable[..., None]], argv: Sequence[str]) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from forage.evals.tables import Cell, Table
+from forage.evaluation.tables import Cell, ResultTable
 
 PIPED_WIDTH = 120
 """Columns where the output is no terminal."""
@@ -14,30 +14,30 @@ PIPED_WIDTH = 120
 BESIDE_ESTIMATES = ("crossover", "lost", "gained")
 
 
-def print_estimates(table: Table) -> None:
+def print_estimates(table: ResultTable) -> None:
     """pass@k, then what follows from it in a block of its own; a difference whose interval excludes 0 is bold."""
     for names in (lambda name: name.startswith("pass@"), lambda name: name in BESIDE_ESTIMATES):
         if columns := [i for i in range(1, len(table.columns)) if names(table.columns[i])]:
             _print(table, columns)
 
 
-def print_confounds(table: Table) -> None:
+def print_confounds(table: ResultTable) -> None:
     """The other columns: runs, temperature, length, truncation, entropy, ..."""
     _print(table, [i for i in range(1, len(table.columns)) if not _is_estimate(table.columns[i])])
 
 
-def print_table(table: Table) -> None:
+def print_table(table: ResultTable) -> None:
     """Every column, and the notes."""
     _print(table, range(1, len(table.columns)))
     print_notes(table)
 
 
-def print_notes(table: Table) -> None:
+def print_notes(table: ResultTable) -> None:
     for note in table.notes:
         _console().print(f"[dim]{note}[/dim]", highlight=False)
 
 
-def _print(table: Table, columns: Sequence[int]) -> None:
+def _print(table: ResultTable, columns: Sequence[int]) -> None:
     shown = RichTable(box=None, padding=(0, 2, 0, 0))
     shown.add_column(table.columns[0], overflow="fold", min_width=12)
     for index in columns:

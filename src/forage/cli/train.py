@@ -9,12 +9,12 @@ from rich.console import Console
 
 from forage.cli.progress import progress_bar, say_notes, training_note
 from forage.cli.recipe_flags import Out, named_recipe, read_flags
-from forage.engines.ranks.torchrun import open_ranks
-from forage.part_json import decode_part, encode_part
-from forage.recipe import Recipe
+from forage.core.serialize import decode_part, encode_part
+from forage.engines.distributed.torchrun import open_group
 from forage.recipes import RECIPES
-from forage.tracking import TrackerName, tracking
-from forage.training import OnStep, Outcome, default_directory, train
+from forage.training.loop import OnStep, Outcome, default_directory, train
+from forage.training.recipe import Recipe
+from forage.training.tracking import TrackerName, tracking
 
 Parallel = Literal["data", "fsdp"]
 Trackers = Annotated[tuple[TrackerName, ...], tyro.conf.UseAppendAction]
@@ -38,7 +38,7 @@ def run(argv: Sequence[str]) -> int:
         say_notes(recipe.task)
         return [encode_part(recipe), str(more["out"] or default_directory(recipe)), more["track"]]
 
-    with open_ranks() as ranks:
+    with open_group() as ranks:
         encoded, out, track = ranks.only_first(read)  # the first process builds what a recipe needs; the others get it
         recipe = decode_part(encoded, Recipe)
         with tracking(track if ranks.first else (), out) as note:

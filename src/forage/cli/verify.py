@@ -8,13 +8,13 @@ from rich.console import Console
 from rich.table import Table
 
 from forage.cli.progress import progress_bar
-from forage.engines.judge import WorkerJudge
-from forage.errors import ForageError
-from forage.records import Problem
-from forage.stress import StressReport
-from forage.stress import stress as judge_stress_set
-from forage.stress.run import Stressed
+from forage.core.errors import ForageError
+from forage.core.records import Problem
 from forage.tasks.verifiers import parse_verifier
+from forage.verification.judge import WorkerJudge
+from forage.verification.stress import StressReport
+from forage.verification.stress import stress as judge_stress_set
+from forage.verification.stress.run import Stressed
 
 
 def verify_command(

@@ -1,1 +1,1 @@
-"""The outside world: models, samplers, optimisers and verifier processes, behind the seams of `protocols.py`."""
+"""The outside world: models, samplers, optimizers and verifier processes, behind the seams of `protocols.py`."""

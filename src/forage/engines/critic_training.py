@@ -1,10 +1,10 @@
-"""How a critic learns: its loss, its optimiser, and how long it learns alone."""
+"""How a critic learns: its loss, its optimizer, and how long it learns alone."""
 
 from dataclasses import dataclass, field
 
-from forage.engines.optimisation import Optimisation
-from forage.errors import ForageError
-from forage.losses.value_loss import ValueLoss
+from forage.core.errors import ForageError
+from forage.engines.optimization import Optimization
+from forage.parts.losses.value_loss import ValueLoss
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +15,7 @@ class CriticTraining:
     """
 
     loss: ValueLoss = field(default_factory=ValueLoss)
-    optimisation: Optimisation = field(default_factory=lambda: Optimisation(lr=4e-4))
+    optimization: Optimization = field(default_factory=lambda: Optimization(lr=4e-4))
     warmup: int = 10
 
     def __post_init__(self) -> None:

@@ -5,14 +5,14 @@ from contextlib import contextmanager
 
 import torch
 
-from forage.errors import ForageError
+from forage.core.errors import ForageError
 
 _SAID_ON_CPU = ("can't allocate memory", "not enough memory")
 """In the words of torch's allocator, which has no exception of its own for this on the CPU."""
 
 
 @contextmanager
-def saying_what_to_lower(advice: str) -> Iterator[None]:
+def explain_out_of_memory(advice: str) -> Iterator[None]:
     """Turns the end of memory inside the block into a ForageError with `advice`; all else passes through."""
     try:
         yield

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from forage.errors import ForageError
-from forage.protocols import SampleRequest
-from forage.records import SamplingParams
+from forage.core.errors import ForageError
+from forage.core.protocols import SampleRequest
+from forage.core.records import SamplingParams
 
 
 def limit_of(request: SampleRequest, params: SamplingParams) -> int:
@@ -17,9 +17,9 @@ def check_requests(requests: Sequence[SampleRequest], params: SamplingParams, co
     """Raises ForageError for the first request that a model with this configuration cannot serve."""
     limit, vocabulary = getattr(config, "max_position_embeddings", None), config.vocab_size
     for number, request in enumerate(requests):
-        if not request.tokens or request.siblings < 1:
+        if not request.tokens or request.group_size < 1:
             raise ForageError(
-                f"Request {number} asks for {request.siblings} samples after {len(request.tokens)} tokens."
+                f"Request {number} asks for {request.group_size} samples after {len(request.tokens)} tokens."
             )
         if not 0 <= min(request.tokens) <= max(request.tokens) < vocabulary:
             raise ForageError(f"Request {number} holds token ids outside the model's vocabulary of {vocabulary}.")

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from forage.errors import ForageError
+from forage.core.errors import ForageError
+from forage.core.seeds import derive_seed
 from forage.ops.semantic import semantic_entropy
-from forage.seeds import derive_seed
 
 Floats = NDArray[np.float64]
 Correction = Literal["none", "miller-madow", "jackknife"]

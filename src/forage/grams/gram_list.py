@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from forage.errors import ForageError
+from forage.core.errors import ForageError
 from forage.grams.phrases import PHRASES, SHORT_PHRASES
 from forage.grams.words import normal_gram
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from forage.errors import ForageError
+from forage.core.errors import ForageError
 from forage.grams.words import SCANNER, fold, runs
 
 Span = tuple[int, int]

@@ -5,48 +5,48 @@ The paper and the seam of a method stand in its own file.
 
 from collections.abc import Sequence
 
+from forage.methods.algorithms.cispo import cispo as cispo
+from forage.methods.algorithms.dapo import dapo as dapo
+from forage.methods.algorithms.dr_grpo import dr_grpo as dr_grpo
+from forage.methods.algorithms.grpo import grpo as grpo
+from forage.methods.algorithms.gspo import gspo as gspo
+from forage.methods.algorithms.passk import passk as passk
+from forage.methods.algorithms.ppo import ppo as ppo
+from forage.methods.algorithms.raft import raft as raft
+from forage.methods.algorithms.reinforce import reinforce as reinforce
+from forage.methods.algorithms.rloo import rloo as rloo
+from forage.methods.algorithms.step_dpo import step_dpo as step_dpo
+from forage.methods.algorithms.vineppo import vineppo as vineppo
 from forage.methods.catalogue import Applied as Applied
 from forage.methods.catalogue import Method as Method
 from forage.methods.catalogue import apply as apply
 from forage.methods.catalogue import catalogue
 from forage.methods.catalogue import parse as parse
-from forage.methods.cispo import cispo as cispo
-from forage.methods.constant_bonus import constant_bonus as constant_bonus
-from forage.methods.dapo import dapo as dapo
-from forage.methods.dr_grpo import dr_grpo as dr_grpo
-from forage.methods.entropy_advantage import entropy_advantage as entropy_advantage
-from forage.methods.entropy_penalty import entropy_penalty as entropy_penalty
-from forage.methods.group_reweight import group_reweight as group_reweight
-from forage.methods.grpo import grpo as grpo
-from forage.methods.gspo import gspo as gspo
-from forage.methods.hicra import hicra as hicra
-from forage.methods.hicra_entropy import hicra_entropy as hicra_entropy
-from forage.methods.hicra_inverted import hicra_inverted as hicra_inverted
-from forage.methods.hicra_negative import hicra_negative as hicra_negative
-from forage.methods.hicra_random import hicra_random as hicra_random
-from forage.methods.hicra_reported import hicra_reported as hicra_reported
-from forage.methods.high_entropy_scale import high_entropy_scale as high_entropy_scale
-from forage.methods.kl_penalty import kl_penalty as kl_penalty
-from forage.methods.passk import passk as passk
-from forage.methods.ppo import ppo as ppo
-from forage.methods.process_advantage import process_advantage as process_advantage
-from forage.methods.process_reward import process_reward as process_reward
-from forage.methods.raft import raft as raft
-from forage.methods.random_token_bonus import random_token_bonus as random_token_bonus
-from forage.methods.reinforce import reinforce as reinforce
-from forage.methods.reward_model import reward_model as reward_model
-from forage.methods.rloo import rloo as rloo
-from forage.methods.rrl import rrl as rrl
-from forage.methods.rrl_oracle import rrl_oracle as rrl_oracle
-from forage.methods.rrl_random_cuts import rrl_random_cuts as rrl_random_cuts
-from forage.methods.rrl_success_prefixes import rrl_success_prefixes as rrl_success_prefixes
-from forage.methods.rrl_whole_prompts import rrl_whole_prompts as rrl_whole_prompts
-from forage.methods.satori import satori as satori
-from forage.methods.shuffled_entropy import shuffled_entropy as shuffled_entropy
-from forage.methods.step_dpo import step_dpo as step_dpo
-from forage.methods.unclipped_entropy import unclipped_entropy as unclipped_entropy
-from forage.methods.vineppo import vineppo as vineppo
-from forage.recipe import Recipe
+from forage.methods.controls.constant_bonus import constant_bonus as constant_bonus
+from forage.methods.controls.group_reweight import group_reweight as group_reweight
+from forage.methods.controls.hicra_inverted import hicra_inverted as hicra_inverted
+from forage.methods.controls.hicra_negative import hicra_negative as hicra_negative
+from forage.methods.controls.hicra_random import hicra_random as hicra_random
+from forage.methods.controls.hicra_reported import hicra_reported as hicra_reported
+from forage.methods.controls.high_entropy_scale import high_entropy_scale as high_entropy_scale
+from forage.methods.controls.random_token_bonus import random_token_bonus as random_token_bonus
+from forage.methods.controls.rrl_oracle import rrl_oracle as rrl_oracle
+from forage.methods.controls.rrl_random_cuts import rrl_random_cuts as rrl_random_cuts
+from forage.methods.controls.rrl_success_prefixes import rrl_success_prefixes as rrl_success_prefixes
+from forage.methods.controls.rrl_whole_prompts import rrl_whole_prompts as rrl_whole_prompts
+from forage.methods.controls.shuffled_entropy import shuffled_entropy as shuffled_entropy
+from forage.methods.controls.unclipped_entropy import unclipped_entropy as unclipped_entropy
+from forage.methods.exploration.entropy_advantage import entropy_advantage as entropy_advantage
+from forage.methods.exploration.entropy_penalty import entropy_penalty as entropy_penalty
+from forage.methods.exploration.hicra import hicra as hicra
+from forage.methods.exploration.hicra_entropy import hicra_entropy as hicra_entropy
+from forage.methods.exploration.kl_penalty import kl_penalty as kl_penalty
+from forage.methods.exploration.process_advantage import process_advantage as process_advantage
+from forage.methods.exploration.process_reward import process_reward as process_reward
+from forage.methods.exploration.reward_model import reward_model as reward_model
+from forage.methods.exploration.rrl import rrl as rrl
+from forage.methods.exploration.satori import satori as satori
+from forage.training.recipe import Recipe
 
 METHODS = catalogue(*(entry for entry in list(globals().values()) if isinstance(entry, Method)))
 """Every method by name."""

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Concatenate, Generic, Literal, ParamSpec
 
-from forage.call_text import parse_call
-from forage.errors import ForageError
-from forage.recipe import Recipe
+from forage.core.errors import ForageError
+from forage.core.spec import parse_call
+from forage.training.recipe import Recipe
 
 P = ParamSpec("P")
 

@@ -4,20 +4,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from forage.credit.assign.gae import Gae
-from forage.credit.baseline.std_scale import StdScale
-from forage.credit.shape.entropy_bonus import EntropyBonus
-from forage.credit.shape.entropy_planning_bonus import EntropyPlanningBonus
-from forage.credit.shape.planning_credit import PlanningCredit
+from forage.core.errors import ForageError
+from forage.core.protocols import Penalty, Shape
 from forage.engines.local.process_model import read_record
 from forage.engines.local.process_reward import ProcessReward
-from forage.errors import ForageError
 from forage.grams.gram_list import GramList, load_grams
-from forage.losses.penalty import EntropyPenalty
-from forage.losses.policy_loss import PolicyLoss
-from forage.protocols import Penalty, Shape
-from forage.recipe import Recipe
-from forage.signals.planning import PlanningMask
+from forage.parts.credit.assign.gae import Gae
+from forage.parts.credit.baseline.std_scale import StdScale
+from forage.parts.credit.shape.entropy_bonus import EntropyBonus
+from forage.parts.credit.shape.entropy_planning_bonus import EntropyPlanningBonus
+from forage.parts.credit.shape.planning_credit import PlanningCredit
+from forage.parts.losses.penalty import EntropyPenalty
+from forage.parts.losses.policy_loss import PolicyLoss
+from forage.parts.signals.planning import PlanningMask
+from forage.training.recipe import Recipe
 
 
 def add_shape(recipe: Recipe, shape: Shape) -> Recipe:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from forage.errors import ForageError
+from forage.core.errors import ForageError
 from forage.ops.resampling import Floats
 
 VOTES = 1024

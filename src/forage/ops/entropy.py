@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from forage.errors import ForageError
+from forage.core.errors import ForageError
 from forage.ops.masked import require_shape
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from forage.errors import ForageError
+from forage.core.errors import ForageError
 from forage.ops.masked import require_shape
 
 

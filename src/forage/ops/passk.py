@@ -9,7 +9,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from forage.errors import ForageError
+from forage.core.errors import ForageError
 from forage.ops.segments import segments
 
 

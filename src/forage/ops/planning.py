@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from forage.errors import ForageError
+from forage.core.errors import ForageError
 from forage.ops.masked import masked
 
 

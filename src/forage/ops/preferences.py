@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from forage.errors import ForageError
+from forage.core.errors import ForageError
 from forage.ops.masked import require_shape
 
 

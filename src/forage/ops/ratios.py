@@ -21,7 +21,7 @@ def token_ratio(logprob: Tensor, behaviour: Tensor, mask: Tensor) -> Tensor:
 
 
 def sequence_ratio(logprob: Tensor, behaviour: Tensor, mask: Tensor) -> Tensor:
-    """The length-normalised ratio of whole sequences, on every token: (pi(y) / mu(y)) ** (1 / |y|), (B, T).
+    """The length-normalized ratio of whole sequences, on every token: (pi(y) / mu(y)) ** (1 / |y|), (B, T).
 
     GSPO, arXiv 2507.18071, equation 7, in the token form of equations 13 and 14: all tokens of a sequence have the same
     value, and the gradient of token t is the value times the gradient of its own log-probability. With one advantage

@@ -6,7 +6,7 @@ Axes: B sequences, T tokens.
 import torch
 from torch import Tensor
 
-from forage.errors import ForageError
+from forage.core.errors import ForageError
 from forage.ops.masked import masked, require_shape
 
 
@@ -21,7 +21,7 @@ def at_last_token(value: Tensor, mask: Tensor) -> Tensor:
 
 
 def gae(reward: Tensor, value: Tensor, mask: Tensor, *, gamma: float, lam: float) -> Tensor:
-    """Generalised advantage estimation: A_t = delta_t + gamma * lam * A_{t+1}, delta_t = r_t + gamma * V_{t+1} - V_t.
+    """Generalized advantage estimation: A_t = delta_t + gamma * lam * A_{t+1}, delta_t = r_t + gamma * V_{t+1} - V_t.
 
     Schulman et al. 2016 (arXiv 1506.02438), equation 16. reward and value (B, T) float: the reward that follows token
     t, and the value of the state before it; mask (B, T) bool: the tokens of the sequence. Tokens off the mask do not

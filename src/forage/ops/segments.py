@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from forage.errors import ForageError
+from forage.core.errors import ForageError
 from forage.ops.masked import require_shape
 
 
@@ -52,20 +52,20 @@ def segments(value: Tensor, group: Tensor) -> Segments:
 def centre(value: Tensor, group: Tensor) -> Tensor:
     """value (B,) minus the mean of its group: (B,), exactly 0 in a group without variance, NaN stays NaN."""
     groups = segments(value, group)
-    centred = (value.double() - groups.mean[groups.index]).masked_fill(_settled(groups), 0)
-    return centred.to(value.dtype)
+    centered = (value.double() - groups.mean[groups.index]).masked_fill(_settled(groups), 0)
+    return centered.to(value.dtype)
 
 
 def leave_one_out(value: Tensor, group: Tensor) -> Tensor:
     """value (B,) minus the mean of the *other* judged values of its group: (B,), NaN stays NaN.
 
-    Computed as n / (n - 1) times the centred value, which is the same number; exactly 0 in a group without variance
+    Computed as n / (n - 1) times the centered value, which is the same number; exactly 0 in a group without variance
     and for a value without siblings. Kool et al. 2019; Ahmadian et al., arXiv 2402.14740.
     """
     groups = segments(value, group)
     factor = groups.count / (groups.count - 1).clamp_min(1)
-    centred = (value.double() - groups.mean[groups.index]).masked_fill(_settled(groups), 0)
-    return (centred * factor[groups.index]).to(value.dtype)
+    centered = (value.double() - groups.mean[groups.index]).masked_fill(_settled(groups), 0)
+    return (centered * factor[groups.index]).to(value.dtype)
 
 
 def scale_by_std(value: Tensor, group: Tensor, *, ddof: int = 1, eps: float = 1e-6) -> Tensor:

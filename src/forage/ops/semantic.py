@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from forage.errors import ForageError
+from forage.core.errors import ForageError
 
 
 def semantic_entropy(counts: Tensor) -> Tensor:

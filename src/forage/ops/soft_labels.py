@@ -1,17 +1,17 @@
-"""Entropy-regularised soft labels (ER-PRM, Zhang et al., arXiv 2412.11006)."""
+"""Entropy-regularized soft labels (ER-PRM, Zhang et al., arXiv 2412.11006)."""
 
 import math
 
 import torch
 from torch import Tensor
 
-from forage.errors import ForageError
+from forage.core.errors import ForageError
 
 
 def soft_label(outcomes: Tensor, *, eta: float) -> Tensor:
     """(1 / eta) * ln mean exp(eta * y) over the last axis: between the mean (eta 0) and the best (eta inf) outcome.
 
-    The value of a state under the entropy-regularised objective of arXiv 2412.11006, from Monte-Carlo completions of
+    The value of a state under the entropy-regularized objective of arXiv 2412.11006, from Monte-Carlo completions of
     the reference policy. outcomes (..., M) of any number type, M >= 1; the result (...) is float64 and lies between
     the smallest and the largest outcome. eta = 0 is the mean, inf the maximum, -inf the minimum; it is computed
     without overflow or cancellation for every eta. Raises ForageError for no outcomes or a NaN eta.

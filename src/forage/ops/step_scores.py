@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, get_args
 
-from forage.errors import ForageError
+from forage.core.errors import ForageError
 
 Aggregator = Literal["min", "last", "mean", "product", "max", "sum"]
 AGGREGATORS: tuple[Aggregator, ...] = get_args(Aggregator)

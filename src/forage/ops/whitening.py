@@ -6,7 +6,7 @@ Axes: B sequences, T tokens.
 import torch
 from torch import Tensor
 
-from forage.errors import ForageError
+from forage.core.errors import ForageError
 from forage.ops.masked import masked
 
 

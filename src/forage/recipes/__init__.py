@@ -4,7 +4,7 @@ from forage.recipes.code import code
 from forage.recipes.countdown import countdown
 from forage.recipes.dialogue import dialogue
 from forage.recipes.gym import gym
-from forage.recipes.problems import problems
+from forage.recipes.table import problems
 
 RECIPES = {"countdown": countdown, "code": code, "dialogue": dialogue, "gym": gym, "problems": problems}
 """Every recipe by the name that `forage train` takes."""

@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from forage.base_models.code import build_code_base
+from forage.core.errors import ForageError
+from forage.core.records import SamplingParams
 from forage.engines.local.engine import LocalEngine
-from forage.engines.optimisation import Optimisation
+from forage.engines.optimization import Optimization
 from forage.engines.vllm.settings import parse_sampler
-from forage.errors import ForageError
 from forage.methods import Applied, with_methods
-from forage.recipe import Gather, Recipe, Schedule, Verifying
-from forage.recipes.code_base import build_code_base
 from forage.recipes.own_model import located, parse_adapter
-from forage.records import SamplingParams
 from forage.tasks.code import TinyCode
 from forage.tasks.code.file import CodeFile
+from forage.training.recipe import Grouping, Recipe, Schedule, Verifying
 
 
 def code(
@@ -27,7 +27,7 @@ def code(
     seed: int = 0,
     steps: int = 60,
     problems: int = 8,
-    siblings: int = 16,
+    group_size: int = 16,
     train_problems: int = 96,
     max_tokens: int = 40,
     stop: Sequence[str] = (),
@@ -65,7 +65,7 @@ def code(
         stop: text that ends a response, beside the model's own end token; may be given several times.
         temperature: of sampling and of the policy that is learned.
         lr: learning rate of AdamW.
-        mini_batches: optimiser steps per step.
+        mini_batches: optimizer steps per step.
         micro_tokens: padded tokens per forward pass.
         rows: responses sampled at once; memory against speed.
         adapter: train a low-rank adapter alone, as lora or lora:rank=8,alpha=16,targets=q_proj+v_proj (needs peft).
@@ -94,10 +94,10 @@ def code(
         task=task,
         seed=seed,
         schedule=Schedule(steps=steps, checkpoint_every=checkpoint_every, rollouts_every=rollouts_every),
-        gather=Gather(problems=problems, siblings=siblings),
+        grouping=Grouping(problems=problems, group_size=group_size),
         sampling=SamplingParams(temperature=temperature, max_tokens=max_tokens),
         verifying=Verifying(workers=verifier_workers, deadline=deadline),
-        optimisation=Optimisation(lr=lr, mini_batches=mini_batches, micro_tokens=micro_tokens),
+        optimization=Optimization(lr=lr, mini_batches=mini_batches, micro_tokens=micro_tokens),
         engine=LocalEngine(
             dtype=dtype,
             device=device,

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from typing import Literal
 
+from forage.base_models.countdown import build_base
+from forage.core.records import SamplingParams
 from forage.engines.local.engine import LocalEngine
-from forage.engines.optimisation import Optimisation
+from forage.engines.optimization import Optimization
 from forage.engines.vllm.settings import parse_sampler
 from forage.methods import Applied, with_methods
-from forage.recipe import Gather, Recipe, Schedule, Verifying
-from forage.recipes.base import build_base
 from forage.recipes.own_model import located
-from forage.records import SamplingParams
 from forage.tasks.countdown import Countdown
+from forage.training.recipe import Grouping, Recipe, Schedule, Verifying
 
 Size = Literal["demo", "experiment"]
 
@@ -28,7 +28,7 @@ def countdown(
     steps: int | None = None,
     tokens: int = 0,
     problems: int = 16,
-    siblings: int = 16,
+    group_size: int = 16,
     train_problems: int | None = None,
     max_tokens: int = 120,
     temperature: float = 1.0,
@@ -62,9 +62,9 @@ def countdown(
         max_tokens: limit of a response.
         temperature: of sampling and of the policy that is learned.
         lr: learning rate of AdamW.
-        warmup: optimiser steps of linear warm-up.
+        warmup: optimizer steps of linear warm-up.
         epochs: passes over a step's responses.
-        mini_batches: optimiser steps per pass.
+        mini_batches: optimizer steps per pass.
         micro_tokens: padded tokens per forward pass; memory against speed, gradients agree up to rounding.
         checkpoint_every: steps between checkpoints (0: only the last).
         keep_checkpoints: how many checkpoints stay on disk.
@@ -88,10 +88,10 @@ def countdown(
             keep_checkpoints=keep_checkpoints,
             rollouts_every=rollouts_every,
         ),
-        gather=Gather(problems=problems, siblings=siblings),
+        grouping=Grouping(problems=problems, group_size=group_size),
         sampling=SamplingParams(temperature=temperature, max_tokens=max_tokens),
         verifying=Verifying(workers=verifier_workers),
-        optimisation=Optimisation(
+        optimization=Optimization(
             lr=lr, warmup=warmup, epochs=epochs, mini_batches=mini_batches, micro_tokens=micro_tokens
         ),
         engine=LocalEngine(dtype=dtype, device=device, matmul=matmul, threads=threads),

@@ -7,19 +7,19 @@ from typing import Any, Literal
 
 from transformers import PreTrainedTokenizerFast
 
+from forage.base_models.tiny_model import Example, Language, TinySettings, build, word_tokenizer
+from forage.core.records import SamplingParams
 from forage.engines.local.engine import LocalEngine
-from forage.engines.optimisation import Optimisation
+from forage.engines.optimization import Optimization
 from forage.engines.vllm.settings import parse_sampler
 from forage.methods import Applied, with_methods
-from forage.recipe import Gather, Recipe, Schedule
-from forage.recipes.tiny_model import Language, TinySettings, Written, build, word_tokenizer
-from forage.records import SamplingParams
 from forage.tasks.dialogue import Dialogue
 from forage.tasks.dialogue.language import END, PAD, WORDS
+from forage.training.recipe import Grouping, Recipe, Schedule
 
 
 @dataclass(frozen=True)
-class CarelessWriters(Language):
+class NoisyTraces(Language):
     """Requests and what careless writers answer."""
 
     task: Dialogue
@@ -27,7 +27,7 @@ class CarelessWriters(Language):
     def tokenizer(self) -> PreTrainedTokenizerFast:
         return word_tokenizer(WORDS, end=END, pad=PAD)
 
-    def written(self, amount: int) -> Iterator[Written]:
+    def written(self, amount: int) -> Iterator[Example]:
         token_of = {word: token for token, word in enumerate(WORDS)}
         for prompt, response in self.task.written(amount):
             yield [token_of[word] for word in prompt.split()], [token_of[word] for word in (*response.split(), END)]
@@ -45,8 +45,8 @@ class DialogueSettings(TinySettings):
     layers: int = 2
 
     @property
-    def language(self) -> CarelessWriters:
-        return CarelessWriters(Dialogue(seed=self.seed))
+    def language(self) -> NoisyTraces:
+        return NoisyTraces(Dialogue(seed=self.seed))
 
     @property
     def world(self) -> str:
@@ -69,7 +69,7 @@ def dialogue(
     seed: int = 0,
     steps: int = 60,
     problems: int = 16,
-    siblings: int = 8,
+    group_size: int = 8,
     max_tokens: int = 64,
     temperature: float = 1.0,
     lr: float = 5e-4,
@@ -85,7 +85,7 @@ def dialogue(
 ) -> Recipe:
     """Dialogue: greet, comfort and help somebody, where what they like is known by comparisons only.
 
-    Give `--method reward_model:model=FOLDER` (from `forage reward train`): without it the hidden utility itself is the
+    Give `--method reward_model:model=FOLDER` (from `forage rm train`): without it the hidden utility itself is the
     reward, which is the upper bound that a reward model can be compared with. `correct` in the metrics, and
     `forage eval`, always ask the hidden utility.
 
@@ -99,7 +99,7 @@ def dialogue(
         max_tokens: limit of a response.
         temperature: of sampling and of the policy that is learned.
         lr: learning rate of AdamW.
-        mini_batches: optimiser steps per step.
+        mini_batches: optimizer steps per step.
         micro_tokens: padded tokens per forward pass; memory against speed, gradients agree up to rounding.
         checkpoint_every: steps between checkpoints (0: only the last).
         keep_checkpoints: how many checkpoints stay on disk.
@@ -120,9 +120,9 @@ def dialogue(
             keep_checkpoints=keep_checkpoints,
             rollouts_every=rollouts_every,
         ),
-        gather=Gather(problems=problems, siblings=siblings),
+        grouping=Grouping(problems=problems, group_size=group_size),
         sampling=SamplingParams(temperature=temperature, max_tokens=max_tokens),
-        optimisation=Optimisation(lr=lr, mini_batches=mini_batches, micro_tokens=micro_tokens),
+        optimization=Optimization(lr=lr, mini_batches=mini_batches, micro_tokens=micro_tokens),
         engine=LocalEngine(device=device, matmul=matmul, threads=threads),
         sampler=parse_sampler(sampler),
     )

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from typing import Literal
 
+from forage.core.records import SamplingParams
 from forage.engines.local.engine import LocalEngine
-from forage.engines.optimisation import Optimisation
+from forage.engines.optimization import Optimization
 from forage.engines.vllm.settings import parse_sampler
 from forage.methods import Applied, with_methods
-from forage.recipe import Gather, Recipe, Schedule, Verifying
 from forage.recipes.own_model import learning_rate, located, parse_adapter
-from forage.records import SamplingParams
 from forage.tasks.gym import parse_gym
+from forage.training.recipe import Grouping, Recipe, Schedule, Verifying
 
 
 def gym(
@@ -21,7 +21,7 @@ def gym(
     seed: int = 0,
     steps: int = 100,
     problems: int = 8,
-    siblings: int = 8,
+    group_size: int = 8,
     stop: Sequence[str] = (),
     max_tokens: int = 256,
     temperature: float = 1.0,
@@ -57,7 +57,7 @@ def gym(
         max_tokens: limit of a response.
         temperature: of sampling and of the policy that is learned.
         lr: learning rate of AdamW; 1e-6 for all weights and 2e-5 for an adapter unless given.
-        mini_batches: optimiser steps per step.
+        mini_batches: optimizer steps per step.
         micro_tokens: padded tokens per forward pass.
         rows: responses sampled at once; memory against speed.
         adapter: train a low-rank adapter alone, as lora or lora:rank=8,alpha=16,targets=q_proj+v_proj (needs peft).
@@ -80,10 +80,10 @@ def gym(
         task=task,
         seed=seed,
         schedule=Schedule(steps=steps, checkpoint_every=checkpoint_every, rollouts_every=rollouts_every),
-        gather=Gather(problems=problems, siblings=siblings),
+        grouping=Grouping(problems=problems, group_size=group_size),
         sampling=SamplingParams(temperature=temperature, max_tokens=max_tokens),
         verifying=Verifying(workers=verifier_workers, deadline=deadline),
-        optimisation=Optimisation(lr=learning_rate(lr, lora), mini_batches=mini_batches, micro_tokens=micro_tokens),
+        optimization=Optimization(lr=learning_rate(lr, lora), mini_batches=mini_batches, micro_tokens=micro_tokens),
         engine=LocalEngine(
             dtype=dtype,
             device=device,

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from forage.call_text import parse_call
+from forage.core.spec import parse_call
 from forage.engines.local.adapters import Lora
 
 LEARNING_RATE = {"all": 1e-6, "adapter": 2e-5}

@@ -43,7 +43,7 @@ class Statements:
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """A picture: plotly traces and layout (colours as in `palette`), and how to read it.
+    """A picture: plotly traces and layout (colors as in `palette`), and how to read it.
 
     A trace whose `legendgroup` is a series' key is hidden and shown with that series. `how` says how to read the
     picture and `misleads` when it misleads. `alt` describes it to somebody who cannot see it.
@@ -104,7 +104,7 @@ class Token:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Response:
+class ResponseBlock:
     """A sampled response. `left_out` counts the tokens that are not shown."""
 
     title: str
@@ -121,7 +121,7 @@ class ResponsesOf:
 
     series: Series
     title: str
-    responses: Sequence[Response]
+    responses: Sequence[ResponseBlock]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +164,7 @@ class ScoredStep:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scored:
+class ScoredSolution:
     """A solution in steps."""
 
     title: str
@@ -180,7 +180,7 @@ class Solutions:
 
     kind: ClassVar[str] = "solutions"
     title: str
-    solutions: Sequence[Scored]
+    solutions: Sequence[ScoredSolution]
 
 
 Block = Prose | Statements | Figures | Grid | Responses | Folded | Solutions

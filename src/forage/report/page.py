@@ -13,9 +13,9 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from forage.atomic import saying_why, write_file
+from forage.core.atomic import explain_io_errors, write_file
 from forage.report.blocks import Figure, Figures, Section
-from forage.report.grouping import read_runs
+from forage.report.group import read_runs
 from forage.report.sections import SECTIONS
 
 NAMED = 4
@@ -102,6 +102,6 @@ def _resource(name: str) -> str:
 
 
 def _write(out: Path, html: str) -> None:
-    with saying_why(out):
+    with explain_io_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
     write_file(out, html.encode())

@@ -1,6 +1,6 @@
-"""Colours, dashes and marks: a series is told apart by more than its colour.
+"""Colors, dashes and marks: a series is told apart by more than its color.
 
-Figures name colours symbolically, as in `$c1` or `$c1@0.2` (with opacity); the page replaces them with the theme's, so
+Figures name colors symbolically, as in `$c1` or `$c1@0.2` (with opacity); the page replaces them with the theme's, so
 one figure is readable on a light and on a dark screen.
 """
 
@@ -12,7 +12,7 @@ MARKS = ("square", "circle", "diamond", "triangle-up", "triangle-down", "cross",
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """What one legend entry stands for: `key` is its name on the page, `slot` picks colour and mark."""
+    """What one legend entry stands for: `key` is its name on the page, `slot` picks color and mark."""
 
     key: str
     label: str
@@ -20,7 +20,7 @@ class Series:
     dash: str = "solid"
 
     @property
-    def colour(self) -> str:
+    def color(self) -> str:
         return f"$c{self.slot % SLOTS}"
 
     @property
@@ -28,4 +28,4 @@ class Series:
         return MARKS[self.slot % SLOTS]
 
     def faded(self, opacity: float) -> str:
-        return f"{self.colour}@{opacity:g}"
+        return f"{self.color}@{opacity:g}"

@@ -17,8 +17,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from forage.atomic import new_directory, recover, remove_directory, saying_why
-from forage.errors import ForageError
+from forage.core.atomic import explain_io_errors, new_directory, recover, remove_directory
+from forage.core.errors import ForageError
 
 MANIFEST = "manifest.json"
 FORMAT = "forage checkpoint 1"
@@ -140,7 +140,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], state: Any = None) -
         plain[name] = value.clone() if storage in storages else value  # the format knows no shared storage
         storages.add(storage)
     metadata = None if state is None else {"state": json.dumps(state)}
-    with saying_why(path):
+    with explain_io_errors(path):
         save_file(plain, path, metadata=metadata)
 
 

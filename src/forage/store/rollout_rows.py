@@ -5,15 +5,15 @@ from typing import Any
 
 from torch import Tensor
 
-from forage.protocols import Codec
-from forage.records import Group
+from forage.core.protocols import Codec
+from forage.core.records import Group
 
 
 def rollout_rows(
     groups: Sequence[Group],
     advantage: Tensor,
     entropy: Tensor,
-    learn: Tensor,
+    loss_mask: Tensor,
     step: int,
     codec: Codec,
     *,
@@ -21,7 +21,7 @@ def rollout_rows(
 ) -> list[dict[str, Any]]:
     """One row per rollout, in the order of the batch, with its settled advantages.
 
-    advantage and entropy (B, T) float32 and learn (B, T) bool are those of the batch that was collated from `groups`;
+    advantage and entropy (B, T) float32 and loss_mask (B, T) bool are those of the batch that was collated from `groups`;
     values (B, T) float32, where the run knows them, are of the state before each token; NaN where it was not asked for.
     """
     members = [
@@ -41,9 +41,9 @@ def rollout_rows(
             "pieces": list(codec.pieces(rollout.tokens)),
             "tokens": list(rollout.tokens),
             "logprobs": list(rollout.logprobs),
-            "entropies": entropy[row][learn[row]].tolist(),
-            "advantages": advantage[row][learn[row]].tolist(),
-            "values": _known(values, learn, row),
+            "entropies": entropy[row][loss_mask[row]].tolist(),
+            "advantages": advantage[row][loss_mask[row]].tolist(),
+            "values": _known(values, loss_mask, row),
             "reward": score.value,
             "correct": score.parts.get("correct", float("nan")),
             "stop": rollout.stop,
@@ -52,7 +52,7 @@ def rollout_rows(
     ]
 
 
-def _known(values: Tensor | None, learn: Tensor, row: int) -> list[float]:
+def _known(values: Tensor | None, loss_mask: Tensor, row: int) -> list[float]:
     """The values of a row; [] where none of them is known."""
-    own = [] if values is None else values[row][learn[row]].tolist()
+    own = [] if values is None else values[row][loss_mask[row]].tolist()
     return own if any(value == value for value in own) else []

@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from forage.atomic import write_file
-from forage.errors import ForageError
+from forage.core.atomic import write_file
+from forage.core.errors import ForageError
 
 SCHEMA = pa.schema(
     [

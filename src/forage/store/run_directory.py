@@ -4,7 +4,7 @@ recipe.json                     the complete recipe
 metrics.jsonl                   one row per step
 rollouts/step-000010.parquet    the responses of a step, with their advantages (`rollout_table`)
 evals/*.json                    evaluations
-checkpoints/step-000100/        weights in Hugging Face format, optimiser, memory (`checkpoint`)
+checkpoints/step-000100/        weights in Hugging Face format, optimizer, memory (`checkpoint`)
 offending/step-000012.safetensors  the batch of an update that was not finite
 report.html                     what to look at
 """
@@ -21,9 +21,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from forage.atomic import new_directory, recover, saying_why, write_file
-from forage.batch import TrainBatch
-from forage.errors import ForageError
+from forage.core.atomic import explain_io_errors, new_directory, recover, write_file
+from forage.core.batch import TrainBatch
+from forage.core.errors import ForageError
 from forage.store.checkpoint import checkpoint_path, checkpoint_steps, latest_intact, save_tensors
 from forage.store.rollout_table import read_rollouts, write_rollouts
 
@@ -80,7 +80,7 @@ class RunDirectory:
 
         The lock belongs to the process and ends with it, however it ends. Raises ForageError where it is taken.
         """
-        with saying_why(self.path / LOCK):
+        with explain_io_errors(self.path / LOCK):
             descriptor = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             try:
@@ -116,7 +116,7 @@ class RunDirectory:
         """Adds one step's row and brings it to the disk. A row that does not fit on the disk leaves no trace."""
         path = self.path / METRICS
         # Unbuffered: bytes that the disk refused must not wait in a buffer and be tried again when the file is closed.
-        with saying_why(path), path.open("ab+", buffering=0) as file:
+        with explain_io_errors(path), path.open("ab+", buffering=0) as file:
             start = max(0, file.seek(0, os.SEEK_END) - TAIL)
             file.seek(start)
             end = start + _end_of_rows(file.read())
@@ -196,7 +196,7 @@ class RunDirectory:
         tensors = {f.name: getattr(train.batch, f.name) for f in fields(train.batch)}
         tensors |= {f"signal.{name}": signal for name, signal in train.signals.items()}
         path = self.path / "offending" / f"step-{step:06d}.safetensors"
-        with saying_why(path):
+        with explain_io_errors(path):
             path.parent.mkdir(exist_ok=True)
         save_tensors(path, {**tensors, "advantage": train.advantage})
         return path

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from typing import Any, ClassVar, Literal
 
-from forage.call_text import Value, parse_call
-from forage.errors import ForageError
-from forage.records import Message, Problem, Score
-from forage.seeds import derive_seed
+from forage.core.errors import ForageError
+from forage.core.records import Message, Problem, Score
+from forage.core.seeds import derive_seed
+from forage.core.spec import Value, parse_call
 from forage.tasks.steps import ends_at, rule_of
 from forage.tasks.verifiers import Verified, Verifier
 from forage.tasks.verifiers.extraction import final_answer

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from forage.call_text import parse_call
-from forage.protocols import Task
+from forage.core.protocols import Task
+from forage.core.spec import parse_call
 from forage.tasks.code import TinyCode
 from forage.tasks.countdown import Countdown
 from forage.tasks.dialogue import Dialogue

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from forage.errors import ForageError
+from forage.core.errors import ForageError
 
 
 def load_function(path: str) -> Callable[..., Any]:

@@ -14,9 +14,9 @@ from operator import index
 from types import MappingProxyType
 from typing import ClassVar, Literal
 
-from forage.errors import ForageError
-from forage.protocols import Task
-from forage.records import Problem, Score
+from forage.core.errors import ForageError
+from forage.core.protocols import Task
+from forage.core.records import Problem, Score
 from forage.tasks.own_function import check_name, load_function
 
 Rule = Callable[[str], Iterable[int]]

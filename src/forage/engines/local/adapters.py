@@ -19,10 +19,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from forage.batch import Batch
-from forage.errors import ForageError
-from forage.protocols import Forward, Policy
-from forage.seeds import derive_seed
+from forage.core.batch import Batch
+from forage.core.errors import ForageError
+from forage.core.protocols import Forward, Policy
+from forage.core.seeds import derive_seed
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 NAME = "default"

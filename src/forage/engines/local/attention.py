@@ -16,7 +16,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 from transformers import AttentionInterface
 
-from forage.errors import ForageError
+from forage.core.errors import ForageError
 
 NAME = "forage"
 """What `config._attn_implementation` says when a module uses this attention."""

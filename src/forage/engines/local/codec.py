@@ -5,8 +5,8 @@ from typing import Any, cast
 
 from transformers import PreTrainedTokenizerBase
 
-from forage.errors import ForageError
-from forage.records import Problem
+from forage.core.errors import ForageError
+from forage.core.records import Problem
 
 UNDECODED = "�"
 """What decoders write for bytes that are not (yet) a character."""

@@ -10,14 +10,14 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from forage.batch import Batch, TrainBatch
+from forage.core.batch import Batch, TrainBatch
+from forage.core.protocols import Forward, Loss
+from forage.core.seeds import derive_seed
 from forage.engines.critic_training import CriticTraining
 from forage.engines.local.model import LocalModel
 from forage.engines.local.policy import Learner, LocalPolicy, micro_batches
-from forage.losses.value_loss import judged
 from forage.ops.values import explained_variance
-from forage.protocols import Forward, Loss
-from forage.seeds import derive_seed
+from forage.parts.losses.value_loss import judged
 
 T = TypeVar("T")
 
@@ -43,13 +43,13 @@ class LocalCritic(Learner[Tensor]):
         model.module.add_module("value_head", head)
         self._head = head
         self.training = training
-        super().__init__(model, training.optimisation)
+        super().__init__(model, training.optimization)
 
     def forward(self, batch: Batch) -> Tensor:
         """(B, T) float32 with gradients: the value of the state before each learned token, 0 off the mask."""
-        hidden = self.model.hidden(batch.tokens[:, :-1])[batch.learn[:, 1:]]
+        hidden = self.model.hidden(batch.tokens[:, :-1])[batch.loss_mask[:, 1:]]
         blank = torch.zeros(batch.tokens.shape, dtype=torch.float32, device=batch.tokens.device)
-        return blank.index_put(batch.learn.nonzero(as_tuple=True), self._values(hidden))
+        return blank.index_put(batch.loss_mask.nonzero(as_tuple=True), self._values(hidden))
 
     @torch.no_grad()
     def measure(self, batch: Batch) -> Tensor:
@@ -72,7 +72,7 @@ class LocalCritic(Learner[Tensor]):
         return value
 
     def learn(self, train: TrainBatch, *, seed: int) -> dict[str, float]:
-        """All optimiser steps for one batch. Metrics: `value_loss` and `value_clip_share` (tokens whose value was held
+        """All optimizer steps for one batch. Metrics: `value_loss` and `value_clip_share` (tokens whose value was held
         back) over the updates; `explained_variance` of the targets by the values before them; `critic_grad_norm`,
         `critic_skipped`, `critic_lr`."""
         loss = self.training.loss
@@ -89,15 +89,15 @@ class LocalCritic(Learner[Tensor]):
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, float]]:
         """Weights, moments and counters, as named tensors and numbers."""
-        tensors, numbers = self.optimiser_state()
+        tensors, numbers = self.optimizer_state()
         weights = {f"weights.{number}": parameter.detach().cpu() for number, parameter in enumerate(self._parameters)}
-        return {**weights, **{f"optimiser.{name}": tensor for name, tensor in tensors.items()}}, numbers
+        return {**weights, **{f"optimizer.{name}": tensor for name, tensor in tensors.items()}}, numbers
 
     @torch.no_grad()
     def restore(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, float]) -> None:
         for number, parameter in enumerate(self._parameters):
             parameter.copy_(tensors[f"weights.{number}"])
-        self.restore_optimiser(_below("optimiser.", tensors), numbers)
+        self.restore_optimiser(_below("optimizer.", tensors), numbers)
 
     def _values(self, hidden: Tensor) -> Tensor:
         """hidden (N, d) -> (N,) float32."""
@@ -136,12 +136,12 @@ class ActorCritic:
     # ------------------------------------------------------------------------------------------------- checkpoints
 
     def save(self, directory: Path) -> None:
-        """The policy alone, for whoever samples from it; the critic is part of `optimiser_state`."""
+        """The policy alone, for whoever samples from it; the critic is part of `optimizer_state`."""
         self.policy.save(directory)
 
-    def optimiser_state(self) -> tuple[dict[str, Tensor], dict[str, float]]:
+    def optimizer_state(self) -> tuple[dict[str, Tensor], dict[str, float]]:
         """Everything but the policy's weights that the next update depends on."""
-        tensors, numbers = self.policy.optimiser_state()
+        tensors, numbers = self.policy.optimizer_state()
         more, counters = self.critic.state()
         return (
             {**tensors, **{PREFIX + name: tensor for name, tensor in more.items()}},

@@ -7,20 +7,20 @@ from typing import Literal
 
 import torch
 
+from forage.core.errors import ForageError
+from forage.core.protocols import Policy
 from forage.engines.critic_training import CriticTraining
+from forage.engines.distributed.process_group import Alone, ProcessGroup
 from forage.engines.local.adapters import BelowAdapter, Lora, add_adapter, has_adapter, is_adapter
 from forage.engines.local.codec import LocalCodec
 from forage.engines.local.critic import ActorCritic, LocalCritic
-from forage.engines.local.ends import EndTexts
 from forage.engines.local.model import LocalModel
 from forage.engines.local.numerics import choose_matmul
 from forage.engines.local.placement import place
 from forage.engines.local.policy import LocalPolicy
 from forage.engines.local.sampler import LocalSampler
-from forage.engines.optimisation import Optimisation
-from forage.engines.ranks.ranks import Alone, Ranks
-from forage.errors import ForageError
-from forage.protocols import Policy
+from forage.engines.local.stop_strings import EndTexts
+from forage.engines.optimization import Optimization
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +76,13 @@ class LocalEngine:
         *,
         reference: str | None = None,
         critic: CriticTraining | None = None,
-        optimisation: Optimisation | None = None,
+        optimization: Optimization | None = None,
         temperature: float = 1.0,
-        ranks: Ranks | None = None,
+        ranks: ProcessGroup | None = None,
     ) -> Opened:
         """Loads `weights` (a Hugging Face directory or name), and `reference` where given. Sets the thread count.
 
-        A critic begins as a copy of `weights`; restoring a checkpoint's optimiser state gives it its own. Processes
+        A critic begins as a copy of `weights`; restoring a checkpoint's optimizer state gives it its own. Processes
         that share a machine share its cores; a critic learns from all rows in each of them.
         """
         if self.device != "cpu" and not torch.cuda.is_available():
@@ -91,12 +91,12 @@ class LocalEngine:
         cores = len(os.sched_getaffinity(0)) // ranks.local_world
         torch.set_num_threads(engine.threads if ranks.world == 1 else max(1, min(engine.threads, cores)))
         torch.set_float32_matmul_precision(engine.matmul)
-        optimisation = optimisation or Optimisation()
+        optimization = optimization or Optimization()
 
         def load(path: str, parallel: str = "data") -> LocalPolicy:
             model = self._load(path)
             placement = place(model, ranks, parallel=parallel)
-            return LocalPolicy(model, optimisation, temperature=temperature, placement=placement)
+            return LocalPolicy(model, optimization, temperature=temperature, placement=placement)
 
         policy = load(weights, self.parallel)
         judge = LocalCritic(self._load(weights), critic) if critic else None

@@ -19,9 +19,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.utils import logging
 
+from forage.core.errors import ForageError
 from forage.engines.local import adapters, attention, sentence_piece
 from forage.engines.local.cache import RowCache, StartCache
-from forage.errors import ForageError
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 5e-2, torch.float16: 1e-2}
@@ -87,7 +87,7 @@ class LocalModel:
         source = source_of(path)
         tokenizer = load_tokenizer(source, trust_remote_code)
         try:
-            with quietly():
+            with suppress_hf_logs():
                 module, report = cast(Any, AutoModelForCausalLM).from_pretrained(
                     source, dtype=DTYPES[dtype], trust_remote_code=trust_remote_code, output_loading_info=True
                 )
@@ -174,7 +174,7 @@ class LocalModel:
         if adapters.has_adapter(self.module):
             adapters.save_adapter(self.module, directory)
         else:
-            with quietly():
+            with suppress_hf_logs():
                 self.module.save_pretrained(directory)
         self.tokenizer.save_pretrained(directory)
 
@@ -229,7 +229,7 @@ class LocalModel:
 
 
 @contextmanager
-def quietly() -> Iterator[None]:
+def suppress_hf_logs() -> Iterator[None]:
     """Without transformers' progress bars and loading tables: what is wrong is said in a ForageError."""
     bars, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
@@ -277,7 +277,7 @@ def load_tokenizer(source: str, trust_remote_code: bool) -> PreTrainedTokenizerB
     if Path(source).is_dir() and not any(Path(source).glob("*token*")) and not any(Path(source).glob("vocab*")):
         raise ForageError(f"The directory {source} holds no tokenizer: save it beside the model.")
     try:
-        with quietly():
+        with suppress_hf_logs():
             if sentence_piece.reads(Path(source)):
                 return sentence_piece.read_tokenizer(Path(source))
             return AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code)

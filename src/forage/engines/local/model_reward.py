@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from forage.core.errors import ForageError
+from forage.core.protocols import Reward
+from forage.core.records import Rollout, Score
 from forage.engines.local.reward_model import RewardModel
-from forage.errors import ForageError
-from forage.protocols import Reward
-from forage.records import Rollout, Score
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ class ModelReward(Reward):
 
     def _rewards(self, model: RewardModel, rollouts: Sequence[Rollout]) -> list[float]:
         prompt = rollouts[0].start.problem.prompt
-        return model.score([model.lay(prompt, each.text, finished=each.stop != "length") for each in rollouts])
+        return model.score([model.encode(prompt, each.text, finished=each.stop != "length") for each in rollouts])
 
     def _score(self, score: Score, rewards: Sequence[float]) -> Score:
         reward = statistics.fmean(rewards)

@@ -1,6 +1,6 @@
 """Where the weights of a learner lie: whole in every process, or in shards (FSDP2).
 
-Both give the gradient of one process over all rows: a loss is a weighted sum whose denominators belong to the optimiser
+Both give the gradient of one process over all rows: a loss is a weighted sum whose denominators belong to the optimizer
 step, so the processes' gradients only add up.
 
 Axes: B sequences.
@@ -16,10 +16,10 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
-from forage.batch import Batch
+from forage.core.batch import Batch
+from forage.engines.distributed.process_group import Alone, ProcessGroup, local_rows, partition_rows
+from forage.engines.distributed.torchrun import BUCKET, speaking
 from forage.engines.local.model import LocalModel
-from forage.engines.ranks.ranks import Alone, Ranks, deal, hands
-from forage.engines.ranks.torchrun import BUCKET, speaking
 
 Seen = TypeVar("Seen")
 
@@ -34,10 +34,10 @@ class Pass:
 
 
 class Placement(ABC):
-    """`parameters` are what the optimiser moves. All processes make the same calls."""
+    """`parameters` are what the optimizer moves. All processes make the same calls."""
 
     parameters: list[nn.Parameter]
-    ranks: Ranks
+    ranks: ProcessGroup
 
     @abstractmethod
     def passes(self, lengths: Tensor, tokens: int) -> list[Pass]:
@@ -57,24 +57,24 @@ class Placement(ABC):
         """Surrounds the updates of a step; afterwards the model that samples has the new weights."""
 
     def gathered(self, state: Tensor) -> Tensor:
-        """The whole of something that the optimiser keeps about a parameter, on the CPU."""
+        """The whole of something that the optimizer keeps about a parameter, on the CPU."""
         return state.detach().cpu()
 
     def placed(self, state: Tensor, parameter: nn.Parameter) -> Tensor:
-        """What `gathered` gave, as the optimiser keeps it. A copy."""
+        """What `gathered` gave, as the optimizer keeps it. A copy."""
         return state.clone().to(parameter.device)
 
 
 class Whole(Placement):
     """Every process holds all weights, and learns from its share of the rows (data parallel)."""
 
-    def __init__(self, model: LocalModel, ranks: Ranks) -> None:
+    def __init__(self, model: LocalModel, ranks: ProcessGroup) -> None:
         self.ranks = ranks
         self.parameters = [p for p in model.module.parameters() if p.requires_grad]
         self._model = model
 
     def passes(self, lengths: Tensor, tokens: int) -> list[Pass]:
-        own = deal(self.ranks, lengths)
+        own = local_rows(self.ranks, lengths)
         return [Pass(own[index], width) for index, width in micro_batches(lengths[own], tokens)]
 
     def forward(self, see: Callable[[LocalModel, Batch], Seen], batch: Batch) -> Seen:
@@ -105,7 +105,7 @@ class Sharded(Placement):
     again afterwards, so both are never there at once.
     """
 
-    def __init__(self, model: LocalModel, ranks: Ranks) -> None:
+    def __init__(self, model: LocalModel, ranks: ProcessGroup) -> None:
         from torch.distributed.device_mesh import init_device_mesh
         from torch.distributed.fsdp import fully_shard
 
@@ -123,7 +123,7 @@ class Sharded(Placement):
 
     def passes(self, lengths: Tensor, tokens: int) -> list[Pass]:
         """All processes make equally many, because each of them takes part in putting every layer together."""
-        shares = hands(lengths, self.ranks.world)
+        shares = partition_rows(lengths, self.ranks.world)
         dealt = [[Pass(own[i], width) for i, width in micro_batches(lengths[own], tokens)] for own in shares]
         missing = max(map(len, dealt)) - len(dealt[self.ranks.rank])
         return dealt[self.ranks.rank] + [Pass(torch.tensor([0]), int(lengths[0]), idle=True)] * missing
@@ -179,7 +179,7 @@ class _Root(nn.Module):
         return tuple(getattr(seen[0], field.name) for field in fields(seen[0]))
 
 
-def place(model: LocalModel, ranks: Ranks | None = None, *, parallel: str = "data") -> Placement:
+def place(model: LocalModel, ranks: ProcessGroup | None = None, *, parallel: str = "data") -> Placement:
     """parallel: "data" or "fsdp". One process holds everything, whatever it says."""
     ranks = ranks or Alone()
     return Sharded(model, ranks) if parallel == "fsdp" and ranks.world > 1 else Whole(model, ranks)

@@ -1,4 +1,4 @@
-"""The policy of a run: a local model, its optimiser, and the only code that moves weights (a critic's too).
+"""The policy of a run: a local model, its optimizer, and the only code that moves weights (a critic's too).
 
 Axes: B sequences, T tokens, N learned tokens of a micro-batch.
 """
@@ -14,15 +14,15 @@ from typing import Generic, Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from forage.batch import Batch, TrainBatch
+from forage.core.batch import Batch, TrainBatch
+from forage.core.errors import ForageError
+from forage.core.protocols import Forward, Tallies, TokenWeights
+from forage.core.seeds import derive_seed
+from forage.engines.distributed.process_group import Alone, ProcessGroup, local_rows
 from forage.engines.local.model import LocalModel
 from forage.engines.local.placement import Pass, Placement, Whole, micro_batches
-from forage.engines.optimisation import Optimisation
-from forage.engines.ranks.ranks import Alone, Ranks, deal
-from forage.errors import ForageError
+from forage.engines.optimization import Optimization
 from forage.ops.logprobs import token_logprobs_and_entropy
-from forage.protocols import Forward, Tallies, TokenWeights
-from forage.seeds import derive_seed
 
 Seen = TypeVar("Seen")
 Given = TypeVar("Given", contravariant=True)
@@ -40,7 +40,7 @@ class NonFiniteUpdate(ForageError):
 
 
 class Objective(Protocol[Given]):
-    """What an optimiser step minimises, given what the learner sees in one pass: a `Loss` is one for a policy."""
+    """What an optimizer step minimizes, given what the learner sees in one pass: a `Loss` is one for a policy."""
 
     @property
     def skips_zero_advantage(self) -> bool: ...
@@ -51,23 +51,23 @@ class Objective(Protocol[Given]):
 
 
 class Learner(ABC, Generic[Seen]):
-    """Weights plus AdamW. `version` counts optimiser steps, skipped ones included.
+    """Weights plus AdamW. `version` counts optimizer steps, skipped ones included.
 
     `placement` says where the weights lie where the run has several processes; they all learn together.
     """
 
-    def __init__(self, model: LocalModel, optimisation: Optimisation, placement: Placement | None = None) -> None:
+    def __init__(self, model: LocalModel, optimization: Optimization, placement: Placement | None = None) -> None:
         self.model = model
         self.version = 0
-        self._settings = optimisation
+        self._settings = optimization
         self._skipped_in_a_row = 0
         self._placement = placement or Whole(model, Alone())
         self._parameters = self._placement.parameters
         self._optimiser = torch.optim.AdamW(
             self._parameters,
-            lr=optimisation.lr,
-            betas=optimisation.betas,
-            weight_decay=optimisation.weight_decay,
+            lr=optimization.lr,
+            betas=optimization.betas,
+            weight_decay=optimization.weight_decay,
             foreach=True,
         )
 
@@ -80,7 +80,7 @@ class Learner(ABC, Generic[Seen]):
         return self.forward(batch)
 
     def improve(self, train: TrainBatch, loss: Objective[Seen], *, seed: int) -> dict[str, float]:
-        """`epochs` passes of `mini_batches` optimiser steps each; returns the means of the metrics over the updates."""
+        """`epochs` passes of `mini_batches` optimizer steps each; returns the means of the metrics over the updates."""
         tallied, meter = _Meter(), _Meter()
         with self._placement.learning():
             for epoch in range(self._settings.epochs):
@@ -91,7 +91,7 @@ class Learner(ABC, Generic[Seen]):
         return {**tallied.means(), **meter.means(), "lr": self._learning_rate()}
 
     def _update(self, train: TrainBatch, loss: Objective[Seen], tallied: "_Meter", meter: "_Meter") -> None:
-        """One optimiser step. The denominators are taken here, once, so micro-batches only add up.
+        """One optimizer step. The denominators are taken here, once, so micro-batches only add up.
 
         `tallied` takes what this process sees of its rows, `meter` what is true of the whole step.
         """
@@ -151,7 +151,7 @@ class Learner(ABC, Generic[Seen]):
     def save(self, directory: Path) -> None:
         self.model.save(directory)
 
-    def optimiser_state(self) -> tuple[dict[str, Tensor], dict[str, float]]:
+    def optimizer_state(self) -> tuple[dict[str, Tensor], dict[str, float]]:
         """Everything but the weights that the next update depends on: named tensors and numbers."""
         tensors = {
             f"{number}.{name}": self._placement.gathered(value)
@@ -177,12 +177,12 @@ class LocalPolicy(Learner[Forward]):
     def __init__(
         self,
         model: LocalModel,
-        optimisation: Optimisation,
+        optimization: Optimization,
         *,
         temperature: float,
         placement: Placement | None = None,
     ) -> None:
-        super().__init__(model, optimisation, placement)
+        super().__init__(model, optimization, placement)
         self._temperature = temperature
 
     def forward(self, batch: Batch) -> Forward:
@@ -193,20 +193,20 @@ class LocalPolicy(Learner[Forward]):
         return self.see(self.model, batch)
 
     def see(self, model: LocalModel, batch: Batch) -> Forward:
-        learn = batch.learn[:, 1:]
-        hidden = model.hidden(batch.tokens[:, :-1])[learn]
+        loss_mask = batch.loss_mask[:, 1:]
+        hidden = model.hidden(batch.tokens[:, :-1])[loss_mask]
         head = model.head
         logprob, entropy = token_logprobs_and_entropy(
             hidden,
             head.weight,
-            batch.tokens[:, 1:][learn],
+            batch.tokens[:, 1:][loss_mask],
             temperature=self._temperature,
             chunk=max(1, LOGITS_PER_CHUNK // head.weight.shape[0]),
             bias=head.bias,
             softcap=head.softcap,
             scale=head.scale,
         )
-        index = batch.learn.nonzero(as_tuple=True)
+        index = batch.loss_mask.nonzero(as_tuple=True)
         blank = torch.zeros(batch.tokens.shape, dtype=torch.float32, device=batch.tokens.device)
         return Forward(blank.index_put(index, logprob), blank.index_put(index, entropy))
 
@@ -215,7 +215,7 @@ class LocalPolicy(Learner[Forward]):
         device, ranks = self.model.device, self._placement.ranks
         logprob = torch.zeros(batch.tokens.shape, dtype=torch.float32)
         entropy = torch.zeros_like(logprob)
-        own = deal(ranks, batch.lengths)
+        own = local_rows(ranks, batch.lengths)
         for index, width in micro_batches(batch.lengths[own], self._settings.micro_tokens):
             rows = own[index]
             part = self.forward(batch.rows(rows, width).to(device))
@@ -254,7 +254,7 @@ class _Meter:
         for name, value in values.items():
             self._accumulate(name, value, 0.0 if name == "skipped" else 1.0)
 
-    def join(self, ranks: Ranks) -> None:
+    def join(self, ranks: ProcessGroup) -> None:
         """What all processes have added, instead of what this one has."""
         if ranks.world == 1:
             return

@@ -1,7 +1,7 @@
 """A process reward model: any causal model, asked behind every step whether the step is good.
 
 A solution is laid out as the question, then each step followed by the step tag, put in as a token and never as text
-that a tokenizer could join to its neighbours. At every tag a head gives two logits, good and bad (arXiv 2412.11006):
+that a tokenizer could join to its neighbors. At every tag a head gives two logits, good and bad (arXiv 2412.11006):
 the score of the step is the softmax of the two. One function lays solutions out, for training and for scoring, so the
 position that is trained is the position that is scored.
 
@@ -17,14 +17,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from forage.core.errors import ForageError
+from forage.core.protocols import OnProgress
+from forage.core.records import Problem
 from forage.engines.local.adapters import has_adapter
 from forage.engines.local.codec import LocalCodec
 from forage.engines.local.model import LocalModel
 from forage.engines.local.policy import micro_batches
 from forage.engines.local.step_heads import HEAD_KINDS, HeadKind, ScalarHead, StepHead, TwoTokenHead, load_head
-from forage.errors import ForageError
-from forage.protocols import OnProgress
-from forage.records import Problem
 
 RECORD = "process_model.json"
 """Beside the weights of a process model: which tokens mean what, and how it was trained."""
@@ -38,7 +38,7 @@ MICRO_TOKENS = 2048
 
 
 @dataclass(frozen=True, slots=True)
-class Laid:
+class Encoded:
     """A solution as the model reads it: `tags` are the positions of the step tags in `tokens`, one for every step."""
 
     tokens: tuple[int, ...]
@@ -97,14 +97,14 @@ class ProcessModel:
         """What training moves, always in the same order."""
         return [p for p in (*self.model.module.parameters(), *self.head.parameters) if p.requires_grad]
 
-    def lay(self, prompt: str, steps: Sequence[str]) -> Laid:
+    def encode(self, prompt: str, steps: Sequence[str]) -> Encoded:
         """The tokens of a solution with a tag behind every step. Raises ForageError for text it cannot read."""
         tokens, tags = self._prompt(prompt), []
         for step in steps:
             tokens += self._encode(step)
             tags.append(len(tokens))
             tokens.append(self.tag)
-        return Laid(tuple(tokens), tuple(tags))
+        return Encoded(tuple(tokens), tuple(tags))
 
     def pieces(self, text: str) -> tuple[str, ...]:
         """A response token by token, for a task that finds the steps in it."""
@@ -117,7 +117,7 @@ class ProcessModel:
         """The text of each token of a response, read by this model's own tokenizer."""
         return self._codec.pieces(tokens)
 
-    def logits(self, solutions: Sequence[Laid]) -> Tensor:
+    def logits(self, solutions: Sequence[Encoded]) -> Tensor:
         """(N, 2) float32: the logits of good and bad at every tag of every solution, in order; differentiable."""
         width = max(len(solution.tokens) for solution in solutions)
         tokens = torch.zeros((len(solutions), width), dtype=torch.int64)
@@ -129,7 +129,7 @@ class ProcessModel:
         return self.head.logits(self.model, hidden)
 
     @torch.no_grad()
-    def score(self, solutions: Sequence[Laid], on_progress: OnProgress | None = None) -> list[tuple[float, ...]]:
+    def score(self, solutions: Sequence[Encoded], on_progress: OnProgress | None = None) -> list[tuple[float, ...]]:
         """The score of every step of every solution, in [0, 1]; an empty tuple for a solution without steps."""
         found: list[tuple[float, ...]] = [()] * len(solutions)
         done = 0
@@ -147,7 +147,7 @@ class ProcessModel:
         self, solutions: Sequence[tuple[str, Sequence[str]]], on_progress: OnProgress | None = None
     ) -> list[tuple[float, ...]]:
         """The score of every step of every (question, texts of the steps), as `score` gives it."""
-        return self.score([self.lay(prompt, steps) for prompt, steps in solutions], on_progress)
+        return self.score([self.encode(prompt, steps) for prompt, steps in solutions], on_progress)
 
     def _prompt(self, prompt: str) -> list[int]:
         if not prompt:
@@ -166,7 +166,7 @@ class ProcessModel:
             raise ForageError(f"The process model's tokenizer cannot read {text[:60]!r}: {error}.") from error
 
 
-def batches(solutions: Sequence[Laid], tokens: int) -> Iterator[list[int]]:
+def batches(solutions: Sequence[Encoded], tokens: int) -> Iterator[list[int]]:
     """Rows of similar length with at most `tokens` padded tokens together; rows without a tag are in none."""
     tagged = [row for row, solution in enumerate(solutions) if solution.tags]
     lengths = torch.tensor([len(solutions[row].tokens) for row in tagged], dtype=torch.int64)

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from forage.core.errors import ForageError
+from forage.core.protocols import Reward
+from forage.core.records import Rollout, Score
 from forage.engines.local.process_model import ProcessModel
-from forage.errors import ForageError
 from forage.ops.step_scores import AGGREGATORS, Aggregator, aggregate
-from forage.prm.steps import prompt_text, step_texts
-from forage.protocols import Reward
-from forage.records import Rollout, Score
+from forage.tasks.step_texts import prompt_text, step_texts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +49,8 @@ class ProcessReward(Reward):
         prompt, prefix = prompt_text(rollouts[0].start.problem), self.process.decode(rollouts[0].start.prefix)
         before = [prefix] if prefix.strip() else []
         steps = [self._steps(rollout) for rollout in rollouts]
-        laid = [self.process.lay(prompt, [*before, *(text for _, text in found)]) for found in steps]
-        values = self.process.score(laid)
+        encoded = [self.process.encode(prompt, [*before, *(text for _, text in found)]) for found in steps]
+        values = self.process.score(encoded)
         own = [value[len(before) :] for value in values]
         if before:
             start = values[0][0]

@@ -15,17 +15,17 @@ from safetensors import SafetensorError
 from torch import Tensor
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 
+from forage.core.errors import ForageError
+from forage.core.records import Message, Problem
+from forage.core.seeds import derive_seed
 from forage.engines.local.codec import LocalCodec
-from forage.engines.local.model import DTYPES, first_line, load_tokenizer, put_on, quietly, source_of
+from forage.engines.local.model import DTYPES, first_line, load_tokenizer, put_on, source_of, suppress_hf_logs
 from forage.engines.local.policy import micro_batches
-from forage.errors import ForageError
-from forage.records import Message, Problem
-from forage.seeds import derive_seed
 
 RECORD = "reward_model.json"
 """Beside the weights: how the model was trained. Classifiers of other programs have none, and load as well."""
 
-FORMAT = "forage reward model 1"
+FORMAT = "forage rm model 1"
 MICRO_TOKENS = 16_384
 
 Prompt = str | tuple[Message, ...]
@@ -69,7 +69,7 @@ class RewardModel:
         source = source_of(path)
         tokenizer = load_tokenizer(source, trust_remote_code=False)
         try:
-            with quietly():
+            with suppress_hf_logs():
                 module, report = cast(Any, AutoModelForSequenceClassification).from_pretrained(
                     source, num_labels=1, dtype=DTYPES[dtype], output_loading_info=True
                 )
@@ -78,7 +78,7 @@ class RewardModel:
         missing = sorted(report["missing_keys"])
         if missing and not new_head:
             raise ForageError(
-                f"{path} is no reward model: it lacks {', '.join(missing[:3])}. Make one with `forage reward train`."
+                f"{path} is no reward model: it lacks {', '.join(missing[:3])}. Make one with `forage rm train`."
             )
         return cls(put_on(module, device), tokenizer, read_record(path))
 
@@ -88,12 +88,12 @@ class RewardModel:
 
     def save(self, directory: Path) -> None:
         """An ordinary Hugging Face checkpoint of a classifier, with a record of `about` beside it."""
-        with quietly():
+        with suppress_hf_logs():
             self.module.save_pretrained(directory)
         self.tokenizer.save_pretrained(directory)
         (directory / RECORD).write_text(json.dumps({"format": FORMAT, "about": self.about}, indent=1) + "\n")
 
-    def lay(self, prompt: Prompt, response: str, *, finished: bool = True) -> tuple[int, ...]:
+    def encode(self, prompt: Prompt, response: str, *, finished: bool = True) -> tuple[int, ...]:
         """The tokens of a prompt and a response; a finished response is closed by the end token.
 
         Raises ForageError for text that the tokenizer cannot read.
@@ -175,7 +175,7 @@ def check_reward_model(path: Path) -> None:
     if not any("SequenceClassification" in str(kind) for kind in kinds):
         raise ForageError(
             f"{path} is no reward model but a {', '.join(map(str, kinds)) or 'model of no known kind'}: train one from "
-            "it with `forage reward train`."
+            "it with `forage rm train`."
         )
 
 

@@ -15,13 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from forage.core.errors import ForageError
+from forage.core.protocols import SampleRequest
+from forage.core.records import Completion, SamplingParams
 from forage.engines.local.cache import RowCache, StartCache
-from forage.engines.local.draw import Draw, draw, stream_keys, uniforms
 from forage.engines.local.model import LocalModel
+from forage.engines.local.token_sampling import Draw, draw, stream_keys, uniforms
 from forage.engines.requests import check_requests, limit_of
-from forage.errors import ForageError
-from forage.protocols import SampleRequest
-from forage.records import Completion, SamplingParams
 
 PREFILL_TOKENS = 4096
 """Padded tokens that one reading pass takes at most (one path at least)."""
@@ -33,7 +33,7 @@ LOGITS_PER_CHUNK = 1 << 24
 class LocalSampler:
     """A `Sampler` over a `LocalModel`. `rows` completions grow at a time: more is faster until memory ends.
 
-    `version` tells how many optimiser steps the weights have taken; `stop_ids` end a completion too, and so does a
+    `version` tells how many optimizer steps the weights have taken; `stop_ids` end a completion too, and so does a
     token for which `ends`, asked with all tokens of the completion, says so. `tokens_read` and `tokens_decoded` count
     what all calls together computed: tokens of starts, and passes over sampled tokens.
     """
@@ -98,7 +98,7 @@ class _Waiting:
     def __init__(self, model: LocalModel, requests: Sequence[SampleRequest]) -> None:
         self._owed: dict[tuple[int, ...], list[tuple[int, int]]] = {}
         for number, request in enumerate(requests):
-            lines = [(number, sibling) for sibling in range(request.siblings)]
+            lines = [(number, sibling) for sibling in range(request.group_size)]
             self._owed.setdefault(request.tokens, []).extend(lines)
         self.total = sum(map(len, self._owed.values()))
         # Rows of similar length then live together: less padding when paths are read and when rows attend.
@@ -162,9 +162,9 @@ class _Sampling:
         self._stop_ids = np.array(stop_ids, dtype=np.int64)
         self.waiting = _Waiting(model, requests)
         self.tokens_decoded = 0
-        self._keys = [stream_keys(request.seed, request.siblings) for request in requests]
-        self._done: list[list[Completion | None]] = [[None] * request.siblings for request in requests]
-        self._owed = [request.siblings for request in requests]
+        self._keys = [stream_keys(request.seed, request.group_size) for request in requests]
+        self._done: list[list[Completion | None]] = [[None] * request.group_size for request in requests]
+        self._owed = [request.group_size for request in requests]
         rows = min(rows, self.waiting.total)
         self._rows = rows
         self._live = 0

@@ -14,7 +14,7 @@ from typing import Any
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, processors
 from transformers import PreTrainedTokenizerFast
 
-from forage.errors import ForageError
+from forage.core.errors import ForageError
 
 FILE = "tokenizer.model"
 NUMBERED_ALIKE = ("Llama", "CodeLlama", "Gemma", "PreTrainedTokenizer", "Tokenizers")
@@ -104,7 +104,7 @@ def _unigram(proto: Any) -> Any:
 
 
 def _bpe(proto: Any) -> Any:
-    """Two neighbours become one where that is a piece, the best piece first: every way to cut a piece is a merge."""
+    """Two neighbors become one where that is a piece, the best piece first: every way to cut a piece is a merge."""
     trainer = proto.trainer_spec
     vocabulary = {piece.piece: number for number, piece in enumerate(proto.pieces)}
     merges: list[tuple[str, str]] = []

@@ -17,8 +17,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
 
+from forage.core.errors import ForageError
 from forage.engines.local.model import LocalModel
-from forage.errors import ForageError
 
 HeadKind = Literal["two-token", "scalar"]
 HEAD_KINDS: tuple[HeadKind, ...] = get_args(HeadKind)

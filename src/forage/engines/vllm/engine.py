@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from forage.records import SamplingParams
+from forage.core.records import SamplingParams
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class Request:
     """One completion of at most `limit` tokens after `tokens`; `seed` decides its random numbers."""
 
     tokens: tuple[int, ...]
@@ -22,7 +22,7 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class RequestParams:
     """How all completions of a call are drawn, and what ends them beside their limit."""
 
     params: SamplingParams
@@ -31,7 +31,7 @@ class Manner:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Output:
     """The tokens drawn (the one that ends them included), their log-probabilities, and whether they ended by a stop.
 
     A log-probability that the engine cannot tell is NaN.
@@ -45,7 +45,9 @@ class Answer:
 class Engine(Protocol):
     """A running vLLM. Its log-probabilities are of the distribution that it really draws from."""
 
-    def generate(self, asks: Sequence[Ask], manner: Manner) -> Iterator[tuple[int, Answer]]:
+    def generate(
+        self, engine_requests: Sequence[Request], request_params: RequestParams
+    ) -> Iterator[tuple[int, Output]]:
         """Yields (index of the ask, answer) as they finish. Closing the iterator gives up what is under way."""
         ...
 

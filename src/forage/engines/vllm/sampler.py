@@ -7,17 +7,17 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from forage.core.protocols import SampleRequest
+from forage.core.records import Completion, SamplingParams
+from forage.core.seeds import derive_seed
 from forage.engines.requests import check_requests, limit_of
-from forage.engines.vllm.engine import Answer, Ask, Engine, Manner
-from forage.protocols import SampleRequest
-from forage.records import Completion, SamplingParams
-from forage.seeds import derive_seed
+from forage.engines.vllm.engine import Engine, Output, Request, RequestParams
 
 
 class VllmSampler:
     """Draws from the policy as it is now: weights that have changed since the last call are handed over first.
 
-    `save` writes the policy's whole model into a folder, `version` counts its optimiser steps and `config` is its
+    `save` writes the policy's whole model into a folder, `version` counts its optimizer steps and `config` is its
     configuration; `open_engine` starts vLLM on a folder, at the first call. What ends a completion: `stop_ids`, and
     the texts `stops`, for which `ends` says exactly after which token (asked with all tokens of the completion).
 
@@ -72,16 +72,16 @@ class VllmSampler:
         self, requests: Sequence[SampleRequest], params: SamplingParams
     ) -> Iterator[tuple[int, tuple[Completion, ...]]]:
         engine = self._current()
-        places = [(number, sibling) for number, request in enumerate(requests) for sibling in range(request.siblings)]
-        asks = [
-            Ask(requests[n].tokens, sibling_seed(requests[n].seed, sibling), limit_of(requests[n], params))
+        places = [(number, sibling) for number, request in enumerate(requests) for sibling in range(request.group_size)]
+        engine_requests = [
+            Request(requests[n].tokens, sibling_seed(requests[n].seed, sibling), limit_of(requests[n], params))
             for n, sibling in places
         ]
         done: list[dict[int, Completion]] = [{} for _ in requests]
-        for index, answer in engine.generate(asks, Manner(params, self._stop_ids, self._stops)):
+        for index, output in engine.generate(engine_requests, RequestParams(params, self._stop_ids, self._stops)):
             number, sibling = places[index]
-            done[number][sibling] = self._completion(answer)
-            if len(done[number]) == requests[number].siblings:
+            done[number][sibling] = self._completion(output)
+            if len(done[number]) == requests[number].group_size:
                 found, done[number] = done[number], {}
                 yield number, tuple(found[sibling] for sibling in sorted(found))
 
@@ -102,9 +102,9 @@ class VllmSampler:
         self._loaded = self.version
         return self._engine
 
-    def _completion(self, answer: Answer) -> Completion:
+    def _completion(self, output: Output) -> Completion:
         """Cut behind the token that completed a stop text, where the tokens say so earlier than vLLM's text did."""
-        tokens, logprobs, stopped = answer.tokens, answer.logprobs, answer.stopped
+        tokens, logprobs, stopped = output.tokens, output.logprobs, output.stopped
         if self._ends is not None:
             for length in range(1, len(tokens) + 1):
                 if self._ends(tokens[:length]):

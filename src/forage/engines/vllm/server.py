@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
-from forage.engines.vllm.engine import Answer, Ask, Engine, Manner
-from forage.errors import ForageError
+from forage.core.errors import ForageError
+from forage.engines.vllm.engine import Engine, Output, Request, RequestParams
 
 CONNECTIONS = 64
 PATIENCE = 600.0
@@ -36,10 +36,15 @@ class ServerEngine(Engine):
         except (KeyError, IndexError, TypeError) as error:
             raise ForageError(f"What answers at {self._address} is no vLLM server: it names no model.") from error
 
-    def generate(self, asks: Sequence[Ask], manner: Manner) -> Iterator[tuple[int, Answer]]:
-        pool = ThreadPoolExecutor(min(CONNECTIONS, max(1, len(asks))), thread_name_prefix="vllm")
+    def generate(
+        self, engine_requests: Sequence[Request], request_params: RequestParams
+    ) -> Iterator[tuple[int, Output]]:
+        pool = ThreadPoolExecutor(min(CONNECTIONS, max(1, len(engine_requests))), thread_name_prefix="vllm")
         try:
-            work = {pool.submit(self._complete, ask, manner): index for index, ask in enumerate(asks)}
+            work = {
+                pool.submit(self._complete, request, request_params): index
+                for index, request in enumerate(engine_requests)
+            }
             for done in as_completed(work):
                 yield work[done], done.result()
         finally:
@@ -53,27 +58,27 @@ class ServerEngine(Engine):
     def close(self) -> None:
         """Nothing: the server was there before, and stays."""
 
-    def _complete(self, ask: Ask, manner: Manner) -> Answer:
-        params = manner.params
+    def _complete(self, request: Request, request_params: RequestParams) -> Output:
+        params = request_params.params
         wish = {
             "model": self._model,
-            "prompt": list(ask.tokens),
+            "prompt": list(request.tokens),
             "temperature": params.temperature,
             "top_p": params.top_p,
             "top_k": params.top_k,
             "min_p": 0.0,
             "repetition_penalty": 1.0,
-            "seed": ask.seed,
-            "max_tokens": ask.limit,
+            "seed": request.seed,
+            "max_tokens": request.limit,
             "logprobs": 0,
-            "stop_token_ids": list(manner.stop_ids),
-            "stop": list(manner.stops),
+            "stop_token_ids": list(request_params.stop_ids),
+            "stop": list(request_params.stops),
             "include_stop_str_in_output": True,
             "return_token_ids": True,
         }
-        return self._answer(self._call("/v1/completions", wish))
+        return self._output(self._call("/v1/completions", wish))
 
-    def _answer(self, said: Any) -> Answer:
+    def _output(self, said: Any) -> Output:
         try:
             choice = said["choices"][0]
             tokens = tuple(int(token) for token in choice["token_ids"])
@@ -85,7 +90,7 @@ class ServerEngine(Engine):
             ) from error
         if choice["finish_reason"] not in ("stop", "length") or len(tokens) != len(logprobs) or not tokens:
             raise ForageError(f"The server at {self._address} gave a completion up ({choice['finish_reason']}).")
-        return Answer(tokens, logprobs, stopped=choice["finish_reason"] == "stop")
+        return Output(tokens, logprobs, stopped=choice["finish_reason"] == "stop")
 
     def _call(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """The JSON that the server answers to a POST of `body` (a GET where there is none); None for no content."""

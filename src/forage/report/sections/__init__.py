@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from forage.report.blocks import Section
-from forage.report.runs import Runs
+from forage.report.load import Runs
 from forage.report.sections import (
     comparison,
     cost,

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from forage.evals.bootstrap import Interval
-from forage.evals.estimate import pass_curve
-from forage.evals.evaluation import Evaluation
+from forage.evaluation.bootstrap import Interval
+from forage.evaluation.estimate import pass_curve
+from forage.evaluation.evaluation import Evaluation
 from forage.report.blocks import Figure, Figures
+from forage.report.load import RunEntry, RunGroup, Runs
 from forage.report.palette import Series
-from forage.report.results import Results
-from forage.report.runs import Entry, Group, Runs
+from forage.report.select import Results
 
 Curve = list[tuple[int, Interval]]
 
@@ -35,14 +35,14 @@ def figures_by_step(runs: Runs, results: Results) -> Figures | None:
     return Figures(figures=figures, legend=[group.series for group in shown], size="small")
 
 
-def _evaluations(group: Group, results: Results) -> dict[int, list[Evaluation]]:
+def _evaluations(group: RunGroup, results: Results) -> dict[int, list[Evaluation]]:
     """Step -> one evaluation per directory, of the steps that every evaluated directory of the group has."""
     by_entry = [found for entry in group.entries if (found := _of_entry(entry, results))]
     shared = set.intersection(*(set(found) for found in by_entry)) if by_entry else set()
     return {step: [found[step] for found in by_entry] for step in sorted(shared)}
 
 
-def _of_entry(entry: Entry, results: Results) -> dict[int, Evaluation]:
+def _of_entry(entry: RunEntry, results: Results) -> dict[int, Evaluation]:
     """Step -> the evaluation of the most samples that answers the question of the curves."""
     problems = {outcome.problem for outcome in results.policies[0].runs[0].problems}
     found: dict[int, Evaluation] = {}
@@ -70,8 +70,8 @@ def _traces(series: Series, curve: Curve) -> Sequence[dict[str, Any]]:
     line = {
         "type": "scatter", "mode": "lines+markers", "name": series.label, "legendgroup": series.key,
         "x": steps, "y": [value.estimate for _, value in curve], "hovertemplate": "%{y:.1%}",
-        "line": {"color": series.colour, "width": 2},
-        "marker": {"color": series.colour, "size": 6, "symbol": series.mark},
+        "line": {"color": series.color, "width": 2},
+        "marker": {"color": series.color, "size": 6, "symbol": series.mark},
     }  # fmt: skip
     return [band, line]
 
@@ -86,7 +86,7 @@ def _figure(k: int, traces: Sequence[dict[str, Any]], *, with_base: bool) -> Fig
             "yaxis": {"title": {"text": f"pass@{k}"}, "tickformat": ".0%"},
         },
         how=("Step 0 is the base. " if with_base else "")
-        + "Each point is a checkpoint, evaluated on the same test problems, so neighbours share the luck of the "
+        + "Each point is a checkpoint, evaluated on the same test problems, so neighbors share the luck of the "
         "problems and their bands may overlap although one is better. The best of several steps is not a result: "
         "it was chosen after looking.",
         alt=f"Line chart of pass@{k} on the test problems against the training step, with bands.",

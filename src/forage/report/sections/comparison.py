@@ -3,16 +3,16 @@
 import math
 from collections.abc import Sequence, Set
 
-from forage.evals.compare import Comparison, Crossover, compare
-from forage.evals.tables import CONFOUNDS, Cell, Table, curve_table, difference_table
+from forage.evaluation.compare import Comparison, Crossover, compare
+from forage.evaluation.tables import CONFOUNDS, Cell, ResultTable, curve_table, difference_table
 from forage.report.blocks import Grid, Section, TableCell
+from forage.report.load import Runs
 from forage.report.palette import Series
-from forage.report.results import Policy, gather_results
-from forage.report.runs import Runs
-from forage.report.words import SETTLED, percent, signed_points
+from forage.report.select import PolicyGroup, gather_results
+from forage.report.text import SETTLED, percent, signed_points
 
 HEADINGS = {
-    "policy": "Policy", "runs": "Seeds", "majority": "Majority vote", "crossover": "Curves cross", "lost": "Lost",
+    "policy": "PolicyGroup", "runs": "Seeds", "majority": "Majority vote", "crossover": "Curves cross", "lost": "Lost",
     "gained": "Gained", "length": "Length", "truncated": "Cut off", "committed": "Committed", "unjudged": "Unjudged",
     "entropy": "Entropy",
 }  # fmt: skip
@@ -41,7 +41,7 @@ def section(runs: Runs) -> Section | None:
     return Section(id="comparison", title="Comparison", lead=lead, blocks=blocks)
 
 
-def _levels(policies: Sequence[Policy], ks: Sequence[int]) -> Grid:
+def _levels(policies: Sequence[PolicyGroup], ks: Sequence[int]) -> Grid:
     table = _without(curve_table({policy.label: policy.runs for policy in policies}, ks), _idle(policies))
     return Grid(
         title="What each policy reaches",
@@ -53,7 +53,7 @@ def _levels(policies: Sequence[Policy], ks: Sequence[int]) -> Grid:
     )
 
 
-def _controls(controls: Sequence[Policy], ks: Sequence[int]) -> Grid:
+def _controls(controls: Sequence[PolicyGroup], ks: Sequence[int]) -> Grid:
     groups = {f"{policy.label}, T = {policy.temperature:g}": policy.runs for policy in controls}
     table = _without(curve_table(groups, ks), ("T", *_idle(controls)))
     return Grid(
@@ -66,7 +66,7 @@ def _controls(controls: Sequence[Policy], ks: Sequence[int]) -> Grid:
 
 
 def _differences(
-    reference: Policy, others: Sequence[Policy], ks: Sequence[int], *, said: Set[str] = frozenset()
+    reference: PolicyGroup, others: Sequence[PolicyGroup], ks: Sequence[int], *, said: Set[str] = frozenset()
 ) -> Grid:
     full = difference_table(reference.runs, {policy.label: policy.runs for policy in others}, ks)
     table = _without(full, (*CONFOUNDS, "T"))  # the table of levels has them
@@ -100,23 +100,23 @@ def _notes(found: Sequence[Comparison], ks: Sequence[int]) -> list[str]:
     return list(dict.fromkeys(notes))
 
 
-def _idle(policies: Sequence[Policy]) -> tuple[str, ...]:
+def _idle(policies: Sequence[PolicyGroup]) -> tuple[str, ...]:
     """Columns that would hold nothing but zeros."""
     unjudged = any(outcome.unjudged for policy in policies for run in policy.runs for outcome in run.problems)
     return () if unjudged else ("unjudged",)
 
 
-def _without(table: Table, names: Sequence[str]) -> Table:
+def _without(table: ResultTable, names: Sequence[str]) -> ResultTable:
     kept = [index for index, column in enumerate(table.columns) if column not in names]
     rows = tuple(tuple(row[index] for index in kept) for row in table.rows)
-    return Table(tuple(table.columns[index] for index in kept), rows, table.notes)
+    return ResultTable(tuple(table.columns[index] for index in kept), rows, table.notes)
 
 
-def _headings(table: Table) -> list[str]:
+def _headings(table: ResultTable) -> list[str]:
     return [HEADINGS.get(column, column) for column in table.columns]
 
 
-def _rows(table: Table, series: Sequence[Series], *, differences: bool = False) -> list[list[TableCell]]:
+def _rows(table: ResultTable, series: Sequence[Series], *, differences: bool = False) -> list[list[TableCell]]:
     """The table's rows in the same order; with `differences`, all but the first are differences."""
     rows = []
     for index, (row, own) in enumerate(zip(table.rows, series, strict=True)):

@@ -4,19 +4,19 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from forage.report.blocks import Block, Figure, Figures, Grid, Section, TableCell
-from forage.report.lines import mean_line, smooth, thinned, values_of
-from forage.report.runs import Entry, Group, Runs
-from forage.report.words import percent
+from forage.report.curves import mean_line, smooth, thinned, values_of
+from forage.report.load import RunEntry, RunGroup, Runs
+from forage.report.text import percent
 
 Line = list[tuple[float, float]]
 
 
-def tokens_by_step(entry: Entry) -> Line:
+def tokens_by_step(entry: RunEntry) -> Line:
     """Millions sampled by the end of each step: responses, and the continuations that valued states."""
     return [(step, tokens / 1e6) for step, tokens in values_of(entry, "tokens")]
 
 
-def minutes_by_step(entry: Entry) -> Line:
+def minutes_by_step(entry: RunEntry) -> Line:
     total, line = 0.0, []
     for step, seconds in values_of(entry, "seconds"):
         total += seconds / 60
@@ -24,14 +24,14 @@ def minutes_by_step(entry: Entry) -> Line:
     return line
 
 
-AXES: Sequence[tuple[str, str, str, Callable[[Entry], Line]]] = (
+AXES: Sequence[tuple[str, str, str, Callable[[RunEntry], Line]]] = (
     ("tokens", "Per sampled token", "million tokens", tokens_by_step),
     ("minutes", "Per minute", "minutes", minutes_by_step),
 )
 """(id, title, unit, what each step had cost when it was over)."""
 
 
-def right_by_step(entry: Entry) -> Line:
+def right_by_step(entry: RunEntry) -> Line:
     """The share of right responses among those that began at the beginning, averaged over a window."""
     fresh = dict(values_of(entry, "fresh_correct"))
     return smooth([(step, fresh.get(step, share)) for step, share in values_of(entry, "correct")])
@@ -58,18 +58,18 @@ def section(runs: Runs) -> Section | None:
     return Section(id="cost", title="What learning cost", lead=lead, blocks=blocks)
 
 
-def _entries(group: Group) -> list[Entry]:
+def _entries(group: RunGroup) -> list[RunEntry]:
     """The runs whose metrics say what every axis needs."""
     return [entry for entry in group.entries if all(_costed(entry, cost) for *_, cost in AXES)]
 
 
-def _costed(entry: Entry, cost: Callable[[Entry], Line]) -> Line:
+def _costed(entry: RunEntry, cost: Callable[[RunEntry], Line]) -> Line:
     """(cost by then, share right) of each step for which both are known."""
     costs = dict(cost(entry))
     return [(costs[step], share) for step, share in right_by_step(entry) if step in costs]
 
 
-def _figure(groups: Sequence[Group], name: str, title: str, unit: str, cost: Callable[[Entry], Line]) -> Figure:
+def _figure(groups: Sequence[RunGroup], name: str, title: str, unit: str, cost: Callable[[RunEntry], Line]) -> Figure:
     traces: list[Mapping[str, Any]] = []
     for group in groups:
         entries = _entries(group)
@@ -79,7 +79,7 @@ def _figure(groups: Sequence[Group], name: str, title: str, unit: str, cost: Cal
         traces.append({
             "type": "scatter", "mode": "lines", "name": group.label, "legendgroup": group.series.key,
             "x": [spent for spent, _ in points], "y": [share for _, share in points],
-            "line": {"color": group.series.colour, "width": 2.2}, "hovertemplate": "%{y:.1%}",
+            "line": {"color": group.series.color, "width": 2.2}, "hovertemplate": "%{y:.1%}",
         })  # fmt: skip
     return Figure(
         id=f"cost-{name}",
@@ -96,7 +96,7 @@ def _figure(groups: Sequence[Group], name: str, title: str, unit: str, cost: Cal
     )
 
 
-def _at_equal_cost(groups: Sequence[Group]) -> Grid:
+def _at_equal_cost(groups: Sequence[RunGroup]) -> Grid:
     ends = [min(_end(entry, cost) for group in groups for entry in _entries(group)) for *_, cost in AXES]
     rows = []
     for group in groups:
@@ -115,7 +115,7 @@ def _at_equal_cost(groups: Sequence[Group]) -> Grid:
     )
 
 
-def _end(entry: Entry, cost: Callable[[Entry], Line]) -> float:
+def _end(entry: RunEntry, cost: Callable[[RunEntry], Line]) -> float:
     return max(spent for spent, _ in _costed(entry, cost))
 
 

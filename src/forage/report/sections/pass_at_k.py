@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any
 
-from forage.evals.bootstrap import Interval
-from forage.evals.compare import compare
-from forage.evals.estimate import pass_curve
+from forage.evaluation.bootstrap import Interval
+from forage.evaluation.compare import compare
+from forage.evaluation.estimate import pass_curve
 from forage.report.blocks import Block, Figure, Figures, Prose, Section
+from forage.report.load import Runs
 from forage.report.palette import Series
-from forage.report.results import Policy, Results, gather_results
-from forage.report.runs import Runs
 from forage.report.sections.by_step import figures_by_step
+from forage.report.select import PolicyGroup, Results, gather_results
 
 Trace = Mapping[str, Any]
 
@@ -43,7 +43,7 @@ def section(runs: Runs) -> Section:
     return Section(id="passk", title="Pass@k", lead=lead, blocks=blocks)
 
 
-def _base_controls(results: Results) -> list[tuple[Series, Policy]]:
+def _base_controls(results: Results) -> list[tuple[Series, PolicyGroup]]:
     dashes = count()
     return [
         (
@@ -59,7 +59,7 @@ def _base_controls(results: Results) -> list[tuple[Series, Policy]]:
     ]
 
 
-def _curves(results: Results, controls: Sequence[tuple[Series, Policy]]) -> Figure:
+def _curves(results: Results, controls: Sequence[tuple[Series, PolicyGroup]]) -> Figure:
     traces: list[Trace] = []
     for series, policy in controls:
         curve = pass_curve(policy.runs, policy.curve_ks)
@@ -89,7 +89,7 @@ def _curves(results: Results, controls: Sequence[tuple[Series, Policy]]) -> Figu
     )
 
 
-def _differences(results: Results, base: Policy) -> Figure:
+def _differences(results: Results, base: PolicyGroup) -> Figure:
     traces: list[Trace] = []
     for policy in results.trained:
         ks = tuple(k for k in policy.curve_ks if k <= base.n)
@@ -128,8 +128,8 @@ def _trade(results: Results) -> Figure:
             "error_y": _errors([curve[1] for curve in curves], group),
             "text": [f"T {policy.temperature:g}" for policy in members],
             "textposition": "top right", "textfont": {"size": 11, "color": "$muted"},
-            "line": {"color": group.colour, "width": 1.5, "dash": "dot"},
-            "marker": {"color": group.colour, "size": 9, "symbol": group.mark},
+            "line": {"color": group.color, "width": 1.5, "dash": "dot"},
+            "marker": {"color": group.color, "size": 9, "symbol": group.mark},
             "hovertemplate": f"%{{text}}<br>pass@1 %{{x:.1%}}<br>pass@{k} %{{y:.1%}}"
             f"<extra>{_plain(group.label)}</extra>",
         })  # fmt: skip
@@ -166,8 +166,8 @@ def _line(
         "name": series.label, "legendgroup": series.key,
         "x": list(ks), "y": [point.estimate for point in curve],
         "customdata": [[point.low, point.high] for point in curve],
-        "line": {"color": series.colour, "width": width, "dash": series.dash},
-        "marker": {"color": series.colour, "size": 7, "symbol": series.mark},
+        "line": {"color": series.color, "width": width, "dash": series.dash},
+        "marker": {"color": series.color, "size": 7, "symbol": series.mark},
         "hovertemplate": f"{_plain(series.label)}: %{{y:{form}}} "
         f"[%{{customdata[0]:{form}}}, %{{customdata[1]:{form}}}]<extra></extra>",
     }  # fmt: skip

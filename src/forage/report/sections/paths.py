@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from forage.analysis import Analysis
-from forage.analysis.records import StrategyPoint, TrackPoint
+from forage.analysis.record import StrategyPoint, TrackPoint
 from forage.ops.resampling import Interval
 from forage.report.blocks import Figure
-from forage.report.runs import Group
+from forage.report.load import RunGroup
 
 
-def path_figures(groups: Sequence[Group]) -> list[Figure]:
+def path_figures(groups: Sequence[RunGroup]) -> list[Figure]:
     """Pass@k on the training problems against token entropy, and against the semantic entropy of grams."""
     token = _figure(
         groups, "token-path", "Token entropy and pass@k", "token entropy, nats per token", lambda at, _: at.entropy
@@ -22,7 +22,7 @@ def path_figures(groups: Sequence[Group]) -> list[Figure]:
 
 
 def _figure(
-    groups: Sequence[Group],
+    groups: Sequence[RunGroup],
     name: str,
     title: str,
     unit: str,
@@ -68,7 +68,7 @@ def _points(
     ]
 
 
-def _trace(group: Group, points: Sequence[tuple[int, float, float]]) -> dict[str, Any]:
+def _trace(group: RunGroup, points: Sequence[tuple[int, float, float]]) -> dict[str, Any]:
     series = group.series
     open_first = [f"{series.mark}-open", *[series.mark] * (len(points) - 1)]
     return {
@@ -76,6 +76,6 @@ def _trace(group: Group, points: Sequence[tuple[int, float, float]]) -> dict[str
         "x": [value for _, value, _ in points], "y": [solved for _, _, solved in points],
         "text": [f"step {step}" for step, _, _ in points],
         "hovertemplate": "%{text}: %{x:.3f} nats, %{y:.0%}",
-        "line": {"color": series.colour, "width": 1.5},
-        "marker": {"color": series.colour, "size": 8, "symbol": open_first},
+        "line": {"color": series.color, "width": 1.5},
+        "marker": {"color": series.color, "size": 8, "symbol": open_first},
     }  # fmt: skip

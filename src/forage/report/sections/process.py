@@ -5,11 +5,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from forage.diagnostics.reward_hacking import hacking_alarm, judgeable
-from forage.report.blocks import Block, Figure, Figures, Scored, ScoredStep, Section, Solutions, Statement, Statements
+from forage.analysis.measures.reward_hacking import hacking_alarm, judgeable
+from forage.report.blocks import (
+    Block,
+    Figure,
+    Figures,
+    ScoredSolution,
+    ScoredStep,
+    Section,
+    Solutions,
+    Statement,
+    Statements,
+)
+from forage.report.load import Runs
 from forage.report.palette import SLOTS, Series
-from forage.report.runs import Runs
-from forage.report.words import count, percent
+from forage.report.text import count, percent
 
 FOLDER = "process"
 """Where `forage prm rank` leaves its files in a run directory or a model folder."""
@@ -86,8 +96,8 @@ def _curves(number: int, row: Row, series: Sequence[Series]) -> Figure:
         traces.append({
             "type": "scatter", "mode": "lines+markers", "name": each.label, "legendgroup": each.key,
             "x": x, "y": [level for _, level, _, _ in known],
-            "line": {"color": each.colour, "width": 2.2, "dash": each.dash},
-            "marker": {"color": each.colour, "size": 7, "symbol": each.mark},
+            "line": {"color": each.color, "width": 2.2, "dash": each.dash},
+            "marker": {"color": each.color, "size": 7, "symbol": each.mark},
             "hovertemplate": f"{each.label}: %{{y:.1%}}<extra></extra>",
         })  # fmt: skip
     return Figure(
@@ -116,11 +126,11 @@ def _reliability(number: int, row: Row) -> Figure:
             "type": "scatter", "mode": "lines", "x": [0, 1], "y": [0, 1], "hoverinfo": "skip", "showlegend": False,
             "line": {"color": "$muted", "width": 1, "dash": "dot"},
         },
-        _bins("what became of these samples", outcomes["curve"], colour="$c1", mark="circle", dash="solid"),
+        _bins("what became of these samples", outcomes["curve"], color="$c1", mark="circle", dash="solid"),
     ]  # fmt: skip
     told = f"Against what became of them: {_errors(outcomes)}."
     if held:
-        traces.append(_bins("held-out labels", held["calibration"]["curve"], colour="$c0", mark="square", dash="dash"))
+        traces.append(_bins("held-out labels", held["calibration"]["curve"], color="$c0", mark="square", dash="dash"))
         told += f" Against the labels of {held['held_out']} held-out solutions: {_errors(held['calibration'])}"
         told += f"{_first_errors(held.get('first_errors'))}."
     return Figure(
@@ -145,13 +155,13 @@ def _reliability(number: int, row: Row) -> Figure:
     )
 
 
-def _bins(name: str, curve: Sequence[Sequence[float]], *, colour: str, mark: str, dash: str) -> dict[str, Any]:
+def _bins(name: str, curve: Sequence[Sequence[float]], *, color: str, mark: str, dash: str) -> dict[str, Any]:
     said, true, steps = zip(*curve, strict=True)
     total = sum(steps)
     return {
         "type": "scatter", "mode": "lines+markers", "name": name, "x": said, "y": true,
-        "line": {"color": colour, "width": 2, "dash": dash}, "customdata": [[count, count / total] for count in steps],
-        "marker": {"color": colour, "symbol": mark, "size": [7 + 22 * (count / total) ** 0.5 for count in steps]},
+        "line": {"color": color, "width": 2, "dash": dash}, "customdata": [[count, count / total] for count in steps],
+        "marker": {"color": color, "symbol": mark, "size": [7 + 22 * (count / total) ** 0.5 for count in steps]},
         "hovertemplate": "score %{x:.2f}<br>" + name + " %{y:.1%}<br>%{customdata[0]} steps<extra></extra>",
     }  # fmt: skip
 
@@ -169,7 +179,7 @@ def _first_errors(found: Row | None) -> str:
 
 def _solutions(path: Path, row: Row) -> Solutions:
     solutions = [
-        Scored(
+        ScoredSolution(
             title="Right" if each["right"] else "Wrong",
             correct=bool(each["right"]),
             facts=[

@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 from forage.report.blocks import Block, Folded, Grid, Section, TableCell
-from forage.report.grouping import decisive, differing
-from forage.report.runs import Entry, Runs
-from forage.report.words import count
+from forage.report.group import decisive, differing
+from forage.report.load import RunEntry, Runs
+from forage.report.text import count
 
 LONGEST = 60
 """Characters of a setting that are shown in the table of differences; the recipes below are complete."""
@@ -51,17 +51,17 @@ def _directories(runs: Runs) -> Grid:
         for group in runs.groups
         for entry in group.entries
     ]
-    columns = ["Group", "Directory", "Seed", "Steps", "Sampled tokens", "Training time", "Evaluated"]
+    columns = ["RunGroup", "Directory", "Seed", "Steps", "Sampled tokens", "Training time", "Evaluated"]
     how = "Directories of one group differ in nothing but the seed and the machine; their results are pooled."
     return Grid(title="Directories", columns=columns, rows=rows, how=how, align="left")
 
 
-def _last(entry: Entry, key: str, form: str) -> str:
+def _last(entry: RunEntry, key: str, form: str) -> str:
     value = entry.metrics[-1].get(key) if entry.metrics else None
     return "" if value is None else form.format(value)
 
 
-def _minutes(entry: Entry) -> str:
+def _minutes(entry: RunEntry) -> str:
     seconds = sum(float(row.get("seconds") or 0) for row in entry.metrics)
     return f"{seconds / 60:.1f} min" if entry.metrics else ""
 

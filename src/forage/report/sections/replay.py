@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from forage.report.blocks import Block, Figure, Figures, Section
-from forage.report.lines import mean_line, smooth, step_figure, thinned, values_of
-from forage.report.runs import Entry, Group, Runs, known_at, with_values
+from forage.report.curves import mean_line, smooth, step_figure, thinned, values_of
+from forage.report.load import RunEntry, RunGroup, Runs, known_at, with_values
 from forage.report.sections.responses import choose, right, shown_entry
 
 
@@ -80,11 +80,11 @@ def section(runs: Runs) -> Section | None:
     return Section(id="replay", title="Starting again, and values", lead=lead, blocks=blocks)
 
 
-def _known(group: Group, key: str) -> list[list[tuple[float, float]]]:
+def _known(group: RunGroup, key: str) -> list[list[tuple[float, float]]]:
     return [line for entry in group.entries if (line := values_of(entry, key))]
 
 
-def _figure(groups: Sequence[Group], picture: Lines) -> Figure | None:
+def _figure(groups: Sequence[RunGroup], picture: Lines) -> Figure | None:
     traces: list[Mapping[str, Any]] = []
     for group in groups:
         for key, name, dash in picture.keys:
@@ -104,16 +104,18 @@ def _figure(groups: Sequence[Group], picture: Lines) -> Figure | None:
     )
 
 
-def _trace(group: Group, name: str, dash: str, points: Sequence[tuple[float, float]], form: str) -> Mapping[str, Any]:
+def _trace(
+    group: RunGroup, name: str, dash: str, points: Sequence[tuple[float, float]], form: str
+) -> Mapping[str, Any]:
     series = group.series
     return {
         "type": "scatter", "mode": "lines", "name": f"{series.label}, {name}", "legendgroup": series.key,
         "x": [step for step, _ in points], "y": [value for _, value in points],
-        "line": {"color": series.colour, "width": 2, "dash": dash}, "hovertemplate": f"%{{y:{form}}}",
+        "line": {"color": series.color, "width": 2, "dash": dash}, "hovertemplate": f"%{{y:{form}}}",
     }  # fmt: skip
 
 
-def _along_traces(group: Group) -> Figure | None:
+def _along_traces(group: RunGroup) -> Figure | None:
     """The values of the states of a few responses of the group's first seed; None where its run recorded none."""
     entry = shown_entry([entry for entry in group.entries if with_values(entry.valued)])
     if entry is None:
@@ -140,7 +142,7 @@ def _along_traces(group: Group) -> Figure | None:
     )
 
 
-def _chosen(entry: Entry) -> list[Mapping[str, Any]]:
+def _chosen(entry: RunEntry) -> list[Mapping[str, Any]]:
     """Those that the sample responses show, and the first that continues a replayed prefix, right if there is one.
 
     Where only some states were valued, they are the responses that came farthest above their beginning, one a problem.
@@ -166,7 +168,7 @@ def _first(row: Mapping[str, Any]) -> float:
     return row["values"][known_at(row)[0]]
 
 
-def _path(group: Group, row: Mapping[str, Any], number: int) -> Mapping[str, Any]:
+def _path(group: RunGroup, row: Mapping[str, Any], number: int) -> Mapping[str, Any]:
     verdict = {True: "right", False: "wrong", None: "not judged"}[right(row)]
     begin, known = len(row["prefix"]), known_at(row)
     places, values = [begin + place for place in known], [row["values"][place] for place in known]
@@ -181,7 +183,7 @@ def _path(group: Group, row: Mapping[str, Any], number: int) -> Mapping[str, Any
         "textposition": "bottom left" if number % 2 else "top left", "cliponaxis": False,
         "customdata": pieces, "hovertemplate": "%{customdata}: %{y:.3f}<extra>%{fullData.name}</extra>",
         "line": {
-            "color": group.series.colour, "width": 2.2 if right(row) else 1.2,
+            "color": group.series.color, "width": 2.2 if right(row) else 1.2,
             "dash": "solid" if right(row) else "dot",
         },
     }  # fmt: skip

@@ -7,9 +7,9 @@ from statistics import median_low
 from typing import Any
 
 from forage.grams.matching import Matcher, tokens_in_spans
-from forage.report.blocks import Prose, Response, Responses, ResponsesOf, Section, Token
-from forage.report.runs import Entry, Runs
-from forage.report.words import count, number
+from forage.report.blocks import Prose, ResponseBlock, Responses, ResponsesOf, Section, Token
+from forage.report.load import RunEntry, Runs
+from forage.report.text import count, number
 
 SHOWN = 700
 """Tokens of a response that are shown: the page stays light, and no reader needs more to see the pattern."""
@@ -54,7 +54,7 @@ def section(runs: Runs) -> Section | None:
     return Section(id="responses", title="Sample responses", lead=lead, blocks=[block])
 
 
-def shown_entry(entries: Sequence[Entry]) -> Entry | None:
+def shown_entry(entries: Sequence[RunEntry]) -> RunEntry | None:
     """The first seed that has rollouts."""
     with_rollouts = [entry for entry in entries if entry.rollouts]
     return min(with_rollouts, key=lambda entry: (entry.seed is None, entry.seed or 0), default=None)
@@ -98,7 +98,7 @@ def _typical(rows: Sequence[Row]) -> Row | None:
     return next(row for row in rows if len(row["pieces"]) == middle)
 
 
-def _response(row: Row, rows: Sequence[Row], planning: Matcher) -> Response:
+def _response(row: Row, rows: Sequence[Row], planning: Matcher) -> ResponseBlock:
     siblings = [other for other in rows if other["group"] == row["group"]]
     solved = sum(right(other) is True for other in siblings)
     verdict = right(row)
@@ -117,7 +117,7 @@ def _response(row: Row, rows: Sequence[Row], planning: Matcher) -> Response:
         Token(piece, *(_finite(value) for value in values), planning=plan)
         for (piece, *values), plan in zip(zip(*columns, strict=False), plans, strict=False)
     ]
-    return Response(
+    return ResponseBlock(
         title=title + (", cut off" if row["stop"] == "length" else ""),
         correct=verdict,
         facts=facts,

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from forage.evals.compare import Comparison, compare, match_pass_at_1
-from forage.evals.estimate import summarise
+from forage.evaluation.compare import Comparison, compare, match_pass_at_1
+from forage.evaluation.estimate import summarize
 from forage.report.blocks import Block, Prose, Section, Statement, Statements, Text
-from forage.report.results import Policy, Results, gather_results
-from forage.report.runs import Runs
-from forage.report.words import SETTLED, count, difference, listing, name, number, percent, tone_of, verdict
+from forage.report.load import Runs
+from forage.report.select import PolicyGroup, Results, gather_results
+from forage.report.text import SETTLED, count, difference, listing, name, number, percent, tone_of, verdict
 
 SHORT_OF_SEEDS = 3
 """With fewer seeds a method's difference is not called one: the spread between seeds is hardly known."""
@@ -60,7 +60,7 @@ def _how_measured(results: Results) -> list[Text]:
     ]
 
 
-def _against_base(results: Results, base: Policy, policy: Policy) -> Statements:
+def _against_base(results: Results, base: PolicyGroup, policy: PolicyGroup) -> Statements:
     ks = results.ks
     found = compare(base.runs, policy.runs, ks=ks)
     items = [_level(found, 0)]
@@ -104,7 +104,7 @@ def _crossover(found: Comparison) -> Statement:
     return Statement(text, "level")
 
 
-def _temperature_control(results: Results, policy: Policy) -> Statement | None:
+def _temperature_control(results: Results, policy: PolicyGroup) -> Statement | None:
     """Sampling the base colder raises pass@1 too: the nearest temperature is the fairer opponent."""
     controls = [control for control in results.base_controls if control.temperature < results.temperature]
     if not controls:
@@ -125,8 +125,8 @@ def _temperature_control(results: Results, policy: Policy) -> Statement | None:
     return Statement(text + ".", tone_of(first))
 
 
-def _entropy(base: Policy, policy: Policy) -> Statement:
-    before, after = summarise(base.runs), summarise(policy.runs)
+def _entropy(base: PolicyGroup, policy: PolicyGroup) -> Statement:
+    before, after = summarize(base.runs), summarize(policy.runs)
     text = (
         f"Entropy {number(before.entropy)} \N{RIGHTWARDS ARROW} {number(after.entropy)} nats per token, "
         f"length {before.length:.0f} \N{RIGHTWARDS ARROW} {after.length:.0f} tokens, cut off by the length limit "
@@ -204,7 +204,7 @@ def _cautions(results: Results) -> list[Statement]:
 def _about_samples(results: Results) -> Sequence[str]:
     items = []
     for policy in results.policies:
-        summary = summarise(policy.runs)
+        summary = summarize(policy.runs)
         if summary.truncated > 0.1:
             items.append(
                 f"{percent(summary.truncated)} of the responses of {policy.label} were cut off by the length limit, "

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from forage.report.blocks import Figure, Figures, Prose, Section
-from forage.report.lines import mean_line, smooth, step_figure, thinned, values_of
-from forage.report.runs import Group, Runs
-from forage.report.words import listing
+from forage.report.curves import mean_line, smooth, step_figure, thinned, values_of
+from forage.report.load import RunGroup, Runs
+from forage.report.text import listing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +72,7 @@ PANELS = (
     Panel(key="value_loss", title="The critic's error", unit="half the mean squared error", optional=True, how="It "
           "should fall while the critic learns; it rises again for a while when the policy changes what is to be "
           "expected."),
-    Panel(key="skipped", title="Skipped updates", unit="optimiser steps", optional=True, how="Should be 0. A skipped "
+    Panel(key="skipped", title="Skipped updates", unit="optimizer steps", optional=True, how="Should be 0. A skipped "
           "update had a gradient that was not a number."),
 )  # fmt: skip
 
@@ -100,7 +100,7 @@ def section(runs: Runs) -> Section | None:
     return Section(id="training", title="Training", lead=lead, blocks=[*blocks, Prose(paragraphs=notes)])
 
 
-def _recorded(groups: Sequence[Group], panel: Panel) -> bool:
+def _recorded(groups: Sequence[RunGroup], panel: Panel) -> bool:
     series = [values_of(entry, panel.key) for group in groups for entry in group.entries]
     if panel.key == "correct":
         rewards = [values_of(entry, "reward") for group in groups for entry in group.entries]
@@ -109,7 +109,7 @@ def _recorded(groups: Sequence[Group], panel: Panel) -> bool:
     return any(value != 0 or shown_at_zero for values in series for _, value in values)
 
 
-def _figure(groups: Sequence[Group], panel: Panel) -> Figure:
+def _figure(groups: Sequence[RunGroup], panel: Panel) -> Figure:
     traces: list[Mapping[str, Any]] = []
     for group in groups:
         lines = [values for entry in group.entries if (values := values_of(entry, panel.key))]
@@ -126,10 +126,10 @@ def _figure(groups: Sequence[Group], panel: Panel) -> Figure:
     )
 
 
-def _trace(group: Group, panel: Panel, points: Sequence[tuple[float, float]], *, thick: bool) -> Mapping[str, Any]:
+def _trace(group: RunGroup, panel: Panel, points: Sequence[tuple[float, float]], *, thick: bool) -> Mapping[str, Any]:
     series = group.series
     form = panel.format or ".3~g"
-    look = {"color": series.colour, "width": 2.2} if thick else {"color": series.faded(0.28), "width": 1}
+    look = {"color": series.color, "width": 2.2} if thick else {"color": series.faded(0.28), "width": 1}
     hover = {"hovertemplate": f"%{{y:{form}}}"} if thick else {"hoverinfo": "skip"}
     return {
         "type": "scatter", "mode": "lines", "name": series.label, "legendgroup": series.key,

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from forage.analysis import Analysis
+from forage.analysis.measures.entropy_profile import Bin
 from forage.analysis.tables import entropy_table
-from forage.diagnostics.entropy_profile import Bin
-from forage.evals.tables import Cell
+from forage.evaluation.tables import Cell
 from forage.report.blocks import Block, Figure, Figures, Grid, Prose, Section, TableCell
+from forage.report.load import RunGroup, Runs
 from forage.report.palette import Series
-from forage.report.runs import Group, Runs
-from forage.report.words import MINUS
+from forage.report.text import MINUS
 
 RUNS_SHOWN = 4
 
@@ -35,11 +35,11 @@ def section(runs: Runs) -> Section | None:
     return Section(id="uncertainty", title="Where it is uncertain", lead=lead, blocks=blocks)
 
 
-def _first(group: Group) -> Analysis | None:
+def _first(group: RunGroup) -> Analysis | None:
     return next((entry.analysis for entry in group.entries if entry.analysis is not None), None)
 
 
-def _profile(found: Sequence[tuple[Group, Analysis]]) -> Figure:
+def _profile(found: Sequence[tuple[RunGroup, Analysis]]) -> Figure:
     traces: list[dict[str, Any]] = []
     for group, analysis in found:
         traces.extend(_curve(group.series, analysis.profile.right, dashed=False))
@@ -69,12 +69,12 @@ def _curve(series: Series, bins: Sequence[Bin], *, dashed: bool) -> list[dict[st
     return [{
         "type": "scatter", "mode": "lines+markers", "name": f"{series.label}, {kind}", "legendgroup": series.key,
         "x": [place for place, _ in known], "y": [value for _, value in known], "hovertemplate": "%{y:.3f}",
-        "line": {"color": series.colour, "width": 2, "dash": "dash" if dashed else "solid"},
-        "marker": {"color": series.colour, "size": 6, "symbol": series.mark},
+        "line": {"color": series.color, "width": 2, "dash": "dash" if dashed else "solid"},
+        "marker": {"color": series.color, "size": 6, "symbol": series.mark},
     }]  # fmt: skip
 
 
-def _table(group: Group, analysis: Analysis) -> Grid:
+def _table(group: RunGroup, analysis: Analysis) -> Grid:
     table = entropy_table(analysis)
     headings = {"class": "Class", "n": "Number", "share": "Share", "entropy": "Entropy", "of the others": "Others",
                 "difference": "Difference"}  # fmt: skip
@@ -104,7 +104,7 @@ def _cell(cell: Cell, *, signed: bool) -> TableCell:
     return TableCell(f"{cell.value:{form}}".replace("-", MINUS), f"{low} to {high}", tone)
 
 
-def _rare(group: Group, analysis: Analysis) -> str:
+def _rare(group: RunGroup, analysis: Analysis) -> str:
     rare = analysis.rare
     if rare is None:
         return ""

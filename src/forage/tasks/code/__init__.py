@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from forage.errors import ForageError
-from forage.records import Problem
+from forage.core.errors import ForageError
+from forage.core.records import Problem
 from forage.tasks.code import language
 from forage.tasks.code.functions import TESTED, Function, Program, draw_programs
 from forage.tasks.steps import code_line, ends_at

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from forage.errors import ForageError
-from forage.records import Problem
+from forage.core.errors import ForageError
+from forage.core.records import Problem
 from forage.tasks.steps import code_line, ends_at
 from forage.tasks.verifiers import Verified
 from forage.tasks.verifiers.unit_tests import Examination, UnitTests

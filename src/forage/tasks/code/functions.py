@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from forage.errors import ForageError
+from forage.core.errors import ForageError
 
 Split = Literal["base", "train", "test"]
 """Who may see a function: the base model's programs (70%), reinforcement learning (20%), only evaluations (10%)."""
@@ -25,7 +25,7 @@ CONSTANTS |= {"max": range(2, 11), "min": range(3, 11)}
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Statement:
     """One line: `x = x + 3`, or `x = max(x, 3)`."""
 
     operation: str
@@ -47,9 +47,9 @@ class Line:
                 return min(x, self.constant)
 
 
-Program = tuple[Line, ...]
+Program = tuple[Statement, ...]
 
-LINES = tuple(Line(operation, constant) for operation, constants in CONSTANTS.items() for constant in constants)
+LINES = tuple(Statement(operation, constant) for operation, constants in CONSTANTS.items() for constant in constants)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from forage.errors import ForageError
-from forage.protocols import Task
-from forage.records import Problem, Score
+from forage.core.errors import ForageError
+from forage.core.protocols import Task
+from forage.core.records import Problem, Score
 from forage.tasks.countdown import grammar, oracle, verifier
 from forage.tasks.countdown.problems import DEMO, EXPERIMENT, Puzzle, Range, draw_pool
 from forage.tasks.countdown.traces import Trace, write_traces

@@ -31,7 +31,7 @@ without consequence.
 
 from collections.abc import Sequence
 
-from forage.errors import ForageError
+from forage.core.errors import ForageError
 from forage.tasks.countdown.problems import OPERATORS, Puzzle
 
 LARGEST_WORD = 60

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from forage.errors import ForageError
+from forage.core.errors import ForageError
 
 Split = Literal["base", "train", "test"]
 """Who may see a puzzle: the traces of the base model (70%), reinforcement learning (20%), or only evaluations (10%)."""

@@ -8,7 +8,7 @@ goal. Steps that `back` or `wait` undid are never looked at.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from forage.records import Score
+from forage.core.records import Score
 from forage.tasks.countdown.grammar import COMMIT, NUMBERS, STRATEGY, step_starts
 from forage.tasks.countdown.problems import Puzzle, combine
 

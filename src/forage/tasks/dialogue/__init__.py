@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from forage.errors import ForageError
-from forage.protocols import Task
-from forage.records import Problem, Score
-from forage.seeds import derive_seed
+from forage.core.errors import ForageError
+from forage.core.protocols import Task
+from forage.core.records import Problem, Score
+from forage.core.seeds import derive_seed
 from forage.tasks.dialogue.language import BEST, REQUESTS, judge, request_of, write
 from forage.tasks.steps import ends_at
 

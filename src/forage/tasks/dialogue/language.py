@@ -11,7 +11,7 @@ import random
 from dataclasses import dataclass
 from typing import Literal
 
-from forage.errors import ForageError
+from forage.core.errors import ForageError
 
 END, PAD = "<eos>", "<pad>"
 NAMES = ("ann", "ben", "cleo", "dan", "eva", "finn", "gus", "hana")
@@ -32,7 +32,7 @@ Split = Literal["base", "train", "test"]
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class DialogueRequest:
     """Somebody in a mood asks for something."""
 
     name: str
@@ -50,19 +50,19 @@ class Request:
         return "base" if bucket < 4 else "train" if bucket < 7 else "test"
 
 
-def request_of(prompt: object) -> Request:
+def request_of(prompt: object) -> DialogueRequest:
     """The request that a prompt makes. Raises ForageError for anything else."""
     words = prompt.split() if isinstance(prompt, str) else []
     if len(words) == 8:
-        request = Request(words[0], words[4], words[6])
+        request = DialogueRequest(words[0], words[4], words[6])
         if request.prompt == prompt and request in REQUESTS:
             return request
     raise ForageError(
-        f"{prompt!r} is not a request of the dialogue world, such as {Request('ann', 'sad', 'tea').prompt!r}."
+        f"{prompt!r} is not a request of the dialogue world, such as {DialogueRequest('ann', 'sad', 'tea').prompt!r}."
     )
 
 
-REQUESTS = tuple(Request(*each) for each in itertools.product(NAMES, COMFORT, ITEMS))
+REQUESTS = tuple(DialogueRequest(*each) for each in itertools.product(NAMES, COMFORT, ITEMS))
 """All requests there are: eight names, four moods, six topics."""
 
 
@@ -94,7 +94,7 @@ class Judgement:
         return self.greeting + self.comfort + self.help + self.reason + self.rudeness + self.excess
 
 
-def judge(request: Request, text: str) -> Judgement:
+def judge(request: DialogueRequest, text: str) -> Judgement:
     """What the listeners think, sentence by sentence; only the first sentence of a kind counts for it.
 
     A greeting by the right name +1, by another -1; the right comfort +1, another -1; an item of the topic +2, another
@@ -125,7 +125,7 @@ def judge(request: Request, text: str) -> Judgement:
     return Judgement(greeting, comfort, helped, reason, rudeness, excess)
 
 
-def write(request: Request, random_: random.Random) -> str:
+def write(request: DialogueRequest, random_: random.Random) -> str:
     """What a careless writer answers: every part is there sometimes, and often wrong."""
     said: list[str] = []
     if random_.random() < 0.5:

@@ -8,14 +8,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
-from forage.call_text import parse_call
-from forage.errors import ForageError
-from forage.records import Problem
-from forage.seeds import derive_seed
+from forage.core.errors import ForageError
+from forage.core.records import Problem
+from forage.core.seeds import derive_seed
+from forage.core.spec import parse_call
 from forage.tasks.steps import ends_at, rule_of
 from forage.tasks.table.files import content_digest, data_files, has_split, read_rows
-from forage.tasks.table.prompts import Template, find_overlap, normalised, render
-from forage.tasks.table.rows import Columns, Entry, Read, Rejected, read_entries
+from forage.tasks.table.prompts import Template, find_overlap, normalized, render
+from forage.tasks.table.rows import Columns, Entry, Read, RejectedRow, read_entries
 from forage.tasks.verifiers import Verified, Verifier, parse_verifier
 
 __all__ = ["Columns", "Table", "TableFile", "open_table", "overlap_note", "parse_table"]
@@ -100,7 +100,7 @@ class Table(Verified):
         if self._rejected:
             said.append(f"{len(self._rejected)} rows were left out: {_shown(self._rejected)}")
         for split, found in self._entries.items():
-            if repeated := len(found) - len({(normalised(entry.prompt), entry.answer) for entry in found}):
+            if repeated := len(found) - len({(normalized(entry.prompt), entry.answer) for entry in found}):
                 said.append(f"{repeated} {split} problems repeat an earlier one, question and answer.")
         return (*said, *overlap_note(self, self))
 
@@ -131,7 +131,7 @@ class Table(Verified):
         return {"train": train, "test": test}
 
     @property
-    def _rejected(self) -> list[Rejected]:
+    def _rejected(self) -> list[RejectedRow]:
         return [row for found in self._read.values() for row in found.rejected]
 
     def _read_table(self, table: TableFile, split: Split) -> Read:
@@ -239,13 +239,13 @@ def _settled(table: TableFile | None, split: Split) -> TableFile | None:
 def _hold_out(entries: Sequence[Entry], share: float, seed: int) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
     """Entries to train on and a share of the questions, at least one, with all entries that ask them."""
     questions = sorted(
-        {normalised(entry.prompt) for entry in entries}, key=lambda text: derive_seed(seed, "held out", text)
+        {normalized(entry.prompt) for entry in entries}, key=lambda text: derive_seed(seed, "held out", text)
     )
     if len(questions) < 2:
         raise ForageError("A table with one question cannot hold any out: give a table of test problems.")
     held = set(questions[: min(len(questions) - 1, max(1, round(share * len(questions))))])
-    train = tuple(entry for entry in entries if normalised(entry.prompt) not in held)
-    return train, tuple(entry for entry in entries if normalised(entry.prompt) in held)
+    train = tuple(entry for entry in entries if normalized(entry.prompt) not in held)
+    return train, tuple(entry for entry in entries if normalized(entry.prompt) in held)
 
 
 def _names(entries: Iterable[Entry]) -> list[str]:
@@ -260,6 +260,6 @@ def _names(entries: Iterable[Entry]) -> list[str]:
     return names
 
 
-def _shown(rejected: Sequence[Rejected]) -> str:
+def _shown(rejected: Sequence[RejectedRow]) -> str:
     more = f"; and {len(rejected) - SHOWN} more" if len(rejected) > SHOWN else ""
     return f"{'; '.join(map(str, rejected[:SHOWN]))}{more}."

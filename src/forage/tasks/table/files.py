@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from forage.errors import ForageError
+from forage.core.errors import ForageError
 
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".arrow")
 SPLITS: Mapping[str, tuple[str, ...]] = {"train": ("train",), "test": ("test", "validation", "valid", "dev")}

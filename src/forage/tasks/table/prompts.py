@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from forage.records import Message
+from forage.core.records import Message
 from forage.tasks.table.rows import Entry, Prompt
 
 Template = Literal["chat", "none"]
@@ -26,7 +26,7 @@ def render(prompt: Prompt, *, system: str, template: Template) -> Prompt:
     return "\n\n".join(turn.content for turn in turns)
 
 
-def normalised(prompt: Prompt) -> str:
+def normalized(prompt: Prompt) -> str:
     """What two prompts share when they ask the same: no case, no width of characters, one kind of space.
 
     Of messages only those that are not the system's count.
@@ -46,9 +46,9 @@ class Overlap:
 
 
 def find_overlap(train: Iterable[Entry], test: Sequence[Entry]) -> Overlap | None:
-    """The entries of `test` whose normalised prompt is one of `train`; None where there is none."""
+    """The entries of `test` whose normalized prompt is one of `train`; None where there is none."""
     known: dict[str, str] = {}
     for entry in train:
-        known.setdefault(normalised(entry.prompt), entry.where)
-    both = [entry for entry in test if normalised(entry.prompt) in known]
-    return Overlap(len(both), both[0].where, known[normalised(both[0].prompt)]) if both else None
+        known.setdefault(normalized(entry.prompt), entry.where)
+    both = [entry for entry in test if normalized(entry.prompt) in known]
+    return Overlap(len(both), both[0].where, known[normalized(both[0].prompt)]) if both else None

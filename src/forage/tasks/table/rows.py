@@ -2,7 +2,7 @@
 
 Three layouts are known by their columns: `prompt` and `answer` (under any names), verl's (`data_source`, `prompt`,
 `reward_model.ground_truth`, `extra_info`), and Math-Shepherd's (`input`, `label`), whose rows are solutions: the answer
-of a question is that of its solutions whose last step is labelled right.
+of a question is that of its solutions whose last step is labeled right.
 """
 
 import json
@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from forage.errors import ForageError
-from forage.records import Message
+from forage.core.errors import ForageError
+from forage.core.records import Message
 from forage.tasks.table.files import Row
 
 Prompt = str | tuple[Message, ...]
@@ -54,7 +54,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
+class RejectedRow:
     """A row that cannot be used: where it stands and why."""
 
     where: str
@@ -69,13 +69,13 @@ class Read:
     """What the rows of a table gave, in their order."""
 
     entries: tuple[Entry, ...]
-    rejected: tuple[Rejected, ...]
+    rejected: tuple[RejectedRow, ...]
 
 
 def read_entries(rows: Iterable[Row], columns: Columns) -> Read:
     """Every row as an entry or as a rejection. Raises nothing for the content of a row."""
     entries: list[Entry] = []
-    rejected: list[Rejected] = []
+    rejected: list[RejectedRow] = []
     questions: dict[str, _Question] = {}
     named: dict[str, str] = {}
     for row in rows:
@@ -91,13 +91,13 @@ def read_entries(rows: Iterable[Row], columns: Columns) -> Read:
             named[entry.id] = entry.where
             entries.append(entry)
         except ForageError as error:
-            rejected.append(Rejected(row.where, str(error).rstrip(".")))
+            rejected.append(RejectedRow(row.where, str(error).rstrip(".")))
     for question in questions.values():
         if question.answer:
             entries.append(Entry(question.where, question.prompt, question.answer))
         else:
             reason = f"none of the {question.solutions} solutions of its question is right, so no answer is known"
-            rejected.append(Rejected(question.where, reason))
+            rejected.append(RejectedRow(question.where, reason))
     return Read(tuple(entries), tuple(rejected))
 
 

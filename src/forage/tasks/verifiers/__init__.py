@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import Any
 
-from forage.call_text import parse_call
-from forage.errors import ForageError
+from forage.core.errors import ForageError
+from forage.core.spec import parse_call
 from forage.tasks.verifiers.base import Verified, Verifier, verdict
 from forage.tasks.verifiers.function import Python
 from forage.tasks.verifiers.mathematics import Math

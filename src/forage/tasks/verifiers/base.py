@@ -5,8 +5,8 @@ recipe and sent to verifier processes like every other part.
 from abc import ABC, abstractmethod
 from typing import ClassVar, Protocol
 
-from forage.protocols import Task
-from forage.records import Problem, Score
+from forage.core.protocols import Task
+from forage.core.records import Problem, Score
 
 
 class Verifier(ABC):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from forage.records import Problem, Score
+from forage.core.records import Problem, Score
 from forage.tasks.own_function import check_name, load_function
 from forage.tasks.verifiers.base import Verifier
 from forage.tasks.verifiers.extraction import final_answer
@@ -13,7 +13,7 @@ from forage.tasks.verifiers.extraction import final_answer
 class Python(Verifier):
     """Calls `function` (`module:function`) with the problem and the response's text, in a verifier process.
 
-    It returns a bool, a number (the value; correct means 1 or more), a `forage.records.Score` whose parts hold
+    It returns a bool, a number (the value; correct means 1 or more), a `forage.core.records.Score` whose parts hold
     `correct`, or None where it could not judge. A function attribute `answer`, where there is one, is called in the
     same way and gives the canonical answer. The module is looked for where Python looks and in the working directory.
     """

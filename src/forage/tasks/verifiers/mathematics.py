@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar
 
-from forage.errors import ForageError
-from forage.records import Problem, Score
+from forage.core.errors import ForageError
+from forage.core.records import Problem, Score
 from forage.tasks.verifiers.base import Verifier, verdict
 from forage.tasks.verifiers.extraction import TAIL, final_answer, marked_or_whole
 from forage.tasks.verifiers.numbers import read_plain

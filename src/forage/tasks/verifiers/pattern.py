@@ -5,8 +5,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from forage.errors import ForageError
-from forage.records import Problem, Score
+from forage.core.errors import ForageError
+from forage.core.records import Problem, Score
 from forage.tasks.verifiers.base import Verifier, verdict
 from forage.tasks.verifiers.numbers import close, read_quantity
 

@@ -21,8 +21,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from forage.confine import refuse_system_calls
-from forage.confine.landlock import keep_writes_in
+from forage.verification.sandbox import refuse_system_calls
+from forage.verification.sandbox.landlock import keep_writes_in
 
 OUTPUT_LIMIT = 1 << 20
 """Bytes that a program may say."""

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any, ClassVar
 
-from forage.errors import ForageError
-from forage.records import Problem, Score
+from forage.core.errors import ForageError
+from forage.core.records import Problem, Score
 from forage.tasks.verifiers.base import Verifier, verdict
 
 _FENCE = re.compile(r"^```[ \t]*(?:python|py)?[ \t]*\n(.*?)^```", re.MULTILINE | re.DOTALL | re.IGNORECASE)

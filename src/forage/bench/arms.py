@@ -1,0 +1,54 @@
+"""The arms of a comparison as they are typed, and their controls."""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+
+from forage.core.errors import ForageError
+from forage.core.spec import parse_call
+from forage.methods.catalogue import Applied, Method, parse
+
+Methods = Mapping[str, Method[...]]
+
+
+def parse_arm(text: str, methods: Methods) -> tuple[Applied, ...]:
+    """`grpo+entropy_advantage:alpha=0.2` as methods. A + before anything but the name of a method is part of a value.
+
+    Raises ForageError for an unknown method or setting.
+    """
+    names = "|".join(map(re.escape, methods))
+    parts = re.split(rf"\s*\+\s*(?=(?:{names})\s*(?:[:+]|$))", text.strip())
+    return tuple(parse(part, methods) for part in parts)
+
+
+def with_controls(
+    arms: Sequence[tuple[Applied, ...]], wanted: Collection[str], methods: Methods
+) -> list[tuple[Applied, ...]]:
+    """The arms, and behind each the same arm with a control in its method's place, for every control that is wanted.
+
+    A control takes over those of the method's settings that it has too. `all` wants every control. Raises ForageError
+    for a name that is no control, and for a control of a method that no arm has.
+    """
+    controls = [name for name, method in methods.items() if method.control_of]
+    if unknown := [name for name in wanted if name not in (*controls, "all")]:
+        raise ForageError(f"{unknown[0]} is no control. The controls are: {', '.join(controls)}; or all.")
+    chosen = controls if "all" in wanted else [name for name in controls if name in wanted]
+    found: dict[tuple[str, ...], tuple[Applied, ...]] = {}
+    idle = dict.fromkeys(wanted)
+    for arm in arms:
+        found.setdefault(_labels(arm), arm)
+        for place, applied in enumerate(arm):
+            name, settings = parse_call(applied.label, "method", methods, lambda name: methods[name].parameters)
+            for control in (methods[other] for other in chosen if methods[other].control_of == name):
+                shared = {key: value for key, value in settings.items() if key in control.parameters}
+                changed = (*arm[:place], control(**shared), *arm[place + 1 :])
+                found.setdefault(_labels(changed), changed)
+                idle.pop(control.name, None)
+                idle.pop("all", None)
+    for name in idle:
+        of = f"a control of {methods[name].control_of}, which" if name != "all" else "for methods with controls, which"
+        raise ForageError(f"{name} is {of} no arm has.")
+    return list(found.values())
+
+
+def _labels(arm: Sequence[Applied]) -> tuple[str, ...]:
+    return tuple(applied.label for applied in arm)

@@ -1,0 +1,225 @@
+"""`forage rm collect|train|average|score`: reward models from preferences."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+
+from forage.cli.progress import message_on_interrupt, progress_bar
+from forage.cli.subcommands import run_subcommand
+from forage.core.atomic import write_file
+from forage.core.errors import ForageError
+from forage.reward_models.preference import Ranking, read_rankings, write_rankings
+from forage.reward_models.preference.checkpoints import (
+    average_checkpoints,
+    collect_rankings,
+    score_rankings,
+    train_checkpoint,
+)
+from forage.reward_models.preference.train import Agreement, Objective, RewardTraining
+
+SHOWN = 5
+"""Rejected rows that are printed; the rest is counted."""
+
+
+def collect_command(
+    model: Annotated[Path, tyro.conf.Positional],
+    /,
+    *,
+    out: Path,
+    comparisons: int = 2000,
+    k: int = 2,
+    noise: float = 1.0,
+    temperature: float = 1.0,
+    max_tokens: int = 64,
+    seed: int = 0,
+    threads: int | None = None,
+) -> None:
+    """Samples responses in the dialogue world and lets its listeners rank them; writes JSON lines.
+
+    Args:
+        model: who responds: a run directory, a checkpoint, or a model folder of the dialogue world.
+        out: the file to write.
+        comparisons: how many.
+        k: responses of a comparison: 2 are pairs, more are rankings.
+        noise: of the listeners, in units of utility; 0 ranks without error.
+        temperature: of sampling.
+        max_tokens: of a response.
+        seed: of both.
+        threads: of the matrix products.
+    """
+    with progress_bar("compare", Console(stderr=True)) as move:
+        rankings = collect_rankings(
+            model,
+            comparisons=comparisons,
+            k=k,
+            noise=noise,
+            temperature=temperature,
+            max_tokens=max_tokens,
+            seed=seed,
+            threads=threads,
+            on_progress=move,
+        )
+    write_file(out, write_rankings(rankings).encode())
+    say(f"{len(rankings)} comparisons of {k} responses: {out}\nNext: forage rm train {out} --model {model}")
+
+
+def train_command(
+    preferences: Annotated[Path, tyro.conf.Positional],
+    /,
+    *,
+    model: Path,
+    out: Path,
+    objective: Objective = "plackett-luce",
+    epochs: int = 2,
+    batch: int = 32,
+    lr: float = 3e-4,
+    probe: int = 0,
+    max_tokens: int = 1024,
+    held_out: float = 0.1,
+    placebo: bool = False,
+    seed: int = 0,
+    checkpoint_every: int = 100,
+    device: str = "cpu",
+    threads: int | None = None,
+) -> None:
+    """Trains a reward model on preferences: a Hugging Face sequence classifier with one label.
+
+    Interrupted or killed, the same command continues, with the same bits.
+
+    Args:
+        preferences: JSON lines with prompt, chosen and rejected, or with prompt and ranked (best first).
+        model: what it begins as: a run directory, a checkpoint, or a model folder.
+        out: the folder to write.
+        objective: plackett-luce (whole rankings) or pairs (all pairs of them); of two responses both are Bradley-Terry.
+        epochs: passes over the comparisons.
+        batch: comparisons per update.
+        lr: learning rate; 1e-6 to 1e-5 for a 7-billion-parameter model.
+        probe: updates of the head alone before, the same for every seed; for models that will be averaged.
+        max_tokens: comparisons with longer responses are rejected, not cut.
+        held_out: share of the prompts kept for the accuracy.
+        placebo: the control: every comparison is shuffled.
+        seed: of the order.
+        checkpoint_every: updates between two checkpoints; 0 writes one only when interrupted.
+        device: cpu or cuda.
+        threads: of the matrix products.
+    """
+    rankings = read(preferences)
+    settings = RewardTraining(
+        objective=objective,
+        epochs=epochs,
+        batch=batch,
+        lr=lr,
+        probe=probe,
+        max_tokens=max_tokens,
+        held_out=held_out,
+        placebo=placebo,
+        seed=seed,
+    )
+    kept = message_on_interrupt("All is saved: the same command goes on from here.")
+    with kept, progress_bar("train reward model", Console(stderr=True)) as move:
+        made = train_checkpoint(
+            model,
+            rankings=rankings,
+            out=out,
+            settings=settings,
+            checkpoint_every=checkpoint_every,
+            device=device,
+            threads=threads,
+            on_update=lambda done, total, loss: move(done, total, f"loss {loss:.4f}"),
+        )
+    for rejected in made.rejected[:SHOWN]:
+        say(f"Rejected: {rejected}")
+    say(f"{made.rankings} comparisons in {made.updates} updates; {len(made.rejected)} rejected. Saved: {out}")
+    if made.agreement:
+        say(f"Held out: {sentence(made.agreement)}")
+    methods = f"--method grpo --method reward_model:model={out} --method kl_penalty:coefficient=0.05"
+    say(f"Next: forage train dialogue {methods}")
+
+
+def average_command(
+    models: Annotated[tuple[Path, ...], tyro.conf.Positional],
+    /,
+    *,
+    out: Path,
+    preferences: Path | None = None,
+    device: str = "cpu",
+) -> None:
+    """Averages the weights of reward models that began as one model (WARM).
+
+    Args:
+        models: the folders.
+        out: the folder to write.
+        preferences: comparisons that none was trained on: they tell whether the average is as good as its members.
+        device: cpu or cuda.
+    """
+    found = average_checkpoints(models, out=out, rankings=read(preferences) if preferences else (), device=device)
+    if found:
+        for path, each in zip(models, found.members, strict=True):
+            say(f"{path}: {sentence(each)}")
+        say(f"Average of their rewards: {sentence(found.predictions)}")
+        say(f"Average of their weights: {sentence(found.weights)}")
+    say(f"Saved: {out}")
+
+
+def score_command(
+    model: Annotated[Path, tyro.conf.Positional],
+    preferences: Annotated[Path, tyro.conf.Positional],
+    /,
+    *,
+    out: Path,
+    device: str = "cpu",
+) -> None:
+    """The reward of every response of a file of preferences, as JSON lines, and how often the order is the same.
+
+    Args:
+        model: a reward model.
+        preferences: JSON lines with prompt, chosen and rejected, or with prompt and ranked.
+        out: the file to write.
+        device: cpu or cuda.
+    """
+    rankings = read(preferences)
+    rewards = score_rankings(model, rankings, device=device)
+    rows = [
+        {"prompt": each.prompt, "ranked": list(each.responses), "rewards": found}
+        for each, found in zip(rankings, rewards, strict=True)
+    ]
+    write_file(out, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode())
+    pairs = [(row[i], row[j]) for row in rewards for i in range(len(row)) for j in range(i + 1, len(row))]
+    right = sum((better > worse) + 0.5 * (better == worse) for better, worse in pairs)
+    say(f"{len(rankings)} comparisons, {len(pairs)} pairs, {right / len(pairs):.1%} in the same order. Saved: {out}")
+
+
+def sentence(found: Agreement) -> str:
+    return f"{found.accuracy:.1%} of {found.pairs} pairs in the same order, loss {found.loss:.4f} nats per comparison."
+
+
+def read(path: Path) -> tuple[Ranking, ...]:
+    """The comparisons of a file; says which rows were rejected. Raises ForageError where none is left."""
+    found = read_rankings(path)
+    for rejected in found.rejected[:SHOWN]:
+        say(f"Rejected: {rejected}")
+    if len(found.rejected) > SHOWN:
+        say(f"{len(found.rejected)} rows were rejected in all.")
+    if not found.rankings:
+        raise ForageError(f"{path} holds no comparison that can be used.")
+    return found.rankings
+
+
+def say(text: str) -> None:
+    Console(stderr=True).print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+SUBCOMMANDS: Mapping[str, Callable[..., None]] = {
+    "collect": collect_command,
+    "train": train_command,
+    "average": average_command,
+    "score": score_command,
+}
+
+
+def run(argv: Sequence[str]) -> int:
+    return run_subcommand("reward", SUBCOMMANDS, argv)

@@ -1,0 +1,223 @@
+"""The ragged world: problems, starts, rollouts, scores and groups.
+
+Records of strings, tuples and numbers; no tensor appears here. Every record is frozen and complete the moment it
+exists: what a constructor accepts, later stages need not check again.
+"""
+
+import enum
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+from forage.core.errors import ForageError
+
+Stop = Literal["eos", "length"]
+"""Why a completion ended: the model said so, or the limit cut it ("length": truncated)."""
+
+
+class Origin(enum.IntEnum):
+    """Where the state that a rollout continues came from. The value is what `Batch.origin` holds."""
+
+    POLICY = 0
+    """The bare problem."""
+    REPLAY = 1
+    """A prefix that an earlier policy wrote and a memory kept."""
+    DEMONSTRATION = 2
+    """A response that somebody else wrote: learned from, never sampled."""
+    RIGHT = 3
+    """A right response, cut back."""
+    WRONG = 4
+    """A wrong response, cut back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a chat prompt."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A question whose answer can be checked. `answer` is text; structured answers are JSON."""
+
+    id: str
+    prompt: str | tuple[Message, ...]
+    answer: str
+    task: str
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Start:
+    """A problem and a (possibly empty) token prefix of a response to it: a place to sample from.
+
+    Replay, Monte-Carlo step values, process-reward labels and tree search are all "sample again from this start".
+    """
+
+    problem: Problem
+    prefix: tuple[int, ...] = ()
+    origin: Origin = Origin.POLICY
+
+    @cached_property
+    def key(self) -> str:
+        """A stable name of this state (problem and prefix): seeds and memories are keyed by it."""
+        digest = hashlib.blake2b(digest_size=16)
+        digest.update(self.problem.id.encode())
+        digest.update(b"\0")
+        digest.update(",".join(map(str, self.prefix)).encode())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplingParams:
+    """How tokens are drawn. `top_p=1` and `top_k=0` mean no truncation; `max_tokens` counts new tokens only."""
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    max_tokens: int = 120
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.temperature) and self.temperature >= 0):
+            raise ForageError(f"The temperature must be 0 (greedy) or more, not {self.temperature}.")
+        if not 0 < self.top_p <= 1:
+            raise ForageError(f"top_p must lie in (0, 1], not {self.top_p}.")
+        if self.top_k < 0:
+            raise ForageError(f"top_k must be 0 (no limit) or more, not {self.top_k}.")
+        if self.max_tokens < 1:
+            raise ForageError(f"max_tokens must be at least 1, not {self.max_tokens}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a sampler drew after a start: tokens only, no text.
+
+    `logprobs` are under the distribution really sampled from (temperature and truncation included); `entropies` are in
+    nats, of the full-vocabulary distribution at the sampling temperature, before any top-p or top-k truncation.
+    """
+
+    tokens: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    entropies: tuple[float, ...]
+    stop: Stop
+
+    def __post_init__(self) -> None:
+        if not len(self.tokens) == len(self.logprobs) == len(self.entropies):
+            raise ValueError(
+                f"a completion has {len(self.tokens)} tokens, {len(self.logprobs)} log-probabilities "
+                f"and {len(self.entropies)} entropies; they must be equal"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """A response: the tokens the policy chose after a start, and what was recorded while it chose them.
+
+    `text` is the decoded response including the start's prefix, without special tokens: what a verifier reads.
+    `step_ends` are the exclusive ends of the reasoning steps, counted in `tokens`; they increase strictly and the last
+    one is `len(tokens)`. `version` counts the optimizer steps of the policy that sampled.
+    """
+
+    start: Start
+    tokens: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    entropies: tuple[float, ...]
+    text: str
+    step_ends: tuple[int, ...]
+    stop: Stop
+    version: int
+
+    def __post_init__(self) -> None:
+        if not len(self.tokens) == len(self.logprobs) == len(self.entropies):
+            raise ValueError("tokens, logprobs and entropies of a rollout must have equal lengths")
+        if not self.tokens:
+            raise ValueError("a rollout holds at least one token")
+        ends = self.step_ends
+        increasing = all(a < b for a, b in zip((0, *ends), ends, strict=False))
+        if not ends or ends[-1] != len(self.tokens) or not increasing:
+            raise ValueError(f"step_ends {ends} do not partition {len(self.tokens)} tokens")
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What a rollout was worth. NaN means "could not be judged": it is counted, and its advantage is zero.
+
+    `parts` names what the value is made of (`correct`, `commit`, `overlong`, ...); `steps`, when a process reward
+    judged the rollout, has one number for each of its steps. A `graded` value, which rewards make and
+    verifiers do not, is on a scale of its own in the place of the task's verdict: what learns asks how it compares with
+    others, and never whether it is `correct`. `mode` names which right answer, or which way to it, a correct response
+    took (`Task.mode`); None where the response is wrong or the task knows no modes.
+    """
+
+    value: float
+    parts: Mapping[str, float] = field(default_factory=dict)
+    steps: tuple[float, ...] | None = None
+    graded: bool = False
+    mode: str | None = None
+
+    @property
+    def judged(self) -> bool:
+        return not math.isnan(self.value)
+
+    @property
+    def correct(self) -> bool:
+        """Whether the verifier calls the response right, whatever rewards made of its verdict.
+
+        That is the part `correct` of at least 1/2, or the value itself where the score has no such part. A response
+        that was not judged is not correct.
+        """
+        return self.judged and self.parts.get("correct", self.value) >= 0.5
+
+
+UNJUDGED = Score(value=math.nan)
+
+
+@dataclass(frozen=True, slots=True)
+class StartValue:
+    """`mean` and `error` (the standard error of the mean) of `judged` returns, which took `tokens` new tokens.
+
+    Without a judged continuation the mean is NaN; with one the error is NaN. A value that was known took 0 tokens.
+    A value that is no mean of returns (a critic's, the task's) has an error of NaN, `judged` 1 and `tokens` 0.
+    """
+
+    mean: float
+    error: float
+    judged: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The siblings sampled from one start, and their scores. Group statistics never mix starts."""
+
+    start: Start
+    rollouts: tuple[Rollout, ...]
+    scores: tuple[Score, ...]
+
+    def __post_init__(self) -> None:
+        if not self.rollouts:
+            raise ValueError(f"the group of problem {self.start.problem.id} is empty")
+        if len(self.rollouts) != len(self.scores):
+            raise ValueError(
+                f"the group of problem {self.start.problem.id} has {len(self.rollouts)} rollouts "
+                f"and {len(self.scores)} scores"
+            )
+        if any(rollout.start != self.start for rollout in self.rollouts):
+            raise ValueError(f"the group of problem {self.start.problem.id} mixes starts")
+        for rollout, score in zip(self.rollouts, self.scores, strict=True):
+            if score.steps is not None and len(score.steps) != len(rollout.step_ends):
+                raise ValueError(
+                    f"problem {self.start.problem.id}: {len(score.steps)} step scores "
+                    f"for {len(rollout.step_ends)} steps"
+                )
+
+    @property
+    def varies(self) -> bool:
+        """Whether two judged siblings differ in value: without this a group-relative method learns nothing from it."""
+        values = [score.value for score in self.scores if score.judged]
+        return bool(values) and min(values) != max(values)

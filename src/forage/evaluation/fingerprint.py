@@ -1,0 +1,25 @@
+"""What a checkpoint is, whatever it is called: a hash of the files that decide what it samples."""
+
+import hashlib
+from pathlib import Path
+
+from forage.core.errors import ForageError
+
+ENDINGS = (".safetensors", ".bin", ".json", ".model", ".txt", ".jinja")
+
+
+def fingerprint(checkpoint: Path) -> str:
+    """32 hexadecimal digits over names and contents of the weights, configuration and tokenizer files.
+
+    Only files directly in the folder count, so evaluations and caches kept below it change nothing. Copying or renaming
+    the folder keeps the fingerprint. Raises ForageError where there are no weights.
+    """
+    files = sorted(path for path in checkpoint.glob("*") if path.is_file() and path.name.endswith(ENDINGS))
+    if not any(path.name.endswith((".safetensors", ".bin")) for path in files):
+        raise ForageError(f"{checkpoint} holds no model weights (*.safetensors): name a checkpoint folder.")
+    digest = hashlib.blake2b(digest_size=16)
+    for path in files:
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16))
+        digest.update(f"{len(path.name)}:{path.name}:".encode() + content.digest())
+    return digest.hexdigest()

@@ -1,0 +1,39 @@
+"""What a step's rollouts and their scores show, as the metrics of the step."""
+
+import math
+from collections.abc import Sequence
+
+from forage.core.records import Group, Score
+from forage.evaluation.metrics.process_watch import process_watch
+
+
+def rollout_metrics(groups: Sequence[Group]) -> dict[str, float]:
+    """Means over rollouts; entropy, in nats, over tokens.
+
+    Every other part of the scores (a reward model's reward, a penalty, ...) has its mean, over the judged responses
+    that have it, under its own name.
+    """
+    members = [pair for group in groups for pair in zip(group.rollouts, group.scores, strict=True)]
+    judged = [score for _, score in members if score.judged]
+    tokens = sum(len(rollout.tokens) for rollout, _ in members)
+
+    def share(count: float, total: int) -> float:
+        return count / total if total else math.nan
+
+    parts = {name: [score.parts[name] for score in judged if name in score.parts] for name in _part_names(judged)}
+    return {
+        **{name: math.fsum(values) / len(values) for name, values in parts.items()},
+        "reward": share(sum(score.value for score in judged), len(judged)),
+        "correct": share(sum(score.parts.get("correct", 0.0) for score in judged), len(judged)),
+        "commit": share(sum(score.parts.get("commit", 0.0) for score in judged), len(judged)),
+        "unjudged": share(len(members) - len(judged), len(members)),
+        "truncated": share(sum(rollout.stop == "length" for rollout, _ in members), len(members)),
+        "length": share(tokens, len(members)),
+        "entropy": share(math.fsum(h for rollout, _ in members for h in rollout.entropies), tokens),
+        "zero_variance": share(sum(not group.varies for group in groups), len(groups)),
+        **process_watch(groups),
+    }
+
+
+def _part_names(scores: Sequence[Score]) -> list[str]:
+    return sorted({name for score in scores for name in score.parts})

@@ -1,1 +1,0 @@
-"""Fitting a model to labelled examples: updates that can be interrupted, and where an unfinished training is kept."""

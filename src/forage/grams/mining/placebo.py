@@ -1,0 +1,73 @@
+"""Random grams that cover as much of the corpus as the strategic ones: what HICRA must beat.
+
+A control with fewer or more marked tokens would differ from the method in the size of the bonus, not only in its place.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forage.core.seeds import derive_seed
+from forage.grams.matching import Matcher
+from forage.grams.mining.counting import CountedSolutions, Level, texts_of
+
+TOLERANCE = 0.01
+"""The placebo's coverage may exceed the list's by this share of it."""
+
+
+def covered_words(
+    corpus: CountedSolutions, levels: Sequence[Level], chosen: Sequence[NDArray[np.bool_]]
+) -> NDArray[np.bool_]:
+    """(W,) bool: the places of the corpus inside an occurrence of a chosen gram; `chosen` has (M,) bool per level."""
+    covered = np.zeros(len(corpus.words), dtype=np.bool_)
+    for level, wanted in zip(levels, chosen, strict=True):
+        begin = level.place[wanted[level.gram]]
+        for offset in range(level.n):
+            covered[begin + offset] = True
+    return covered
+
+
+def draw_placebo(
+    corpus: CountedSolutions, levels: Sequence[Level], grams: Sequence[str], *, coverage: int, seed: int
+) -> tuple[tuple[str, ...], int]:
+    """Random common grams, and how many words of the corpus they cover: as near to `coverage` as they come.
+
+    The pool is every counted gram of `levels`, formulae included, that neither holds one of `grams` nor is part of one.
+    In an order drawn by `seed`, each gram is taken unless the words covered would then exceed `coverage` by more than
+    `TOLERANCE`. Returns the grams, sorted, and the words they cover; fewer than asked for where the pool is too small.
+    """
+    matcher = Matcher(grams)
+    parts = {part for gram in grams for part in _parts(gram.split())}
+    pool: list[tuple[str, int, int]] = []
+    for index, level in enumerate(levels):
+        texts = texts_of(corpus, level)
+        free = [text not in parts and not matcher.find(text) for text in texts]
+        pool += [(text, index, number) for number, text in enumerate(texts) if free[number]]
+    pool.sort(key=lambda entry: derive_seed(seed, "placebo", entry[0]))
+    places = [_by_gram(level) for level in levels]
+    covered = np.zeros(len(corpus.words), dtype=np.bool_)
+    total, chosen = 0, []
+    for text, index, number in pool:
+        if total >= coverage:
+            break
+        order, bounds = places[index]
+        level = levels[index]
+        begin = level.place[order[bounds[number] : bounds[number + 1]]]
+        words = np.unique(begin[:, None] + np.arange(level.n))
+        gain = int((~covered[words]).sum())
+        if gain and total + gain <= coverage * (1 + TOLERANCE):
+            covered[words] = True
+            total += gain
+            chosen.append(text)
+    return tuple(sorted(chosen)), total
+
+
+def _parts(words: Sequence[str]) -> list[str]:
+    return [" ".join(words[start:end]) for start in range(len(words)) for end in range(start + 1, len(words) + 1)]
+
+
+def _by_gram(level: Level) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Occurrences sorted by gram, and where each gram's begin: gram g has order[bounds[g]:bounds[g + 1]]."""
+    order = np.argsort(level.gram, kind="stable")
+    return order, np.searchsorted(level.gram[order], np.arange(len(level.grams) + 1))

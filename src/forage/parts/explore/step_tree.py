@@ -1,0 +1,91 @@
+"""Branching at step boundaries: some siblings from the start, the others from promising prefixes of theirs."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from forage.core.errors import ForageError
+from forage.core.protocols import Explore, SampleRequest, Task, Tools
+from forage.core.records import Completion, Rollout, SamplingParams, Start
+from forage.core.seeds import derive_seed
+from forage.parts.explore.rollouts import to_rollout
+from forage.parts.values.step_tree import Prefix, grow, promising
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepTree(Explore):
+    """A search tree over steps (after MCTS-DPO, arXiv 2405.00451), grown by whole responses.
+
+    The share `roots` of the siblings is sampled from the start. Then, one at a time for every start, a node is chosen
+    by PUCT (`values.step_tree.promising`, with `actions` and `exploration`), by what the verifier said of the responses
+    through it, and a response is sampled from there. Every sibling is a whole response with the log-probability of
+    all of its tokens, the shared ones too; siblings are no independent samples, so their mean reward is not the
+    policy's. Raises ForageError for settings that leave nothing to sample.
+    """
+
+    roots: float = 0.5
+    actions: int = 2
+    exploration: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.roots <= 1 or self.actions < 2 or self.exploration < 0:
+            raise ForageError(
+                "A step tree needs a share of roots in (0, 1], at least 2 actions and an exploration of 0 or more, not "
+                f"{self.roots}, {self.actions} and {self.exploration}."
+            )
+
+    def __call__(
+        self, starts: Sequence[Start], task: Task, tools: Tools, *, group_size: int, params: SamplingParams, seed: int
+    ) -> Iterator[tuple[int, tuple[Rollout, ...]]]:
+        version, first = tools.sampler.version, max(1, round(self.roots * group_size))
+        requests = [_request(start, (), first, tools, params, derive_seed(seed, start.key)) for start in starts]
+        grown: dict[int, list[Rollout]] = {}
+        for order, completions in tools.sampler.sample(requests, params):
+            grown[order] = [to_rollout(starts[order], each, task, tools.codec, version) for each in completions]
+        values = {order: _worth(rollouts, tools) for order, rollouts in grown.items()}
+        for number in range(first, group_size):
+            sources = []
+            for order in range(len(starts)):
+                sources.append(self._source(grown[order], values[order], params.max_tokens - len(starts[order].prefix)))
+            requests = [
+                _request(start, prefix, 1, tools, params, derive_seed(seed, start.key, number))
+                for start, (prefix, _) in zip(starts, sources, strict=True)
+            ]
+            for order, (completion,) in tools.sampler.sample(requests, params):
+                prefix, donor = sources[order]
+                whole = _joined_group(donor, len(prefix), completion)
+                rollout = to_rollout(starts[order], whole, task, tools.codec, version)
+                grown[order].append(rollout)
+                values[order] += _worth([rollout], tools)
+        yield from ((order, tuple(grown[order])) for order in range(len(starts)))
+
+    def _source(self, rollouts: Sequence[Rollout], values: Sequence[float], room: int) -> tuple[Prefix, Rollout]:
+        """The prefix to go on from, and a rollout that begins with it."""
+        node = promising(grow(rollouts, values), actions=self.actions, exploration=self.exploration)
+        prefix = node.prefix if len(node.prefix) < room else ()
+        return prefix, rollouts[max(node.row, 0)]
+
+
+def _request(
+    start: Start, prefix: Prefix, group_size: int, tools: Tools, params: SamplingParams, seed: int
+) -> SampleRequest:
+    whole = start.prefix + prefix
+    return SampleRequest(
+        tokens=tools.codec.prompt(start.problem) + whole,
+        group_size=group_size,
+        seed=seed,
+        limit=params.max_tokens - len(whole),  # a prefix is part of the response
+    )
+
+
+def _joined_group(donor: Rollout, kept: int, completion: Completion) -> Completion:
+    return Completion(
+        donor.tokens[:kept] + completion.tokens,
+        donor.logprobs[:kept] + completion.logprobs,
+        donor.entropies[:kept] + completion.entropies,
+        completion.stop,
+    )
+
+
+def _worth(rollouts: Sequence[Rollout], tools: Tools) -> list[float]:
+    problem = rollouts[0].start.problem
+    return [score.value for score in tools.judge.submit(problem, [each.text for each in rollouts]).result()]

@@ -1,0 +1,63 @@
+"""Penalties: terms beside the surrogate, always a mean per learned token, whatever the surrogate is averaged over."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+from forage.core.batch import TrainBatch
+from forage.core.errors import ForageError
+from forage.core.protocols import Forward, Penalty
+from forage.ops.divergences import k1, k2, k3
+from forage.ops.masked import masked
+
+_ESTIMATORS = {"k1": k1, "k2": k2, "k3": k3}
+
+
+@dataclass(frozen=True, kw_only=True)
+class KLPenalty(Penalty):
+    """coefficient * KL(pi || reference), estimated from the sampled tokens (Schulman 2020).
+
+    The estimators differ in value and, used as a loss, in the gradient that they have in expectation over tokens that
+    pi itself sampled: "k2" that of KL(pi || reference), the penalty one usually means; "k3" (GRPO, arXiv 2402.03300,
+    equation 4) that of KL(reference || pi); "k1" none at all: it is noise around zero, and good for reading only.
+    """
+
+    coefficient: float
+    estimator: Literal["k1", "k2", "k3"] = "k3"
+
+    name = "kl"
+    needs = frozenset({"reference"})
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.coefficient) and self.coefficient >= 0):
+            raise ForageError(f"The coefficient of the KL penalty must be 0 or more, not {self.coefficient}.")
+        if self.estimator not in _ESTIMATORS:
+            raise ForageError(f"There is no KL estimator {self.estimator!r}; there are {', '.join(_ESTIMATORS)}.")
+
+    def __call__(self, forward: Forward, train: TrainBatch) -> Tensor:
+        loss_mask = train.batch.loss_mask
+        reference = masked(train.signals["reference"], loss_mask)
+        return _ESTIMATORS[self.estimator](masked(forward.logprob, loss_mask), reference)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntropyPenalty(Penalty):
+    """-coefficient * H in the loss, H the entropy in nats of each token's distribution, with its gradient.
+
+    A positive coefficient raises the entropy, a negative one lowers it (Williams and Peng 1991). Off unless asked for.
+    """
+
+    coefficient: float
+
+    name = "entropy"
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.coefficient):
+            raise ForageError(
+                f"The coefficient of the entropy penalty must be a finite number, not {self.coefficient}."
+            )
+
+    def __call__(self, forward: Forward, train: TrainBatch) -> Tensor:
+        return -masked(forward.entropy, train.batch.loss_mask)

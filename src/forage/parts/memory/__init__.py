@@ -1,0 +1,8 @@
+"""What do we keep and meet again? The only parts with state."""
+
+from forage.parts.memory.cut_back import CutBack
+from forage.parts.memory.replay_schedule import ReplaySchedule
+from forage.parts.memory.retrospective import RetrospectiveReplay
+from forage.parts.memory.shuffled import ShuffledProblems
+
+__all__ = ["CutBack", "ReplaySchedule", "RetrospectiveReplay", "ShuffledProblems"]

@@ -1,0 +1,69 @@
+"""Which steps are preferred to which: pairs from the tree that siblings form (arXiv 2405.00451)."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from forage.core.batch import Batch
+from forage.core.errors import ForageError
+from forage.core.protocols import Signal, Tools
+from forage.core.records import Group
+from forage.ops.preferences import visit_smoothing
+from forage.parts.values.step_tree import Node, grow, pairs
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepPairs(Signal):
+    """`step_pair`: the number of a pair, from 1, on the tokens of its preferred step, and minus the number on those of
+    the other one; 0 elsewhere.
+
+    Of the next steps that siblings took from one state the one of highest mean score and the one of lowest make a pair
+    where they differ by more than `gap`. A step that several siblings share is marked in the first of them.
+    """
+
+    gap: float = 0.0
+
+    name = "step_pair"
+
+    def __post_init__(self) -> None:
+        if self.gap < 0:
+            raise ForageError(f"The gap between the values of a pair must be 0 or more, not {self.gap}.")
+
+    def __call__(self, groups: Sequence[Group], batch: Batch, tools: Tools, *, seed: int) -> Tensor:
+        marks, loss_mask = torch.zeros(batch.tokens.shape, dtype=torch.float32), batch.loss_mask.cpu()
+        for number, (first, best, worst) in enumerate(_pairs(groups, self.gap), 1):
+            _mark(marks, loss_mask, first, best, float(number))
+            _mark(marks, loss_mask, first, worst, -float(number))
+        return marks.to(batch.tokens.device)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairSmoothing(Signal):
+    """`pair_smoothing`: how far the preference is doubted, by the visits of its two steps, on the tokens of both."""
+
+    gap: float = 0.0
+
+    name = "pair_smoothing"
+
+    def __call__(self, groups: Sequence[Group], batch: Batch, tools: Tools, *, seed: int) -> Tensor:
+        marks, loss_mask = torch.zeros(batch.tokens.shape, dtype=torch.float32), batch.loss_mask.cpu()
+        for first, best, worst in _pairs(groups, self.gap):
+            for node in (best, worst):
+                _mark(marks, loss_mask, first, node, visit_smoothing(best.visits, worst.visits))
+        return marks.to(batch.tokens.device)
+
+
+def _pairs(groups: Sequence[Group], gap: float) -> Iterator[tuple[int, Node, Node]]:
+    """(first row of the group, best, worst) of every pair, in order."""
+    first = 0
+    for group in groups:
+        root = grow(group.rollouts, [score.value for score in group.scores])
+        yield from ((first, best, worst) for best, worst in pairs(root, gap=gap))
+        first += len(group.rollouts)
+
+
+def _mark(marks: Tensor, loss_mask: Tensor, first: int, node: Node, value: float) -> None:
+    places = loss_mask[first + node.row].nonzero().squeeze(1)[node.begin : len(node.prefix)]
+    marks[first + node.row, places] = value

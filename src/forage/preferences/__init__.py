@@ -1,5 +1,0 @@
-"""What people prefer: rankings of responses to a prompt, read from files."""
-
-from forage.preferences.rankings import Ranking, Rankings, read_rankings, write_rankings
-
-__all__ = ["Ranking", "Rankings", "read_rankings", "write_rankings"]

@@ -1,0 +1,197 @@
+"""A checkpoint, wherever it lies: in a run directory, in a folder of its own, and what is known about it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from forage.core.atomic import new_directory
+from forage.core.errors import ForageError
+from forage.core.protocols import OnProgress, Task
+from forage.core.records import SamplingParams
+from forage.core.serialize import decode_part, encode_part
+from forage.engines.distributed.process_group import Alone, ProcessGroup
+from forage.engines.local.adapters import is_adapter, merge_adapter
+from forage.engines.local.engine import LocalEngine
+from forage.engines.local.model import LocalModel
+from forage.engines.out_of_memory import explain_out_of_memory
+from forage.engines.vllm.sync_weights import sync_weights
+from forage.evaluation.evaluation import Evaluation
+from forage.evaluation.fingerprint import fingerprint
+from forage.store.checkpoint import latest_intact
+from forage.store.run_directory import RunDirectory
+from forage.tasks.names import parse_task
+from forage.training.evaluate import Subject, evaluate
+from forage.training.prompt_limits import within_limits
+from forage.training.recipe import Recipe, Verifying
+from forage.verification.judge import open_judge
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """Weights, and where what is learned about them belongs (`home`). `task` is known for runs and for lab bases."""
+
+    weights: Path
+    home: Path
+    label: str
+    task: Task | None = None
+    recipe: Recipe | None = None
+    step: int | None = None
+
+    @property
+    def engine(self) -> LocalEngine:
+        return self.recipe.engine if self.recipe else LocalEngine()
+
+    @property
+    def max_tokens(self) -> int | None:
+        return self.recipe.sampling.max_tokens if self.recipe else None
+
+
+def find_checkpoint(path: Path) -> Checkpoint:
+    """The newest checkpoint of a run directory, a checkpoint inside one, or any Hugging Face model folder.
+
+    Raises ForageError, saying what was looked for, where there is none.
+    """
+    if not path.exists():
+        raise ForageError(f"{path} does not exist. Name a run directory, a checkpoint in one, or a model folder.")
+    if (path / "recipe.json").exists():
+        newest = latest_intact(path / "checkpoints")
+        if newest is None:
+            raise ForageError(f"The run {path} has no checkpoint yet: go on with `forage resume {path}`.")
+        return _of_run(path, newest)
+    if path.parent.name == "checkpoints" and (path.parent.parent / "recipe.json").exists():
+        return _of_run(path.parent.parent, path)
+    if not (path / "config.json").exists() and not is_adapter(path):
+        raise ForageError(f"{path} is neither a run directory (recipe.json) nor a model folder (config.json).")
+    return _of_folder(path)
+
+
+def evaluate_checkpoint(
+    path: Path | str,
+    *,
+    task: Task | None = None,
+    split: str = "test",
+    n: int = 256,
+    temperatures: Sequence[float] = (1.0,),
+    top_p: float = 1.0,
+    top_k: int = 0,
+    max_tokens: int | None = None,
+    seed: int = 0,
+    workers: int | None = None,
+    threads: int | None = None,
+    engine: LocalEngine | None = None,
+    on_progress: OnProgress | None = None,
+    ranks: ProcessGroup | None = None,
+) -> list[Path]:
+    """Samples and judges `n` responses per problem at every temperature; returns the evaluations' files.
+
+    `engine` says where and in which numbers the model computes; the run's own unless given.
+    The samples are cached beside them, so an interrupted call continues, and a larger `n` only samples what is missing.
+    Several processes (`ranks`) share the sampling and the judging; the first of them writes the evaluations.
+    """
+    ranks = ranks or Alone()
+    found = find_checkpoint(Path(path))
+    task = task or found.task
+    if task is None:
+        raise ForageError(f"{path} does not say which problems it is for: name them, as in --task countdown.")
+    if split not in ("train", "test"):
+        raise ForageError(f"The split is train or test, not {split!r}.")
+    params = SamplingParams(top_p=top_p, top_k=top_k, max_tokens=max_tokens or found.max_tokens or 120)
+    engine = engine or found.engine
+    engine = engine if threads is None else replace(engine, threads=threads)
+    opened = engine.open(str(found.weights), ranks=ranks)
+    subject = Subject(
+        label=found.label,
+        checkpoint=str(found.weights),
+        fingerprint=ranks.only_first(lambda: fingerprint(found.weights)),
+        step=found.step,
+        run_seed=found.recipe.seed if found.recipe else None,
+    )
+    verifying = found.recipe.verifying if found.recipe else Verifying()
+    verifying = verifying if workers is None else replace(verifying, workers=workers)
+    problems = within_limits(
+        task.problems(split),
+        opened.codec,
+        max_prompt=found.recipe.max_prompt_tokens if found.recipe else None,
+        max_tokens=params.max_tokens,
+        context=opened.context,
+    )
+    files = []
+    with open_judge(task, verifying) as judge, explain_out_of_memory("Sample fewer responses at once with --rows."):
+        for temperature in temperatures:
+            evaluation = evaluate(
+                opened.sampler,
+                opened.codec,
+                judge,
+                task,
+                problems,
+                subject=subject,
+                task_json=encode_part(task),
+                split=split,
+                n=n,
+                params=replace(params, temperature=temperature),
+                seed=seed,
+                cache=found.home / "evals" / "samples",
+                on_progress=on_progress,
+                ranks=ranks,
+            )
+            file = found.home / "evals" / evaluation_name(evaluation)
+            ranks.only_first(partial(evaluation.save, file))
+            files.append(file)
+    return files
+
+
+def export_checkpoint(
+    path: Path | str,
+    *,
+    out: Path,
+    merge: bool,
+    untie: bool = False,
+    dtype: str | None = None,
+    trust_remote_code: bool = False,
+) -> Path:
+    """Writes the weights and the tokenizer of a checkpoint to the new folder `out`, an adapter merged with `merge`.
+
+    With `untie` the vocabulary head is written as weights of its own, as a server needs that will be given new ones.
+    Raises ForageError where `out` exists, and where there is nothing to merge.
+    """
+    found = find_checkpoint(Path(path))
+    if out.exists():
+        raise ForageError(f"{out} exists already; nothing in it was changed. Name a folder that does not exist.")
+    if merge and not is_adapter(found.weights):
+        raise ForageError(f"{found.weights} holds a whole model, so there is no adapter to merge: leave --merge out.")
+    trusting = trust_remote_code or found.engine.trust_remote_code
+    model = LocalModel.load(found.weights, dtype=dtype or found.engine.dtype, trust_remote_code=trusting)
+    if merge:
+        merge_adapter(model.module)
+    with new_directory(out) as temporary:
+        if untie:
+            sync_weights(model, temporary)
+        else:
+            model.save(temporary)
+    return out
+
+
+def evaluation_name(evaluation: Evaluation) -> str:
+    step = "" if evaluation.step is None else f"-step{evaluation.step:06d}"
+    params = evaluation.params
+    cut = (f"-p{params.top_p:g}" if params.top_p < 1 else "") + (f"-k{params.top_k}" if params.top_k else "")
+    return f"{evaluation.split}{step}-T{params.temperature:g}{cut}-n{evaluation.n}-seed{evaluation.seed}.json"
+
+
+def _of_run(run: Path, weights: Path) -> Checkpoint:
+    recipe = decode_part(RunDirectory.open(run).recipe(), Recipe)
+    step = int(weights.name.removeprefix("step-"))
+    return Checkpoint(weights=weights, home=run, label=recipe.label, task=recipe.task, recipe=recipe, step=step)
+
+
+def _of_folder(folder: Path) -> Checkpoint:
+    """A model folder; where it is a tiny base model, `base.json` says which world it was made for."""
+    record = folder / "base.json"
+    if not record.exists():
+        return Checkpoint(weights=folder, home=folder, label=folder.name)
+    about = json.loads(record.read_text())
+    world = about["task"] if "task" in about else f"countdown:size={about['settings']['size']}"
+    label = f"base ({world.removeprefix('countdown:size=')})"
+    return Checkpoint(weights=folder, home=folder, label=label, task=parse_task(world))

@@ -1,0 +1,273 @@
+"""Sampling an evaluation: n responses to every problem, judged, counted, and kept so that nothing is sampled twice.
+
+Sample j of a problem depends on the seed, the problem and j alone. Work goes shard by shard, and a finished shard is on
+disk before the next begins: whatever interrupts a run costs at most one shard, and the run that continues ends with the
+same bits. Asking for more samples later only samples the missing ones.
+"""
+
+import math
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from forage.core.errors import ForageError
+from forage.core.protocols import Codec, Judge, OnProgress, Sampler, SampleRequest, Task
+from forage.core.records import Completion, Problem, SamplingParams, Score
+from forage.core.seeds import derive_seed
+from forage.engines.distributed.process_group import ProcessGroup
+from forage.evaluation.estimate import small_sample_warning
+from forage.evaluation.evaluation import Evaluation, ProblemOutcome
+from forage.evaluation.samples import Sample, SampleCache, Shard, shards, storable
+
+__all__ = ["Subject", "evaluate", "iterate_samples", "small_sample_warning"]
+
+PROBLEMS_PER_SHARD = 16
+SAMPLES_PER_SHARD = 64
+"""Together 1,024 responses: enough rows to keep a sampler busy, few enough to lose. Part of what a cached sample is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """Who is evaluated: `label` for tables, `checkpoint` where it lies, `fingerprint` of its weights (keys the cache).
+
+    `step` and `run_seed` say where in which training run it was taken; None for a model that was not trained here.
+    """
+
+    label: str
+    checkpoint: str
+    fingerprint: str
+    step: int | None = None
+    run_seed: int | None = None
+
+
+def evaluate(
+    sampler: Sampler,
+    codec: Codec,
+    judge: Judge,
+    task: Task,
+    problems: Sequence[Problem],
+    *,
+    subject: Subject,
+    task_json: Mapping[str, Any],
+    split: str,
+    n: int,
+    params: SamplingParams,
+    seed: int,
+    cache: Path,
+    on_progress: OnProgress | None = None,
+    ranks: ProcessGroup | None = None,
+) -> Evaluation:
+    """Samples and judges n responses to each problem, or takes them from `cache`, and counts what came of them.
+
+    `task_json` describes the task completely: it keys the cache and goes into the evaluation. Rewards of a training
+    recipe take no part: only the verifier decides. `on_progress` hears of responses, done and in all. Several processes
+    (`ranks`) sample a share of the shards each, into one cache. Raises ForageError where a file cannot be written; an
+    interruption (KeyboardInterrupt) passes through, and the same call continues behind the last finished shard.
+    """
+    _check_problems(problems)
+    tools = _Tools(sampler, codec, judge, task)
+    store = SampleCache.open(cache, _identity(subject, task_json, params, seed))
+    tallies = {problem.id: _Tally() for problem in problems}
+    seconds, progress = 0.0, _Progress(n * len(problems), on_progress)
+    if ranks is not None and ranks.world > 1:
+        _divide(tools, store, ranks.share(list(_shards(problems, n))), params, seed, progress, ranks)
+    for shard in _shards(problems, n):
+        samples, spent = _obtain(tools, store, shard, params, seed, progress)
+        seconds += spent
+        for sample in samples:
+            tallies[sample.problem].add(sample)
+    return Evaluation(
+        label=subject.label,
+        checkpoint=subject.checkpoint,
+        fingerprint=subject.fingerprint,
+        step=subject.step,
+        run_seed=subject.run_seed,
+        task=dict(task_json),
+        split=split,
+        params=params,
+        n=n,
+        seed=seed,
+        problems=tuple(tallies[problem.id].outcome(problem.id) for problem in problems),
+        seconds=seconds,
+    )
+
+
+def iterate_samples(
+    cache: Path,
+    problems: Sequence[Problem],
+    *,
+    subject: Subject,
+    task_json: Mapping[str, Any],
+    n: int,
+    params: SamplingParams,
+    seed: int,
+) -> Iterator[Sample]:
+    """The cached responses of a finished evaluation, for whoever wants to read the texts. Samples nothing.
+
+    Raises ForageError where some are missing.
+    """
+    _check_problems(problems)
+    store = SampleCache.open(cache, _identity(subject, task_json, params, seed))
+    for shard in _shards(problems, n):
+        found = store.read(shard)
+        if found is None:
+            raise ForageError(
+                f"{store.directory} does not hold all samples of this evaluation: run `forage eval` first."
+            )
+        yield from found[0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Tools:
+    sampler: Sampler
+    codec: Codec
+    judge: Judge
+    task: Task
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Counts one problem's samples as they come, so that memory does not grow with n."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    answers: Counter[str] = field(default_factory=Counter)
+    right_answers: Counter[str] = field(default_factory=Counter)
+    entropy: float = 0.0
+
+    def add(self, sample: Sample) -> None:
+        self.entropy += sample.entropy
+        self.counts.update(
+            n=1,
+            correct=sample.correct,
+            unjudged=not sample.judged,
+            truncated=sample.truncated,
+            committed=sample.committed,
+            length_sum=sample.length,
+        )
+        if sample.answer is not None:
+            self.answers[sample.answer] += 1
+            if sample.correct:
+                self.right_answers[sample.answer] += 1
+
+    def outcome(self, problem: str) -> ProblemOutcome:
+        return ProblemOutcome(
+            problem=problem,
+            entropy_sum=self.entropy,
+            answers=dict(sorted(self.answers.items())),
+            right_answers=dict(sorted(self.right_answers.items())),
+            **self.counts,
+        )
+
+
+@dataclass(slots=True)
+class _Progress:
+    total: int
+    tell: OnProgress | None
+    done: int = 0
+
+    def advance(self, count: int) -> None:
+        if self.tell is not None and self.done < self.total:
+            self.done = min(self.done + count, self.total)
+            self.tell(self.done, self.total)
+
+
+def _divide(
+    tools: _Tools,
+    store: SampleCache,
+    own: Sequence[Shard],
+    params: SamplingParams,
+    seed: int,
+    progress: _Progress,
+    ranks: ProcessGroup,
+) -> None:
+    """Fills the cache with the shards of this process, and waits until the others have done theirs.
+
+    Progress is this process's: the others' shares are as large.
+    """
+    mine = replace(progress, total=sum(map(len, own)))
+
+    def work() -> bytes:
+        for shard in own:
+            _obtain(tools, store, shard, params, seed, mine)
+        return b""
+
+    ranks.together(work)
+    progress.done = progress.total
+
+
+def _obtain(
+    tools: _Tools, store: SampleCache, shard: Shard, params: SamplingParams, seed: int, progress: _Progress
+) -> tuple[tuple[Sample, ...], float]:
+    """A shard's samples and the seconds they took: from the cache, or sampled and then kept there."""
+    if (found := store.read(shard)) is not None:
+        progress.advance(len(shard))
+        return found
+    began = time.perf_counter()
+    samples = _sample(tools, shard, params, seed, progress)
+    seconds = time.perf_counter() - began
+    store.write(shard, samples, seconds)
+    return samples, seconds
+
+
+def _sample(tools: _Tools, shard: Shard, params: SamplingParams, seed: int, progress: _Progress) -> tuple[Sample, ...]:
+    """Samples and judges a shard; the verifier works on what is finished while the rest is sampled."""
+    requests = [
+        SampleRequest(
+            tokens=tools.codec.prompt(problem),
+            group_size=shard.group_size,
+            seed=derive_seed(seed, "evaluation", problem.id, shard.first),
+        )
+        for problem in shard.problems
+    ]
+    pending = {}
+    for order, completions in tools.sampler.sample(requests, params):
+        texts = [storable(tools.codec.decode(completion.tokens)) for completion in completions]
+        pending[order] = completions, texts, tools.judge.submit(shard.problems[order], texts)
+        progress.advance(len(completions))
+    samples = []
+    for order, problem in enumerate(shard.problems):
+        completions, texts, verdict = pending[order]
+        judged = zip(completions, texts, verdict.result(), strict=True)
+        samples.extend(
+            _to_sample(tools.task, problem, shard.first + index, *parts) for index, parts in enumerate(judged)
+        )
+    return tuple(samples)
+
+
+def _to_sample(task: Task, problem: Problem, index: int, completion: Completion, text: str, score: Score) -> Sample:
+    if score.judged and "correct" not in score.parts:
+        raise ForageError(
+            f"The task {task.name} judged a response to problem {problem.id} without saying whether it is correct: "
+            'Score.parts must hold "correct" (0 or 1).'
+        )
+    # What the verifier could not judge in time is not parsed here either, where nothing would stop it.
+    answer = task.answer(problem, text) if score.judged else None
+    return Sample(
+        problem=problem.id,
+        sample=index,
+        text=text,
+        length=len(completion.tokens),
+        entropy=math.fsum(completion.entropies),
+        truncated=completion.stop == "length",
+        judged=score.judged,
+        correct=score.correct,
+        committed=score.judged and score.parts.get("commit", float(answer is not None)) >= 0.5,
+        answer=None if answer is None else storable(answer),
+    )
+
+
+def _shards(problems: Sequence[Problem], n: int) -> Iterator[Shard]:
+    return shards(problems, n, problems_per_shard=PROBLEMS_PER_SHARD, group_size=SAMPLES_PER_SHARD)
+
+
+def _identity(subject: Subject, task_json: Mapping[str, Any], params: SamplingParams, seed: int) -> dict[str, Any]:
+    return {"fingerprint": subject.fingerprint, "task": dict(task_json), "params": asdict(params), "seed": seed}
+
+
+def _check_problems(problems: Sequence[Problem]) -> None:
+    repeated = [name for name, count in Counter(problem.id for problem in problems).items() if count > 1]
+    if repeated:
+        raise ForageError(f"The problem {repeated[0]} is listed twice; an evaluation holds each problem once.")

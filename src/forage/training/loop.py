@@ -1,0 +1,247 @@
+"""The loop around the step: run directories, checkpoints, interruption, and resuming bit for bit.
+
+A checkpoint holds the weights, the optimizer, the memory and the step number. Random numbers are derived from the seed
+and the step, so there is no generator state to save: a resumed run repeats the steps after its last checkpoint exactly.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from forage.core.errors import ForageError
+from forage.core.interrupts import InterruptGate
+from forage.core.protocols import Tools
+from forage.core.serialize import decode_part, encode_part
+from forage.core.spec import without_folders
+from forage.engines.distributed.interrupts import interrupt_gate
+from forage.engines.distributed.partition import divided
+from forage.engines.distributed.process_group import ProcessGroup, RankLost
+from forage.engines.distributed.torchrun import ensure_group
+from forage.engines.local.engine import LocalEngine, Opened
+from forage.engines.local.policy import NonFiniteUpdate
+from forage.engines.out_of_memory import explain_out_of_memory
+from forage.engines.vllm.opening import open_sampler
+from forage.parts.values import Metered, values_along
+from forage.store.checkpoint import latest_intact, load_tensors, read_checkpoint, save_tensors, write_checkpoint
+from forage.store.rollout_rows import rollout_rows
+from forage.store.run_directory import RunDirectory
+from forage.training.prompt_limits import within_limits
+from forage.training.recipe import Recipe
+from forage.training.step import Run, StepReport, step
+from forage.verification.judge import open_judge
+
+TRAINING = "training"
+"""The folder in a checkpoint that holds what only training needs."""
+
+OnStep = Callable[[Mapping[str, float]], None]
+"""Called with each step's metrics row."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a call of `train` or `resume` left behind. `finished` is False where it was interrupted."""
+
+    path: Path
+    step: int
+    finished: bool
+
+
+def train(
+    recipe: Recipe, *, out: Path | str | None = None, on_step: OnStep | None = None, ranks: ProcessGroup | None = None
+) -> Outcome:
+    """Trains a recipe from its first step in a new run directory (`runs/...` unless `out` is given).
+
+    Under `torchrun` its processes train together (`ranks`, where they are open already); the first of them writes and
+    calls `on_step`. Raises ForageError where the directory exists. Ctrl-C saves a checkpoint and returns an unfinished
+    outcome.
+    """
+    path = Path(out or default_directory(recipe))
+
+    with ensure_group(ranks) as ranks:
+        _refuse_divided_sampler(recipe, ranks)
+        engine = decode_part(ranks.only_first(lambda: encode_part(begin(recipe, path).engine)), LocalEngine)
+        try:
+            return _run(replace(recipe, engine=engine), RunDirectory(path), on_step, ranks)
+        except ForageError as error:
+            if ranks.first and not isinstance(error, RankLost):
+                RunDirectory(path).remove_if_unused()  # so that it can be asked for again, put right, by the same name
+            raise
+
+
+def begin(recipe: Recipe, path: Path) -> Recipe:
+    """A new run directory with this recipe, which `resume` trains; returns it with the engine's choices settled.
+
+    Raises ForageError where the directory exists.
+    """
+    if recipe.sampler:
+        recipe.sampler.require()
+    settled = replace(recipe, engine=recipe.engine.settled())
+    RunDirectory.create(path, encode_part(settled))
+    return settled
+
+
+def resume(
+    path: Path | str,
+    *,
+    on_step: OnStep | None = None,
+    parallel: Literal["data", "fsdp"] | None = None,
+    ranks: ProcessGroup | None = None,
+) -> Outcome:
+    """Continues a run from its newest intact checkpoint, or from the start where there is none.
+
+    Steps after that checkpoint are repeated with the same results (up to rounding, where the number of processes or
+    `parallel` has changed); their old metrics and rollouts are replaced.
+    """
+    with ensure_group(ranks) as ranks:
+        recipe = open_recipe(Path(path))
+        _refuse_divided_sampler(recipe, ranks)
+        if parallel is not None:
+            recipe = replace(recipe, engine=replace(recipe.engine, parallel=parallel))
+        return _run(recipe, RunDirectory.open(Path(path)), on_step, ranks)
+
+
+def open_recipe(path: Path) -> Recipe:
+    """The recipe of a run directory. Raises ForageError where there is none or it cannot be read."""
+    return decode_part(RunDirectory.open(path).recipe(), Recipe)
+
+
+def default_directory(recipe: Recipe) -> Path:
+    """`runs/NAME-METHODS-seedN`: readable, and the same for the same experiment, so nothing is trained twice unseen."""
+    label = without_folders("+".join(recipe.methods)).replace(":", "-").replace("=", "").replace(",", "-")
+    return Path("runs") / f"{recipe.name}-{label}-seed{recipe.seed}"
+
+
+def _refuse_divided_sampler(recipe: Recipe, ranks: ProcessGroup) -> None:
+    if recipe.sampler and ranks.world > 1:
+        raise ForageError("vLLM samples for one training process: leave `torchrun` or `--sampler vllm` out.")
+
+
+def _run(recipe: Recipe, directory: RunDirectory, on_step: OnStep | None, ranks: ProcessGroup) -> Outcome:
+    advice = (
+        "Begin a new run with fewer tokens in a pass of an update (--micro-tokens, which changes gradients by rounding "
+        "only), with fewer responses sampled at once (--rows), with --gradient-checkpointing, or with an adapter."
+    )
+    with explain_out_of_memory(advice):
+        return _open_and_run(recipe, directory, on_step, ranks)
+
+
+def _open_and_run(recipe: Recipe, directory: RunDirectory, on_step: OnStep | None, ranks: ProcessGroup) -> Outcome:
+    with ExitStack() as stack:
+        ranks.only_first(lambda: stack.enter_context(directory.lock()))
+        found = ranks.only_first(lambda: str(latest_intact(directory.path / "checkpoints") or ""))
+        checkpoint = Path(found) if found else None
+        opened = recipe.engine.open(
+            str(checkpoint or recipe.model),
+            reference=recipe.model if recipe.needs_reference else None,
+            critic=recipe.critic,
+            optimization=recipe.optimization,
+            temperature=recipe.sampling.temperature,
+            ranks=ranks,
+        )
+        problems = within_limits(
+            recipe.task.problems("train"),
+            opened.codec,
+            max_prompt=recipe.max_prompt_tokens,
+            max_tokens=recipe.sampling.max_tokens,
+            context=opened.context,
+        )
+        memory = recipe.memory.open(problems, seed=recipe.seed)
+        gate = interrupt_gate(ranks)
+        judge = stack.enter_context(open_judge(recipe.task, recipe.verifying))
+        stack.enter_context(gate.listening())
+        policy, sampler = stack.enter_context(open_sampler(recipe.sampler, opened, recipe.engine))
+        meter = Metered(sampler, ranks.total)
+        tools = Tools(opened.codec, meter, judge, opened.reference, opened.critic, rewards=recipe.rewards)
+        tools = divided(tools, ranks)
+        run = Run(recipe, policy, memory, tools, meter, gate)
+        done = _restore(run, opened, checkpoint) if checkpoint else 0
+        ranks.only_first(lambda: directory.truncate_metrics(done))
+        return _loop(run, opened, directory, gate, done, on_step, ranks)
+
+
+def _loop(
+    run: Run,
+    opened: Opened,
+    directory: RunDirectory,
+    gate: InterruptGate,
+    done: int,
+    on_step: OnStep | None,
+    ranks: ProcessGroup,
+) -> Outcome:
+    """Steps until the end or an interruption; either way the last thing written is a checkpoint.
+
+    An interrupted step has changed nothing but the memory's draws, so the checkpoint takes the memory from before it.
+    """
+    schedule = run.recipe.schedule
+    saved, memory = done, run.memory.state()
+    try:
+        while not schedule.ended(done, run.tokens):
+            report = step(run, done + 1)
+            done, memory = done + 1, run.memory.state()
+            ranks.only_first(partial(_write_step, directory, run, report, done, on_step))
+            if _due(run, done, schedule.checkpoint_every):
+                _save(directory, run, opened, done, memory, ranks)
+                saved = done
+            gate.reopen()
+    except KeyboardInterrupt:
+        if saved < done or not done:
+            _save(directory, run, opened, done, memory, ranks)
+        return Outcome(directory.path, done, finished=schedule.ended(done, run.tokens))
+    except NonFiniteUpdate as error:
+        if ranks.first:
+            directory.write_offending(done + 1, error.train)
+        raise
+    return Outcome(directory.path, done, finished=True)
+
+
+def _due(run: Run, number: int, every: int) -> bool:
+    return run.recipe.schedule.ended(number, run.tokens) or (every > 0 and number % every == 0)
+
+
+def _write_step(directory: RunDirectory, run: Run, report: StepReport, number: int, on_step: OnStep | None) -> None:
+    if _due(run, number, run.recipe.schedule.rollouts_every):
+        train, batch = report.train, report.train.batch
+        signals = train.experience.signals
+        values = signals.get("value", signals.get("step_value"))
+        if values is None:
+            values = values_along(report.groups, batch.loss_mask, run.tools, run.recipe.task)
+        rows = rollout_rows(
+            report.groups, train.advantage, batch.entropy, batch.loss_mask, number, run.tools.codec, values=values
+        )
+        directory.write_rollouts(number, rows)
+    directory.append_metrics(dict(report.metrics))
+    if on_step:
+        on_step(report.metrics)
+
+
+def _save(
+    directory: RunDirectory, run: Run, opened: Opened, number: int, memory: dict[str, Any], ranks: ProcessGroup
+) -> None:
+    tensors, numbers = opened.policy.optimizer_state()  # all processes: each may hold a part
+
+    def write(path: Path) -> None:
+        opened.policy.save(path)
+        # In a folder of its own: some engines load every safetensors file that lies beside the weights.
+        (path / TRAINING).mkdir()
+        save_tensors(path / TRAINING / "optimizer.safetensors", tensors)
+        state = {"step": number, "tokens": run.tokens, "memory": memory, "policy": numbers}
+        (path / TRAINING / "state.json").write_text(json.dumps(state))
+
+    def save() -> None:
+        write_checkpoint(directory.path / "checkpoints", number, write, keep=run.recipe.schedule.keep_checkpoints)
+
+    ranks.only_first(save)
+
+
+def _restore(run: Run, opened: Opened, checkpoint: Path) -> int:
+    """Puts a checkpoint's state into the run; returns the step it was saved after. The weights are loaded already."""
+    read_checkpoint(checkpoint)
+    state = json.loads((checkpoint / TRAINING / "state.json").read_text())
+    opened.policy.restore_optimiser(load_tensors(checkpoint / TRAINING / "optimizer.safetensors"), state["policy"])
+    run.memory.restore(state["memory"])
+    run.tokens = int(state["tokens"])
+    return int(state["step"])

@@ -1,0 +1,318 @@
+"""What `test_processes` runs in each of two processes: `torchrun ... two_processes.py PLACE`; findings go to PLACE.
+
+Each of these compares two processes with one, in the same program: `Alone` does the whole work.
+"""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from forage.core.batch import Batch, Experience, TrainBatch
+from forage.core.errors import ForageError
+from forage.core.protocols import SampleRequest, Tools
+from forage.core.records import SamplingParams, Start
+from forage.engines.distributed.partition import divided
+from forage.engines.distributed.process_group import Alone, ProcessGroup
+from forage.engines.distributed.torchrun import open_group
+from forage.engines.local.adapters import Lora, add_adapter
+from forage.engines.local.codec import LocalCodec
+from forage.engines.local.engine import LocalEngine
+from forage.engines.local.model import LocalModel
+from forage.engines.local.placement import place
+from forage.engines.local.policy import LocalPolicy
+from forage.engines.local.sampler import LocalSampler
+from forage.engines.optimization import Optimization
+from forage.methods import apply, grpo, kl_penalty
+from forage.parts.losses.penalty import EntropyPenalty
+from forage.parts.losses.policy_loss import PolicyLoss
+from forage.parts.losses.reduction import TokenMean
+from forage.parts.losses.surrogate import PPOClip
+from forage.training.checkpoints import evaluate_checkpoint
+from forage.training.loop import Outcome, resume, train
+from forage.training.recipe import Grouping, Recipe, Schedule
+from forage.verification.judge import InlineJudge
+from support.builders import group
+from support.worlds import EASY
+
+LOSS = PolicyLoss(
+    surrogate=PPOClip(low=0.2, high=0.2), reduction=TokenMean(), penalties=(EntropyPenalty(coefficient=0.1),)
+)
+
+
+def rows_of(count: int, *, width: int = 20, silent: int = 0) -> TrainBatch:
+    """Responses of very different lengths, two groups; the first `silent` have no advantage."""
+    generator = torch.Generator().manual_seed(7)
+    lengths = torch.randint(4, width + 1, (count,), generator=generator)
+    position = torch.arange(width)
+    loss_mask = (position >= 3) & (position < lengths[:, None])
+    batch = Batch(
+        tokens=torch.randint(2, 8, (count, width), generator=generator),
+        loss_mask=loss_mask,
+        origin=torch.zeros(count, dtype=torch.int64),
+        behaviour=-2 * torch.rand(count, width, generator=generator) * loss_mask,
+        entropy=torch.rand(count, width, generator=generator) * loss_mask,
+        reward=torch.rand(count, generator=generator),
+        group=torch.arange(count) % 2,
+        step=torch.where(loss_mask, 0, -1),
+        step_reward=torch.zeros(count, width),
+        version=torch.zeros(count, dtype=torch.int64),
+        weight=torch.ones(count),
+    )
+    advantage = torch.randn(count, width, generator=generator) * loss_mask
+    advantage[:silent] = 0
+    return TrainBatch(Experience(batch, {}), advantage)
+
+
+def policy(
+    model: Path,
+    ranks: ProcessGroup,
+    parallel: str,
+    *,
+    prepare: Callable[[LocalModel], None] = lambda model: None,
+    dtype: str = "float32",
+    **settings: Any,
+) -> LocalPolicy:
+    local = LocalModel.load(model, dtype=dtype)
+    prepare(local)
+    optimization = Optimization(**{"lr": 1e-3, "micro_tokens": 64, **settings})
+    return LocalPolicy(local, optimization, temperature=1.0, placement=place(local, ranks, parallel=parallel))
+
+
+def gradient(of: LocalPolicy) -> torch.Tensor:
+    found = [p.grad for p in of._parameters if p.grad is not None]
+    return torch.cat([(g.full_tensor() if hasattr(g, "full_tensor") else g).flatten() for g in found])  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def weights(of: LocalPolicy) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in of.model.module.parameters()])
+
+
+def apart(one: torch.Tensor, other: torch.Tensor) -> float:
+    return float((one - other).abs().max() / other.abs().max())
+
+
+def learning(model: Path, ranks: ProcessGroup) -> dict[str, Any]:
+    """Gradients, metrics, weights after several updates, moments, and what is measured, beside one process."""
+    found: dict[str, Any] = {}
+    batches = {"many": rows_of(13), "few": rows_of(5, silent=4), "none": rows_of(4, silent=4)}
+    losses = {"many": LOSS, "few": replace(LOSS, penalties=()), "none": replace(LOSS, penalties=())}
+    for parallel in ("data", "fsdp"):
+        for name, batch in batches.items():
+            once: dict[str, Any] = {"mini_batches": 1, "grad_clip": 1e9}
+            one, two = policy(model, Alone(), "data", **once), policy(model, ranks, parallel, **once)
+            alone, together = one.improve(batch, losses[name], seed=0), two.improve(batch, losses[name], seed=0)
+            norm = gradient(one).abs().max().clamp_min(1e-12)
+            found[f"{parallel} {name} gradient"] = float((gradient(two) - gradient(one)).abs().max() / norm)
+            found[f"{parallel} {name} metrics"] = [alone, together]
+        more: dict[str, Any] = {"mini_batches": 2, "epochs": 2, "grad_clip": 0.05}
+        one, two = policy(model, Alone(), "data", **more), policy(model, ranks, parallel, **more)
+        for seed in range(2):
+            one.improve(batches["many"], LOSS, seed=seed)
+            two.improve(batches["many"], LOSS, seed=seed)
+        # AdamW makes much of rounding where a gradient is nearly 0: another micro-batch size shows how much.
+        rounded = policy(model, Alone(), "data", micro_tokens=40, **more)
+        for seed in range(2):
+            rounded.improve(batches["many"], LOSS, seed=seed)
+        found[f"{parallel} weights"] = [apart(weights(of), weights(one)) for of in (two, rounded)]
+        moments, numbers = two.optimizer_state()
+        again = policy(model, ranks, parallel, **more)
+        again.restore_optimiser(moments, numbers)
+        restored, _ = again.optimizer_state()
+        found[f"{parallel} restored"] = all(torch.equal(restored[key], moments[key]) for key in moments)
+        seen, wanted = two.measure(batches["many"].batch), two.forward(batches["many"].batch)
+        found[f"{parallel} measured"] = apart(seen.logprob, wanted.logprob.detach())
+    return found
+
+
+def adapt(model: LocalModel) -> None:
+    """An adapter that has moved away from where it began: there half of its gradient is 0."""
+    add_adapter(model.module, Lora(rank=4), base="somewhere")
+    with torch.no_grad():
+        for parameter in (p for p in model.module.parameters() if p.requires_grad):
+            parameter.add_(torch.sin(torch.arange(parameter.numel()) * 0.7).view_as(parameter) * 0.1)
+
+
+def adapt_and_recompute(model: LocalModel) -> None:
+    adapt(model)
+    model.recompute()
+
+
+WAYS: dict[str, dict[str, Any]] = {
+    "adapter": {"prepare": adapt},
+    "recompute": {"prepare": LocalModel.recompute},
+    "both": {"prepare": adapt_and_recompute},
+    "half adapter": {"prepare": adapt_and_recompute, "dtype": "bfloat16"},
+}
+
+
+def ways(model: Path, ranks: ProcessGroup) -> dict[str, Any]:
+    """Adapters and gradient checkpointing in shards and in data parallel: the gradient beside that of one process."""
+    found: dict[str, Any] = {}
+    batch, computed = rows_of(13), [0]
+
+    def count(*_: Any) -> None:
+        computed[0] += 1
+
+    for parallel in ("data", "fsdp"):
+        for name, way in WAYS.items():
+            once: dict[str, Any] = {"mini_batches": 1, "grad_clip": 1e9, **way}
+            one, two = policy(model, Alone(), "data", **once), policy(model, ranks, parallel, **once)
+            before, learner = weights(two), getattr(two._placement, "_learner", two.model)
+            watch = learner.module.model.layers[0].self_attn.register_forward_pre_hook(count)
+            computed[0] = 0
+            one.improve(batch, LOSS, seed=0)
+            together = two.improve(batch, LOSS, seed=0)
+            watch.remove()
+            passes = len(two._placement.passes(batch.batch.lengths, 64))
+            seen, wanted = two.measure(batch.batch), two.forward(batch.batch)
+            found[f"{parallel} {name}"] = {
+                "gradient": apart(gradient(two), gradient(one)),
+                "numbers": [gradient(of).numel() for of in (one, two)],
+                "computed": computed[0] / passes,
+                "moved": float((weights(two) - before).abs().max()),
+                "measured": apart(seen.logprob, wanted.logprob.detach()),
+                "norm": together["grad_norm"],
+            }
+    return found
+
+
+def killed(model: Path, place: Path, ranks: ProcessGroup) -> None:
+    """A run whose second process is killed by the system after step 3, behind a checkpoint of step 2."""
+    victim = int(ranks.gather(str(os.getpid()).encode())[1])
+
+    def on_step(metrics: Any) -> None:
+        if metrics["step"] == 3:
+            os.kill(victim, signal.SIGKILL)
+
+    train(recipe(model, steps=6), out=place / "killed", on_step=on_step, ranks=ranks)
+
+
+class Recorded(InlineJudge):
+    """Remembers how many texts this process has judged."""
+
+    judged = 0
+
+    def submit(self, problem: Any, texts: Sequence[str]) -> Any:
+        self.judged += len(texts)
+        return super().submit(problem, texts)
+
+
+def dividing(model: Path, ranks: ProcessGroup) -> dict[str, Any]:
+    """The divided sampler and judge give what those of one process give, to every process, for less work."""
+    local = LocalModel.load(model)
+    judge = Recorded(EASY)
+    plain = Tools(LocalCodec(local.tokenizer), LocalSampler(local), judge)
+    tools = divided(plain, ranks)
+    problems = EASY.problems("train")
+    requests = [
+        SampleRequest(plain.codec.prompt(problem) + (6,) * number, 3, number) for number, problem in enumerate(problems)
+    ]
+    params = SamplingParams(max_tokens=6)
+    expected = dict(plain.sampler.sample(requests, params))
+    found = dict(tools.sampler.sample(requests, params))
+    texts = [[plain.codec.decode(one.tokens) for one in found[number]] for number in range(len(problems))]
+    pending = [tools.judge.submit(problem, some) for problem, some in zip(problems, texts, strict=True)]
+    scores = [verdict.result() for verdict in pending]
+    right = [plain.judge.submit(problem, some).result() for problem, some in zip(problems, texts, strict=True)]
+    groups = tools.share(lambda starts: [group([1.0, 0.0], name=one.problem.id) for one in starts], to_starts(7))
+    return {
+        "tokens agree": [[c.tokens for c in found[n]] == [c.tokens for c in expected[n]] for n in sorted(expected)],
+        "verdicts agree": scores == right,
+        "judged here": judge.judged - 3 * len(problems),
+        "groups": [one.start.problem.id for one in groups],
+    }
+
+
+def to_starts(count: int) -> list[Start]:
+    return [group([0.0], name=f"p{number}").start for number in range(count)]
+
+
+def failing(ranks: ProcessGroup) -> dict[str, str]:
+    """What one process meets, all of them hear."""
+
+    def ends(error: BaseException) -> str:
+        def work() -> bytes:
+            if ranks.rank == 1:
+                raise error
+            return b"done"
+
+        try:
+            ranks.together(work)
+        except BaseException as heard:
+            return f"{type(heard).__name__}: {heard}"
+        return "nothing"
+
+    errors: list[BaseException] = [ForageError("No disk."), KeyboardInterrupt(), ValueError("odd"), SystemExit(3)]
+    return {type(error).__name__: ends(error) for error in errors}
+
+
+def recipe(model: Path, *, steps: int, parallel: Any = "data", method: Sequence[Any] = ()) -> Recipe:
+    return apply(
+        Recipe(
+            name="world",
+            model=str(model),
+            task=EASY,
+            schedule=Schedule(steps=steps, checkpoint_every=2, rollouts_every=2),
+            grouping=Grouping(problems=3, group_size=8),
+            sampling=SamplingParams(max_tokens=4),
+            optimization=Optimization(lr=3e-3, mini_batches=2),
+            engine=LocalEngine(threads=1, matmul="highest", parallel=parallel),
+        ),
+        [grpo(), kl_penalty(coefficient=0.01), *method],
+    )
+
+
+def stopping_at(step: int) -> Callable[[Any], None]:
+    def on_step(metrics: Any) -> None:
+        if metrics["step"] == step:
+            raise KeyboardInterrupt
+
+    return on_step
+
+
+def runs(model: Path, place: Path, ranks: ProcessGroup) -> dict[str, Any]:
+    """Runs that two processes begin and one goes on with, and the other way round; and an evaluation."""
+
+    def of(outcome: Outcome) -> list[Any]:
+        return [outcome.step, outcome.finished]
+
+    found = {
+        parallel: of(
+            train(recipe(model, steps=6, parallel=parallel), out=place / parallel, on_step=stopping_at(3), ranks=ranks)
+        )
+        for parallel in ("data", "fsdp")
+    }
+    found["resumed"] = of(resume(place / "by one first", ranks=ranks))
+    files = evaluate_checkpoint(place / "by one first", n=70, ranks=ranks)
+    return {**found, "evaluation": str(files[0])}
+
+
+def main(model: Path, place: Path, only: str = "") -> None:
+    torch.set_num_threads(1)
+    with open_group() as ranks:
+        assert ranks.world == 2
+        if only == "killed":
+            killed(model, place, ranks)
+            return
+        if only == "goes on":
+            assert resume(place / "killed", ranks=ranks).finished
+            return
+        found = {
+            "learning": learning(model, ranks),
+            "ways": ways(model, ranks),
+            "dividing": dividing(model, ranks),
+            "failing": failing(ranks),
+            "runs": runs(model, place, ranks),
+        }
+        (place / f"found{ranks.rank}.json").write_text(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])

@@ -1,0 +1,199 @@
+"""Runs from end to end: the same bits every time, whatever interrupts them."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from forage.core.errors import ForageError
+from forage.methods import dapo, entropy_advantage, entropy_penalty, grpo, kl_penalty, passk
+from forage.parts.rewards import Overlong
+from forage.recipes import countdown
+from forage.store.run_directory import RunDirectory
+from forage.training.loop import resume, train
+from forage.training.recipe import Recipe, Verifying
+
+
+def small(base: Path, *methods: Any, steps: int = 3, **settings: Any) -> Recipe:
+    defaults: dict[str, Any] = {"problems": 4, "siblings": 4, "max_tokens": 24, "checkpoint_every": 2, "lr": 1e-3}
+    recipe = countdown(
+        model=str(base), method=methods, steps=steps, threads=1, matmul="highest", **{**defaults, **settings}
+    )
+    # So small a model never solves a problem; lengths differ, so this reward lets it learn something.
+    return replace(recipe, rewards=(*recipe.rewards, Overlong(limit=24, buffer=20)))
+
+
+def rows(path: Path) -> list[dict[str, float]]:
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in RunDirectory.open(path).metrics()]
+
+
+def final_weights(path: Path) -> bytes:
+    return (RunDirectory.open(path).latest_checkpoint() / "model.safetensors").read_bytes()
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    assert json.dumps(rows(one)) == json.dumps(rows(other))
+    assert final_weights(one) == final_weights(other)
+
+
+@pytest.fixture(scope="module")
+def reference(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight uninterrupted steps."""
+    out = tmp_path_factory.mktemp("reference") / "run"
+    train(small(tiny_base, grpo(), entropy_advantage(), steps=8, epochs=2), out=out)
+    return out
+
+
+def test_a_run_leaves_what_the_design_promises(reference: Path) -> None:
+    run = RunDirectory.open(reference)
+    assert [row["step"] for row in run.metrics()] == list(range(1, 9))
+    assert run.checkpoints() == [6, 8]
+    assert run.rollout_steps() == [8]
+    (first, *_) = run.rollouts(8)
+    assert len(first["tokens"]) == len(first["pieces"]) == len(first["entropies"]) == len(first["advantages"])
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= {p.name for p in run.latest_checkpoint().iterdir()}
+    last = run.metrics()[-1]
+    for key in ("reward", "entropy", "length", "truncated", "zero_variance", "grad_norm", "clip_share", "lr", "tokens"):
+        assert key in last, key
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_does_not(
+    reference: Path, tiny_base: Path, tmp_path: Path
+) -> None:
+    train(small(tiny_base, grpo(), entropy_advantage(), steps=8, epochs=2), out=tmp_path / "again")
+    assert_same_run(reference, tmp_path / "again")
+    train(small(tiny_base, grpo(), entropy_advantage(), steps=8, epochs=2, seed=1), out=tmp_path / "other")
+    assert rows(tmp_path / "other") != rows(reference)
+
+
+def test_verifier_workers_change_nothing(reference: Path, tiny_base: Path, tmp_path: Path) -> None:
+    recipe = small(tiny_base, grpo(), entropy_advantage(), steps=8, epochs=2)
+    train(replace(recipe, verifying=Verifying(workers=2)), out=tmp_path / "workers")
+    assert_same_run(reference, tmp_path / "workers")
+
+
+def test_alpha_zero_is_the_base_run_bit_for_bit(tiny_base: Path, tmp_path: Path) -> None:
+    train(small(tiny_base, grpo()), out=tmp_path / "base")
+    train(small(tiny_base, grpo(), entropy_advantage(alpha=0.0)), out=tmp_path / "zero")
+    train(small(tiny_base, grpo(), entropy_advantage()), out=tmp_path / "bonus")
+    assert final_weights(tmp_path / "base") == final_weights(tmp_path / "zero")
+    assert final_weights(tmp_path / "base") != final_weights(tmp_path / "bonus")
+
+
+@pytest.mark.parametrize(
+    "methods",
+    [(dapo(),), (passk(k=2),), (grpo(), kl_penalty(coefficient=0.1)), (grpo(), entropy_penalty(coefficient=0.01))],
+    ids=["dapo", "passk", "kl", "entropy"],
+)
+def test_other_methods_run_and_resume(tiny_base: Path, tmp_path: Path, methods: tuple[Any, ...]) -> None:
+    train(small(tiny_base, *methods, steps=4), out=tmp_path / "whole")
+    seen: list[float] = []
+
+    def stop_in_the_middle(metrics: Any) -> None:
+        seen.append(metrics["step"])
+        if metrics["step"] == 3:
+            raise KeyboardInterrupt
+
+    outcome = train(small(tiny_base, *methods, steps=4), out=tmp_path / "parts", on_step=stop_in_the_middle)
+    assert not outcome.finished
+    assert outcome.step == 3
+    assert resume(tmp_path / "parts").finished
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_an_existing_run_is_never_overwritten(reference: Path, tiny_base: Path) -> None:
+    before = final_weights(reference)
+    with pytest.raises(ForageError, match="resume"):
+        train(small(tiny_base, grpo()), out=reference)
+    assert final_weights(reference) == before
+
+
+def test_resuming_a_finished_run_changes_nothing(reference: Path) -> None:
+    before = (rows(reference), final_weights(reference))
+    assert resume(reference).finished
+    assert (rows(reference), final_weights(reference)) == before
+
+
+COMMAND = """
+import sys
+from pathlib import Path
+from forage.training.loop import resume
+resume(Path(sys.argv[1]))
+"""
+
+
+def processes(path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    while True:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        yield subprocess.Popen([sys.executable, "-c", COMMAND, str(path)], env=environment)
+
+
+def test_kill_minus_nine_at_random_moments_loses_nothing(reference: Path, tmp_path: Path) -> None:
+    """The run is killed a few times, at moments that differ in every execution; the end is the same bits."""
+    path = tmp_path / "killed"
+    RunDirectory.create(path, RunDirectory.open(reference).recipe())
+    metrics, kills, rng = path / "metrics.jsonl", 0, random.Random()
+    for process in processes(path):
+        before = metrics.read_bytes() if metrics.exists() else b""
+        while process.poll() is None and kills < 3:
+            now = metrics.read_bytes() if metrics.exists() else b""
+            if now != before:  # it is training: let it go on for a moment
+                time.sleep(rng.uniform(0, 0.25))
+                process.send_signal(signal.SIGKILL)
+                kills += 1
+                break
+            time.sleep(0.005)
+        if process.wait(timeout=120) == 0:
+            break
+        assert process.returncode == -signal.SIGKILL
+    assert kills >= 1
+    assert_same_run(reference, path)
+
+
+def test_interrupting_the_command_saves_and_says_how_to_go_on(tiny_base: Path, tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    command = [sys.executable, "-m", "forage", "train", "countdown", "--model", str(tiny_base), "--out", str(path)]
+    command += ["--steps", "200", "--problems", "2", "--group-size", "2", "--threads", "1"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and not (path / "metrics.jsonl").exists():
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"forage resume {path}" in said
+    last = RunDirectory.open(path).metrics()[-1]["step"]
+    assert RunDirectory.open(path).checkpoints()[-1] == last
+
+
+def test_a_budget_of_tokens_ends_a_run_and_survives_an_interruption(
+    reference: Path, tiny_base: Path, tmp_path: Path
+) -> None:
+    spent = [int(row["tokens"]) for row in rows(reference)]
+    for budget, steps in ((spent[4], 5), (spent[4] + 1, 6), (spent[7] + 1, 8)):
+        recipe = small(tiny_base, grpo(), entropy_advantage(), steps=8, epochs=2, tokens=budget)
+        outcome = train(recipe, out=tmp_path / f"{budget}")
+        assert (outcome.step, outcome.finished) == (steps, True)
+        assert rows(outcome.path) == rows(reference)[:steps]
+        assert RunDirectory.open(outcome.path).checkpoints()[-1] == steps
+        assert RunDirectory.open(outcome.path).rollout_steps() == [steps]
+
+    def stop(metrics: Any) -> None:
+        if metrics["step"] == 3:
+            raise KeyboardInterrupt
+
+    recipe = small(tiny_base, grpo(), entropy_advantage(), steps=8, epochs=2, tokens=spent[4])
+    assert not train(recipe, out=tmp_path / "parts", on_step=stop).finished
+    assert resume(tmp_path / "parts").step == 5
+    assert_same_run(tmp_path / "parts", tmp_path / f"{spent[4]}")
+    assert resume(tmp_path / "parts").step == 5, "a finished run is not gone on with"
+    with pytest.raises(ForageError, match="budget"):
+        small(tiny_base, grpo(), tokens=-1)

@@ -1,0 +1,48 @@
+"""Prompts that do not fit are left out or refused, before anything is sampled."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from forage.core.errors import ForageError
+from forage.core.protocols import Codec
+from forage.core.records import Problem
+from forage.training.prompt_limits import within_limits
+
+
+class Letters(Codec):
+    """One token for each character."""
+
+    def prompt(self, problem: Problem) -> tuple[int, ...]:
+        return tuple(map(ord, str(problem.prompt)))
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        return "".join(map(chr, tokens))
+
+    def pieces(self, tokens: Sequence[int]) -> tuple[str, ...]:
+        return tuple(map(chr, tokens))
+
+
+PROBLEMS = [Problem(id=f"p{length}", prompt="x" * length, answer="", task="t") for length in (3, 8, 5)]
+
+
+def test_long_prompts_are_left_out_and_counted() -> None:
+    with pytest.warns(UserWarning, match=r"1 of 3 problems are left out: .* more than 5 tokens"):
+        kept = within_limits(PROBLEMS, Letters(), max_prompt=5, max_tokens=10, context=None)
+    assert [problem.id for problem in kept] == ["p3", "p5"]
+    assert within_limits(PROBLEMS, Letters(), max_prompt=8, max_tokens=10, context=18) == tuple(PROBLEMS)
+    assert within_limits(PROBLEMS, Letters(), max_prompt=None, max_tokens=10, context=None) == tuple(PROBLEMS)
+
+
+@pytest.mark.parametrize(
+    ("max_prompt", "context", "sentence"),
+    [
+        (2, None, "Every prompt has more than 2 tokens; the shortest of 3 has 3. Raise --max-prompt-tokens"),
+        (None, 17, r"1 of 3 prompts leave no room .* 10 tokens .* 17 positions; .* p8, has 8. .*--max-prompt-tokens 7"),
+        (5, 14, r"1 of 2 prompts .* problem p5, has 5"),
+        (None, 12, "3 of 3 prompts .* Lower --max-tokens, or take a model with a longer context"),
+    ],
+)
+def test_what_cannot_fit_is_a_sentence(max_prompt: int | None, context: int | None, sentence: str) -> None:
+    with pytest.raises(ForageError, match=sentence):
+        within_limits(PROBLEMS, Letters(), max_prompt=max_prompt, max_tokens=10, context=context)

@@ -1,0 +1,45 @@
+"""The stress set that users can run, on a part of it here; `pytest -m slow` judges all of it."""
+
+import pytest
+
+from forage.tasks.verifiers import VERIFIERS, parse_verifier
+from forage.verification.judge import active_protections
+from forage.verification.sandbox import PROTECTIONS
+from forage.verification.stress import StressReport, stress
+from forage.verification.stress.run import Stressed, hostile_answers, surroundings
+
+
+def check(report: StressReport) -> None:
+    assert report.escaped == ()
+    assert [name for finding in report.findings for name in finding.called_right] == []
+    assert all(found.wrong + found.unjudged == found.answers for found in report.findings)
+    # With so short a deadline, starting processes anew takes longer than the answers: it is counted apart.
+    restarts = sum(found.unjudged for found in report.findings)
+    assert report.seconds < report.limit + 3 * restarts + 15
+
+
+def test_the_set_is_large_and_covers_every_verifier() -> None:
+    with surroundings() as around:
+        answers = hostile_answers(around)
+    assert len(answers) >= 200
+    assert len({answer.name for answer in answers}) == len(answers)
+    assert {answer.verifier.name for answer in answers} == set(VERIFIERS)
+
+
+def test_a_part_of_the_set_does_no_harm() -> None:
+    """Nine answers to six verifiers: processes are started for each verifier and after each answer that hangs."""
+    report = stress(workers=1, deadline=0.5, every=48)
+    check(report)
+    assert {finding.verifier for finding in report.findings} == set(VERIFIERS) - {"choice"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_the_whole_set_is_judged_in_time() -> None:
+    report = stress(workers=2, deadline=5.0)
+    check(report)
+    assert report.passed
+
+
+def test_protections_have_names_and_are_told() -> None:
+    assert set(active_protections(Stressed(verifier=parse_verifier("exact")))) <= set(PROTECTIONS)
