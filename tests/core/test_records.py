@@ -3,7 +3,7 @@ import math
 import pytest
 
 from forage.core.errors import ForageError
-from forage.core.records import Completion, Group, Origin, SamplingParams, Score, Start
+from forage.core.records import UNJUDGED, Completion, Group, Origin, SamplingParams, Score, Start
 from forage.core.seeds import derive_seed
 from support.builders import group, problem, rollout
 
@@ -60,3 +60,17 @@ def test_derived_seeds_separate_their_parts() -> None:
     seeds = {derive_seed(*parts) for parts in [(1, 23), (12, 3), ("1", 23), (1, "23"), (1, 2, 3), ("1;", 3)]}
     assert len(seeds) == 6
     assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+def test_a_group_is_divided_by_correctness_and_not_by_what_rewards_add() -> None:
+    def divided(*scores: Score) -> bool:
+        one = group([0.0] * len(scores))
+        return Group(one.start, one.rollouts, scores).divided
+
+    wrong, long, right = (Score(v, {"correct": c}) for v, c in ((0.0, 0.0), (-0.7, 0.0), (1.0, 1.0)))
+    assert divided(wrong, right)
+    assert not divided(wrong, long)
+    assert not divided(right, Score(0.3, {"correct": 1.0}))
+    assert not divided(right, UNJUDGED)
+    assert divided(Score(0.2, {"correct": 0.0}, graded=True), Score(0.3, {"correct": 0.0}, graded=True))
+    assert not divided(Score(0.2, {"correct": 0.0}, graded=True), Score(0.2, {"correct": 1.0}, graded=True))

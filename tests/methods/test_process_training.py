@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from forage.core.errors import ForageError
+from forage.core.records import Rollout, Score, Start
 from forage.engines.local.model import LocalModel
 from forage.engines.local.process_model import ProcessModel
-from forage.methods import Applied, grpo, process_advantage, process_reward, raft
+from forage.methods import Applied, dapo, grpo, process_advantage, process_reward, raft
 from forage.parts.credit.assign.step_returns import StepReturns
 from forage.recipes import countdown
 from forage.store.run_directory import RunDirectory
@@ -78,3 +79,16 @@ def test_dense_credit_replaces_only_the_uniform_one(tiny_base: Path, model: str)
     again = process_advantage(model=model)
     with pytest.raises(ForageError, match="StepReturns"):
         again(replace(recipe, rewards=()))
+
+
+@pytest.mark.parametrize("outcome", [0.0, 0.5, 1.0])
+def test_the_penalty_for_length_stays_beside_a_process_reward(outcome: float, tiny_base: Path, model: str) -> None:
+    recipe = small(tiny_base, dapo(), process_reward(model=model, outcome=outcome))
+    start, tokens = Start(recipe.task.problems("train")[0]), (70,) * 23
+    blank, text = (0.0,) * len(tokens), ProcessModel.load(Path(model)).decode(tokens)
+    long = Rollout(start, tokens, blank, blank, text, (23,), "length", 0)  # of 24: a penalty of 4 / 5
+    scores: tuple[Score, ...] = (Score(1.0, {"correct": 1.0}),)
+    for reward in recipe.rewards:
+        scores = reward((long,), scores)
+    assert scores[0].parts["overlong"] == pytest.approx(-4 / 5)
+    assert scores[0].value == pytest.approx(outcome + scores[0].parts["process"] - 4 / 5)

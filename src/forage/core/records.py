@@ -57,20 +57,28 @@ class Start:
     """A problem and a (possibly empty) token prefix of a response to it: a place to sample from.
 
     Replay, Monte-Carlo step values, process-reward labels and tree search are all "sample again from this start".
+    `draw` counts from 0 how often the state came before in one round of sampling: each draw has random numbers of its
+    own.
     """
 
     problem: Problem
     prefix: tuple[int, ...] = ()
     origin: Origin = Origin.POLICY
+    draw: int = 0
 
     @cached_property
     def key(self) -> str:
-        """A stable name of this state (problem and prefix): seeds and memories are keyed by it."""
+        """A stable name of this state (problem and prefix), equal for all draws of it: memories are keyed by it."""
         digest = hashlib.blake2b(digest_size=16)
         digest.update(self.problem.id.encode())
         digest.update(b"\0")
         digest.update(",".join(map(str, self.prefix)).encode())
         return digest.hexdigest()
+
+    @property
+    def seed_parts(self) -> tuple[str | int, ...]:
+        """What the random numbers of this draw are derived from, beside the seed of the round."""
+        return (self.key, "draw", self.draw) if self.draw else (self.key,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,3 +229,12 @@ class Group:
         """Whether two judged siblings differ in value: without this a group-relative method learns nothing from it."""
         values = [score.value for score in self.scores if score.judged]
         return bool(values) and min(values) != max(values)
+
+    @property
+    def divided(self) -> bool:
+        """Whether some judged sibling is right and another one wrong, whatever else rewards count.
+
+        A graded reward, which takes the verdict's place, divides siblings where it differs between them.
+        """
+        judged = [score for score in self.scores if score.judged]
+        return self.varies if any(score.graded for score in judged) else len({score.correct for score in judged}) > 1

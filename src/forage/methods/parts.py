@@ -6,6 +6,7 @@ from pathlib import Path
 
 from forage.core.errors import ForageError
 from forage.core.protocols import Penalty, Shape
+from forage.engines.local.model_reward import ModelReward
 from forage.engines.local.process_model import read_record
 from forage.engines.local.process_reward import ProcessReward
 from forage.grams.gram_list import GramList, load_grams
@@ -82,7 +83,7 @@ def add_planning(
 
 
 def add_process_reward(recipe: Recipe, reward: ProcessReward, method: str) -> Recipe:
-    """The recipe with a process reward after its rewards. Raises ForageError where its model is not one, or twice."""
+    """The recipe with a process reward. Raises ForageError where its model is not one, or twice."""
     if not reward.model:
         raise ForageError(
             f"{method} needs a process reward model. Make one with `forage prm label` and `forage prm train`, and give "
@@ -91,7 +92,17 @@ def add_process_reward(recipe: Recipe, reward: ProcessReward, method: str) -> Re
     read_record(Path(reward.model))
     if any(isinstance(present, ProcessReward) for present in recipe.rewards):
         raise ForageError("The recipe has a process reward already; a second one would hide what either does.")
-    return replace(recipe, rewards=(*recipe.rewards, reward))
+    return add_model_reward(recipe, reward)
+
+
+def add_model_reward(recipe: Recipe, reward: ModelReward | ProcessReward) -> Recipe:
+    """The recipe with a reward that may take the verdict's place, in front of those that add to it.
+
+    What they add, such as a penalty for length, is so kept, whatever the order of the methods.
+    """
+    models = [place for place, one in enumerate(recipe.rewards) if isinstance(one, ModelReward | ProcessReward)]
+    place = max(models, default=-1) + 1
+    return replace(recipe, rewards=(*recipe.rewards[:place], reward, *recipe.rewards[place:]))
 
 
 def _refuse_double_entropy(shapes: tuple[Shape, ...], loss: PolicyLoss) -> None:

@@ -21,6 +21,7 @@ from forage.engines.distributed.process_group import ProcessGroup
 from forage.evaluation.estimate import small_sample_warning
 from forage.evaluation.evaluation import Evaluation, ProblemOutcome
 from forage.evaluation.samples import Sample, SampleCache, Shard, shards, storable
+from forage.tasks.answered import answered
 
 __all__ = ["Subject", "evaluate", "iterate_samples", "small_sample_warning"]
 
@@ -254,7 +255,7 @@ def _to_sample(task: Task, problem: Problem, index: int, completion: Completion,
         truncated=completion.stop == "length",
         judged=score.judged,
         correct=score.correct,
-        committed=score.judged and score.parts.get("commit", float(answer is not None)) >= 0.5,
+        committed=score.judged and answered(task, problem, text, score),
         answer=None if answer is None else storable(answer),
     )
 

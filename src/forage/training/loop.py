@@ -32,6 +32,7 @@ from forage.store.run_directory import RunDirectory
 from forage.training.prompt_limits import within_limits
 from forage.training.recipe import Recipe
 from forage.training.step import Run, StepReport, step
+from forage.training.watch import Watch
 from forage.verification.judge import open_judge
 
 TRAINING = "training"
@@ -157,7 +158,8 @@ def _open_and_run(recipe: Recipe, directory: RunDirectory, on_step: OnStep | Non
         meter = Metered(sampler, ranks.total)
         tools = Tools(opened.codec, meter, judge, opened.reference, opened.critic, rewards=recipe.rewards)
         tools = divided(tools, ranks)
-        run = Run(recipe, policy, memory, tools, meter, gate)
+        watch = Watch(vocabulary=opened.policy.model.head.weight.shape[0])
+        run = Run(recipe, policy, memory, tools, meter, gate, watch=watch)
         done = _restore(run, opened, checkpoint) if checkpoint else 0
         ranks.only_first(lambda: directory.truncate_metrics(done))
         return _loop(run, opened, directory, gate, done, on_step, ranks)

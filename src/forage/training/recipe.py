@@ -24,9 +24,10 @@ from forage.parts.signals import SIGNALS
 class Grouping:
     """How many groups make a step, and which of them are worth learning from.
 
-    With `require_variance`, groups whose judged siblings all score the same are dropped and replaced by fresh ones for
-    at most `max_rounds` rounds of sampling (dynamic sampling, arXiv 2503.14476, section 3.2); the last round's
-    leftovers are kept so that a step is never empty.
+    With `require_variance`, groups whose judged siblings are all right or all wrong are dropped and replaced by fresh
+    ones for at most `max_rounds` rounds of sampling (dynamic sampling, arXiv 2503.14476, equation 11). What other
+    rewards add, such as a penalty for length, makes no group worth keeping; a graded reward in the verdict's place
+    does (`Group.divided`). The last round's leftovers are kept so that a step is never empty.
     """
 
     problems: int = 16

@@ -4,9 +4,11 @@ starts -> rollouts -> scores -> groups -> [collate: the door to tensors] -> sign
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from forage.core.batch import TrainBatch
 from forage.core.collate import collate, with_entropy
@@ -17,6 +19,7 @@ from forage.evaluation.metrics.rollout_metrics import rollout_metrics
 from forage.parts.signals import measure, signal_metrics
 from forage.parts.values import Metered
 from forage.training.recipe import Recipe
+from forage.training.watch import Watch
 
 
 @dataclass
@@ -30,6 +33,7 @@ class Run:
     meter: Metered  # the sampler of `tools`: it counts the tokens of rollouts, and those that values cost
     finishing: AbstractContextManager[object]
     tokens: int = field(default=0)
+    watch: Watch = field(default_factory=Watch)
 
 
 @dataclass(frozen=True)
@@ -60,19 +64,32 @@ def step(run: Run, number: int) -> StepReport:
 
     metrics = {"step": number, "seconds": time.perf_counter() - began, "tokens": run.tokens}
     seen = rollout_metrics(sampled) | signal_metrics(recipe.signals, sampled, run.tools)
-    return StepReport({**metrics, **seen, **memory_metrics, **update}, tuple(groups), train)
+    metrics |= {**seen, **memory_metrics, **update}
+    for sentence in run.watch.note(metrics):
+        warnings.warn(sentence, stacklevel=2)
+    return StepReport(metrics, tuple(groups), train)
 
 
 def sample_groups(run: Run, number: int, seed: int) -> Iterator[Group]:
-    """Rollouts from the memory's starts, judged; asks for more while the recipe wants more groups that vary."""
+    """Rollouts from the memory's starts, judged; asks for more while the recipe wants more groups that are divided."""
     goal, missing = run.recipe.grouping, run.recipe.grouping.problems
     for attempt in range(goal.max_rounds):
-        starts = run.memory.draw(missing, step=number)
+        starts = distinct(run.memory.draw(missing, step=number))
         for group in run.tools.share(explore_and_score, starts, run, derive_seed(seed, "round", attempt)):
-            missing -= group.varies or not goal.require_variance
+            missing -= group.divided or not goal.require_variance
             yield group
         if missing == 0:
             return
+
+
+def distinct(starts: Iterable[Start]) -> list[Start]:
+    """The starts, those of one state numbered: drawn with one seed their responses would be the same."""
+    met: Counter[str] = Counter()
+    numbered = []
+    for start in starts:
+        numbered.append(replace(start, draw=met[start.key]) if met[start.key] else start)
+        met[start.key] += 1
+    return numbered
 
 
 def explore_and_score(starts: Sequence[Start], run: Run, seed: int) -> list[Group]:
@@ -92,8 +109,8 @@ def explore_and_score(starts: Sequence[Start], run: Run, seed: int) -> list[Grou
 
 
 def select(sampled: Sequence[Group], recipe: Recipe) -> list[Group]:
-    """The groups a step learns from: those that vary where the recipe wants that, topped up to the full number."""
+    """The groups a step learns from: where the recipe wants that the divided ones, topped up to the full number."""
     if not recipe.grouping.require_variance:
         return list(sampled)
-    ranked = sorted(range(len(sampled)), key=lambda index: (not sampled[index].varies, index))
+    ranked = sorted(range(len(sampled)), key=lambda index: (not sampled[index].divided, index))
     return [sampled[index] for index in sorted(ranked[: recipe.grouping.problems])]

@@ -7,7 +7,9 @@ from forage.core.errors import ForageError
 from forage.grams.gram_list import GramList
 from forage.grams.matching import Matcher
 from forage.grams.mining.clustering import Leader
+from forage.grams.mining.counting import count_grams, read_corpus
 from forage.grams.mining.miner import Miner
+from forage.grams.mining.placebo import draw_placebo
 from forage.grams.words import is_formula, runs
 from forage.tasks.countdown import Countdown
 from forage.tasks.countdown.verifier import verify
@@ -60,6 +62,19 @@ def test_coverage_is_that_of_matching_and_the_placebo_has_the_same(mined: GramLi
     assert mined.placebo_coverage == pytest.approx(mined.coverage, rel=0.02)
     assert not Matcher(mined.grams).find(". ".join(mined.placebo))
     assert not Matcher(mined.placebo).find(". ".join(mined.grams))
+
+
+def test_the_placebo_holds_formulae_only_where_other_words_do_not_suffice(mined: GramList) -> None:
+    def formulae(grams: tuple[str, ...]) -> int:
+        return sum(any(map(is_formula, gram.split())) for gram in grams)
+
+    corpus = read_corpus(solutions())
+    levels = count_grams(corpus, longest=5, min_solutions=2)[2:]
+    for seed in range(4):
+        placebo, covered = draw_placebo(corpus, levels, mined.grams, coverage=100, seed=seed)
+        assert formulae(placebo) == 0
+        assert 90 <= covered <= 101
+    assert formulae(mined.placebo) == mined.made["placebo_formulae"] > 0, "here they fill up the coverage"
 
 
 def test_the_same_solutions_give_the_same_list(mined: GramList) -> None:

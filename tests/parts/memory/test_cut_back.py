@@ -29,7 +29,7 @@ class Speaking(Coins):
         return (9, REFLECT) if problem.prompt == "wait" else (9,)
 
     def pieces(self, tokens: Sequence[int]) -> tuple[str, ...]:
-        return tuple({9: "", REFLECT: "wait"}.get(token, str(token)) for token in tokens)
+        return tuple({9: "", 0: "", REFLECT: "wait"}.get(token, str(token)) for token in tokens)
 
     def decode(self, tokens: Sequence[int]) -> str:
         return "".join(self.pieces(tokens))
@@ -122,6 +122,18 @@ def test_how_cut_back_starts_ended_is_told() -> None:
     told = memory.observe(groups(starts), None, Speaking().tools, SamplingParams(), step=1, seed=0)  # pyright: ignore[reportArgumentType]
     assert told["from_wrong_correct"] == 0.5
     assert told["from_right_correct"] != told["from_right_correct"]
+
+
+def test_a_text_that_ended_a_response_stays_whole() -> None:
+    # Token 3 completed a stop text: it says something, so nothing is taken from the response. 0 is the end token.
+    memory = config(drop=0).open(PROBLEMS[:1], seed=0)
+    start = Start(PROBLEMS[0])
+    for tokens, kept in (((1, 2, 3), (1, 2, 3)), ((1, 2, 0), (1, 2)), ((1, 2, 3), (1, 2, 3))):
+        found = [Group(start, (rollout(start, tokens, steps=(1, 3)),), (Score(1.0),))]
+        memory.observe(found, None, Speaking().tools, SamplingParams(), step=1, seed=0)  # pyright: ignore[reportArgumentType]
+        memory.record(found, step=1)
+        (again,) = [one for one in memory.draw(2, step=2) if one.origin is Origin.RIGHT]
+        assert again.prefix == (*kept, REFLECT)
 
 
 @pytest.mark.parametrize("settings", [{"reflect": " "}, {"share": 2}, {"drop": -1}, {"room": 13}])

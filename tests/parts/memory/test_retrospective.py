@@ -108,12 +108,37 @@ def test_promise_must_exceed_the_problem_by_the_margin_and_stand_out() -> None:
         assert len(entries(memory)) == count
 
 
-def test_keeping_nothing_is_said_when_collecting_ends() -> None:
-    memory = config(margin=0.5).open(PROBLEMS, seed=0)
-    solved = replace(failed(Start(PROBLEMS[1]), RESPONSE), scores=(Score(1.0),))
-    observe(memory, [solved], step=SCHEDULE.collect_until - 1)
-    with pytest.warns(UserWarning, match=r"kept no state.*0\.5 more than its problem"):
-        observe(memory, [solved], step=SCHEDULE.collect_until)
+SOLVED = replace(failed(Start(PROBLEMS[1]), RESPONSE), scores=(Score(1.0),))
+
+
+@pytest.mark.parametrize(
+    ("group", "settings", "limit", "cause"),
+    [
+        (SOLVED, {}, 10, "no judged response to a fresh problem was wrong"),
+        (
+            failed(Start(PROBLEMS[0]), (1, 1)),
+            {"window": (0.6, 0.9)},
+            10,
+            "none of 2 wrong responses has a step end betw",
+        ),
+        (
+            failed(Start(PROBLEMS[0]), (0,) * 10),
+            {},
+            10,
+            r"12 of 12 step ends come behind the mark of an answer, and 0 ",
+        ),
+        (failed(Start(PROBLEMS[0]), RESPONSE), {}, 2, r"0 of 12 step ends .* and 12 leave no room"),
+        (failed(Start(PROBLEMS[0]), RESPONSE), {"margin": 1.0}, 5, r"none of 6 .* worth 1 more .* 6 leave no room"),
+    ],
+    ids=["solved", "no steps", "answered", "no room", "margin"],
+)
+def test_keeping_nothing_is_said_with_its_cause(group: Group, settings: Any, limit: int, cause: str) -> None:
+    memory, again = (config(**settings).open(PROBLEMS, seed=0) for _ in range(2))
+    short, world = SamplingParams(max_tokens=limit), coins(0.5).tools
+    memory.observe([group], Tails(), world, short, step=1, seed=1)
+    again.restore(json.loads(json.dumps(memory.state())))
+    with pytest.warns(UserWarning, match=f"kept no state.*{cause}"):
+        again.observe([group], Tails(), world, short, step=SCHEDULE.collect_until, seed=1)
 
 
 def test_only_fresh_judged_failures_are_looked_at() -> None:

@@ -116,7 +116,7 @@ def entropy_alarms(metrics: Sequence[Mapping[str, float]]) -> tuple[Alarm, ...]:
     for kind in ("collapse", "explosion"):
         for at in range(window, len(known) - window + 1):
             level = float(entropy[known[at : at + window]].mean())
-            if _left_range(kind, level, start):
+            if left_range(kind, level, start):
                 row = int(known[at + window - 1])
                 causes, missing = _causes(kind, metrics, onset=int(known[at]), window=window)
                 last = float(entropy[known[-window:]].mean())
@@ -128,7 +128,8 @@ def entropy_alarms(metrics: Sequence[Mapping[str, float]]) -> tuple[Alarm, ...]:
     return tuple(sorted(alarms, key=lambda alarm: alarm.step))
 
 
-def _left_range(kind: Kind, level: float, start: float) -> bool:
+def left_range(kind: Kind, level: float, start: float) -> bool:
+    """Whether an entropy of `level` nats has collapsed, or exploded, from what it was at the start."""
     if kind == "collapse":
         return level < max(COLLAPSE * start, min(FLOOR, start / 2))
     return level > EXPLOSION * start

@@ -126,7 +126,7 @@ class Miner:
             placebo=placebo,
             coverage=covered / corpus.total,
             placebo_coverage=like / corpus.total,
-            made=made,
+            made={**made, "placebo_formulae": sum(any(map(is_formula, gram.split())) for gram in placebo)},
         )
 
 

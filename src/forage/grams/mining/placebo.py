@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from forage.core.seeds import derive_seed
 from forage.grams.matching import Matcher
 from forage.grams.mining.counting import CountedSolutions, Level, texts_of
+from forage.grams.words import is_formula
 
 TOLERANCE = 0.01
 """The placebo's coverage may exceed the list's by this share of it."""
@@ -33,34 +34,37 @@ def draw_placebo(
 ) -> tuple[tuple[str, ...], int]:
     """Random common grams, and how many words of the corpus they cover: as near to `coverage` as they come.
 
-    The pool is every counted gram of `levels`, formulae included, that neither holds one of `grams` nor is part of one.
-    In an order drawn by `seed`, each gram is taken unless the words covered would then exceed `coverage` by more than
-    `TOLERANCE`. Returns the grams, sorted, and the words they cover; fewer than asked for where the pool is too small.
+    The pool is every counted gram of `levels` that neither holds one of `grams` nor is part of one. Strategic grams
+    hold no word of a formula, and the control is to differ from them in its places, not in its kind of words: formulae
+    are taken only for what the other grams together cannot cover. In an order drawn by `seed`, each gram is taken
+    unless the words covered would then exceed `coverage` by more than `TOLERANCE`. Returns the grams, sorted, and the
+    words they cover; fewer than asked for where the pool is too small.
     """
     matcher = Matcher(grams)
     parts = {part for gram in grams for part in _parts(gram.split())}
-    pool: list[tuple[str, int, int]] = []
-    for index, level in enumerate(levels):
-        texts = texts_of(corpus, level)
-        free = [text not in parts and not matcher.find(text) for text in texts]
-        pool += [(text, index, number) for number, text in enumerate(texts) if free[number]]
-    pool.sort(key=lambda entry: derive_seed(seed, "placebo", entry[0]))
-    places = [_by_gram(level) for level in levels]
+    is_one = np.array([is_formula(word) for word in corpus.vocabulary], dtype=np.bool_)
+    plain: list[tuple[str, NDArray[np.int64]]] = []
+    formulae: list[tuple[str, NDArray[np.int64]]] = []
+    for level in levels:
+        order, bounds = _by_gram(level)
+        formula = np.asarray(is_one[level.grams].any(axis=1))
+        for number, text in enumerate(texts_of(corpus, level)):
+            if text not in parts and not matcher.find(text):
+                begin = level.place[order[bounds[number] : bounds[number + 1]]]
+                words = np.unique(begin[:, None] + np.arange(level.n))
+                (formulae if formula[number] else plain).append((text, words))
+    for pool in (plain, formulae):
+        pool.sort(key=lambda entry: derive_seed(seed, "placebo", entry[0]))
+    most = len(np.unique(np.concatenate([words for _, words in plain]))) if plain else 0
     covered = np.zeros(len(corpus.words), dtype=np.bool_)
-    total, chosen = 0, []
-    for text, index, number in pool:
-        if total >= coverage:
-            break
-        order, bounds = places[index]
-        level = levels[index]
-        begin = level.place[order[bounds[number] : bounds[number + 1]]]
-        words = np.unique(begin[:, None] + np.arange(level.n))
-        gain = int((~covered[words]).sum())
-        if gain and total + gain <= coverage * (1 + TOLERANCE):
-            covered[words] = True
-            total += gain
-            chosen.append(text)
-    return tuple(sorted(chosen)), total
+    chosen: set[str] = set()
+    for pool, enough in ((formulae, coverage - most), (plain, coverage), (formulae, coverage)):
+        for text, words in pool:
+            gain, total = int((~covered[words]).sum()), int(covered.sum())
+            if total < enough and gain and total + gain <= coverage * (1 + TOLERANCE):
+                covered[words] = True
+                chosen.add(text)
+    return tuple(sorted(chosen)), int(covered.sum())
 
 
 def _parts(words: Sequence[str]) -> list[str]:

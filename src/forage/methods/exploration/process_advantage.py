@@ -27,7 +27,7 @@ def process_advantage(
     a step with all later differences too; with outcome 0 nothing but the differences counts. `device` is where the
     process model computes.
     """
-    reward = ProcessReward(model=model, weight=weight, outcome=outcome, dense=True, device=device)
+    reward = ProcessReward(model=model, weight=weight, outcome=outcome, dense=True, device=device, task=recipe.task)
     changed = add_process_reward(recipe, reward, "process_advantage")
     if recipe.credit.assign != Uniform():
         raise ForageError(

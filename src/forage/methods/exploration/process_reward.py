@@ -22,5 +22,7 @@ def process_reward(
     Watch `reward` against `correct` in the metrics: a policy that learns to please the model raises the first alone.
     `device` is where the process model computes.
     """
-    reward = ProcessReward(model=model, aggregate=aggregate, weight=weight, outcome=outcome, device=device)
+    reward = ProcessReward(
+        model=model, aggregate=aggregate, weight=weight, outcome=outcome, device=device, task=recipe.task
+    )
     return add_process_reward(recipe, reward, "process_reward")

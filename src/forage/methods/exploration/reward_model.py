@@ -1,12 +1,12 @@
 """RL against a reward model that learned from preferences (arXiv 2203.02155), or several of them (arXiv 2401.12187)."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from forage.core.errors import ForageError
 from forage.engines.local.model_reward import ModelReward
 from forage.engines.local.reward_model import check_reward_model
 from forage.methods.catalogue import method
+from forage.methods.parts import add_model_reward
 from forage.training.recipe import Recipe
 
 
@@ -31,4 +31,4 @@ def reward_model(
     if any(isinstance(present, ModelReward) for present in recipe.rewards):
         raise ForageError("The recipe has a reward model already; give both folders to one: model=FIRST+SECOND.")
     reward = ModelReward(models=folders, weight=weight, outcome=outcome, device=device)
-    return replace(recipe, rewards=(*recipe.rewards, reward))
+    return add_model_reward(recipe, reward)

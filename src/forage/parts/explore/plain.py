@@ -20,7 +20,7 @@ class PlainSampling(Explore):
             SampleRequest(
                 tokens=tools.codec.prompt(start.problem) + start.prefix,
                 group_size=group_size,
-                seed=derive_seed(seed, start.key),
+                seed=derive_seed(seed, *start.seed_parts),
                 limit=params.max_tokens - len(start.prefix),  # a prefix is part of the response
             )
             for start in starts

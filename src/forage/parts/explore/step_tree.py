@@ -37,7 +37,7 @@ class StepTree(Explore):
         self, starts: Sequence[Start], task: Task, tools: Tools, *, group_size: int, params: SamplingParams, seed: int
     ) -> Iterator[tuple[int, tuple[Rollout, ...]]]:
         version, first = tools.sampler.version, max(1, round(self.roots * group_size))
-        requests = [_request(start, (), first, tools, params, derive_seed(seed, start.key)) for start in starts]
+        requests = [_request(start, (), first, tools, params, derive_seed(seed, *start.seed_parts)) for start in starts]
         grown: dict[int, list[Rollout]] = {}
         for order, completions in tools.sampler.sample(requests, params):
             grown[order] = [to_rollout(starts[order], each, task, tools.codec, version) for each in completions]
@@ -47,7 +47,7 @@ class StepTree(Explore):
             for order in range(len(starts)):
                 sources.append(self._source(grown[order], values[order], params.max_tokens - len(starts[order].prefix)))
             requests = [
-                _request(start, prefix, 1, tools, params, derive_seed(seed, start.key, number))
+                _request(start, prefix, 1, tools, params, derive_seed(seed, *start.seed_parts, number))
                 for start, (prefix, _) in zip(starts, sources, strict=True)
             ]
             for order, (completion,) in tools.sampler.sample(requests, params):

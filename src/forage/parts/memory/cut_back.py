@@ -49,7 +49,7 @@ class CutBack(MemoryConfig):
 
 @dataclass(frozen=True, slots=True)
 class StoredTrace:
-    """A whole response without its last token where that ended it, and the exclusive ends of its steps."""
+    """A whole response without the end token, where it has one, and the exclusive ends of its steps."""
 
     tokens: tuple[int, ...]
     ends: tuple[int, ...]
@@ -75,6 +75,7 @@ class _CutBack(Memory):
         self._problems = {problem.id: problem for problem in problems}
         self._traces: dict[Origin, dict[str, StoredTrace]] = {origin: {} for origin in KINDS}
         self._reflect: tuple[int, ...] = ()
+        self._unsaid: set[int] = set()
         self._draws = 0
 
     def draw(self, count: int, *, step: int) -> tuple[Start, ...]:
@@ -92,7 +93,7 @@ class _CutBack(Memory):
     def observe(
         self, groups: Sequence[Group], task: Task, tools: Tools, params: SamplingParams, *, step: int, seed: int
     ) -> Mapping[str, float]:
-        """Reads the reflect text as tokens, and says how the starts of each kind ended.
+        """Reads the reflect text as tokens, and which tokens end a response unsaid; says how starts of each kind ended.
 
         Raises ForageError where rewards are graded: nothing then says which responses are right.
         """
@@ -102,6 +103,8 @@ class _CutBack(Memory):
                 "its place. Keep the verdict in the reward (outcome=1), or use rrl, which compares responses."
             )
         self._reflect = tokens_of(self._config.reflect, tools.codec)
+        rollouts = [rollout for group in groups for rollout in group.rollouts if rollout.stop == "eos"]
+        self._unsaid = {rollout.tokens[-1] for rollout in rollouts if not tools.codec.pieces(rollout.tokens)[-1]}
         metrics: dict[str, float] = {}
         for origin, kind in KINDS.items():
             scores = [score for group in groups if group.start.origin is origin for score in group.scores]
@@ -116,8 +119,9 @@ class _CutBack(Memory):
                 continue  # cut back once, not again and again
             for rollout, score in zip(group.rollouts, group.scores, strict=True):
                 if score.judged:
-                    ended = rollout.stop == "eos"
-                    size = len(rollout.tokens) - ended
+                    # An end token says nothing and would end the restarted response; a text that ends responses, as
+                    # engines may know them, belongs to this one, with all of its tokens.
+                    size = len(rollout.tokens) - (rollout.stop == "eos" and rollout.tokens[-1] in self._unsaid)
                     ends = tuple(sorted({min(end, size) for end in rollout.step_ends} - {0}))
                     kept = self._traces[Origin.RIGHT if score.correct else Origin.WRONG]
                     kept[group.start.problem.id] = StoredTrace(rollout.tokens[:size], ends)

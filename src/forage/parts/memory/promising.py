@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ from forage.core.seeds import derive_seed
 from forage.parts.memory.outcomes import ended_well, is_replayed, usual_of
 from forage.parts.memory.spoken import tokens_of
 from forage.parts.values import Valuer
+from forage.tasks.answered import answered
 
 Cuts = tuple[Start, ...]
 """The step ends of a response that are looked at, in order."""
@@ -38,14 +39,32 @@ def at_beginning(cuts: Sequence[Start], means: Mapping[str, float], rng: random.
 CUTS: Mapping[str, Cut] = MappingProxyType({"value": at_best, "random": anywhere, "beginning": at_beginning})
 
 
-class Found(NamedTuple):
-    """The starts to keep, each with the value of the best step end of the response that it is of.
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """How many responses and how many of their step ends were looked at.
 
-    `skipped` counts step ends that leave no room for a token.
+    Of these, `answered` come behind the mark of an answer, and `skipped` of the others leave no room for a token; the
+    rest was valued.
     """
 
+    responses: int = 0
+    ends: int = 0
+    answered: int = 0
+    skipped: int = 0
+
+    @property
+    def valued(self) -> int:
+        return self.ends - self.answered - self.skipped
+
+    def plus(self, other: "Looked") -> "Looked":
+        return Looked(*(mine + others for mine, others in zip(astuple(self), astuple(other), strict=True)))
+
+
+class Found(NamedTuple):
+    """The starts to keep, each with the value of the best step end of the response that it is of."""
+
     kept: list[tuple[Start, float]]
-    skipped: int
+    looked: Looked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +72,9 @@ class Search:
     """Up to `traces` responses of each fresh group are looked at, at their step ends between the fractions `window`.
 
     A response's best step end is promising if it is in the upper `quantile` of those looked at for its problem, and
-    exceeds by `margin` what the problem itself is worth. A step end that leaves no room for a token below `limit`, the
-    length of a response, is not looked at.
+    exceeds by `margin` what the problem itself is worth. Not valued are step ends behind the mark of an answer
+    (`tasks/answered.py`), since only reasoning is to be met again, and those that leave no room for a token below
+    `limit`, the length of a response.
     """
 
     traces: int
@@ -72,11 +92,11 @@ class Search:
         low ones). Replayed starts are not looked at again.
         """
         looked = [
-            (number, group, self._traces(group, right, task, tools, number, seed))
+            (number, group, self._traces(group, right, number, seed))
             for number, group in enumerate(groups)
             if not is_replayed(group)
         ]
-        return self._best(looked, cut, values, seed)
+        return self._best(looked, cut, task, tools, values, seed)
 
     def solutions(
         self, groups: Sequence[Group], cut: Cut, task: Task, tools: Tools, values: Valuer, *, seed: int
@@ -86,47 +106,51 @@ class Search:
         for number, group in enumerate(groups):
             if not is_replayed(group) and self._ended(group, False):
                 solution = solution_of(group.start.problem, task, tools)
-                looked.append((number, group, [self._cuts(solution, task, tools)] if solution else []))
-        return self._best(looked, cut, values, seed)
+                looked.append((number, group, [self._cuts(solution)] if solution else []))
+        return self._best(looked, cut, task, tools, values, seed)
 
-    def _best(self, looked: Sequence[tuple[int, Group, list[Cuts]]], cut: Cut, values: Valuer, seed: int) -> Found:
-        skipped = sum(len(cuts) - len(self._fitting(cuts)) for _, _, traces in looked for cuts in traces)
-        found = [
-            (number, Start(group.start.problem), group, fitting)
-            for number, group, traces in looked
-            if (fitting := [some for cuts in traces if (some := self._fitting(cuts))])
-        ]
+    def _best(
+        self,
+        looked: Sequence[tuple[int, Group, list[Cuts]]],
+        cut: Cut,
+        task: Task,
+        tools: Tools,
+        values: Valuer,
+        seed: int,
+    ) -> Found:
+        found, seen = [], Looked()
+        for number, group, traces in looked:
+            fitting = []
+            for cuts in traces:
+                going = [start for start in cuts if not answered(task, start.problem, tools.codec.decode(start.prefix))]
+                some = tuple(start for start in going if len(start.prefix) < self.limit)
+                seen = seen.plus(Looked(1, len(cuts), len(cuts) - len(going), len(going) - len(some)))
+                fitting += [some] if some else []
+            if fitting:
+                found.append((number, Start(group.start.problem), group, fitting))
         for _, root, group, _ in found:
             values.know(root, [score.value for score in group.scores if score.judged])
         asked = [start for _, root, _, traces in found for start in (root, *(one for cuts in traces for one in cuts))]
         means = {start.key: value.mean for start, value in zip(asked, values(asked), strict=True)}
         kept = [one for number, root, _, traces in found for one in self._kept(root, traces, means, cut, number, seed)]
-        return Found(kept, skipped)
+        return Found(kept, seen)
 
     def _ended(self, group: Group, right: bool) -> list[Rollout]:
         usual, members = usual_of(group), zip(group.rollouts, group.scores, strict=True)
         return [rollout for rollout, score in members if score.judged and ended_well(score, usual) == right]
 
-    def _fitting(self, cuts: Cuts) -> Cuts:
-        return tuple(start for start in cuts if len(start.prefix) < self.limit)
-
-    def _traces(self, group: Group, right: bool, task: Task, tools: Tools, number: int, seed: int) -> list[Cuts]:
+    def _traces(self, group: Group, right: bool, number: int, seed: int) -> list[Cuts]:
         rng = random.Random(derive_seed(seed, "traces", number))
         candidates = self._ended(group, right)
         some = rng.sample(candidates, min(self.traces, len(candidates)))
-        return [cuts for rollout in some if (cuts := self._cuts(rollout, task, tools))]
+        return [self._cuts(rollout) for rollout in some]
 
-    def _cuts(self, rollout: Rollout, task: Task, tools: Tools) -> Cuts:
-        """The step ends in the window. None that gives an answer already: only reasoning is to be met again."""
+    def _cuts(self, rollout: Rollout) -> Cuts:
+        """The step ends in the window, never the last one: the response is over there."""
         low, high = (fraction * len(rollout.tokens) for fraction in self.window)
         ends = [end for end in rollout.step_ends[:-1] if low <= end <= high]
         problem = rollout.start.problem
-        prefixes = [rollout.start.prefix + rollout.tokens[:end] for end in ends]
-        return tuple(
-            Start(problem, prefix, Origin.REPLAY)
-            for prefix in prefixes
-            if task.answer(problem, tools.codec.decode(prefix)) is None
-        )
+        return tuple(Start(problem, rollout.start.prefix + rollout.tokens[:end], Origin.REPLAY) for end in ends)
 
     def _kept(
         self,

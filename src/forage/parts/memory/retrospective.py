@@ -16,17 +16,13 @@ from forage.core.protocols import Memory, MemoryConfig, Task, Tools
 from forage.core.records import Group, Origin, Problem, SamplingParams, Start
 from forage.core.seeds import derive_seed
 from forage.parts.memory.first_solved import FirstSolved
+from forage.parts.memory.nothing_kept import why_nothing
 from forage.parts.memory.outcomes import Scale, ended_well, is_replayed, usual_of, widened
-from forage.parts.memory.promising import CUTS, Search
+from forage.parts.memory.promising import CUTS, Looked, Search
 from forage.parts.memory.replay_schedule import ReplaySchedule
 from forage.parts.memory.restart_store import RestartStore, StoredState, StoreLimits
 from forage.parts.memory.shuffled import ShuffledProblems
 from forage.parts.values import MonteCarlo, Valuer, ValueSource
-
-NOTHING_KEPT = (
-    "Replay has kept no state, so there is nothing to replay: none was worth {margin:g} more than its problem. "
-    "Lower rrl's margin, look at more traces, or collect for longer."
-)
 
 RECENT = 0.5
 """How much of a problem's running accuracy the newest group is."""
@@ -101,6 +97,7 @@ class _Retrospective(Memory):
         self._usual: dict[str, float] = {}
         self._graded: Scale | None = None
         self._first = FirstSolved()
+        self._looked = Looked()
         self._draws = 0
 
     def draw(self, count: int, *, step: int) -> tuple[Start, ...]:
@@ -123,15 +120,18 @@ class _Retrospective(Memory):
             return {}
         self._graded = widened(self._graded, groups)
         values = config.source.open(task, tools, params, seed=seed)
-        skipped = 0
+        looked = Looked()
         if step <= config.schedule.collect_until:
-            skipped = self._collect(groups, task, tools, values, params.max_tokens, step, seed)
+            looked = self._collect(groups, task, tools, values, params.max_tokens, step, seed)
+            self._looked = self._looked.plus(looked)
             if step == config.schedule.collect_until and not len(self._store):
-                warnings.warn(NOTHING_KEPT.format(margin=config.margin), stacklevel=2)
+                told = why_nothing(self._looked, responses=config.responses, window=config.window, margin=config.margin)
+                warnings.warn(told, stacklevel=2)
         if config.rescore_every and step % config.rescore_every == 0 and step < config.schedule.last:
             self._rescore(values, step)
         self._first.note(groups, step)
-        return {**self._metrics(groups, step), "replay_skipped": skipped, **self._first.counts()}
+        unvalued = {"replay_answered": looked.answered, "replay_skipped": looked.skipped}
+        return {**self._metrics(groups, step), **unvalued, **self._first.counts()}
 
     def record(self, groups: Sequence[Group], *, step: int) -> None:
         self._fresh.record(groups, step=step)
@@ -151,7 +151,8 @@ class _Retrospective(Memory):
     def state(self) -> dict[str, Any]:
         state = {"fresh": self._fresh.state(), "draws": self._draws, "usual": dict(sorted(self._usual.items()))}
         graded = asdict(self._graded) if self._graded else None
-        return {**state, "entries": self._store.state(), "first": self._first.state(), "graded": graded}
+        kept = {"entries": self._store.state(), "first": self._first.state(), "looked": asdict(self._looked)}
+        return {**state, **kept, "graded": graded}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self._fresh.restore(state["fresh"])
@@ -162,22 +163,23 @@ class _Retrospective(Memory):
         self._graded = Scale(**graded) if graded else None
         self._store.restore(state["entries"])
         self._first.restore(state.get("first", {}))
+        self._looked = Looked(**state.get("looked", {}))
 
     def _collect(
         self, groups: Sequence[Group], task: Task, tools: Tools, values: Valuer, limit: int, step: int, seed: int
-    ) -> int:
-        """Keeps what is promising; returns how many step ends were skipped because they leave no room."""
+    ) -> Looked:
+        """Keeps what is promising; returns what was looked at."""
         search, cut = self._config.search(limit, self._scale.unit), CUTS[self._config.cut]
         own = search.promising(groups, self._config.responses == "right", cut, task, tools, values, seed=seed)
         for start, value in own.kept:
             self._store.add(StoredState(start.problem.id, start.prefix, value, created=step, scored=step, first=value))
         if not self._config.solutions:
-            return own.skipped
+            return own.looked
         known = search.solutions(groups, cut, task, tools, values, seed=seed)
         for start, value in known.kept:
             entry = StoredState(start.problem.id, start.prefix, value, created=step, scored=step, first=value)
             self._store.add(replace(entry, source="reference"))
-        return own.skipped + known.skipped
+        return own.looked.plus(known.looked)
 
     def _metrics(self, groups: Sequence[Group], step: int) -> dict[str, float]:
         replayed = [group for group in groups if is_replayed(group)]

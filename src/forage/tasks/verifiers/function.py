@@ -41,3 +41,7 @@ class Python(Verifier):
     def answer(self, problem: Problem, text: str) -> str | None:
         own = getattr(load_function(self.function), "answer", None)
         return final_answer(text) if own is None else own(problem, text)
+
+    def marks_answer(self, problem: Problem, text: str) -> bool:
+        own = getattr(load_function(self.function), "answer", None)
+        return super().marks_answer(problem, text) if own is None else own(problem, text) is not None

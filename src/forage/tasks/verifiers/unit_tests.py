@@ -102,6 +102,9 @@ class UnitTests(Verifier):
         program = "\n".join(line.rstrip() for line in program_in(text).split("\n") if line.strip())
         return program if _GIVES_RESULTS.search(program) else None
 
+    def marks_answer(self, problem: Problem, text: str) -> bool:
+        return self.answer(problem, text) is not None
+
 
 def program_in(text: str, starter: str = "") -> str:
     """The program of a response: its last fenced block, or the whole text; behind `starter` unless that is repeated."""
