@@ -192,11 +192,14 @@ class Task(ABC):
         """The final answer of a response in canonical form (for majority votes), or None where it gives none."""
         return None
 
+    def marks_answer(self, problem: Problem, text: str) -> bool:
+        """Whether the text says, by a mark of its own, that it gives its final answer; see `tasks/answered.py`."""
+        return self.answer(problem, text) is not None
+
     def mode(self, problem: Problem, text: str) -> str | None:
         """Which right answer, or which way to it, a correct response took; None where the task knows no modes.
 
-        Asked of correct responses only, in the process that judges. Two correct responses to one problem are of one
-        mode exactly where the names are equal.
+        Asked of correct responses only, in the process that judges; to one problem, equal names are equal modes.
         """
         return None
 

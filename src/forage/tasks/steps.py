@@ -150,6 +150,9 @@ class Stepwise(Task):
     def answer(self, problem: Problem, text: str) -> str | None:
         return self.task.answer(problem, text)
 
+    def marks_answer(self, problem: Problem, text: str) -> bool:
+        return self.task.marks_answer(problem, text)
+
     def oracle(self, problem: Problem, text: str) -> float | None:
         return self.task.oracle(problem, text)
 

@@ -20,6 +20,7 @@ from forage.evaluation.samples import storable
 from forage.parts.explore.rollouts import to_rollout
 from forage.reward_models.prm.labels import LabeledSolution, StepCounts
 from forage.reward_models.prm.shards import Share, block_directory, block_name, read_block, write_block
+from forage.tasks.answered import answered
 from forage.tasks.step_texts import prompt_text, step_texts
 
 PROBLEMS_PER_BLOCK = 8
@@ -262,7 +263,7 @@ def _count(task: Task, problem: Problem, texts: Sequence[str], scores: Sequence[
             unjudged += 1
         elif _is_right(score):
             right += 1
-        elif _answered(task, problem, text, score):
+        elif answered(task, problem, text, score):
             wrong += 1
         else:
             unanswered += 1
@@ -273,9 +274,3 @@ def _is_right(score: Score) -> bool:
     if "correct" not in score.parts:
         raise ForageError('The task judged a response without saying whether it is correct: Score.parts["correct"].')
     return score.parts["correct"] >= 0.5
-
-
-def _answered(task: Task, problem: Problem, text: str, score: Score) -> bool:
-    if "commit" in score.parts:
-        return score.parts["commit"] >= 0.5
-    return task.answer(problem, text) is not None

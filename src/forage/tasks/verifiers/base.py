@@ -3,10 +3,12 @@ recipe and sent to verifier processes like every other part.
 """
 
 from abc import ABC, abstractmethod
+from importlib.metadata import PackageNotFoundError, version
 from typing import ClassVar, Protocol
 
 from forage.core.protocols import Task
 from forage.core.records import Problem, Score
+from forage.tasks.verifiers.extraction import marks_answer
 
 
 class Verifier(ABC):
@@ -44,6 +46,25 @@ class Verifier(ABC):
         """The final answer of a judged response in a canonical form, for majority votes; None where it gives none."""
         return None
 
+    def marks_answer(self, problem: Problem, text: str) -> bool:
+        """Whether the text marks a final answer. `answer` may read one out of any text; this asks for a sign of it."""
+        return marks_answer(text)
+
+    def versions(self) -> dict[str, str]:
+        """Versions of what decides verdicts beside the settings: libraries, a user's source."""
+        return {}
+
+
+def installed(*distributions: str) -> dict[str, str]:
+    """The installed versions; "" for what is not there."""
+    found = {}
+    for name in distributions:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = ""
+    return found
+
 
 def verdict(correct: bool, **parts: float) -> Score:
     """A score of 1 or 0, with `correct` and whatever else is known."""
@@ -73,3 +94,6 @@ class Verified(Task):
 
     def answer(self: HasVerifier, problem: Problem, text: str) -> str | None:
         return self.verifier.answer(problem, text)
+
+    def marks_answer(self: HasVerifier, problem: Problem, text: str) -> bool:
+        return self.verifier.marks_answer(problem, text)

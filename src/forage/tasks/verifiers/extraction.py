@@ -10,6 +10,8 @@ LONGEST = 2_000
 """Characters that an answer may have; a longer one is no answer."""
 
 _PHRASE = re.compile(r"\b(?:final answer|answer|result)\b(?:\s+is)?[ \t]*[:=]?[ \t]*", re.IGNORECASE)
+_ANNOUNCED = re.compile(r"\b(?:answer|result)\b(?:\s+is\b[ \t]*[:=]?|[ \t*_]*[:=])[ \t*_]*[^\s*_]", re.IGNORECASE)
+_HASHED_LAST = re.compile(r"^[ \t]*####[ \t]*\S+[ \t]*\s*\Z", re.MULTILINE)
 _MARKUP = " \t\r\n*_`\"'"
 
 
@@ -34,6 +36,18 @@ def marked_or_whole(text: str) -> str | None:
         return found
     whole = text.strip() if len(text) <= LONGEST else ""
     return whole or None
+
+
+def marks_answer(text: str) -> bool:
+    r"""Whether the text marks an answer beyond doubt, where `final_answer` takes what it can get.
+
+    `\boxed{...}` and `<answer>...</answer>`, both closed; a last line `#### ...` of one word (others are headings); or
+    `answer is ...`, `answer: ...`, which "to find the answer we add" is not.
+    """
+    tail = text[-TAIL:]
+    if _boxed(tail) is not None or _tagged(tail) is not None:
+        return True
+    return _HASHED_LAST.search(tail) is not None or _ANNOUNCED.search(tail) is not None
 
 
 def _boxed(text: str) -> str | None:

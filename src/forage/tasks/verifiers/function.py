@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from forage.core.records import Problem, Score
 from forage.tasks.own_function import check_name, load_function
+from forage.tasks.source_code import module_digest
 from forage.tasks.verifiers.base import Verifier
 from forage.tasks.verifiers.extraction import final_answer
 
@@ -30,6 +31,9 @@ class Python(Verifier):
     def prepare(self) -> None:
         load_function(self.function)
 
+    def versions(self) -> dict[str, str]:
+        return {self.function: module_digest(check_name(self.function)[0])}
+
     def judge(self, problem: Problem, text: str) -> Score:
         result = load_function(self.function)(problem, text)
         if isinstance(result, Score):
@@ -41,3 +45,7 @@ class Python(Verifier):
     def answer(self, problem: Problem, text: str) -> str | None:
         own = getattr(load_function(self.function), "answer", None)
         return final_answer(text) if own is None else own(problem, text)
+
+    def marks_answer(self, problem: Problem, text: str) -> bool:
+        own = getattr(load_function(self.function), "answer", None)
+        return super().marks_answer(problem, text) if own is None else own(problem, text) is not None

@@ -48,6 +48,9 @@ class Regex(Verifier):
         found = matches[0][min(1, matches[0].re.groups)]
         return None if found is None else found.strip()
 
+    def marks_answer(self, problem: Problem, text: str) -> bool:
+        return self.answer(problem, text) is not None  # the pattern is the mark
+
     def _matches(self, found: str, problem: Problem) -> bool:
         if self.compare == "exact":
             return found == problem.answer.strip()

@@ -111,6 +111,11 @@ class Choice(Immediate):
         found = re.findall(standing, text[-TAIL:], re.MULTILINE)
         return (found[-1][0] or found[-1][1]) if found else None
 
+    def marks_answer(self, problem: Problem, text: str) -> bool:
+        """A marked answer, or a last line that is a letter and nothing else."""
+        last = text.rstrip().rpartition("\n")[2].strip(" \t*.()[]")
+        return super().marks_answer(problem, text) or re.fullmatch(f"[A-{self.last}]", last) is not None
+
     def matches(self, found: str, wanted: str) -> bool:
         return found == (self._leading(final_answer(wanted) or wanted) or wanted.strip())
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import platform
 import re
 import subprocess
 import sys
@@ -82,6 +83,9 @@ class UnitTests(Verifier):
     def prepare(self) -> None:
         _host()
 
+    def versions(self) -> dict[str, str]:
+        return {"python": platform.python_version()}
+
     def judge(self, problem: Problem, text: str) -> Score:
         examination = read_examination(problem.answer)
         source = program_in(text, examination.starter)
@@ -101,6 +105,9 @@ class UnitTests(Verifier):
         """
         program = "\n".join(line.rstrip() for line in program_in(text).split("\n") if line.strip())
         return program if _GIVES_RESULTS.search(program) else None
+
+    def marks_answer(self, problem: Problem, text: str) -> bool:
+        return self.answer(problem, text) is not None
 
 
 def program_in(text: str, starter: str = "") -> str:
