@@ -28,6 +28,7 @@ from forage.core.seeds import derive_seed
 from forage.core.serialize import decode_part
 from forage.engines.local.process_model import ProcessModel
 from forage.evaluation.evaluation import Evaluation
+from forage.evaluation.names import evaluation_files
 from forage.evaluation.samples import Sample
 from forage.ops.best_of_n import best_of_n, vote_of_n
 from forage.ops.step_scores import AGGREGATORS, aggregate
@@ -38,7 +39,7 @@ from forage.reward_models.prm.labeling import label_checkpoint
 from forage.reward_models.prm.rank import Candidate, score_samples
 from forage.reward_models.prm.train import Objective, ProcessTraining
 from forage.training.checkpoints import find_checkpoint
-from forage.training.evaluate import Subject, iterate_samples
+from forage.training.evaluate import iterate_samples
 
 SOFT, HARD = 0.0, math.inf
 
@@ -157,7 +158,8 @@ def label(settings: Settings, name: str, generator: Path) -> None:
 
 
 def evaluation_of(generator: Path) -> tuple[Path, Evaluation]:
-    found = [(file, Evaluation.load(file)) for file in sorted((generator / "evals").glob("test-*T1-*.json"))]
+    found = [(file, Evaluation.load(file)) for file in evaluation_files(generator)]
+    found = [pair for pair in found if pair[1].split == "test" and pair[1].params.temperature == 1]
     if not found:
         raise SystemExit(f"{generator} has no evaluation at temperature 1: forage eval {generator} --n {NS[-1]}")
     return max(found, key=lambda pair: (pair[1].step or 0, pair[1].n))
@@ -168,16 +170,7 @@ def open_pool(generator: Path) -> Pool:
     task = decode_part(dict(evaluation.task), Task)
     every = {problem.id: problem for problem in task.problems("test")}
     problems = [every[outcome.problem] for outcome in evaluation.problems]
-    subject = Subject(label=evaluation.label, checkpoint=evaluation.checkpoint, fingerprint=evaluation.fingerprint)
-    samples = iterate_samples(
-        file.parent / "samples",
-        problems,
-        subject=subject,
-        task_json=evaluation.task,
-        n=evaluation.n,
-        params=evaluation.params,
-        seed=evaluation.seed,
-    )
+    samples = iterate_samples(file.parent / "samples", problems, evaluation)
     return Pool(task, problems, list(samples))
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from forage.analysis import FILE, Analysis, Grams, analyze
 from forage.analysis.measures.reflective import sentences_of
+from forage.analysis.measures.responses import read_responses
 from forage.analysis.measures.token_classes import word_list
 from forage.analysis.tables import sentences_about, tables_of
 from forage.analysis.track import repetition, track_point
@@ -99,6 +100,29 @@ def test_tracked_numbers_by_hand() -> None:
     assert (point.responses, point.problems, point.k) == (2, 2, 1)
 
 
+def test_replayed_responses_are_no_attempts_at_the_problem() -> None:
+    fresh = [words("no", problem=name, correct=float(name == "a")) for name in "aabb"]
+    replayed = [words("yes", problem="b", correct=1.0, replayed=True) for _ in range(6)]
+    alone, mixed = (
+        track_point(responses, sentences_of(responses), word_list(), step=1, draws=50)
+        for responses in (fresh, fresh + replayed)
+    )
+    assert mixed.pass_at_1 is not None
+    assert mixed.pass_at_1.estimate == 0.5
+    assert (mixed.k, mixed.pass_at_1, mixed.pass_at_k) == (alone.k, alone.pass_at_1, alone.pass_at_k)
+    only = track_point(replayed, sentences_of(replayed), word_list(), step=1, draws=50)
+    assert (only.pass_at_1, only.pass_at_k) == (None, None)
+    row = {"problem": "b", "pieces": ["x"], "correct": 1.0, "stop": "eos"}
+    row |= {name: [0.0] for name in ("entropies", "logprobs", "advantages")}
+    assert [r.replayed for r in read_responses([{**row, "prefix": [1]}, {**row, "prefix": []}])] == [True, False]
+
+
+def test_a_late_beginning_of_relative_perplexity_is_said(found: Analysis) -> None:
+    (note,) = (note for note in found.notes if "Relative perplexity" in note)
+    assert "against step 10" in note
+    assert "--reference" in note
+
+
 def test_repetition_by_hand() -> None:
     # 4-grams of a b c d a b c d: abcd bcda cdab dabc abcd, so 4 of 5 are distinct.
     assert repetition("a b c d a b c d") == pytest.approx(0.2)
@@ -106,7 +130,7 @@ def test_repetition_by_hand() -> None:
 
 
 def test_tables_and_sentences(found: Analysis) -> None:
-    entropies, strategies, classes = tables_of(found)
+    entropies, strategies, classes = tables_of(found).values()
     for table in (entropies, strategies, classes):
         assert all(len(row) == len(table.columns) for row in table.rows)
         bare = {"step", "grams", "bins", "class", "n", "share"}
@@ -173,6 +197,10 @@ def test_the_command(run: RunDirectory, tmp_path: Path, capsys: pytest.CaptureFi
     assert saved.words.startswith("english-")
     assert saved.grams is not None
     assert saved.grams.id == LAB.id
+    assert main(["analyze", str(run.path), "--grams", str(path), "--draws", "50", "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert {"entropy", "strategy", "classes"} <= printed.keys()
+    assert len(printed["strategy"]["rows"]) == len(STEPS)
 
 
 @pytest.mark.parametrize(

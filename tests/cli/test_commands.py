@@ -1,15 +1,18 @@
 """The command line as a person meets it: what works, and the sentence for everything that does not."""
 
+import errno
 import json
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from forage.cli import COMMANDS, main
+from forage.core.errors import DiskFull
 from forage.evaluation.collect import latest_evaluations
+from forage.evaluation.evaluation import Evaluation
 from forage.store.run_directory import RunDirectory
 
 Said = Callable[[], tuple[str, str]]
@@ -36,8 +39,14 @@ def run(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def base(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the base that may hold evaluations."""
+    """A copy of the base, in which nothing may be written."""
     return Path(shutil.copytree(tiny_base, tmp_path_factory.mktemp("cli-base") / "base"))
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Evaluations of model folders go below runs/ of the working directory."""
+    monkeypatch.chdir(tmp_path)
 
 
 def evaluate(path: Path, *more: str) -> int:
@@ -63,17 +72,59 @@ def test_train_writes_the_recipe_that_was_typed(run: Path) -> None:
 
 
 def test_eval_compare_and_report(run: Path, base: Path, tmp_path: Path, said: Said) -> None:
+    before = {path: path.stat().st_mtime_ns for path in base.rglob("*")}
+    for path in (base, *before):
+        path.chmod(0o555 if path.is_dir() else 0o444)
     assert evaluate(base) == 0
     assert evaluate(run) == 0
     out, err = said()
     assert "pass@2" in out
     assert "Saved:" in err
+    assert {path: path.stat().st_mtime_ns for path in base.rglob("*")} == before
     assert main(["compare", str(base), str(run), "--k", "1,2"]) == 0
     out, _ = said()
     assert "Differences from" in out
     assert "points per million tokens" in out
+    assert "below 0.05" in out, "next to nothing was sampled"
+    assert main(["compare", str(base), str(run), "--k", "1,2", "--json"]) == 0
+    found = json.loads(said()[0])
+    assert [len(row["pass@1"]) for row in found["levels"]["rows"]] == [3, 3]
+    assert found["costs"]["rows"][0]["points per million tokens"] is None
+    assert 0 < found["costs"]["rows"][0]["million tokens"] < 0.05
     assert main(["report", str(base), str(run), "--out", str(tmp_path / "page.html")]) == 0
     assert (tmp_path / "page.html").stat().st_size > 100_000
+
+
+def test_an_evaluation_goes_where_it_is_asked_to(run: Path, base: Path, tmp_path: Path, said: Said) -> None:
+    arguments = ["--out", str(tmp_path / "out"), "--problems", "3", "--json"]
+    assert evaluate(base, *arguments) == 0
+    found = json.loads(said()[0])
+    (file,) = found["files"]
+    assert Path(file) == tmp_path / "out" / "evals" / "test3-countdown-demo-T1-len16-n4-seed0.json"
+    assert len(Evaluation.load(file).problems) == 3
+    assert Evaluation.load(file).judged_by["code"]
+    assert evaluate(base, *arguments, "--stop", "done") == 0
+    assert len(json.loads(said()[0])["files"]) == 1
+    assert len(list((tmp_path / "out" / "evals").glob("*.json"))) == 2, "other stop texts are another evaluation"
+    assert evaluate(base, *arguments[:4], "--max-prompt-tokens", "1") == 2
+    assert "Every prompt has more than 1 tokens" in said()[1]
+    assert evaluate(base, *arguments[:2], "--problems", "0") == 2
+
+
+@pytest.mark.parametrize(("name", "advised"), [("report", False), ("eval", False), ("train", True)])
+def test_a_full_disk_is_answered_with_what_helps(
+    name: str, advised: bool, monkeypatch: pytest.MonkeyPatch, said: Said
+) -> None:
+    for error in (OSError(errno.ENOSPC, "No space left on device"), DiskFull("The disk is full.")):
+
+        def full(argv: Sequence[str], error: Exception = error) -> int:
+            raise error
+
+        monkeypatch.setattr(f"forage.cli.{name}.run", full)
+        assert main([name]) == 2
+        _, err = said()
+        assert "disk is full" in err
+        assert ("forage resume" in err) == advised
 
 
 def test_eval_warns_about_few_samples_and_refuses_none(run: Path, said: Said) -> None:

@@ -10,9 +10,11 @@ from forage.cli import main
 from forage.cli.solutions import correct_solutions
 from forage.core.errors import ForageError
 from forage.core.records import Problem
+from forage.core.serialize import encode_part
 from forage.evaluation.samples import Sample, SampleCache, Shard
 from forage.grams.gram_list import load_grams
 from forage.store.run_directory import RunDirectory
+from forage.tasks.countdown import Countdown
 
 SOLUTIONS = [
     f"let us try {word} again so that it holds. the rest is {word} of course" for word in ("one", "two", "six")
@@ -33,11 +35,11 @@ def run_with(path: Path, *steps: list[dict[str, Any]]) -> Path:
     return path
 
 
-def write_samples(folder: Path, texts: list[tuple[str, bool]]) -> None:
-    cache = SampleCache.open(folder / "evals" / "samples", {"seed": 0})
+def write_samples(folder: Path, texts: list[tuple[str, bool]], **about: str) -> None:
+    cache = SampleCache.open(folder / "evals" / "samples", {"seed": 0, "split": "train", **about})
     samples = [
         Sample(
-            problem="p",
+            problem=about.get("problem", "p"),
             sample=number,
             text=text,
             length=1,
@@ -50,7 +52,7 @@ def write_samples(folder: Path, texts: list[tuple[str, bool]]) -> None:
         )
         for number, (text, correct) in enumerate(texts)
     ]
-    problem = Problem(id="p", prompt="?", answer="", task="toy")
+    problem = Problem(id=about.get("problem", "p"), prompt="?", answer="", task="toy")
     cache.write(Shard((problem,), 0, len(samples)), samples, 1.0)
 
 
@@ -63,7 +65,30 @@ def test_a_run_gives_its_correct_rollouts_in_order(tmp_path: Path) -> None:
 def test_a_run_without_rollouts_and_a_model_folder_give_their_samples(tmp_path: Path) -> None:
     for folder in (run_with(tmp_path / "run"), tmp_path / "model"):
         write_samples(folder, [("a", True), ("b", False), ("c", True)])
+        write_samples(folder, [("test", True)], split="test")
         assert list(correct_solutions(folder)) == ["a", "c"]
+        assert list(correct_solutions(folder, "test")) == ["test"]
+
+
+def test_solutions_of_test_problems_are_asked_for_by_name(tmp_path: Path) -> None:
+    write_samples(tmp_path, [("a", True)], split="test")
+    with pytest.raises(ForageError, match=r"no correct sample of a train problem\. Sample it: .* --split train"):
+        list(correct_solutions(tmp_path))
+
+
+def test_a_cache_that_does_not_name_its_split_is_told_by_its_problems(tmp_path: Path) -> None:
+    task = Countdown()
+    rows = [(split, task.problems(split)[0]) for split in ("train", "test")]
+    about = json.dumps({"format": "forage samples 1", "task": encode_part(task)})
+    for split, problem in rows:
+        write_samples(tmp_path / "made", [(split, True)], split=split, problem=problem.id)
+    folder = tmp_path / "old" / "evals" / "samples" / "0123"
+    folder.mkdir(parents=True)
+    (folder / "about.json").write_text(about)
+    for number, path in enumerate(sorted((tmp_path / "made").rglob("*.parquet"))):
+        (folder / f"{number}-000000.parquet").write_bytes(path.read_bytes())
+    assert list(correct_solutions(tmp_path / "old")) == ["train"]
+    assert list(correct_solutions(tmp_path / "old", "test")) == ["test"]
 
 
 def test_files_of_solutions(tmp_path: Path) -> None:

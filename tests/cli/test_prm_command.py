@@ -72,8 +72,9 @@ def test_a_trained_model_scores_and_ranks(model: Path, labels: Path, base: Path,
     assert len(rows) == len(labels.read_text().splitlines())
     assert all(len(row["scores"]) == len(row["steps"]) and row["score"] == min(row["scores"]) for row in rows)
 
-    assert main(["eval", str(base), "--n", "4", "--k", "1", "--max-tokens", "16", "--threads", "1"]) == 0
-    (evaluation,) = (base / "evals").glob("*.json")
+    sampling = ["--n", "4", "--k", "1", "--max-tokens", "16", "--threads", "1"]
+    assert main(["eval", str(base), *sampling, "--out", str(tmp_path)]) == 0
+    (evaluation,) = (tmp_path / "evals").glob("*.json")
     said()
     curves = tmp_path / "curves.json"
     arguments = ["--n", "1,2,4,8", "--out", str(curves), "--threads", "1"]
@@ -86,6 +87,8 @@ def test_a_trained_model_scores_and_ranks(model: Path, labels: Path, base: Path,
     assert found["held_out"] == json.loads((model / "calibration.json").read_text())
     about = json.loads((model / "process_model.json").read_text())["about"]
     assert about["labels"] == {"eta": "1.0", "m": None}
+    assert main(["prm", "rank", str(model), str(tmp_path), *arguments, "--json"]) == 0
+    assert len(json.loads(said()[0])["ranking"]["rows"]) == len(found["curves"])
     assert main(["prm", "rank", str(model), str(evaluation), "--n", "8"]) == 2
     assert "4 samples per problem" in said()[1]
     assert main(["prm", "rank", str(model), str(evaluation), "--how", "median"]) == 2

@@ -122,8 +122,8 @@ def test_notes_say_what_the_numbers_hide(evaluation: Make) -> None:
         "One training run on either side",
         "pass@4 will be noisy",
         "4 to 8 samples",
-        "sampling settings differ",
-        "tasks were configured differently",
+        "sampled with different settings: temperature 1.0 / 0.4",
+        "differently configured tasks: part toy / other",
         "1 samples could not be judged",
     ):
         assert piece in text

@@ -48,7 +48,7 @@ def test_differences_are_signed_and_marked(evaluation: Make) -> None:
     assert same["T"].text == "0.4"
     assert better["lost"].text == "0"
     assert better["crossover"].text == "none (0% of draws)"
-    assert any("sampling settings differ" in note for note in table.notes)
+    assert any("sampled with different settings" in note for note in table.notes)
 
 
 def test_many_differences_come_with_a_warning(evaluation: Make) -> None:

@@ -10,10 +10,11 @@ import pytest
 from forage.core.records import SamplingParams
 from forage.core.serialize import encode_part
 from forage.evaluation.evaluation import Evaluation, ProblemOutcome
+from forage.evaluation.pooling import differing, flatten
 from forage.recipes import countdown
 from forage.report import curves as lines
 from forage.report.blocks import Figures, Grid, Responses, Section, Statements
-from forage.report.group import differing, flatten, read_runs
+from forage.report.group import read_runs
 from forage.report.sections import comparison, pass_at_k, responses, summary, training
 from forage.report.select import gather_results
 from forage.store.run_directory import RunDirectory
@@ -72,7 +73,7 @@ def test_seeds_pool_and_other_settings_do_not(tmp_path: Path) -> None:
         ("rloo", 1),
     ]
     assert [group.series.slot for group in groups] == [0, 1, 2, 3]
-    assert differing([groups[1].entries, groups[2].entries]) == ["optimization.lr"]
+    assert differing([groups[1].entries[0].recipe, groups[2].entries[0].recipe]) == ["optimization.lr"]
 
 
 def test_a_directory_named_twice_counts_once(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ def response(
     logprobs: Sequence[float] | None = None,
     advantages: Sequence[float] | None = None,
     truncated: bool = False,
+    replayed: bool = False,
 ) -> Response:
     zeros = [0.0] * len(pieces)
     return Response(
@@ -30,6 +31,7 @@ def response(
         advantages=np.array(advantages or zeros, dtype=np.float64),
         correct=correct,
         truncated=truncated,
+        replayed=replayed,
     )
 
 

@@ -1,6 +1,7 @@
 """Evaluating with a sampler whose success rates are known: counts, resumption, reuse, damage and hard verifiers."""
 
 import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -8,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -18,6 +19,8 @@ from forage.core.errors import ForageError
 from forage.core.protocols import SampleRequest, Task
 from forage.core.records import UNJUDGED, Completion, Problem, SamplingParams, Score
 from forage.evaluation.evaluation import Evaluation
+from forage.evaluation.samples import shards
+from forage.evaluation.texts import sampled_texts
 from forage.training.evaluate import SAMPLES_PER_SHARD, Subject, evaluate, iterate_samples
 
 RATES = (0.0, 0.02, 0.1, 0.3, 0.6, 0.95, 1.0)
@@ -80,6 +83,7 @@ class DiceTask(Task):
 
     name: ClassVar[str] = "dice"
     silent: int | None = None
+    strict: bool = False
 
     def problems(self, split: Literal["train", "test"]) -> Sequence[Problem]:
         return PROBLEMS
@@ -87,7 +91,7 @@ class DiceTask(Task):
     def verify(self, problem: Problem, text: str) -> Score:
         if self.silent and int(text) % self.silent == 0:
             return UNJUDGED
-        right = float(int(text) < 1000 * rate(problem))
+        right = float(int(text) < 1000 * rate(problem) and not self.strict)
         return Score(right, {"correct": right, "commit": float(int(text) % 2)})
 
     def answer(self, problem: Problem, text: str) -> str | None:
@@ -163,7 +167,7 @@ def test_killed_in_the_middle_it_continues(tmp_path: Path) -> None:
     )
     child = subprocess.Popen([sys.executable, "-c", code, str(Path(__file__).parent), str(tmp_path / "killed")])
     deadline = time.monotonic() + 60
-    while not list(tmp_path.glob("killed/*/*.parquet")) and time.monotonic() < deadline:
+    while not list(tmp_path.glob("killed/*/*/*.parquet")) and time.monotonic() < deadline:
         time.sleep(0.02)
     os.kill(child.pid, signal.SIGKILL)
     assert child.wait() == -signal.SIGKILL
@@ -195,7 +199,9 @@ def test_more_problems_later_reuse_whole_blocks(tmp_path: Path) -> None:
     [
         {"seed": 6},
         {"params": SamplingParams(temperature=0.4)},
-        {"task_json": {"part": "dice", "sides": 6}},
+        {"sampled_by": {"stops": ["\n\n"]}},
+        {"sampled_by": {"dtype": "bfloat16"}},
+        {"split": "train"},
         {"subject": Subject(label="dice", checkpoint="somewhere", fingerprint="cd")},
     ],
 )
@@ -204,6 +210,56 @@ def test_other_settings_share_nothing(tmp_path: Path, changes: dict[str, Any]) -
     fresh = Dice()
     run(tmp_path, fresh, **changes)
     assert fresh.drawn == len(PROBLEMS) * 100
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"task_json": {"part": "dice", "verifier": {"part": "numeric", "tolerance": 0.1}}},
+        {"judged_by": {"deadline": 1.0}},
+        {"judged_by": {"versions": {"my_checks:is_right": "0ff1ce"}}},
+        {"problems": [replace(problem, answer=str(19 - number)) for number, problem in enumerate(PROBLEMS)]},
+    ],
+)
+def test_another_verdict_is_given_to_the_same_texts(tmp_path: Path, changes: dict[str, Any]) -> None:
+    first, again = run(tmp_path), Dice()
+    strict = run(tmp_path, again, task=DiceTask(strict=True), **changes)
+    assert again.drawn == 0
+    assert (strict.tokens, strict.entropy) == (first.tokens, first.entropy)
+    assert sum(outcome.correct for outcome in strict.problems) == 0
+    assert sum(outcome.correct for outcome in first.problems) > 0
+    assert [sample.text for sample in iterate_samples(tmp_path, PROBLEMS, first)] == [
+        sample.text for sample in iterate_samples(tmp_path, changes.get("problems", PROBLEMS), strict)
+    ]
+    assert run(tmp_path, again) == first
+    assert again.drawn == 0
+
+
+def test_more_samples_are_judged_as_the_first_ones_are(tmp_path: Path) -> None:
+    run(tmp_path, n=SAMPLES_PER_SHARD)
+    more = Dice()
+    strict = run(tmp_path, more, n=256, task=DiceTask(strict=True), judged_by={"deadline": 1.0})
+    assert more.drawn == len(PROBLEMS) * (256 - SAMPLES_PER_SHARD)
+    assert sum(outcome.correct for outcome in strict.problems) == 0
+
+
+def test_samples_of_the_first_format_are_read_and_never_taken_for_an_answer(tmp_path: Path) -> None:
+    about = {"fingerprint": "ab", "task": {"part": "dice"}, "params": asdict(SamplingParams()), "seed": 5}
+    text = json.dumps({"format": "forage samples 1", **about}, sort_keys=True, indent=1)
+    folder = tmp_path / hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+    made = run(tmp_path / "made")
+    for shard in shards(PROBLEMS, 100, problems_per_shard=16, group_size=SAMPLES_PER_SHARD):
+        parts = [(problem.id, problem.prompt, problem.answer) for problem in shard.problems]
+        digest = hashlib.blake2b("".join(map(repr, parts)).encode(), digest_size=8).hexdigest()
+        (found,) = (tmp_path / "made").glob(f"*/*/{shard.name}")
+        folder.mkdir(exist_ok=True)
+        (folder / f"{digest}-{shard.first:06d}.parquet").write_bytes(found.read_bytes())
+    (folder / "about.json").write_text(text)
+    assert len(list(iterate_samples(tmp_path, PROBLEMS, made))) == 2000
+    assert len(list(sampled_texts(tmp_path))) == 2000
+    fresh = Dice()
+    run(tmp_path, fresh)
+    assert fresh.drawn == 2000
 
 
 def test_the_seed_changes_the_samples_and_a_new_label_does_not(tmp_path: Path) -> None:
@@ -217,7 +273,7 @@ def test_the_seed_changes_the_samples_and_a_new_label_does_not(tmp_path: Path) -
 
 def test_a_damaged_shard_is_sampled_again(tmp_path: Path) -> None:
     first = run(tmp_path)
-    shard = sorted(tmp_path.glob("*/*.parquet"))[0]
+    shard = sorted(tmp_path.glob("*/*/*.parquet"))[0]
     shard.write_bytes(shard.read_bytes()[:-100])
     again = Dice()
     with pytest.warns(UserWarning, match="are damaged"):
@@ -248,18 +304,10 @@ def test_progress_reaches_the_end_once(tmp_path: Path) -> None:
 
 
 def test_samples_can_be_read_afterwards(tmp_path: Path) -> None:
-    subject = Subject(label="dice", checkpoint="somewhere", fingerprint="ab")
-    wanted: dict[str, Any] = {
-        "subject": subject,
-        "task_json": {"part": "dice"},
-        "n": 100,
-        "params": SamplingParams(),
-        "seed": 5,
-    }
     with pytest.raises(ForageError, match="does not hold all samples"):
-        list(iterate_samples(tmp_path, PROBLEMS, **wanted))
+        list(iterate_samples(tmp_path, PROBLEMS, run(tmp_path / "elsewhere")))
     result = run(tmp_path)
-    samples = list(iterate_samples(tmp_path, PROBLEMS, **wanted))
+    samples = list(iterate_samples(tmp_path, PROBLEMS, result))
     assert len({(sample.problem, sample.sample) for sample in samples}) == 2000
     assert sum(sample.correct for sample in samples) == sum(outcome.correct for outcome in result.problems)
     certain = [sample.text for sample in samples if sample.problem == "p6"]

@@ -31,6 +31,7 @@ from forage.analysis.reference import score_reference
 from forage.analysis.track import track_point
 from forage.core.errors import ForageError
 from forage.core.protocols import OnProgress
+from forage.evaluation.names import sample_folders
 from forage.evaluation.texts import sampled_texts
 from forage.grams.gram_list import GramList
 from forage.grams.mining.embedding import Embedder, TfIdf
@@ -114,11 +115,21 @@ def analyze(
         strategy=strategy_points(strategies, draws=draws, seed=seed),
         phases=_phases(strategies),
         alarms=entropy_alarms(run.metrics()),
-        notes=notes if grams else (*notes, _no_grams(run)),
+        notes=(*notes, *(_late_start(strategies) if grams else (_no_grams(run),))),
         reference=score_reference(run, text, used, strategies, draws=draws, seed=seed, on_progress=on_progress)
         if used and text
         else None,
         hacking=hacking_alarm(run.metrics()),
+    )
+
+
+def _late_start(steps: Sequence[StepStrategy]) -> tuple[str, ...]:
+    """Only rollouts of step 1 are the untrained model's own; relative perplexity begins with the first there are."""
+    if not steps or steps[0].step <= 1:
+        return ()
+    return (
+        f"Relative perplexity is against step {steps[0].step}, the first with rollouts, and not against the model that "
+        "training began with: --reference asks that one too, as step 0.",
     )
 
 
@@ -231,7 +242,8 @@ def _base_sentences(base: Path, words: WordList) -> list[Sentence]:
         if not other.rollout_steps():
             raise ForageError(f"The base {base} is a run that has kept no rollouts: name another.")
         return _sentences(read_responses(other.rollouts(other.rollout_steps()[-1])), words)
-    texts = list(islice(_spread(sampled_texts(base / "evals" / "samples")), BASE_TEXTS))
+    drawn = (pair for folder in sample_folders(base) for pair in sampled_texts(folder))
+    texts = list(islice(_spread(drawn), BASE_TEXTS))
     if not texts:
         raise ForageError(
             f"The base {base} has no evaluation samples at temperature 1. Make them: forage eval {base} --n 16"

@@ -1,7 +1,6 @@
 """An analysis as tables for the terminal and the page."""
 
 import math
-from collections.abc import Sequence
 
 from forage.analysis.measures.contrast import Contrast
 from forage.analysis.measures.phases import FEWEST
@@ -147,8 +146,11 @@ def _cell(interval: Interval | None, *, signed: bool = False, form: str = "") ->
     return Cell(text, interval.estimate, interval.low, interval.high, signed and interval.excludes_zero)
 
 
-def tables_of(analysis: Analysis) -> Sequence[ResultTable]:
-    tables = [entropy_table(analysis)]
+def tables_of(analysis: Analysis) -> dict[str, ResultTable]:
+    """Name -> table, in the order in which they are shown."""
+    tables = {"entropy": entropy_table(analysis)}
     if analysis.strategy:
-        tables += [strategy_table(analysis), class_table(analysis)]
-    return [*tables, reference_table(analysis.reference)] if analysis.reference else tables
+        tables |= {"strategy": strategy_table(analysis), "classes": class_table(analysis)}
+    if analysis.reference:
+        tables["reference"] = reference_table(analysis.reference)
+    return tables

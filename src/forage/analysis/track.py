@@ -71,10 +71,13 @@ def repetition(text: str, n: int = GRAM) -> float:
 def _pass_rates(
     responses: Sequence[Response], *, draws: int, seed: int
 ) -> tuple[int, Interval | None, Interval | None]:
-    """k (at most 8, and half the fewest judged responses of a problem), pass@1 and pass@k."""
+    """k (at most 8, and half the fewest judged responses of a problem), pass@1 and pass@k.
+
+    Of responses to the bare problem alone: a replayed prefix has done some of the work.
+    """
     verdicts: dict[str, list[float]] = defaultdict(list)
     for response in responses:
-        if np.isfinite(response.correct):
+        if np.isfinite(response.correct) and not response.replayed:
             verdicts[response.problem].append(response.correct > 0)
     if not verdicts:
         return 1, None, None

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any
 
-from forage.core.errors import ForageError
+from forage.core.errors import DiskFull, ForageError
 
 COMMANDS = {
     "demo": "the whole experiment in minutes: base model, two methods, pass@k, report",
@@ -31,6 +31,9 @@ COMMANDS = {
 }
 """Commands and the line that help shows for each."""
 
+TRAINING = ("train", "resume")
+"""Commands after which `forage resume` goes on where a full disk ended them."""
+
 DIVIDED = ("train", "resume", "eval")
 """Commands that several processes (`torchrun`) do together."""
 
@@ -50,6 +53,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise ForageError(f"There is no command {name!r}. The commands are: {', '.join(COMMANDS)}.")
         with _silence_other_ranks(name), plain_warnings():
             return importlib.import_module(f"forage.cli.{name}").run(rest)
+    except DiskFull as error:
+        print(f"forage {name}: {error}{_going_on(name)}", file=sys.stderr)
+        return 2
     except ForageError as error:
         print(f"forage {name}: {error}", file=sys.stderr)
         return 2
@@ -60,8 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if error.errno != errno.ENOSPC:
             raise
         print(
-            f"forage {name}: The disk is full ({error.filename or 'no file named'}). What was saved before is intact: "
-            "free some space and run `forage resume`.",
+            f"forage {name}: The disk is full ({error.filename or 'no file named'}). What was saved before is intact. "
+            f"Make room, then repeat the command.{_going_on(name)}",
             file=sys.stderr,
         )
         return 2
@@ -70,6 +76,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 2
+
+
+def _going_on(name: str) -> str:
+    return " A run that has begun goes on with `forage resume`." if name in TRAINING else ""
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from forage.analysis import FILE, Grams, analyze
 from forage.analysis.measures.token_classes import word_list
 from forage.analysis.tables import sentences_about, tables_of
 from forage.cli.progress import progress_bar
-from forage.cli.tables import print_table
+from forage.cli.tables import Tables
 from forage.grams.gram_list import load_grams
 from forage.grams.mining.embedding import embedder
 from forage.store.run_directory import RunDirectory
@@ -30,6 +30,7 @@ def analyze_command(
     encoder: str | None = None,
     draws: int = 1000,
     seed: int = 0,
+    json: bool = False,
 ) -> None:
     """Analyzes the rollouts of a run and writes analysis.json there, which `forage report` shows.
 
@@ -47,6 +48,7 @@ def analyze_command(
         encoder: of sentences: minilm or a sentence-transformers model (needs the extra `embed`); tf-idf if not given.
         draws: bootstrap resamples.
         seed: of the bootstrap.
+        json: print all tables as one JSON object.
     """
     directory = RunDirectory.open(run)
     if grams is None and (run / "grams.json").is_file():
@@ -66,10 +68,13 @@ def analyze_command(
             on_progress=move,
         )
     found.save(run / FILE)
-    for table in tables_of(found):
-        print_table(table)
+    shown = Tables(json=json)
+    for name, table in tables_of(found).items():
+        shown.table(name, table)
     for sentence in sentences_about(found):
-        Console().print(sentence, highlight=False, markup=False, soft_wrap=True)
+        shown.say(sentence)
+    shown.value("sentences", list(sentences_about(found)))
+    shown.finish()
     console.print(f"Saved: {run / FILE}", highlight=False, soft_wrap=True)
 
 

@@ -120,9 +120,10 @@ def evaluated_base(bench: Bench, console: Console) -> list[Path]:
             workers=recipe.verifying.workers,
             threads=recipe.engine.threads,
             engine=recipe.engine,
+            out=bench.out / "base",
             on_progress=move,
         )
-    return [base]
+    return [bench.out / "base"]
 
 
 def trained(bench: Bench, console: Console) -> None:

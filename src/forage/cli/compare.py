@@ -1,18 +1,21 @@
 """`forage compare DIR DIR ...`: differences from the first, paired by problem, with intervals."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
 from forage.cli.costs import cost_table
 from forage.cli.lists import Ks, numbers
-from forage.cli.tables import print_confounds, print_estimates, print_notes, print_table
+from forage.cli.tables import Tables
 from forage.core.errors import ForageError
-from forage.evaluation.collect import latest_evaluations
+from forage.evaluation.collect import Arm, gather_arms, raw_recipe
 from forage.evaluation.estimate import check_ks
+from forage.evaluation.evaluation import Evaluation
+from forage.evaluation.settings import check_verifiers, unequal_settings
 from forage.evaluation.tables import curve_table, difference_table
+from forage.report.load import whole
 
 
 def compare_command(
@@ -25,8 +28,11 @@ def compare_command(
     split: str = "test",
     draws: int = 2000,
     seed: int = 0,
+    json: bool = False,
 ) -> None:
-    """Compares evaluated runs with a base: a model folder or another run. Seeds of one method pool, the base's own too.
+    """Compares evaluated runs with a base: a model folder or another run. Runs that differ in the seed only are pooled.
+
+    Evaluations by different verifiers are refused; other differences in how they were made are said first.
 
     Args:
         base: what the others are compared with.
@@ -36,34 +42,55 @@ def compare_command(
         split: train or test.
         draws: bootstrap resamples.
         seed: of the bootstrap.
+        json: print all tables as one JSON object.
     """
     asked = [int(value) for value in numbers(k, "--k", whole=True)]
     if not others:
         raise ForageError("Compare what? Name at least two directories.")
-    first = latest_evaluations([base], temperature=temperature, split=split)
-    rest = latest_evaluations([other for other in others if other != base], temperature=temperature, split=split)
-    (label,) = first
-    if set(rest) - {label}:  # other seeds of the base stand on its side; alone they are compared with it
-        first = {label: [*first[label], *rest.pop(label, [])]}
-    else:
-        rest = {f"{label}, other runs": runs for runs in rest.values()}
-    base_runs = first[label]
-    smallest = min(run.n for runs in (*first.values(), *rest.values()) for run in runs)
+    arms, said = gather_arms([base, *others], temperature=temperature, split=split, recipe_of=recipe_of)
+    groups, rest = _sides(arms, base)
+    check_verifiers(groups)
+    said = (*said, *unequal_settings(groups))
+    base_runs = next(iter(groups.values()))
+    smallest = min(run.n for runs in groups.values() for run in runs)
     ks = [value for value in asked if value <= smallest]
     if not ks:
         check_ks(smallest, asked)
-    levels = curve_table({**first, **rest}, ks, draws=draws, seed=seed)
-    print_estimates(levels)
-    print_confounds(levels)
-    print(f"Differences from {base_runs[0].label}, paired by problem; bold where the interval leaves out 0:\n")
-    differences = difference_table(base_runs, rest, ks, draws=draws, seed=seed)
-    print_estimates(differences)
-    print_notes(differences)
-    groups = {**first, **rest}
     untrained = next((runs for runs in groups.values() if all(run.step is None for run in runs)), base_runs)
-    if cost := cost_table([base, *others], untrained, temperature=temperature, split=split, draws=draws, seed=seed):
-        print("\nWhat that took, and the gain in pass@1 for it; values are counted with the tokens:\n")
-        print_table(cost)
+    shown = Tables(json=json)
+    shown.notes("settings", said)
+    shown.curves("levels", curve_table(groups, ks, draws=draws, seed=seed))
+    shown.say(f"Differences from {base_runs[0].label}, paired by problem; bold where the interval leaves out 0:\n")
+    differences = difference_table(base_runs, rest, ks, draws=draws, seed=seed)
+    shown.estimates("differences", differences)
+    shown.notes("differences", [note for note in differences.notes if note not in said])
+    if cost := cost_table(arms, untrained, draws=draws, seed=seed):
+        shown.say("\nWhat that took, and the gain in pass@1 for it; values are counted with the tokens:\n")
+        shown.table("costs", cost)
+    shown.finish()
+
+
+def recipe_of(directory: Path) -> Mapping[str, Any] | None:
+    """The recipe of a run with today's settings in it, so that a run from before one existed pools with others."""
+    raw = raw_recipe(directory)
+    return None if raw is None else whole(raw)
+
+
+def _sides(arms: Sequence[Arm], base: Path) -> tuple[dict[str, Sequence[Evaluation]], dict[str, Sequence[Evaluation]]]:
+    """All groups, the base's first, and those that are compared with it.
+
+    Other seeds of the base stand on its side; alone they are compared with it.
+    """
+    first = next(arm for arm in arms if base in arm.directories)
+    rest: dict[str, Sequence[Evaluation]] = {arm.label: arm.runs for arm in arms if arm is not first}
+    runs: Sequence[Evaluation] = first.runs
+    if not rest:
+        place = first.directories.index(base)
+        runs, others = [first.runs[place]], [run for at, run in enumerate(first.runs) if at != place]
+        if not others:
+            raise ForageError("Compare with what? Only one directory is named.")
+        rest = {f"{first.label}, other runs": others}
+    return {first.label: runs, **rest}, rest
 
 
 def run(argv: Sequence[str]) -> int:

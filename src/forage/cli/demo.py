@@ -56,12 +56,18 @@ def demo(*, out: Path = Path("runs/demo"), steps: int = 80, n: int = 128, seed: 
     runs = [_trained(out / name, name, methods, steps, seed, console) for name, methods in METHODS]
     for path in (base, *runs):
         with progress_bar(f"eval {find_checkpoint(path).label}", console) as move:
-            evaluate_checkpoint(path, n=n, temperatures=(1.0, 0.7, 0.4) if path == base else (1.0,), on_progress=move)
+            evaluate_checkpoint(
+                path,
+                n=n,
+                temperatures=(1.0, 0.7, 0.4) if path == base else (1.0,),
+                out=out / "base" if path == base else None,
+                on_progress=move,
+            )
     analyse_demo(out, runs, console)
-    table = curve_table(latest_evaluations((base, *runs)), [k for k in KS if k <= n])
+    table = curve_table(latest_evaluations((out / "base", *runs)), [k for k in KS if k <= n])
     print_estimates(table)
     print_confounds(table)
-    page = build_report((base, *runs), out / "report.html")
+    page = build_report((out / "base", *runs), out / "report.html")
     console.print(f"Report: {page}  (open it in a browser; it needs no network)", highlight=False, soft_wrap=True)
 
 

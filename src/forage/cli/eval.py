@@ -10,7 +10,7 @@ from rich.console import Console
 from forage.cli.lists import Ks, Temperatures, numbers
 from forage.cli.problem_flags import EngineFlags, TableFlags, chosen_task, leak_note
 from forage.cli.progress import progress_bar, say_notes
-from forage.cli.tables import print_confounds, print_estimates, print_table
+from forage.cli.tables import Tables
 from forage.engines.distributed.torchrun import open_group
 from forage.evaluation.estimate import check_ks, small_sample_warning
 from forage.evaluation.evaluation import Evaluation
@@ -26,15 +26,19 @@ def evaluate_command(
     source: tyro.conf.OmitArgPrefixes[TableFlags] = TableFlags(),  # noqa: B008  (frozen)
     machine: tyro.conf.OmitArgPrefixes[EngineFlags] = EngineFlags(),  # noqa: B008  (frozen)
     split: str = "test",
+    problems: int | None = None,
     n: int = 256,
     k: Ks = "1,4,16,64,256",
     temperature: Temperatures = "1",
     top_p: float = 1.0,
     top_k: int = 0,
     max_tokens: int | None = None,
+    max_prompt_tokens: int | None = None,
     seed: int = 0,
     workers: int | None = None,
     threads: int | None = None,
+    out: Path | None = None,
+    json: bool = False,
 ) -> None:
     """Samples n responses to every problem and estimates pass@k. pass@1 is mean@n.
 
@@ -44,15 +48,19 @@ def evaluate_command(
         source: problems from a table.
         machine: where the model computes.
         split: train or test.
+        problems: only so many of the split, from its beginning; all unless given.
         n: responses per problem; at least twice the largest k for a reliable estimate.
         k: which k, separated by commas.
         temperature: of sampling; several separated by commas (sampling colder is a control for what training did).
         top_p: nucleus truncation; 1 is none.
         top_k: truncation to the most probable tokens; 0 is none.
         max_tokens: response limit; the run's own unless given.
+        max_prompt_tokens: problems with longer prompts are left out; the run's own unless given.
         seed: of the samples.
         workers: verifier processes; the run's own unless given.
         threads: of the matrix products; the run's own (for a model folder: all cores) unless given.
+        out: directory that gets evals/; the run itself, and for a model folder one below runs/evals, unless given.
+        json: print all tables as one JSON object.
     """
     ks, temperatures = [int(value) for value in numbers(k, "--k", whole=True)], numbers(temperature, "--temperature")
     check_ks(n, ks)
@@ -70,24 +78,28 @@ def evaluate_command(
             checkpoint,
             task=chosen,
             split=split,
+            problems=problems,
             n=n,
             temperatures=temperatures,
             top_p=top_p,
             top_k=top_k,
             max_tokens=max_tokens,
+            max_prompt_tokens=max_prompt_tokens,
             seed=seed,
             workers=workers,
             threads=threads,
             engine=engine,
+            out=out,
             on_progress=move,
             ranks=ranks,
         )
     evaluations = [Evaluation.load(file) for file in files]
     labels = {f"{found.label}, T={found.params.temperature:g}": [found] for found in evaluations}
-    table = curve_table(labels, ks)
-    print_estimates(table)
-    print_table(majority_table(labels, ks))
-    print_confounds(table)
+    shown = Tables(json=json)
+    shown.curves("levels", curve_table(labels, ks))
+    shown.table("majority", majority_table(labels, ks))
+    shown.value("files", [str(file) for file in files])
+    shown.finish()
     for file in files:
         console.print(f"Saved: {file}", highlight=False, soft_wrap=True)
 

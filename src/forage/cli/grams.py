@@ -35,6 +35,7 @@ def mine_command(
     min_solutions: int | None = None,
     encoder: str | None = None,
     seed: int = 0,
+    split: Literal["train", "test"] = "train",
 ) -> None:
     """Mines the phrases that many correct solutions share, and draws random ones of equal coverage beside them.
 
@@ -43,6 +44,8 @@ def mine_command(
             (one object per line with the key solution, text, response or completion; rows with "correct": false are
             left out), or a text file with one solution per line.
         out: the file to write.
+        split: which problems the evaluation samples answer. Phrases of test solutions know the test: a run that is
+            trained with them must not be compared on it.
         n: words of a phrase, from-to; 1-5 for a word-level model such as the lab's.
         formulae: phrases with digits, LaTeX commands or single letters are never kept; rank lets them take part in the
             clustering and the ranking (so that --top is a share of all clusters), drop does not.
@@ -67,7 +70,7 @@ def mine_command(
         seed=seed,
         embedder=embedder(encoder),
     )
-    found = miner(correct_solutions(source), source=str(source))
+    found = miner(correct_solutions(source, split), source=str(source))
     write_file(out, found.to_json().encode())
     console = Console(stderr=True)
     if warning := placebo_warning(found):

@@ -13,11 +13,12 @@ from forage.cli.prm_label import label_command, say, say_rejected
 from forage.cli.prm_search import search_command
 from forage.cli.progress import message_on_interrupt, progress_bar
 from forage.cli.subcommands import run_subcommand
-from forage.cli.tables import print_table
+from forage.cli.tables import Tables, print_table
 from forage.core.atomic import write_file
 from forage.core.errors import ForageError
 from forage.engines.local.step_heads import HeadKind
 from forage.evaluation.evaluation import Evaluation
+from forage.evaluation.names import evaluation_files, home_of
 from forage.evaluation.tables import Cell, ResultTable
 from forage.ops.step_scores import AGGREGATORS, Aggregator, aggregate
 from forage.reward_models.prm.calibration import Calibration, FirstErrors
@@ -180,24 +181,28 @@ def rank_command(
     seed: int = 0,
     device: str = "cpu",
     threads: int | None = None,
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
 ) -> None:
     """Chooses among the cached samples of an evaluation: best of n by step scores, votes, oracle and chance.
 
     Args:
         model: a process reward model.
-        evaluation: the JSON file that `forage eval` saved.
+        evaluation: the JSON file that `forage eval` saved, or a directory that holds one evaluation.
         n: how many samples there are to choose from, separated by commas; those beyond the evaluation's are left out.
         how: aggregations, separated by commas: min, last, mean, product, max, sum. The first one weighs the votes.
         outcome: an outcome model (`prm train --objective outcome`) that chooses too, by whole solutions.
-        out: a JSON file for the curves; process/ beside the evaluation's folder unless given, where reports look.
+        out: a JSON file for the curves; process/ beside the evaluation's folder unless given, where reports look. In
+            a model folder nothing is written: there it is below runs/evals.
         seed: of the votes and the intervals.
         device: cpu or cuda.
         threads: of the matrix products.
+        as_json: print the table as one JSON object.
     """
     asked = how.split(",")
     rules: list[Aggregator] = [rule for name in asked for rule in AGGREGATORS if rule == name]
     if not len(set(asked)) == len(asked) == len(rules):
         raise ForageError(f"--how takes names among {', '.join(AGGREGATORS)}, each once, not {how!r}.")
+    evaluation = _only_evaluation(evaluation)
     pool = Evaluation.load(evaluation).n
     ns = [int(number) for number in numbers(n, "--n", whole=True) if 1 <= number <= pool]
     if not ns:
@@ -214,15 +219,28 @@ def rank_command(
             seed=seed,
             on_progress=move,
         )
-    print_table(found.table())
+    shown = Tables(json=as_json)
+    shown.table("ranking", found.table())
+    shown.finish()
     if found.reliability:
         say(f"Every step against what its solution came to: {sentence(found.reliability)}")
-    out = out or evaluation.resolve().parent.parent / "process" / f"{model.resolve().name}-{evaluation.stem}.json"
+    about_whom = evaluation.resolve().parent.parent
+    place = home_of(about_whom) if (about_whom / "config.json").exists() else about_whom
+    out = out or place / "process" / f"{model.resolve().name}-{evaluation.stem}.json"
     out.parent.mkdir(parents=True, exist_ok=True)
     about = {"model": model.resolve().name, "policy": Evaluation.load(evaluation).label, **found.to_json()}
     about["held_out"] = read_calibration(model)
     write_file(out, json.dumps(about, indent=1, ensure_ascii=False).encode())
     say(f"Saved: {out}")
+
+
+def _only_evaluation(path: Path) -> Path:
+    if not path.is_dir():
+        return path
+    files = evaluation_files(path)
+    if len(files) != 1:
+        raise ForageError(f"{path} holds {len(files)} evaluations: name the file of one (below {path / 'evals'}).")
+    return files[0]
 
 
 def sentence(found: Calibration) -> str:

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from forage.cli.problem_flags import EngineFlags
 from forage.cli.progress import progress_bar
-from forage.cli.tables import print_table
+from forage.cli.tables import Tables
 from forage.core.atomic import write_file
 from forage.ops.step_scores import Aggregator
 from forage.reward_models.prm.guided import guided_search
@@ -38,6 +38,7 @@ def search_command(
     out: Path | None = None,
     seed: int = 0,
     threads: int | None = None,
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
 ) -> None:
     """Solves problems step by step: a step that the process model likes is kept, another one is tried again.
 
@@ -62,6 +63,7 @@ def search_command(
         out: a JSON file for the numbers and the solutions.
         seed: of everything that is drawn.
         threads: of the matrix products.
+        as_json: print the table as one JSON object.
     """
     plan = GuidedSearch(accept=accept, floor=floor, proposals=proposals, backtracks=backtracks, lookahead=lookahead)
     console = Console(stderr=True)
@@ -82,7 +84,9 @@ def search_command(
             machine=machine.engine,
             on_progress=move,
         )
-    print_table(found.table())
+    shown = Tables(json=as_json)
+    shown.table("search", found.table())
+    shown.finish()
     if out is not None:
         rows = [
             {"problem": s.start.problem.id, "text": s.text, "scores": list(s.scores), "tokens": s.sampled}

@@ -1,7 +1,10 @@
 """Tables of results on the terminal: estimates, and what they might be confounded with, each fit a narrow screen."""
 
+import json
+import math
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table as RichTable
@@ -12,6 +15,62 @@ PIPED_WIDTH = 120
 """Columns where the output is no terminal."""
 
 BESIDE_ESTIMATES = ("crossover", "lost", "gained")
+
+
+class Tables:
+    """What a command found: printed as it comes, or, with `json`, collected into one object that `finish` prints.
+
+    In the object a table has its name, its rows as `{column: value}` (an interval as `[value, low, high]`, what is not
+    known as null) and its notes.
+    """
+
+    def __init__(self, *, json: bool = False) -> None:
+        self._collected: dict[str, Any] | None = {} if json else None
+
+    def curves(self, name: str, table: ResultTable) -> None:
+        """pass@k, then length, truncation, entropy and whatever else it might be confounded with."""
+        if not self._collect(name, table):
+            print_estimates(table)
+            print_confounds(table)
+
+    def estimates(self, name: str, table: ResultTable) -> None:
+        """pass@k and what follows from it."""
+        if not self._collect(name, table):
+            print_estimates(table)
+
+    def table(self, name: str, table: ResultTable) -> None:
+        """Every column, and the notes."""
+        if not self._collect(name, table):
+            _print(table, range(1, len(table.columns)))
+            self.notes(name, table.notes)
+
+    def notes(self, name: str, notes: Sequence[str]) -> None:
+        if self._collected is not None:
+            self._collected.setdefault(name, {})["notes"] = list(notes)
+            return
+        for note in notes:
+            _console().print(note, style="dim", highlight=False, markup=False)
+
+    def say(self, sentence: str) -> None:
+        """Words between tables, for people only."""
+        if self._collected is None:
+            print(sentence)
+
+    def value(self, name: str, value: Any) -> None:
+        """Something that only the object holds."""
+        if self._collected is not None:
+            self._collected[name] = value
+
+    def finish(self) -> None:
+        if self._collected is not None:
+            print(json.dumps(self._collected, indent=1, allow_nan=False, ensure_ascii=False))
+
+    def _collect(self, name: str, table: ResultTable) -> bool:
+        if self._collected is None:
+            return False
+        rows = [dict(zip(table.columns, map(_plain, row), strict=True)) for row in table.rows]
+        self._collected[name] = {"rows": rows, "notes": list(table.notes)}
+        return True
 
 
 def print_estimates(table: ResultTable) -> None:
@@ -28,13 +87,15 @@ def print_confounds(table: ResultTable) -> None:
 
 def print_table(table: ResultTable) -> None:
     """Every column, and the notes."""
-    _print(table, range(1, len(table.columns)))
-    print_notes(table)
+    Tables().table("", table)
 
 
-def print_notes(table: ResultTable) -> None:
-    for note in table.notes:
-        _console().print(f"[dim]{note}[/dim]", highlight=False)
+def _plain(cell: Cell) -> Any:
+    """A number, an interval, or the text of a cell that is none; null where a number is not known."""
+    numbers = [None if math.isnan(number) else number for number in (cell.value, cell.low, cell.high)]
+    if all(number is None for number in numbers):
+        return None if cell.text in ("", "n/a") else cell.text
+    return numbers if any(number is not None for number in numbers[1:]) else numbers[0]
 
 
 def _print(table: ResultTable, columns: Sequence[int]) -> None:

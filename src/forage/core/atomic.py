@@ -16,7 +16,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from forage.core.errors import ForageError
+from forage.core.errors import DiskFull, ForageError
 
 _LEFTOVER = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{12}\.(?P<kind>partial|replaced)")
 
@@ -103,9 +103,9 @@ def explain_io_errors(path: Path, done: str = "written") -> Iterator[None]:
         yield
     except Exception as error:
         if _is_full(error):
-            raise ForageError(
+            raise DiskFull(
                 f"The disk is full, so {path} was not {done}; what was there before is intact. "
-                "Make room, then go on with `forage resume` or repeat the command."
+                "Make room, then repeat the command."
             ) from error
         if not isinstance(error, OSError | SafetensorError):
             raise

@@ -7,3 +7,7 @@ do. The command line prints it without a traceback and exits with code 2. Anythi
 
 class ForageError(Exception):
     """A mistake in the input, explained. `str(error)` is the sentence that the user reads."""
+
+
+class DiskFull(ForageError):
+    """There was no room for what had to be written; what was there before is intact."""

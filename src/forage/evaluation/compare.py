@@ -23,6 +23,7 @@ from forage.evaluation.bootstrap import (
 )
 from forage.evaluation.estimate import in_order, pass_by_problem, small_sample_warning, stack_by_problem
 from forage.evaluation.evaluation import Evaluation
+from forage.evaluation.settings import unequal_settings
 
 Floats = NDArray[np.float64]
 
@@ -191,10 +192,7 @@ def _notes(base: Sequence[Evaluation], other: Sequence[Evaluation], ks: Sequence
             f"The evaluations hold {samples[0]} to {samples[-1]} samples per problem: pass@k is comparable, lost and "
             "gained problems are not."
         )
-    if len({run.params for run in everyone}) > 1:
-        notes.append("The sampling settings differ (temperature, top-p, top-k or length limit).")
-    if len({str(sorted(run.task.items())) for run in everyone}) > 1:
-        notes.append("The tasks were configured differently.")
+    notes.extend(unequal_settings({"base": base, "other": other}))
     unjudged = sum(outcome.unjudged for run in everyone for outcome in run.problems)
     if unjudged:
         notes.append(f"{unjudged} samples could not be judged and are left out of every share of correct answers.")

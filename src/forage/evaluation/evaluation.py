@@ -70,8 +70,10 @@ class Evaluation:
 
     `label` is what tables show; `checkpoint` says where the weights lie and `fingerprint` what they are; `task` is the
     task as JSON; `step` counts the training steps (None: not from a run); `run_seed` is the seed of the training run
-    (None: not from a run) and `seed` that of the evaluation. Every problem has `n` samples. `seconds`, the time spent
-    sampling and judging, takes no part in comparisons: equal evaluations took unequal time.
+    (None: not from a run) and `seed` that of the evaluation. `sampled_by` and `judged_by` hold what else decided the
+    texts and the verdicts (`engines/identity.py`; empty: not known, in files of before it was recorded). Every
+    problem has `n` samples. `seconds`, the time spent sampling and judging, takes no part in comparisons: equal
+    evaluations took unequal time.
     """
 
     label: str
@@ -86,6 +88,8 @@ class Evaluation:
     run_seed: int | None = None
     fingerprint: str = ""
     seconds: float = field(default=0.0, compare=False)
+    open_sampler: Mapping[str, Any] = field(default_factory=dict)
+    judged_by: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.problems:
@@ -110,7 +114,7 @@ class Evaluation:
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         values["params"] = asdict(self.params)
         values["problems"] = [_outcome_json(outcome) for outcome in self.problems]
-        values["task"] = dict(self.task)
+        values |= {name: dict(getattr(self, name)) for name in ("task", "sampled_by", "judged_by")}
         return {"format": FORMAT, **values}
 
     def save(self, path: Path) -> None:
@@ -118,10 +122,10 @@ class Evaluation:
         write_file(path, json.dumps(self.to_json(), indent=1, allow_nan=False).encode())
 
     @classmethod
-    def load(cls, path: Path) -> "Evaluation":
+    def load(cls, path: Path | str) -> "Evaluation":
         """Reads what `save` wrote. Raises ForageError, naming the file, where that is not what it holds."""
         try:
-            values = json.loads(path.read_bytes())
+            values = json.loads(Path(path).read_bytes())
             if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
                 raise ValueError(f"it does not say that it is a {FORMAT!r}")
             values["params"] = SamplingParams(**values["params"])

@@ -12,6 +12,7 @@ from forage.analysis import FILE, Analysis
 from forage.core.errors import ForageError
 from forage.core.serialize import decode_part, encode_part
 from forage.evaluation.evaluation import Evaluation
+from forage.evaluation.names import evaluation_files
 from forage.report.palette import Series
 from forage.store.run_directory import RunDirectory
 from forage.training.recipe import Recipe
@@ -88,7 +89,7 @@ def read_entry(path: Path, notes: list[str]) -> RunEntry:
         raise ForageError(
             f"{path} is not a directory. Name run directories, or model folders with evaluations in evals/."
         )
-    files = sorted((path / "evals").glob("*.json"))
+    files = evaluation_files(path)
     is_run = (path / "recipe.json").exists()
     if not is_run and not files:
         raise ForageError(

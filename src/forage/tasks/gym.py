@@ -13,6 +13,7 @@ from forage.core.seeds import derive_seed
 from forage.core.spec import Value, parse_call
 from forage.tasks.steps import ends_at, rule_of
 from forage.tasks.verifiers import Verified, Verifier
+from forage.tasks.verifiers.base import installed
 from forage.tasks.verifiers.extraction import final_answer
 
 Setting = bool | int | float | str
@@ -40,6 +41,9 @@ class GymScorer(Verifier):
 
     def prepare(self) -> None:
         open_dataset(self.dataset, self.parameters, seed=0, size=1)
+
+    def versions(self) -> dict[str, str]:
+        return installed("reasoning-gym")
 
     def judge(self, problem: Problem, text: str) -> Score:
         known = json.loads(problem.answer)

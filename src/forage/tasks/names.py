@@ -1,7 +1,9 @@
 """Tasks by the name that the command line takes."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from forage.core.protocols import Task
@@ -10,6 +12,7 @@ from forage.tasks.code import TinyCode
 from forage.tasks.countdown import Countdown
 from forage.tasks.dialogue import Dialogue
 from forage.tasks.gym import parse_gym
+from forage.tasks.steps import Stepwise
 from forage.tasks.table import Table, parse_table
 
 TASKS: Mapping[str, type[Task]] = {"countdown": Countdown, "code": TinyCode, "dialogue": Dialogue, "table": Table}
@@ -30,3 +33,15 @@ def parse_task(text: str) -> Task:
         return parse_table(text)
     name, settings = parse_call(text, "task", TASKS, defaults)
     return TASKS[name](**settings)
+
+
+def file_name(task: Task, split: str) -> str:
+    """What a task is called in the names of files: what it is, its data set, size or table, and how it is judged."""
+    if isinstance(task, Stepwise):
+        return file_name(task.task, split)
+    parts = [task.name]
+    if isinstance(task, Table):
+        source = (task.test if split == "test" else None) or task.train
+        parts += [Path(source.path).stem if source else "", task.verifier.name]
+    parts += [str(vars(task)[name]) for name in ("dataset", "size") if name in vars(task)]
+    return "-".join(re.sub(r"[^A-Za-z0-9_.]+", "_", part) for part in parts if part)[:80]

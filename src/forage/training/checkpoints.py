@@ -9,9 +9,10 @@ from pathlib import Path
 from forage.core.atomic import new_directory
 from forage.core.errors import ForageError
 from forage.core.protocols import OnProgress, Task
-from forage.core.records import SamplingParams
+from forage.core.records import Problem, SamplingParams
 from forage.core.serialize import decode_part, encode_part
 from forage.engines.distributed.process_group import Alone, ProcessGroup
+from forage.engines.identity import judged_by, open_sampler
 from forage.engines.local.adapters import is_adapter, merge_adapter
 from forage.engines.local.engine import LocalEngine
 from forage.engines.local.model import LocalModel
@@ -19,9 +20,10 @@ from forage.engines.out_of_memory import explain_out_of_memory
 from forage.engines.vllm.sync_weights import sync_weights
 from forage.evaluation.evaluation import Evaluation
 from forage.evaluation.fingerprint import fingerprint
+from forage.evaluation.names import evaluation_name, home_of, place_for
 from forage.store.checkpoint import latest_intact
 from forage.store.run_directory import RunDirectory
-from forage.tasks.names import parse_task
+from forage.tasks.names import file_name, parse_task
 from forage.training.evaluate import Subject, evaluate
 from forage.training.prompt_limits import within_limits
 from forage.training.recipe import Recipe, Verifying
@@ -30,7 +32,10 @@ from forage.verification.judge import open_judge
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """Weights, and where what is learned about them belongs (`home`). `task` is known for runs and for lab bases."""
+    """Weights, and where what is learned about them belongs: `home`, a run or a directory below runs/evals.
+
+    `task` is known for runs and for lab bases.
+    """
 
     weights: Path
     home: Path
@@ -72,22 +77,27 @@ def evaluate_checkpoint(
     *,
     task: Task | None = None,
     split: str = "test",
+    problems: int | None = None,
     n: int = 256,
     temperatures: Sequence[float] = (1.0,),
     top_p: float = 1.0,
     top_k: int = 0,
     max_tokens: int | None = None,
+    max_prompt_tokens: int | None = None,
     seed: int = 0,
     workers: int | None = None,
     threads: int | None = None,
     engine: LocalEngine | None = None,
+    out: Path | str | None = None,
     on_progress: OnProgress | None = None,
     ranks: ProcessGroup | None = None,
 ) -> list[Path]:
     """Samples and judges `n` responses per problem at every temperature; returns the evaluations' files.
 
-    `engine` says where and in which numbers the model computes; the run's own unless given.
-    The samples are cached beside them, so an interrupted call continues, and a larger `n` only samples what is missing.
+    `engine` says where and in which numbers the model computes; the run's own unless given. `problems` takes the first
+    so many of the split. Evaluations are kept in `out`/evals: in the run itself unless given, and for a model folder
+    below runs/evals, as a folder of weights may belong to somebody else. The samples are cached beside them, so an
+    interrupted call continues, and a larger `n` only samples what is missing.
     Several processes (`ranks`) share the sampling and the judging; the first of them writes the evaluations.
     """
     ranks = ranks or Alone()
@@ -95,11 +105,10 @@ def evaluate_checkpoint(
     task = task or found.task
     if task is None:
         raise ForageError(f"{path} does not say which problems it is for: name them, as in --task countdown.")
-    if split not in ("train", "test"):
-        raise ForageError(f"The split is train or test, not {split!r}.")
     params = SamplingParams(top_p=top_p, top_k=top_k, max_tokens=max_tokens or found.max_tokens or 120)
     engine = engine or found.engine
-    engine = engine if threads is None else replace(engine, threads=threads)
+    asked_of = engine if threads is None else replace(engine, threads=threads)
+    engine = replace(asked_of, matmul=ranks.only_first(lambda: asked_of.settled().matmul))
     opened = engine.open(str(found.weights), ranks=ranks)
     subject = Subject(
         label=found.label,
@@ -110,13 +119,15 @@ def evaluate_checkpoint(
     )
     verifying = found.recipe.verifying if found.recipe else Verifying()
     verifying = verifying if workers is None else replace(verifying, workers=workers)
-    problems = within_limits(
-        task.problems(split),
+    limit = max_prompt_tokens or (found.recipe.max_prompt_tokens if found.recipe else None)
+    asked = within_limits(
+        _problems(task, split, problems),
         opened.codec,
-        max_prompt=found.recipe.max_prompt_tokens if found.recipe else None,
+        max_prompt=limit,
         max_tokens=params.max_tokens,
         context=opened.context,
     )
+    folder = (Path(out) if out is not None else found.home) / "evals"
     files = []
     with open_judge(task, verifying) as judge, explain_out_of_memory("Sample fewer responses at once with --rows."):
         for temperature in temperatures:
@@ -125,21 +136,36 @@ def evaluate_checkpoint(
                 opened.codec,
                 judge,
                 task,
-                problems,
+                asked,
                 subject=subject,
                 task_json=encode_part(task),
                 split=split,
                 n=n,
                 params=replace(params, temperature=temperature),
                 seed=seed,
-                cache=found.home / "evals" / "samples",
+                cache=folder / "samples",
+                open_sampler=open_sampler(engine),
+                judged_by=judged_by(task, verifying),
                 on_progress=on_progress,
                 ranks=ranks,
             )
-            file = found.home / "evals" / evaluation_name(evaluation)
-            ranks.only_first(partial(evaluation.save, file))
-            files.append(file)
+            name = evaluation_name(evaluation, file_name(task, split), first=problems)
+            files.append(Path(ranks.only_first(partial(_keep, evaluation, folder / name))))
     return files
+
+
+def _problems(task: Task, split: str, amount: int | None) -> Sequence[Problem]:
+    if split not in ("train", "test"):
+        raise ForageError(f"The split is train or test, not {split!r}.")
+    if amount is not None and amount < 1:
+        raise ForageError(f"An evaluation needs at least one problem, not {amount}.")
+    return task.problems(split)[:amount]
+
+
+def _keep(evaluation: Evaluation, path: Path) -> str:
+    path = place_for(evaluation, path)
+    evaluation.save(path)
+    return str(path)
 
 
 def export_checkpoint(
@@ -173,13 +199,6 @@ def export_checkpoint(
     return out
 
 
-def evaluation_name(evaluation: Evaluation) -> str:
-    step = "" if evaluation.step is None else f"-step{evaluation.step:06d}"
-    params = evaluation.params
-    cut = (f"-p{params.top_p:g}" if params.top_p < 1 else "") + (f"-k{params.top_k}" if params.top_k else "")
-    return f"{evaluation.split}{step}-T{params.temperature:g}{cut}-n{evaluation.n}-seed{evaluation.seed}.json"
-
-
 def _of_run(run: Path, weights: Path) -> Checkpoint:
     recipe = decode_part(RunDirectory.open(run).recipe(), Recipe)
     step = int(weights.name.removeprefix("step-"))
@@ -190,8 +209,8 @@ def _of_folder(folder: Path) -> Checkpoint:
     """A model folder; where it is a tiny base model, `base.json` says which world it was made for."""
     record = folder / "base.json"
     if not record.exists():
-        return Checkpoint(weights=folder, home=folder, label=folder.name)
+        return Checkpoint(weights=folder, home=home_of(folder), label=folder.name)
     about = json.loads(record.read_text())
     world = about["task"] if "task" in about else f"countdown:size={about['settings']['size']}"
     label = f"base ({world.removeprefix('countdown:size=')})"
-    return Checkpoint(weights=folder, home=folder, label=label, task=parse_task(world))
+    return Checkpoint(weights=folder, home=home_of(folder), label=label, task=parse_task(world))

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from forage.core.errors import ForageError
@@ -20,10 +21,12 @@ from forage.core.seeds import derive_seed
 from forage.engines.distributed.process_group import ProcessGroup
 from forage.evaluation.estimate import small_sample_warning
 from forage.evaluation.evaluation import Evaluation, ProblemOutcome
-from forage.evaluation.samples import Sample, SampleCache, Shard, shards, storable
+from forage.evaluation.samples import Sample, SampleCache, Shard, read_format_1, shards, storable
 from forage.tasks.answered import answered
 
 __all__ = ["Subject", "evaluate", "iterate_samples", "small_sample_warning"]
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 PROBLEMS_PER_SHARD = 16
 SAMPLES_PER_SHARD = 64
@@ -58,19 +61,24 @@ def evaluate(
     params: SamplingParams,
     seed: int,
     cache: Path,
+    open_sampler: Mapping[str, Any] = NOTHING,
+    judged_by: Mapping[str, Any] = NOTHING,
     on_progress: OnProgress | None = None,
     ranks: ProcessGroup | None = None,
 ) -> Evaluation:
     """Samples and judges n responses to each problem, or takes them from `cache`, and counts what came of them.
 
-    `task_json` describes the task completely: it keys the cache and goes into the evaluation. Rewards of a training
-    recipe take no part: only the verifier decides. `on_progress` hears of responses, done and in all. Several processes
-    (`ranks`) sample a share of the shards each, into one cache. Raises ForageError where a file cannot be written; an
-    interruption (KeyboardInterrupt) passes through, and the same call continues behind the last finished shard.
+    `task_json` describes the task completely; `sampled_by` and `judged_by` say what else decides the texts and the
+    verdicts (`engines/identity.py`). All three key the cache and go into the evaluation. Texts are kept and judged
+    again where only what decides the verdicts has changed. Rewards of a training recipe take no part. `on_progress`
+    hears of responses, done and in all. Several processes (`ranks`) sample a share of the shards each, into one cache.
+    Raises ForageError where a file cannot be written; an interruption (KeyboardInterrupt) passes through, and the same
+    call continues behind the last finished shard.
     """
     _check_problems(problems)
     tools = _Tools(sampler, codec, judge, task)
-    store = SampleCache.open(cache, _identity(subject, task_json, params, seed))
+    sampling = _sampling(subject, params, seed, split, open_sampler)
+    store = SampleCache.open(cache, sampling, _judging(task_json, judged_by))
     tallies = {problem.id: _Tally() for problem in problems}
     seconds, progress = 0.0, _Progress(n * len(problems), on_progress)
     if ranks is not None and ranks.world > 1:
@@ -92,33 +100,28 @@ def evaluate(
         n=n,
         seed=seed,
         problems=tuple(tallies[problem.id].outcome(problem.id) for problem in problems),
+        open_sampler=dict(open_sampler),
+        judged_by=dict(judged_by),
         seconds=seconds,
     )
 
 
-def iterate_samples(
-    cache: Path,
-    problems: Sequence[Problem],
-    *,
-    subject: Subject,
-    task_json: Mapping[str, Any],
-    n: int,
-    params: SamplingParams,
-    seed: int,
-) -> Iterator[Sample]:
+def iterate_samples(cache: Path, problems: Sequence[Problem], evaluation: Evaluation) -> Iterator[Sample]:
     """The cached responses of a finished evaluation, for whoever wants to read the texts. Samples nothing.
 
     Raises ForageError where some are missing.
     """
     _check_problems(problems)
-    store = SampleCache.open(cache, _identity(subject, task_json, params, seed))
-    for shard in _shards(problems, n):
+    params, seed, task_json = evaluation.params, evaluation.seed, evaluation.task
+    sampling = _sampling(evaluation, params, seed, evaluation.split, evaluation.open_sampler)
+    store = SampleCache.at(cache, sampling, _judging(task_json, evaluation.judged_by))
+    old = {"fingerprint": evaluation.fingerprint, "task": dict(task_json), "params": asdict(params), "seed": seed}
+    for shard in _shards(problems, evaluation.n):
         found = store.read(shard)
-        if found is None:
-            raise ForageError(
-                f"{store.directory} does not hold all samples of this evaluation: run `forage eval` first."
-            )
-        yield from found[0]
+        samples = found[0] if found else read_format_1(cache, old, shard)
+        if samples is None:
+            raise ForageError(f"{cache} does not hold all samples of this evaluation: run `forage eval` first.")
+        yield from samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,13 +205,17 @@ def _divide(
 def _obtain(
     tools: _Tools, store: SampleCache, shard: Shard, params: SamplingParams, seed: int, progress: _Progress
 ) -> tuple[tuple[Sample, ...], float]:
-    """A shard's samples and the seconds they took: from the cache, or sampled and then kept there."""
+    """A shard's samples and the seconds they took: from the cache, or sampled or judged and then kept there."""
     if (found := store.read(shard)) is not None:
         progress.advance(len(shard))
         return found
     began = time.perf_counter()
-    samples = _sample(tools, shard, params, seed, progress)
-    seconds = time.perf_counter() - began
+    if (drawn := store.drawn(shard)) is not None:
+        samples, seconds = _judge_again(tools, shard, drawn[0]), drawn[1]
+        progress.advance(len(shard))
+    else:
+        samples, seconds = _sample(tools, shard, params, seed, progress), 0.0
+    seconds += time.perf_counter() - began
     store.write(shard, samples, seconds)
     return samples, seconds
 
@@ -238,14 +245,21 @@ def _sample(tools: _Tools, shard: Shard, params: SamplingParams, seed: int, prog
     return tuple(samples)
 
 
+def _judge_again(tools: _Tools, shard: Shard, drawn: Sequence[Sample]) -> tuple[Sample, ...]:
+    """Texts that were sampled already, with verdicts as they are given now."""
+    of_problem = [drawn[first : first + shard.group_size] for first in range(0, len(drawn), shard.group_size)]
+    verdicts = [
+        tools.judge.submit(problem, [sample.text for sample in samples])
+        for problem, samples in zip(shard.problems, of_problem, strict=True)
+    ]
+    return tuple(
+        replace(sample, **_verdict(tools.task, problem, sample.text, score))
+        for problem, samples, verdict in zip(shard.problems, of_problem, verdicts, strict=True)
+        for sample, score in zip(samples, verdict.result(), strict=True)
+    )
+
+
 def _to_sample(task: Task, problem: Problem, index: int, completion: Completion, text: str, score: Score) -> Sample:
-    if score.judged and "correct" not in score.parts:
-        raise ForageError(
-            f"The task {task.name} judged a response to problem {problem.id} without saying whether it is correct: "
-            'Score.parts must hold "correct" (0 or 1).'
-        )
-    # What the verifier could not judge in time is not parsed here either, where nothing would stop it.
-    answer = task.answer(problem, text) if score.judged else None
     return Sample(
         problem=problem.id,
         sample=index,
@@ -253,19 +267,41 @@ def _to_sample(task: Task, problem: Problem, index: int, completion: Completion,
         length=len(completion.tokens),
         entropy=math.fsum(completion.entropies),
         truncated=completion.stop == "length",
-        judged=score.judged,
-        correct=score.correct,
-        committed=score.judged and answered(task, problem, text, score),
-        answer=None if answer is None else storable(answer),
+        **_verdict(task, problem, text, score),
     )
+
+
+def _verdict(task: Task, problem: Problem, text: str, score: Score) -> dict[str, Any]:
+    """The fields of a sample that the verifier decides."""
+    if score.judged and "correct" not in score.parts:
+        raise ForageError(
+            f"The task {task.name} judged a response to problem {problem.id} without saying whether it is correct: "
+            'Score.parts must hold "correct" (0 or 1).'
+        )
+    # What the verifier could not judge in time is not parsed here either, where nothing would stop it.
+    answer = task.answer(problem, text) if score.judged else None
+    return {
+        "judged": score.judged,
+        "correct": score.correct,
+        "committed": score.judged and answered(task, problem, text, score),
+        "answer": None if answer is None else storable(answer),
+    }
 
 
 def _shards(problems: Sequence[Problem], n: int) -> Iterator[Shard]:
     return shards(problems, n, problems_per_shard=PROBLEMS_PER_SHARD, group_size=SAMPLES_PER_SHARD)
 
 
-def _identity(subject: Subject, task_json: Mapping[str, Any], params: SamplingParams, seed: int) -> dict[str, Any]:
-    return {"fingerprint": subject.fingerprint, "task": dict(task_json), "params": asdict(params), "seed": seed}
+def _sampling(
+    subject: Subject | Evaluation, params: SamplingParams, seed: int, split: str, open_sampler: Mapping[str, Any]
+) -> dict[str, Any]:
+    """All that decides the texts but the prompts, which name the shards."""
+    about = {"fingerprint": subject.fingerprint, "params": asdict(params), "seed": seed, "split": split}
+    return {**about, "sampled_by": dict(open_sampler)}
+
+
+def _judging(task_json: Mapping[str, Any], judged_by: Mapping[str, Any]) -> dict[str, Any]:
+    return {"task": dict(task_json), "judged_by": dict(judged_by)}
 
 
 def _check_problems(problems: Sequence[Problem]) -> None:

@@ -29,7 +29,7 @@ from forage.parts.values import Metered, values_along
 from forage.store.checkpoint import latest_intact, load_tensors, read_checkpoint, save_tensors, write_checkpoint
 from forage.store.rollout_rows import rollout_rows
 from forage.store.run_directory import RunDirectory
-from forage.training.prompt_limits import within_limits
+from forage.training.prompt_limits import check_held_out, within_limits
 from forage.training.recipe import Recipe
 from forage.training.step import Run, StepReport, step
 from forage.training.watch import Watch
@@ -145,6 +145,13 @@ def _open_and_run(recipe: Recipe, directory: RunDirectory, on_step: OnStep | Non
         )
         problems = within_limits(
             recipe.task.problems("train"),
+            opened.codec,
+            max_prompt=recipe.max_prompt_tokens,
+            max_tokens=recipe.sampling.max_tokens,
+            context=opened.context,
+        )
+        check_held_out(
+            recipe.task,
             opened.codec,
             max_prompt=recipe.max_prompt_tokens,
             max_tokens=recipe.sampling.max_tokens,

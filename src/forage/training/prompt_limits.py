@@ -4,17 +4,39 @@ import warnings
 from collections.abc import Sequence
 
 from forage.core.errors import ForageError
-from forage.core.protocols import Codec
+from forage.core.protocols import Codec, Task
 from forage.core.records import Problem
 
 
+def check_held_out(task: Task, codec: Codec, *, max_prompt: int | None, max_tokens: int, context: int | None) -> None:
+    """Raises ForageError where test problems, which nobody asks for before training is over, could not be asked then.
+
+    A task without test problems passes.
+    """
+    try:
+        problems = task.problems("test")
+    except ForageError:
+        return
+    try:
+        within_limits(problems, codec, max_prompt=max_prompt, max_tokens=max_tokens, context=context, which="test ")
+    except ForageError as error:
+        raise ForageError(f"The test problems could not be evaluated after training. {error}") from None
+
+
 def within_limits(
-    problems: Sequence[Problem], codec: Codec, *, max_prompt: int | None, max_tokens: int, context: int | None
+    problems: Sequence[Problem],
+    codec: Codec,
+    *,
+    max_prompt: int | None,
+    max_tokens: int,
+    context: int | None,
+    which: str = "",
 ) -> tuple[Problem, ...]:
     """The problems whose prompts have at most `max_prompt` tokens; how many were left out is said by a warning.
 
-    `context` is the model's number of positions, None where it has no limit. Raises ForageError where a prompt that is
-    kept and a response of `max_tokens` do not fit into it, and where no problem is left.
+    `which` names them in the warning. `context` is the model's number of positions, None where it has no limit. Raises
+    ForageError where a prompt that is kept and a response of `max_tokens` do not fit into it, and where no problem is
+    left.
     """
     if max_prompt is None and context is None:
         return tuple(problems)
@@ -44,8 +66,8 @@ def within_limits(
         )
     if len(kept) < len(problems):
         warnings.warn(
-            f"{len(problems) - len(kept)} of {len(problems)} problems are left out: their prompts have more than "
-            f"{max_prompt} tokens.",
+            f"{len(problems) - len(kept)} of {len(problems)} {which}problems are left out: their prompts have more "
+            f"than {max_prompt} tokens.",
             stacklevel=2,
         )
     return tuple(problem for problem, _ in kept)

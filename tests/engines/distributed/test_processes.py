@@ -162,7 +162,7 @@ def test_an_evaluation_is_divided(place: Path, found: list[dict[str, Any]]) -> N
     evaluation = Evaluation.load(Path(found[0]["runs"]["evaluation"]))
     assert evaluation.n == 70
     assert [outcome.n for outcome in evaluation.problems] == [70, 70, 70]
-    assert len(list((place / "by one first" / "evals" / "samples").glob("*/*.parquet"))) == 2
+    assert len(list((place / "by one first" / "evals" / "samples").glob("*/*/*.parquet"))) == 2
 
 
 def command(model: Path, path: Path, *more: str) -> list[str | Path]:

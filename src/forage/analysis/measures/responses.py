@@ -26,6 +26,7 @@ class Response:
 
     `pieces` are the texts of the T tokens; `entropies` in nats, `logprobs` and `advantages` are float64 (T,), NaN where
     nothing usable was recorded. `correct` is NaN where it could not be judged. `truncated`: cut by the length limit.
+    `replayed`: it continues a prefix that an earlier policy wrote, and so says little about solving the problem.
     """
 
     problem: str
@@ -35,6 +36,7 @@ class Response:
     advantages: Floats
     correct: float
     truncated: bool = False
+    replayed: bool = False
 
     def __post_init__(self) -> None:
         lengths = {len(self.pieces), len(self.entropies), len(self.logprobs), len(self.advantages)}
@@ -85,6 +87,7 @@ def read_responses(rows: Sequence[Mapping[str, Any]]) -> tuple[Response, ...]:
             advantages=_known(row["advantages"]),
             correct=math.nan if row["correct"] is None else float(row["correct"]),
             truncated=row["stop"] == "length",
+            replayed=len(row.get("prefix") or ()) > 0,
         )
         for row in rows
         if len(row["pieces"])

@@ -65,7 +65,12 @@ class LocalEngine:
     gradient_checkpointing: bool = False
 
     def settled(self) -> "LocalEngine":
-        """This engine with what depends on the machine decided: recorded in `recipe.json`, so that resuming agrees."""
+        """This engine with what depends on the machine decided: recorded in `recipe.json`, so that resuming agrees.
+
+        Raises ForageError where this machine has no such device.
+        """
+        if self.device != "cpu" and not torch.cuda.is_available():
+            raise ForageError(f"The device {self.device} is not available on this machine. Use --device cpu.")
         threads = self.threads or len(os.sched_getaffinity(0))
         matmul = choose_matmul(device=self.device).chosen if self.matmul == "auto" else self.matmul
         return replace(self, threads=threads, matmul=matmul)
@@ -85,8 +90,6 @@ class LocalEngine:
         A critic begins as a copy of `weights`; restoring a checkpoint's optimizer state gives it its own. Processes
         that share a machine share its cores; a critic learns from all rows in each of them.
         """
-        if self.device != "cpu" and not torch.cuda.is_available():
-            raise ForageError(f"The device {self.device} is not available on this machine. Use --device cpu.")
         engine, ranks = self.settled(), ranks or Alone()
         cores = len(os.sched_getaffinity(0)) // ranks.local_world
         torch.set_num_threads(engine.threads if ranks.world == 1 else max(1, min(engine.threads, cores)))

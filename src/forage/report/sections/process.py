@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from forage.analysis.measures.reward_hacking import hacking_alarm, judgeable
+from forage.evaluation.names import homes
 from forage.report.blocks import (
     Block,
     Figure,
@@ -58,7 +59,7 @@ def section(runs: Runs) -> Section | None:
 def read_rankings(directory: Path) -> list[tuple[Path, Row]]:
     """The files of `forage prm rank` in a directory; what is none of them is passed over."""
     found = []
-    for path in sorted((directory / FOLDER).glob("*.json")):
+    for path in sorted(path for home in homes(directory) for path in (home / FOLDER).glob("*.json")):
         try:
             row = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):

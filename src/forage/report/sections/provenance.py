@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
+from forage.evaluation.pooling import decisive, differing
 from forage.report.blocks import Block, Folded, Grid, Section, TableCell
-from forage.report.group import decisive, differing
 from forage.report.load import RunEntry, Runs
 from forage.report.text import count
 
@@ -14,7 +14,7 @@ LONGEST = 60
 
 def section(runs: Runs) -> Section | None:
     blocks: list[Block] = [_directories(runs)]
-    if len(runs.trained) > 1 and (names := differing([group.entries for group in runs.trained])):
+    if len(runs.trained) > 1 and (names := differing([group.entries[0].recipe for group in runs.trained])):
         rows = [
             [TableCell(name), *(TableCell(_shown(decisive(group.entries[0].recipe), name)) for group in runs.trained)]
             for name in names

@@ -28,7 +28,7 @@ from forage.reward_models.prm.rank import BestOfNResult, rank, score_samples
 from forage.reward_models.prm.train import ProcessOutcome, ProcessTraining, train_process_model
 from forage.reward_models.resumable import resumable
 from forage.training.checkpoints import find_checkpoint
-from forage.training.evaluate import Subject, iterate_samples
+from forage.training.evaluate import iterate_samples
 
 CALIBRATION = "calibration.json"
 """Beside the weights of a process model: what its training did, and its calibration on held-out labels."""
@@ -144,15 +144,7 @@ def rank_evaluation(
     task = decode_part(dict(evaluation.task), Task)
     every = {problem.id: problem for problem in task.problems("test" if evaluation.split == "test" else "train")}
     problems = [every[outcome.problem] for outcome in evaluation.problems]
-    samples = iterate_samples(
-        file.parent / "samples",
-        problems,
-        subject=Subject(label=evaluation.label, checkpoint=evaluation.checkpoint, fingerprint=evaluation.fingerprint),
-        task_json=evaluation.task,
-        n=evaluation.n,
-        params=evaluation.params,
-        seed=evaluation.seed,
-    )
+    samples = iterate_samples(file.parent / "samples", problems, evaluation)
     whole = ProcessModel.load(outcome, device=device) if outcome else None
     candidates = score_samples(model, task, problems, samples, whole, on_progress)
     return rank(candidates, ns, how, vote=how[0], seed=seed)

@@ -13,6 +13,7 @@ from forage.core.errors import ForageError
 from forage.core.protocols import Judge, OnProgress, Task, Tools
 from forage.core.records import Problem, SamplingParams
 from forage.core.serialize import encode_part
+from forage.engines.identity import judged_by, open_sampler
 from forage.engines.local.engine import LocalEngine, Opened
 from forage.engines.out_of_memory import explain_out_of_memory
 from forage.evaluation.fingerprint import fingerprint
@@ -22,7 +23,7 @@ from forage.reward_models.prm.label import Generators, Labeled, Labeling, label
 from forage.reward_models.prm.labels import LabeledSolution
 from forage.reward_models.prm.shards import Share, to_jsonl
 from forage.reward_models.prm.solutions import read_solutions
-from forage.training.checkpoints import Checkpoint, find_checkpoint
+from forage.training.checkpoints import find_checkpoint
 from forage.training.recipe import Verifying
 from forage.verification.judge import open_judge
 
@@ -151,14 +152,18 @@ def _generators(
     if task is None:
         raise ForageError(f"{solver} does not say which problems it is for: name them, as in --task countdown.")
     params = SamplingParams(temperature=temperature, max_tokens=max_tokens or first.max_tokens or 120)
+    verifying = first.recipe.verifying if first.recipe else Verifying()
+    engines = on(first.engine).settled(), on(other.engine).settled()
     identity = {
         "solver": fingerprint(first.weights),
         "completer": fingerprint(other.weights),
+        "solved_by": open_sampler(engines[0]),
+        "completed_by": open_sampler(engines[1]),
         "task": encode_part(task),
+        "judged_by": judged_by(task, verifying),
     }
-    opened = _open(first, on)
-    continuing = opened if other is first else _open(other, on)
-    verifying = first.recipe.verifying if first.recipe else Verifying()
+    opened = engines[0].open(str(first.weights))
+    continuing = opened if other is first else engines[1].open(str(other.weights))
     with open_judge(task, verifying) as judge, explain_out_of_memory("Sample fewer responses at once with --rows."):
         tools = _tools(opened, judge)
         generators = Generators(
@@ -184,10 +189,6 @@ def _on(machine: OnEngine | None, threads: int | None) -> OnEngine:
         return engine if threads is None else replace(engine, threads=threads)
 
     return settled
-
-
-def _open(found: Checkpoint, on: OnEngine) -> Opened:
-    return on(found.engine).open(str(found.weights))
 
 
 def _tools(opened: Opened, judge: Judge) -> Tools:

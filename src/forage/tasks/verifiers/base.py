@@ -3,6 +3,7 @@ recipe and sent to verifier processes like every other part.
 """
 
 from abc import ABC, abstractmethod
+from importlib.metadata import PackageNotFoundError, version
 from typing import ClassVar, Protocol
 
 from forage.core.protocols import Task
@@ -48,6 +49,21 @@ class Verifier(ABC):
     def marks_answer(self, problem: Problem, text: str) -> bool:
         """Whether the text marks a final answer. `answer` may read one out of any text; this asks for a sign of it."""
         return marks_answer(text)
+
+    def versions(self) -> dict[str, str]:
+        """Versions of what decides verdicts beside the settings: libraries, a user's source."""
+        return {}
+
+
+def installed(*distributions: str) -> dict[str, str]:
+    """The installed versions; "" for what is not there."""
+    found = {}
+    for name in distributions:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = ""
+    return found
 
 
 def verdict(correct: bool, **parts: float) -> Score:

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from forage.core.records import Problem, Score
 from forage.tasks.own_function import check_name, load_function
+from forage.tasks.source_code import module_digest
 from forage.tasks.verifiers.base import Verifier
 from forage.tasks.verifiers.extraction import final_answer
 
@@ -29,6 +30,9 @@ class Python(Verifier):
 
     def prepare(self) -> None:
         load_function(self.function)
+
+    def versions(self) -> dict[str, str]:
+        return {self.function: module_digest(check_name(self.function)[0])}
 
     def judge(self, problem: Problem, text: str) -> Score:
         result = load_function(self.function)(problem, text)

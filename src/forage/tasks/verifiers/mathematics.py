@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from forage.core.errors import ForageError
 from forage.core.records import Problem, Score
-from forage.tasks.verifiers.base import Verifier, verdict
+from forage.tasks.verifiers.base import Verifier, installed, verdict
 from forage.tasks.verifiers.extraction import TAIL, final_answer, marked_or_whole
 from forage.tasks.verifiers.numbers import read_plain
 
@@ -39,6 +39,9 @@ class Math(Verifier):
         if left.denominator == right.denominator == 1:
             return verdict(left == right, answered=1.0)
         return verdict(True, answered=1.0) if left == right else None  # rounding is math-verify's affair
+
+    def versions(self) -> dict[str, str]:
+        return installed("math-verify", "latex2sympy2-extended", "sympy")
 
     def judge(self, problem: Problem, text: str) -> Score:
         parse, verify = _math_verify()

@@ -2,6 +2,7 @@
 
 import json
 import math
+import platform
 import re
 import subprocess
 import sys
@@ -81,6 +82,9 @@ class UnitTests(Verifier):
 
     def prepare(self) -> None:
         _host()
+
+    def versions(self) -> dict[str, str]:
+        return {"python": platform.python_version()}
 
     def judge(self, problem: Problem, text: str) -> Score:
         examination = read_examination(problem.answer)
