@@ -14,6 +14,8 @@ from typing import Any, ClassVar, Literal
 from forage.core.protocols import Task
 from forage.core.records import Problem, Score
 
+HOARD: list[bytearray] = []
+
 
 @dataclass(frozen=True, kw_only=True)
 class Hostile(Task):
@@ -61,6 +63,11 @@ class Hostile(Task):
         hoard = []
         while True:
             hoard.append(bytearray(1 << 24))
+
+    def do_hold(self, megabytes: str) -> Any:
+        """Keeps memory beyond its verdict."""
+        HOARD.append(bytearray(int(megabytes) << 20))
+        return Score(1.0)
 
     def do_write(self, path: str) -> Any:
         with Path(path).open("wb") as file:

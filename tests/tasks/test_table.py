@@ -1,6 +1,7 @@
 """Tables as people have them: formats, layouts, rows that cannot be used, what is held out and what leaks."""
 
 import csv
+import gzip
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,10 +15,11 @@ from forage.core.errors import ForageError
 from forage.core.protocols import Task
 from forage.core.records import Message
 from forage.core.serialize import decode_part, encode_part
-from forage.tasks.table import Columns, Table, TableFile, open_table
-from forage.tasks.table.files import Row, data_files, read_rows
+from forage.tasks.table import Columns, Table, TableFile, open_table, parse_table
+from forage.tasks.table.files import data_files, read_rows
 from forage.tasks.table.prompts import normalized, render
 from forage.tasks.table.rows import Entry, Read, read_entries
+from forage.tasks.table.separated import Row, Separated
 from forage.tasks.verifiers import parse_verifier
 
 Rows = Sequence[Mapping[str, Any]]
@@ -76,6 +78,17 @@ def saved_splits(folder: Path, splits: Mapping[str, Rows]) -> Path:
     return folder
 
 
+def packed(path: Path, plain: Path) -> Path:
+    path.write_bytes(gzip.compress(plain.read_bytes()))
+    plain.unlink()
+    return path
+
+
+def written(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
 def empty(path: Path) -> Path:
     path.touch()
     return path
@@ -90,6 +103,8 @@ WRITERS: Mapping[str, Callable[[Path, Rows], Path]] = {
     "t.json": json_list,
     "t.csv": separated,
     "t.tsv": lambda path, rows: separated(path, rows, separator="\t"),
+    "t.jsonl.gz": lambda path, rows: packed(path, jsonl(path.with_suffix(""), rows)),
+    "t.csv.gz": lambda path, rows: packed(path, separated(path.with_suffix(""), rows)),
     "t.parquet": parquet,
     "dataset": saved_dataset,
 }
@@ -104,7 +119,7 @@ def test_every_format_gives_the_same_problems(name: str, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_chats_survive_every_format(name: str, tmp_path: Path) -> None:
-    chat = json.dumps(CHAT) if name.endswith("sv") else CHAT
+    chat = json.dumps(CHAT) if "sv" in name else CHAT
     (entry, _) = read(WRITERS[name](tmp_path / name, [{"prompt": chat, "answer": "4"}] * 2)).entries
     assert entry.prompt == (Message("system", "Be brief."), Message("user", "2 + 2?"))
 
@@ -257,6 +272,54 @@ def test_repeated_problems_are_said(tmp_path: Path) -> None:
     assert "1 train table repeat an earlier one, question and answer." in task.notes()
 
 
+def test_a_question_with_two_answers_is_said(tmp_path: Path) -> None:
+    """Compared without case, width and spacing, like everything that asks whether questions are the same."""
+    extra = [{"prompt": "what is  3 + 3?", "answer": "7"}, {"prompt": "What is 4 + 4?", "answer": " 8"}]
+    table = jsonl(tmp_path / "t.jsonl", [*ROWS, *extra])
+    (said,) = [note for note in open_table(table, verifier=EXACT, test_share=0).notes() if "different answers" in note]
+    assert said.startswith("1 train questions have two different answers")
+    assert f"{table}, line 3 and {table}, line 21" in said
+    clean = open_table(jsonl(tmp_path / "clean.jsonl", ROWS), verifier=EXACT, test_share=0)
+    assert not any("different answers" in note for note in clean.notes())
+
+
+def test_csv_of_other_countries(tmp_path: Path) -> None:
+    text = "prompt;answer\nCaf\xe9?;1,5\n"
+    table = written(tmp_path / "t.csv", text.encode("cp1252"))
+    for delimiter in (";", "semicolon"):
+        how = Separated(delimiter=delimiter, encoding="cp1252")
+        (problem,) = open_table(table, verifier=EXACT, test_share=0, separated=how).problems("train")
+        assert (problem.prompt, problem.answer) == ("Caf\xe9?", "1,5")
+    wide = written(tmp_path / "w.csv", text.encode("utf-16"))
+    task = parse_table(f"table:data={wide},test_share=0,delimiter=semicolon,encoding=utf-16,verifier=exact")
+    assert task.problems("train")[0].prompt == "Caf\xe9?"
+    assert decode_part(encode_part(task), Task) == task
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"delimiter": "::"}, "one character"),
+        ({"delimiter": "\n"}, "one character"),
+        ({"encoding": "utf-99"}, "no enc"),
+    ],
+)
+def test_ways_of_writing_that_there_are_not(settings: dict[str, str], words: str) -> None:
+    with pytest.raises(ForageError, match=words):
+        Separated(**settings)
+
+
+def test_answers_that_no_response_can_reach_are_bad_rows(tmp_path: Path) -> None:
+    table = jsonl(
+        tmp_path / "t.jsonl", [*ROWS[:3], {"prompt": "p", "answer": {"a": 1}}, {"prompt": "q", "answer": "x"}]
+    )
+    with pytest.raises(ForageError, match=r"2 rows.*line 4: its answer is not a number.*line 5"):
+        open_table(table, verifier=parse_verifier("numeric"), test_share=0).problems("train")
+    kept = open_table(table, verifier=parse_verifier("numeric"), test_share=0, skip_bad_rows=True)
+    assert len(kept.problems("train")) == 3
+    assert len(open_table(table, verifier=EXACT, test_share=0).problems("train")) == 5
+
+
 def test_a_dataset_with_splits_brings_its_test_problems(tmp_path: Path) -> None:
     folder = saved_splits(tmp_path / "d", {"train": ROWS[:15], "validation": ROWS[15:]})
     task = open_table(folder, verifier=EXACT)
@@ -296,6 +359,18 @@ def test_a_changed_file_is_noticed(tmp_path: Path) -> None:
         (lambda path: jsonl(path / "t.arrow", ROWS), "not a readable Arrow file"),
         (lambda path: path, "no .arrow or .parquet file"),
         (lambda path: empty(path / "t.csv"), "its first line must name"),
+        (lambda path: written(path / "t.csv", b"prompt,answer,answer\na,1,2\n"), "two columns named 'answer'"),
+        (lambda path: written(path / "t.csv", b"prompt,answer\na,1\nb\xe9,2\n"), "line 3 is not text in UTF-8"),
+        (
+            lambda path: written(path / "t.csv", "prompt,answer\n1,2\n".encode("utf-16")),
+            "text in UTF-16, not UTF-8: say",
+        ),
+        (lambda path: written(path / "t.csv", "prompt,answer\n1,2\n".encode("utf-16-be")), "text in UTF-16"),
+        (lambda path: written(path / "t.jsonl", '{"prompt": "a"}\n'.encode("utf-16")), "text in UTF-16, and JSON"),
+        (lambda path: written(path / "t.json", '[{"prompt": "a"}]'.encode("utf-16-le")), "text in UTF-16, and JSON"),
+        (lambda path: written(path / "t.jsonl.gz", b"plain"), "cannot be read"),
+        (lambda path: written(path / "t.csv.gz", gzip.compress(b"a" * 9999)[:-20]), "cannot be read"),
+        (lambda path: written(path / "t.parquet.gz", b"x"), "ends in none of"),
     ],
 )
 def test_tables_that_cannot_be_read_are_sentences(make: Callable[[Path], Path], sentence: str, tmp_path: Path) -> None:

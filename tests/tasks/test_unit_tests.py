@@ -1,12 +1,14 @@
 """Programs as answers: what passes, what does not, and what a program cannot do."""
 
 import json
+import threading
 from collections.abc import Iterator
 
 import pytest
 
 from forage.core.errors import ForageError
 from forage.core.records import Problem, Score
+from forage.tasks.verifiers import unit_tests
 from forage.tasks.verifiers.unit_tests import Examination, UnitTests, program_in, read_examination
 from forage.verification.judge import WorkerJudge
 from forage.verification.stress.run import Stressed
@@ -111,6 +113,38 @@ LIES = {
 def test_a_program_cannot_lie(judge: WorkerJudge, name: str) -> None:
     assert ask(judge, FUNCTION, LIES[name])[0].value == 0
     assert ask(judge, FUNCTION, RIGHT)[0].value == 1  # and the next answer is judged as ever
+
+
+DEEP = "import os\nfor i in range(3000):\n  os.mkdir('a'); os.chdir('a')\ndef f(x): return 0\n"
+
+
+def test_no_folder_that_a_program_makes_ends_the_judging(judge: WorkerJudge) -> None:
+    scores = ask(judge, FUNCTION, DEEP, RIGHT, DEEP.replace("'a')\n", "b'\\xff')\n"), RIGHT)
+    assert [score.value for score in scores] == [0, 1, 0, 1]
+    assert judge.failures.counts == {}
+
+
+def test_a_host_that_has_ended_is_replaced() -> None:
+    """In this process, where the host of the verifier can be reached."""
+    verifier, problem = UnitTests(), Problem(id="p", prompt="q", answer=FUNCTION, task="t")
+    assert verifier.judge(problem, RIGHT).value == 1
+    for _ in range(2):
+        host = unit_tests._host()  # pyright: ignore[reportPrivateUsage]
+        host.kill()
+        host.wait()
+        assert verifier.judge(problem, RIGHT).value == 1
+        assert unit_tests._host() is not host  # pyright: ignore[reportPrivateUsage]
+    unit_tests._replace_host()  # pyright: ignore[reportPrivateUsage]
+
+
+def test_a_host_that_ends_while_it_judges_costs_one_answer() -> None:
+    verifier, problem = UnitTests(), Problem(id="p", prompt="q", answer=FUNCTION, task="t")
+    host = unit_tests._host()  # pyright: ignore[reportPrivateUsage]
+    threading.Timer(0.5, host.kill).start()
+    with pytest.raises(RuntimeError, match="has ended"):
+        verifier.judge(problem, "import time\ntime.sleep(60)")
+    assert verifier.judge(problem, RIGHT).value == 1
+    unit_tests._replace_host()  # pyright: ignore[reportPrivateUsage]
 
 
 def test_what_a_program_may_not_touch(judge: WorkerJudge, tmp_path_factory: pytest.TempPathFactory) -> None:

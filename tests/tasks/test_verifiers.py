@@ -117,7 +117,7 @@ def test_final_answers(text: str, found: str | None) -> None:
         ("2.5e-3", Fraction(1, 400), False, ""),
         ("50%", Fraction(50), True, ""),
         ("12 km/h", Fraction(12), False, "km/h"),
-        (r"12\text{ hours}", Fraction(12), False, "hour"),
+        (r"12\text{ hours}", Fraction(12), False, "h"),
         ("\u22127", Fraction(-7), False, ""),
         ("5.", Fraction(5), False, ""),
     ],
@@ -208,6 +208,121 @@ MATHEMATICS = [
 ]
 
 
+MATHEMATICAL_FORMS = [
+    # What is stated before the value has to be true; a variable only names it.
+    ("42", "1=42", False),
+    ("42", "1=2=42", False),
+    ("42", "x=1=42", False),
+    ("42", "x = 42", True),
+    ("42", "f(2) = 6 \\times 7 = 42", True),
+    ("42", "\\text{area} = 42", True),
+    ("42", "42 \\approx 41", False),
+    ("42", "x \\approx 42", True),
+    ("\\frac{1}{3}", "\\frac{1}{3} \\approx 0.33", True),
+    ("\\frac{1}{3}", "\\frac{1}{3} \\approx 0.34", False),
+    ("3.14", "\\pi \\approx 3.14", True),
+    ("x=42", "42", True),
+    ("y=2x+1", "2x+1=y", True),
+    ("x<3", "3>x", True),
+    # A set is no tuple and no element; a list without brackets says neither.
+    ("42", "\\{42\\}", False),
+    ("42", "[42]", False),
+    ("42", "(42)", True),
+    ("(1,2)", "\\{1,2\\}", False),
+    ("(1,2)", "\\left(1, 2\\right)", True),
+    ("(1,2)", "(2,1)", False),
+    ("\\{1,2\\}", "(1,2)", False),
+    ("\\{1,2\\}", "2,1", True),
+    ("1,2", "\\{1,2\\}", True),
+    ("1,234", "1234", True),
+    # Percent is a hundredth; units agree where both are written.
+    ("42", "42\\%", False),
+    ("42", "x = 42\\%", False),
+    ("0.42", "42\\%", True),
+    ("42\\%", "42", True),
+    ("42\\%", "0.42", True),
+    ("5 cm", "5 m", False),
+    ("5\\text{ cm}", "x = 5\\text{ m}", False),
+    ("5\\text{ cm}", "5 \\text{ centimeters}", True),
+    ("5 cm", "5", True),
+    ("5", "5 cm", True),
+    # To six decimals; whole numbers exactly.
+    ("42", "42.0000001", True),
+    ("42", "42.000001", False),
+    ("1234567", "1234568", False),
+    ("0", "0.0000001", False),
+    ("0.0000001", "0", False),
+]
+
+
+@pytest.mark.parametrize(("answer", "stated", "expected"), MATHEMATICAL_FORMS)
+def test_what_stands_around_a_value(answer: str, stated: str, expected: bool) -> None:
+    asked = problem(answer)
+    for text in (f"\\boxed{{{stated}}}", f"We find ${stated}$"):
+        assert parse_verifier("math")(asked, text).value == expected, text
+
+
+def test_a_question_in_percent_takes_percent() -> None:
+    asked = Problem(id="p", prompt="What percentage of them is red?", answer="42", task="t")
+    for verifier in (parse_verifier("math"), parse_verifier("numeric")):
+        assert verifier(asked, "\\boxed{42\\%}").value == 1
+        assert verifier(asked, "\\boxed{0.42}").value == 0
+        assert verifier(problem("42"), "\\boxed{42\\%}").value == 0
+
+
+NUMBERS_EXACTLY = [
+    ("42", "42abc", False),
+    ("42", "x42", False),
+    ("42", "42 apples", True),
+    ("42", "It took 42km.", True),
+    ("12 km", "12 kilometers", True),
+    ("60 km/h", "60 kilometers per hour", True),
+    ("5 cm", "5 m", False),
+    ("1234567", "1234568", False),
+    ("1234567", "1234567.5", True),
+    ("0.0000001", "0", False),
+    ("0", "0.0000001", True),
+    ("1/3", "0.333333", True),
+    ("1/3", "0.3333", False),
+    ("#### 42", "42", True),
+]
+
+
+@pytest.mark.parametrize(("answer", "text", "expected"), NUMBERS_EXACTLY)
+def test_numbers_are_compared_exactly(answer: str, text: str, expected: bool) -> None:
+    assert right("numeric", answer, text) == expected
+
+
+def test_a_wider_tolerance_holds_for_whole_numbers_too() -> None:
+    assert right("numeric:tolerance=0.05", "1000", "990")
+    assert not right("numeric:tolerance=0.05", "1000", "900")
+
+
+@pytest.mark.parametrize(
+    ("specification", "usable", "unusable"),
+    [
+        (
+            "numeric",
+            ["1", "$3.50", "3/4", "50%", "12 km", "so\n#### 42"],
+            ['{"a": 1}', "[1, 2]", "seven", "42abc", "true"],
+        ),
+        ("choice", ["B", "(C) seven"], ["K", "Berlin", "7"]),
+        ("regex:compare=numeric,pattern=(.*)", ["7"], ["seven"]),
+        ("unit_tests", ['{"inputs": [[1]], "outputs": [2], "entry": "f"}'], ["42", "{}"]),
+        ("exact", ["anything", "{}"], []),
+    ],
+)
+def test_answers_that_no_response_can_reach_are_told(
+    specification: str, usable: list[str], unusable: list[str]
+) -> None:
+    verifier = parse_verifier(specification)
+    for answer in usable:
+        verifier.check(answer)
+    for answer in unusable:
+        with pytest.raises(ForageError):
+            verifier.check(answer)
+
+
 def test_mathematics() -> None:
     with WorkerJudge(Stressed(verifier=parse_verifier("math")), workers=1, deadline=30.0) as judge:
         futures = [judge.submit(problem(answer), [text]) for answer, text, _ in MATHEMATICS]
@@ -240,7 +355,7 @@ def test_a_task_that_may_hang_gets_workers_by_itself() -> None:
     with open_judge(task, Verifying(workers=0, deadline=1.0)) as judge:
         assert isinstance(judge, WorkerJudge)
         values = [score.value for score in judge.submit(problem("aa"), ["aa", "a" * 60 + "!", "a"]).result()]
-    assert str(values) == "[1.0, nan, 0.0]"
+    assert values == [1.0, 0.0, 0.0]
 
 
 OWN = """

@@ -12,16 +12,21 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from forage.core.errors import ForageError
 from forage.core.protocols import Judge
 from forage.core.records import Message, Problem, Score
+from forage.engines.assignments import assign
 from forage.tasks.countdown import Countdown
+from forage.verification.failures import WINDOW, WINDOWS_TO_STOP
 from forage.verification.judge import InlineJudge, WorkerJudge, open_judge
+from forage.verification.process import ProcessLost, VerifierProcess
+from forage.verification.scratch import DEPTH_LIMIT, exceeds
 from forage.verification.wire import problem_from_json, problem_to_json
+from forage.verification.worker import ENTRY_LIMIT
 from support.hostile_tasks import Hostile, Unloadable
 
 DEADLINE = 0.6
@@ -33,6 +38,8 @@ class Verifying:
     workers: int
     deadline: float = DEADLINE
     memory_mb: int = 200
+    overrun: Literal["wrong", "unjudged"] = "wrong"
+    unjudged_limit: float = 0.2
 
 
 def judge_with(**settings: Any) -> WorkerJudge:
@@ -137,7 +144,7 @@ def test_problems_cross_unchanged(prompt: str | tuple[Message, ...]) -> None:
         ("crash", "died", "was ended by SIGSEGV"),
         ("raise", "exception", "ValueError: a bad\ntext \\ud800"),
         ("recurse", "exception", "RecursionError"),
-        ("swell", "exception", "MemoryError"),
+        ("swell", "memory", "MemoryError"),
         ("write litter", "exception", "OSError"),
         ("forge nonsense\n", "garbage", "sent b'nonsense' instead of a verdict"),
         ('forge [1,{"a":"b"},null]\n', "garbage", "instead of a verdict"),
@@ -148,13 +155,157 @@ def test_problems_cross_unchanged(prompt: str | tuple[Message, ...]) -> None:
     ],
 )
 def test_one_bad_answer_costs_one_answer(text: str, kind: str, words: str) -> None:
-    with judge_with(workers=1) as judge:
+    deadline = DEADLINE if kind == "deadline" else 10.0  # filling memory takes a while on a busy machine
+    with judge_with(workers=1, deadline=deadline, overrun="unjudged") as judge:
         values = [score.value for score in ask(judge, "a", "bb", text, "ccc", "dddd")]
         assert str(values) == "[1.0, 2.0, nan, 3.0, 4.0]"
         assert judge.failures.counts == {kind: 1}
         assert judge.failures.first is not None
         assert words in judge.failures.first
         assert [score.value for score in ask(judge, "a")] == [1.0]
+
+
+@pytest.mark.parametrize("text", ["spin", "sleep", "block", "swell"])
+def test_what_takes_more_than_it_has_is_wrong(text: str) -> None:
+    """Otherwise an answer could choose to be unjudged, and with it an advantage of 0 in the place of a negative one."""
+    with judge_with(workers=1) as judge:
+        scores = ask(judge, "a", text, "bb")
+        assert [score.value for score in scores] == [1.0, 0.0, 2.0]
+        assert scores[1].parts == {"correct": 0.0, "overrun": 1.0}
+        assert "counts as wrong" in (judge.failures.first or "")
+
+
+@pytest.mark.parametrize("text", ["exit", "crash", "raise", "forge nonsense\n"])
+def test_what_is_not_its_doing_is_unjudged(text: str) -> None:
+    with judge_with(workers=1) as judge:
+        assert [score.judged for score in ask(judge, "a", text)] == [True, False]
+
+
+def test_memory_that_another_answer_holds_is_not_held_against_the_next() -> None:
+    """The second answer has room in a process of its own, and none in that of the first, which keeps what it took."""
+    with judge_with(workers=1, memory_mb=200, deadline=10.0) as judge:
+        assert [score.value for score in ask(judge, "hold 150", "hold 100", "hold 400")] == [1.0, 1.0, 0.0]
+        assert judge.failures.counts == {"memory": 1}
+
+
+def test_a_fault_while_cleaning_costs_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Path) -> bool:
+        raise RecursionError("too deep")
+
+    with judge_with(workers=1) as judge:
+        monkeypatch.setattr("forage.verification.scratch.remove_tree", fail)
+        assert [score.judged for score in ask(judge, "exit", "a")] == [False, True]
+        assert ask(judge, "bb")[0].value == 2.0
+        monkeypatch.undo()
+
+
+def test_a_thread_that_ends_ends_what_waits(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    def fail(*_: object) -> None:
+        raise RecursionError("a fault of the judge")
+
+    with judge_with(workers=1) as judge:
+        monkeypatch.setattr(judge, "_discard", fail)
+        with pytest.raises(ForageError, match="Judging has failed in this process"):
+            ask(judge, "exit", "a")
+        with pytest.raises(ForageError, match="Judging has failed in this process"):
+            ask(judge, "a")
+        monkeypatch.undo()
+    assert "thread has ended" in caplog.text
+
+
+# ------------------------------------------------------------------------------------------- too many without a verdict
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_too_many_unjudged_answers_are_said_and_then_end_the_work(
+    workers: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A quarter has no verdict, above the limit of a fifth: after one window a warning, after three the end."""
+    quarter = [*["a"] * 48, *["wrong"] * 16]
+    with open_judge(Hostile(), Verifying(workers=workers, deadline=10.0)) as judge:
+        for _ in range(WINDOW // 64 * WINDOWS_TO_STOP):
+            ask(judge, *quarter)
+        assert "64 of 256 answers could not be judged, above 20%" in caplog.text
+        assert caplog.text.count("above 20%") == 1
+        with pytest.raises(ForageError, match=r"More than 20% of the answers.*verify returned float"):
+            ask(judge, "a")
+
+
+def test_few_unjudged_answers_are_no_matter(caplog: pytest.LogCaptureFixture) -> None:
+    fifth = [*["a"] * 52, *["wrong"] * 12]
+    with open_judge(Hostile(), Verifying(workers=0)) as judge:
+        for _ in range(WINDOW // 64 * (WINDOWS_TO_STOP + 1)):
+            ask(judge, *fifth)
+    assert "above 20%" not in caplog.text
+    with open_judge(Hostile(), Verifying(workers=0, unjudged_limit=1.0)) as judge:
+        for _ in range(WINDOW // 64 * (WINDOWS_TO_STOP + 1)):
+            ask(judge, *["wrong"] * 64)
+    assert "above" not in caplog.text
+
+
+def test_a_short_use_says_it_at_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    with open_judge(Hostile(), Verifying(workers=0)) as judge:
+        ask(judge, *["wrong"] * 20)
+    assert "20 of 20 answers could not be judged, above 20%" in caplog.text
+
+
+# ---------------------------------------------------------------------------------------------- folders of a killed run
+
+
+def test_a_process_that_writes_too_much_is_ended_where_its_folder_has_no_limit() -> None:
+    """As on a machine without mount namespaces; here the folder is filled from outside."""
+    assignment = assign(Hostile(), deadline=30.0, memory_mb=200)
+    process = VerifierProcess(assignment)
+    process._watched = True  # pyright: ignore[reportPrivateUsage]
+    try:
+        assert process.quiet
+        for number in range(ENTRY_LIMIT + 1):
+            (process._directory / f"{number}").touch()  # pyright: ignore[reportPrivateUsage]
+        process.send(to_line_of("sleep"))
+        with pytest.raises(ProcessLost, match="wrote more than its folder may hold") as lost:
+            process.receive(30.0)
+        assert lost.value.kind == "written"
+        assert not process.quiet
+    finally:
+        process.discard()
+
+
+def to_line_of(text: str) -> bytes:
+    return json.dumps([problem_to_json(PROBLEM), [text]]).encode() + b"\n"
+
+
+def test_what_is_too_much(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "file").write_bytes(bytes(100_000))
+    assert not exceeds(tmp_path, size=200_000, entries=2)
+    assert exceeds(tmp_path, size=50_000, entries=2)
+    assert exceeds(tmp_path, size=200_000, entries=1)
+    (tmp_path / "circle").symlink_to(tmp_path)
+    assert not exceeds(tmp_path, size=200_000, entries=3)
+    deep = tmp_path.joinpath(*["a"] * (DEPTH_LIMIT + 2))
+    deep.mkdir(parents=True)
+    assert exceeds(tmp_path)
+
+
+def test_folders_of_a_killed_run_go_with_the_next_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, "sleep"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
+    ) as killed:
+        assert killed.stdout is not None
+        assert killed.stdout.readline() == b"here\n"
+        killed.kill()
+    (left,) = tmp_path.iterdir()
+    other, alive = tmp_path / "forage-others", tmp_path / "somebody"
+    other.mkdir()
+    alive.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with judge_with(workers=1):
+        with judge_with(workers=1) as second:
+            assert not left.exists()
+            assert ask(second, "litter")[0].value == 1.0
+        assert len(list(tmp_path.glob("forage-judge-*"))) == 1
+    assert sorted(tmp_path.iterdir()) == [other, alive]
 
 
 def test_failures_are_logged_once_for_each_kind(caplog: pytest.LogCaptureFixture) -> None:
@@ -167,7 +318,7 @@ def test_failures_are_logged_once_for_each_kind(caplog: pytest.LogCaptureFixture
 @pytest.mark.parametrize("workers", [1, 3])
 def test_everything_hanging_is_over_in_time(workers: int) -> None:
     """(N / workers + 1) deadlines, and what starting processes anew takes on a busy machine."""
-    with judge_with(workers=workers, deadline=0.3) as judge:
+    with judge_with(workers=workers, deadline=0.3, overrun="unjudged") as judge:
         began = time.monotonic()
         scores = ask(judge, *["spin"] * 6)
         seconds = time.monotonic() - began
@@ -225,7 +376,7 @@ def test_a_child_of_a_killed_verifier_ends_too() -> None:
     with judge_with(workers=1) as judge:
         pending = judge.submit(PROBLEM, ["parent 1000.25"])
         children = wait_for_sleepers("1000.25")
-        assert not pending.result(timeout=60)[0].judged
+        assert pending.result(timeout=60)[0].value == 0
     assert all(map(gone, children))
 
 

@@ -29,6 +29,8 @@ class TableFlags:
         id_column: names of the problems; their content names them unless given.
         answer_after: keep of an answer what stands behind the last such text.
         skip_bad_rows: leave out rows that cannot be used.
+        delimiter: character between the fields of CSV, or tab, semicolon, pipe.
+        encoding: of CSV: utf-8, utf-16, cp1252, ...
         system: system prompt, before every problem.
         template: chat: the tokenizer's chat template; none: plain text; auto: the template where there is one.
         step_ends: where reasoning steps end: newline, sentence, label, code_line, words:..., python:module:function.
@@ -41,6 +43,8 @@ class TableFlags:
     id_column: str | None = None
     answer_after: str | None = None
     skip_bad_rows: bool = False
+    delimiter: str | None = None
+    encoding: str | None = None
     system: str | None = None
     template: Literal["auto", "chat", "none"] | None = None
     step_ends: str | None = None
@@ -119,9 +123,11 @@ def _with_flags(table: Table, flags: TableFlags, found: Checkpoint, engine: Loca
         "id": flags.id_column,
         "answer_after": flags.answer_after,
     }
+    written = {"delimiter": flags.delimiter, "encoding": flags.encoding}
     template = flags.template or (None if known else "auto")
     settings: dict[str, Any] = {
         "columns": replace(table.columns, **{name: value for name, value in columns.items() if value is not None}),
+        "separated": replace(table.separated, **{name: value for name, value in written.items() if value is not None}),
         "skip_bad_rows": flags.skip_bad_rows or table.skip_bad_rows,
     }
     if flags.system is not None:

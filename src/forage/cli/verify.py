@@ -1,12 +1,16 @@
 """`forage verify`: try a verifier on some answers, or let all of them meet the hostile ones."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
+from json import dumps as encode
+from pathlib import Path
 from typing import Annotated
 
 import tyro
 from rich.console import Console
 from rich.table import Table
 
+from forage.cli.judged import Judged, print_judged, responses_of
 from forage.cli.progress import progress_bar
 from forage.core.errors import ForageError
 from forage.core.records import Problem
@@ -23,7 +27,14 @@ def verify_command(
     *,
     verifier: str = "math",
     answer: str = "",
+    file: Path | None = None,
+    answer_column: str = "answer",
+    response_column: str = "response",
+    prompt_column: str = "prompt",
     stress: bool = False,
+    mutants: int = 0,
+    seed: int = 0,
+    json: bool = False,
     workers: int = 2,
     deadline: float = 5.0,
     memory_mb: int = 1024,
@@ -35,39 +46,55 @@ def verify_command(
         verifier: exact, numeric, choice, math, regex:PATTERN, unit_tests, python:MODULE:FUNCTION; settings follow a
             colon, as in numeric:tolerance=0.01.
         answer: the right answer; for unit_tests, the tests as JSON.
+        file: judge the rows of a table instead: JSONL, CSV, Parquet with the answer, the response and perhaps the
+            prompt of each.
+        answer_column: of the table: the right answer.
+        response_column: of the table: what is judged.
+        prompt_column: of the table: the question, which may say that percents are asked for; it can be missing.
         stress: judge the hostile answers that come with forage instead, and report what came of them.
+        mutants: with --stress, judge so many mutations of them instead.
+        seed: of the mutations.
+        json: print one JSON object per response, or one for the whole stress set.
         workers: verifier processes.
         deadline: seconds per answer.
         memory_mb: MiB per answer.
     """
-    if stress:
-        return _stress(workers, deadline, memory_mb)
-    if not texts:
-        raise ForageError('Which responses? As in: forage verify --verifier numeric --answer 42 "It is 42."')
+    if stress or mutants:
+        return _stress(workers, deadline, memory_mb, mutants=mutants, seed=seed, as_json=json)
+    if bool(texts) == (file is not None):
+        raise ForageError(
+            'Which responses? As in: forage verify --verifier numeric --answer 42 "It is 42.", or --file answers.jsonl.'
+        )
     chosen = parse_verifier(verifier)
-    problem = Problem(id="the command line", prompt="", answer=answer, task="verify")
-    table = Table("response", "value", "answer", "what is known", box=None)
+    if file is None:
+        problem = Problem(id="the command line", prompt="", answer=answer, task="verify")
+        pairs = [(problem, text) for text in texts]
+    else:
+        pairs = responses_of(file, answer=answer_column, response=response_column, prompt=prompt_column)
     with WorkerJudge(Stressed(verifier=chosen), workers=workers, deadline=deadline, memory_mb=memory_mb) as judge:
-        for text, score in zip(texts, judge.submit(problem, texts).result(), strict=True):
-            parts = ", ".join(f"{name} {value:g}" for name, value in score.parts.items())
-            final = chosen.answer(problem, text) if score.judged else None
-            table.add_row(text[:60], f"{score.value:g}" if score.judged else "unjudged", final, parts)
-        Console().print(table, highlight=False, markup=False)
-        if judge.failures.first:
-            Console(stderr=True).print(judge.failures.first, highlight=False, markup=False)
+        waiting = [judge.submit(problem, [text]) for problem, text in pairs]
+        judged = [Judged.of(chosen, *pair, future.result()[0]) for pair, future in zip(pairs, waiting, strict=True)]
+    print_judged(judged, as_json=json, whole=file is None)
     return 0
 
 
-def _stress(workers: int, deadline: float, memory_mb: int) -> int:
+def _stress(workers: int, deadline: float, memory_mb: int, *, mutants: int, seed: int, as_json: bool) -> int:
     console = Console(stderr=True)
     with progress_bar("hostile answers", console) as move:
-        report = judge_stress_set(workers=workers, deadline=deadline, memory_mb=memory_mb, on_progress=move)
+        report = judge_stress_set(
+            workers=workers, deadline=deadline, memory_mb=memory_mb, mutants=mutants, seed=seed, on_progress=move
+        )
+    if as_json:
+        print(encode({**asdict(report), "answers": report.answers, "passed": report.passed}))
+        return 0 if report.passed else 1
     Console().print(_table(report), highlight=False)
     for finding in report.findings:
         for name in finding.called_right:
             console.print(f"[red]Called right: {name}[/red]", highlight=False)
     for escape in report.escaped:
         console.print(f"[red]Escaped: {escape}.[/red]", highlight=False)
+    if report.hung or report.lost:
+        console.print(f"[red]{report.hung} answers hung, and {report.lost} judges were lost.[/red]", highlight=False)
     console.print(
         f"{report.answers} hostile answers in {report.seconds:.1f} s; the limit (answers / workers x deadline) is "
         f"{report.limit:.1f} s. {'Nothing escaped.' if not report.escaped else ''}",

@@ -42,6 +42,7 @@ def code(
     rollouts_every: int = 20,
     verifier_workers: int = 1,
     deadline: float = 10.0,
+    overrun: Literal["wrong", "unjudged"] = "wrong",
     dtype: Literal["float32", "bfloat16"] = "float32",
     device: str = "cpu",
     threads: int = 0,
@@ -73,7 +74,8 @@ def code(
         checkpoint_every: steps between checkpoints (0: only the last).
         rollouts_every: steps between saved rollouts (0: only the last).
         verifier_workers: processes that run programs; at least one is used.
-        deadline: seconds after which an answer counts as unjudged; a program has one second of processor time.
+        deadline: seconds that checking an answer may take; a program has one second of processor time.
+        overrun: what an answer is whose checking takes more time or memory than it has.
         dtype: numbers of the model.
         device: cpu or cuda.
         threads: of the matrix products; 0 is all cores.
@@ -96,7 +98,7 @@ def code(
         schedule=Schedule(steps=steps, checkpoint_every=checkpoint_every, rollouts_every=rollouts_every),
         grouping=Grouping(problems=problems, group_size=group_size),
         sampling=SamplingParams(temperature=temperature, max_tokens=max_tokens),
-        verifying=Verifying(workers=verifier_workers, deadline=deadline),
+        verifying=Verifying(workers=verifier_workers, deadline=deadline, overrun=overrun),
         optimization=Optimization(lr=lr, mini_batches=mini_batches, micro_tokens=micro_tokens),
         engine=LocalEngine(
             dtype=dtype,

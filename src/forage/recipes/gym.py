@@ -35,6 +35,7 @@ def gym(
     rollouts_every: int = 20,
     verifier_workers: int = 2,
     deadline: float = 10.0,
+    overrun: Literal["wrong", "unjudged"] = "wrong",
     dtype: Literal["float32", "bfloat16"] = "float32",
     device: str = "cpu",
     threads: int = 0,
@@ -65,7 +66,8 @@ def gym(
         checkpoint_every: steps between checkpoints (0: only the last).
         rollouts_every: steps between saved rollouts (0: only the last).
         verifier_workers: processes that ask the data set's scorer; at least one is used.
-        deadline: seconds after which an answer counts as unjudged.
+        deadline: seconds that checking an answer may take.
+        overrun: what an answer is whose checking takes more time or memory than it has.
         dtype: numbers of the model.
         device: cpu or cuda.
         threads: of the matrix products; 0 is all cores.
@@ -82,7 +84,7 @@ def gym(
         schedule=Schedule(steps=steps, checkpoint_every=checkpoint_every, rollouts_every=rollouts_every),
         grouping=Grouping(problems=problems, group_size=group_size),
         sampling=SamplingParams(temperature=temperature, max_tokens=max_tokens),
-        verifying=Verifying(workers=verifier_workers, deadline=deadline),
+        verifying=Verifying(workers=verifier_workers, deadline=deadline, overrun=overrun),
         optimization=Optimization(lr=learning_rate(lr, lora), mini_batches=mini_batches, micro_tokens=micro_tokens),
         engine=LocalEngine(
             dtype=dtype,

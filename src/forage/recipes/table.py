@@ -11,7 +11,7 @@ from forage.engines.optimization import Optimization
 from forage.engines.vllm.settings import parse_sampler
 from forage.methods import Applied, with_methods
 from forage.recipes.own_model import learning_rate, located, parse_adapter
-from forage.tasks.table import Columns, Template, open_table
+from forage.tasks.table import Columns, Separated, Template, open_table
 from forage.tasks.verifiers import parse_verifier
 from forage.training.recipe import Grouping, Recipe, Schedule, Verifying
 
@@ -28,6 +28,8 @@ def problems(
     id_column: str | None = None,
     answer_after: str = "",
     skip_bad_rows: bool = False,
+    delimiter: str = "",
+    encoding: str = "utf-8",
     system: str = "",
     template: Literal["auto", "chat", "none"] = "auto",
     stop: Sequence[str] = (),
@@ -52,6 +54,8 @@ def problems(
     keep_checkpoints: int = 2,
     rollouts_every: int = 20,
     verifier_workers: int = 0,
+    deadline: float = 5.0,
+    overrun: Literal["wrong", "unjudged"] = "wrong",
     dtype: Literal["float32", "bfloat16"] = "float32",
     device: str = "cpu",
     matmul: Literal["auto", "highest", "medium"] = "auto",
@@ -72,6 +76,8 @@ def problems(
         id_column: names of the problems; their content names them unless given.
         answer_after: keep of an answer what stands behind the last such text (#### for GSM8K).
         skip_bad_rows: leave out rows that cannot be used; otherwise the first of them are named and nothing begins.
+        delimiter: character between the fields of CSV, or tab, semicolon, pipe.
+        encoding: of CSV: utf-8, utf-16, cp1252, ...
         system: system prompt, before every problem.
         template: chat: the tokenizer's chat template; none: plain text; auto: the template where there is one.
         stop: text that ends a response, beside the model's own end token; may be given several times.
@@ -97,6 +103,8 @@ def problems(
         keep_checkpoints: how many checkpoints stay on disk.
         rollouts_every: steps between saved rollouts (0: only the last).
         verifier_workers: processes that check answers; 0 takes some where the verifier can hang, else none.
+        deadline: seconds that checking an answer may take.
+        overrun: what an answer is whose checking takes more time or memory than it has.
         dtype: numbers of the model; float32 is the default everywhere.
         device: cpu or cuda.
         matmul: float32 matrix product; "auto" measures and takes the fastest that is accurate.
@@ -111,6 +119,7 @@ def problems(
         test_share=test_share,
         verifier=parse_verifier(verifier),
         columns=Columns(prompt=prompt_column, answer=answer_column, id=id_column, answer_after=answer_after),
+        separated=Separated(delimiter=delimiter, encoding=encoding),
         system=system,
         template=settled_template(template, model, trust_remote_code=trust_remote_code),
         steps=step_ends,
@@ -131,7 +140,7 @@ def problems(
         grouping=Grouping(problems=problems, group_size=group_size),
         sampling=SamplingParams(temperature=temperature, max_tokens=max_tokens),
         max_prompt_tokens=max_prompt_tokens,
-        verifying=Verifying(workers=verifier_workers),
+        verifying=Verifying(workers=verifier_workers, deadline=deadline, overrun=overrun),
         optimization=Optimization(
             lr=learning_rate(lr, lora),
             warmup=warmup,

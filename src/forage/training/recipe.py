@@ -5,6 +5,7 @@ that says what is missing; `recipe.json` of a run directory is this value, compl
 """
 
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from forage.core.errors import ForageError
 from forage.core.protocols import Explore, Loss, MemoryConfig, Reward, Signal, Task
@@ -74,12 +75,16 @@ class Schedule:
 class Verifying:
     """Where answers are checked. `workers=0` checks in this process, for verifiers that cannot hang.
 
-    `deadline` is in seconds per answer; what takes longer is unjudged. The number of workers never changes a result.
+    `deadline` is in seconds per answer. What takes longer, or more than `memory_mb` MiB, is wrong, or unjudged where
+    `overrun` says so. A share of unjudged answers above `unjudged_limit` is said, and ends the work where it lasts. The
+    number of workers never changes a result.
     """
 
     workers: int = 0
     deadline: float = 5.0
     memory_mb: int = 1024
+    overrun: Literal["wrong", "unjudged"] = "wrong"
+    unjudged_limit: float = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,11 +1,14 @@
 """Judges: the task's verifier in this process, or in processes that can be killed.
 
 Verifiers meet text that nobody has read before; sooner or later one of them loops for ever, swallows the memory or
-crashes. In a worker process that costs one answer: it is `UNJUDGED` (NaN, counted, never a reward of 0), the process is
-replaced, and all other answers are what they would have been. The number of workers never changes a verdict.
+crashes. In a worker process that costs one answer, the process is replaced, and all other answers are what they would
+have been. An answer that takes more time, memory or disk space than it has is wrong, unless asked otherwise; one whose
+verifier raises, dies or speaks nonsense is `UNJUDGED` (NaN, counted, never a reward of 0). The number of workers never
+changes a verdict.
 """
 
 import json
+import logging
 import math
 import threading
 from collections import deque
@@ -13,16 +16,18 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Literal, Protocol, Self
 
 from forage.core.errors import ForageError
 from forage.core.protocols import Judge, Task
 from forage.core.records import UNJUDGED, Problem, Score
-from forage.core.serialize import KEY, encode_part
-from forage.verification.failures import FailureLog
+from forage.engines.assignments import assign
+from forage.verification.failures import OVERRUN, OWN_DOING, FailureLog, UnjudgedShare
 from forage.verification.process import ProcessLost, VerifierProcess
+from forage.verification.scratch import remove_abandoned
 from forage.verification.wire import problem_to_json, verdict, with_mode
-from forage.verification.worker import Assignment
+
+_log = logging.getLogger(__name__)
 
 SMALLEST_CHUNK, LARGEST_CHUNK = 8, 64
 """Texts in one message: enough to pay for it, few enough to share a group among workers."""
@@ -33,8 +38,15 @@ WORKERS_WHERE_JUDGING_HANGS = 2
 """Processes for a task that needs them, where the recipe asks for none."""
 
 
+Overrun = Literal["wrong", "unjudged"]
+"""What an answer is that takes more time, memory or disk space than it has."""
+
+
 class Verifying(Protocol):
-    """How answers are checked. `workers=0`: in this process. `deadline` is in seconds per answer."""
+    """How answers are checked. `workers=0`: in this process. `deadline` is in seconds per answer.
+
+    A share of unjudged answers above `unjudged_limit` is said loudly, and ends the work where it lasts.
+    """
 
     @property
     def workers(self) -> int: ...
@@ -42,6 +54,10 @@ class Verifying(Protocol):
     def deadline(self) -> float: ...
     @property
     def memory_mb(self) -> int: ...
+    @property
+    def overrun(self) -> Overrun: ...
+    @property
+    def unjudged_limit(self) -> float: ...
 
 
 @contextmanager
@@ -53,15 +69,23 @@ def open_judge(task: Task, verifying: Verifying) -> Iterator[Judge]:
     """
     workers = verifying.workers or (WORKERS_WHERE_JUDGING_HANGS if task.hangs else 0)
     if workers == 0:
-        yield InlineJudge(task)
+        with InlineJudge(task, unjudged_limit=verifying.unjudged_limit) as judge:
+            yield judge
         return
-    with WorkerJudge(task, workers=workers, deadline=verifying.deadline, memory_mb=verifying.memory_mb) as judge:
+    with WorkerJudge(
+        task,
+        workers=workers,
+        deadline=verifying.deadline,
+        memory_mb=verifying.memory_mb,
+        overrun=verifying.overrun,
+        unjudged_limit=verifying.unjudged_limit,
+    ) as judge:
         yield judge
 
 
 def active_protections(task: Task) -> tuple[str, ...]:
     """What a verifier process of this task gives up on this machine: names from `forage.verification.sandbox.PROTECTIONS`."""
-    process = VerifierProcess(_assign(task, deadline=5.0, memory_mb=1024))
+    process = VerifierProcess(assign(task, deadline=5.0, memory_mb=1024))
     process.discard()
     return process.protections
 
@@ -69,30 +93,50 @@ def active_protections(task: Task) -> tuple[str, ...]:
 class InlineJudge:
     """Judges in this process, at once: for verifiers that cannot hang. Its verdicts are those of `WorkerJudge`."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, *, unjudged_limit: float = 1.0) -> None:
         self._task = task
         self.failures = FailureLog()
+        self._share = UnjudgedShare(unjudged_limit, self.failures)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._share.close()
 
     def submit(self, problem: Problem, texts: Sequence[str]) -> Future[tuple[Score, ...]]:
+        """The verdicts, in the order of the texts. Raises ForageError where too many answers cannot be judged."""
+        self._share.check()
         scores: list[Score] = []
         for text in texts:
             score, reason = verdict(self._task, problem, text)
             if reason:
                 self.failures.note("exception", problem, reason)
             scores.append(score)
+            self._share.count(score)
         future: Future[tuple[Score, ...]] = Future()
         future.set_result(tuple(scores))
         return future
 
 
 class WorkerJudge:
-    """Judges in `workers` processes. An answer has `deadline` seconds and `memory_mb` MiB.
+    """Judges in `workers` processes. An answer has `deadline` seconds and `memory_mb` MiB; `overrun` is what becomes of
+    one that takes more.
 
     With every answer hanging, N of them take about (N / workers + 1) * deadline. Close it, or use it in a `with` block.
     Each process has one thread here; all waits are bounded, so a future always ends.
     """
 
-    def __init__(self, task: Task, *, workers: int, deadline: float = 5.0, memory_mb: int = 1024) -> None:
+    def __init__(
+        self,
+        task: Task,
+        *,
+        workers: int,
+        deadline: float = 5.0,
+        memory_mb: int = 1024,
+        overrun: Overrun = "wrong",
+        unjudged_limit: float = 1.0,
+    ) -> None:
         """Starts the processes. Raises ForageError where they cannot load the task."""
         if workers < 1 or memory_mb < 1 or not (deadline > 0 and math.isfinite(deadline)):
             raise ForageError(
@@ -100,19 +144,23 @@ class WorkerJudge:
                 f"{memory_mb} and {deadline}."
             )
         self.failures = FailureLog()
+        self._share = UnjudgedShare(unjudged_limit, self.failures)
         self._task = task
         self._deadline = deadline
+        self._own_doing = OWN_DOING if overrun == "wrong" else ()
         self._workers = workers
-        self._assignment = _assign(task, deadline, memory_mb)
+        self._assignment = assign(task, deadline, memory_mb)
         self._jobs: deque[_Job] = deque()
         self._open: set[_Pending] = set()
         self._running: set[VerifierProcess] = set()
         self._closed = False
+        self._broken: ForageError | None = None
         self._change = threading.Condition()
         started: list[Future[None]] = [Future() for _ in range(workers)]
         self._threads = [
             threading.Thread(target=self._serve, args=(future,), name="forage-judge", daemon=True) for future in started
         ]
+        remove_abandoned()
         try:
             for thread in self._threads:
                 thread.start()
@@ -123,8 +171,12 @@ class WorkerJudge:
             raise
 
     def submit(self, problem: Problem, texts: Sequence[str]) -> Future[tuple[Score, ...]]:
-        """Queues the texts; the future's scores are in their order."""
-        pending = _Pending(problem, len(texts))
+        """Queues the texts; the future's scores are in their order.
+
+        Raises ForageError where too many answers cannot be judged, or where the judge itself has failed.
+        """
+        self._share.check()
+        pending = _Pending(problem, len(texts), self._share)
         if not texts:
             pending.future.set_result(())
             return pending.future
@@ -133,6 +185,8 @@ class WorkerJudge:
         with self._change:
             if self._closed:
                 raise RuntimeError("the judge is closed")
+            if self._broken is not None:
+                raise self._broken
             if not open_texts:
                 return pending.future
             self._open.add(pending)
@@ -173,6 +227,7 @@ class WorkerJudge:
             left, self._open = self._open, set()
         for pending in left:
             pending.fail(ForageError("The judge was closed before this answer was judged."))
+        self._share.close()
 
     def __enter__(self) -> Self:
         return self
@@ -184,19 +239,25 @@ class WorkerJudge:
 
     def _serve(self, started: Future[None]) -> None:
         # The kernel ends a worker together with the thread that started it, so this thread lives as long as the judge.
-        process: VerifierProcess | None = None
         try:
             process = self._start()
         except BaseException as error:
             started.set_exception(error)
             return
         started.set_result(None)
+        try:
+            self._serve_jobs(process)
+        except BaseException as error:  # a fault of this page: nobody may wait for a thread that has ended
+            self._break(error)
+
+    def _serve_jobs(self, process: VerifierProcess | None) -> None:
         while (job := self._next()) is not None:
             try:
-                if process is not None and not process.quiet:
+                if process is not None and (job.afresh or not process.quiet):
                     process = self._discard(process)  # it ended or spoke unasked: no fault of the next answer
+                fresh = process is None
                 process = process or self._start()
-                if not self._work(process, job):
+                if not self._work(process, job, fresh=fresh):
                     process = self._discard(process)
             except BaseException as error:  # whatever it is, the one who waits must learn of it
                 process = self._discard(process)
@@ -204,33 +265,56 @@ class WorkerJudge:
                 self._forget(job.pending)
         self._discard(process)
 
-    def _work(self, process: VerifierProcess, job: "_Job") -> bool:
+    def _break(self, error: BaseException) -> None:
+        """Ends all that waits, now and later."""
+        sentence = ForageError(f"Judging has failed in this process ({type(error).__name__}: {error}).")
+        with self._change:
+            self._broken = sentence
+            self._jobs.clear()
+            left, self._open = self._open, set()
+        _log.error("A judge's thread has ended.", exc_info=error)
+        for pending in left:
+            pending.fail(sentence)
+
+    def _work(self, process: VerifierProcess, job: "_Job", *, fresh: bool) -> bool:
         """Judges the texts of a job, or returns the rest to the queue; whether the process can be used again."""
-        pending, done = job.pending, 0
+        done, again = 0, False
         try:
             process.send(job.message())
             for number in range(len(job.texts)):
                 score, reason = process.receive(self._deadline)
+                if reason.startswith("MemoryError"):
+                    # What filled the memory may still be there and would be held against the next text; and where
+                    # others were judged before, it may have been theirs: the verdict of a new process counts.
+                    again = not fresh or number > 0
+                    if not again:
+                        self._fail(job, number, "memory", reason)
+                        done = number + 1
+                    break
                 self._settle(job, number, score, ("exception", reason) if reason else None)
                 done = number + 1
-                if reason.startswith("MemoryError"):
-                    break  # what filled the memory may still be there and would be held against the next text
             else:
                 return process.quiet
         except ProcessLost as lost:
             if self._closed:
                 return False
-            self._settle(job, done, UNJUDGED, (lost.kind, f"its verifier {lost}"))
+            self._fail(job, done, lost.kind, f"its verifier {lost}")
             done += 1
         with self._change:  # one by one, so that idle workers can share what may hang as well
-            rest = [_Job(pending, (text,)) for text in job.texts[done:]]
+            rest = [
+                _Job(job.pending, (text,), afresh=again and index == 0) for index, text in enumerate(job.texts[done:])
+            ]
             self._jobs.extendleft(reversed(rest))
             self._change.notify_all()
         return False
 
+    def _fail(self, job: "_Job", number: int, kind: str, message: str) -> None:
+        """Settles an answer that has no verdict: as wrong where that was its own doing."""
+        self._settle(job, number, OVERRUN if kind in self._own_doing else UNJUDGED, (kind, message))
+
     def _settle(self, job: "_Job", number: int, score: Score, failure: tuple[str, str] | None) -> None:
         if failure is not None:
-            self.failures.note(failure[0], job.pending.problem, failure[1])
+            self.failures.note(failure[0], job.pending.problem, failure[1], wrong=score.judged)
         if job.pending.settle(job.texts[number][0], score):
             self._forget(job.pending)
 
@@ -262,14 +346,18 @@ class WorkerJudge:
         if process is not None:
             with self._change:
                 self._running.discard(process)
-            process.discard()
+            try:
+                process.discard()
+            except Exception:  # what it leaves must not cost the answers that come
+                _log.exception("What a verifier process has left could not be removed.")
 
 
 class _Pending:
     """The scores of one submitted group on their way into its future."""
 
-    def __init__(self, problem: Problem, count: int) -> None:
+    def __init__(self, problem: Problem, count: int, share: UnjudgedShare) -> None:
         self.problem = problem
+        self._share = share
         self.future: Future[tuple[Score, ...]] = Future()
         self.future.set_running_or_notify_cancel()  # a verdict cannot be cancelled
         self._scores: list[Score] = [UNJUDGED] * count
@@ -278,6 +366,7 @@ class _Pending:
 
     def settle(self, index: int, score: Score) -> bool:
         """Whether this was the last one."""
+        self._share.count(score)
         with self._lock:
             self._scores[index] = score
             self._missing -= 1
@@ -294,30 +383,12 @@ class _Pending:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """Some texts of a group, each with its place in it."""
+    """Some texts of a group, each with its place in it. `afresh`: for a process that has judged nothing before."""
 
     pending: _Pending
     texts: tuple[tuple[int, str], ...]
+    afresh: bool = False
 
     def message(self) -> bytes:
         texts = [text for _, text in self.texts]
         return json.dumps([problem_to_json(self.pending.problem), texts]).encode() + b"\n"
-
-
-def _assign(task: Task, deadline: float, memory_mb: int) -> Assignment:
-    encoded = encode_part(task)
-    modules = sorted(_modules(encoded))
-    if "__main__" in modules:
-        raise ForageError(
-            f"The task {type(task).__name__} is defined in the script that is running, which verifier processes cannot "
-            "import. Move it to a module of its own, or verify in the training process (0 workers)."
-        )
-    return Assignment(task=encoded, modules=modules, directory="", memory_mb=memory_mb, deadline=deadline)
-
-
-def _modules(encoded: Any) -> set[str]:
-    """The modules of all parts in an encoded part."""
-    if isinstance(encoded, dict):
-        here = {encoded[KEY].rpartition(".")[0]} if isinstance(encoded.get(KEY), str) else set()
-        return here.union(*map(_modules, encoded.values()))
-    return set().union(*map(_modules, encoded)) if isinstance(encoded, list) else set()

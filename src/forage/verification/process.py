@@ -6,11 +6,9 @@ SIGKILL. Signals inside the process (alarms) are not used: they fail outside the
 
 import os
 import select
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from contextlib import suppress
@@ -20,6 +18,8 @@ from typing import Literal
 
 from forage.core.errors import ForageError
 from forage.core.records import Score
+from forage.verification.sandbox import OWN_FOLDER
+from forage.verification.scratch import Scratch, exceeds
 from forage.verification.wire import MESSAGE_LIMIT, verdict_from_line
 from forage.verification.worker import READY, Assignment, to_line
 
@@ -38,11 +38,14 @@ LAST_WRITES = 50
 KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "TZ")
 """What a verifier sees of the environment: nothing that may hold a secret."""
 
-Loss = Literal["deadline", "died", "garbage"]
+WATCH_SECONDS = 0.1
+"""Between two looks at what a process has written, where no limit of its folder stops it."""
+
+Loss = Literal["deadline", "died", "garbage", "written"]
 
 
 class ProcessLost(Exception):
-    """The process hung, ended, or sent what is no verdict. It must be killed and replaced."""
+    """The process hung, ended, sent what is no verdict, or wrote too much. It must be killed and replaced."""
 
     def __init__(self, kind: Loss, message: str) -> None:
         super().__init__(message)
@@ -57,8 +60,10 @@ class VerifierProcess:
 
     def __init__(self, assignment: Assignment) -> None:
         """Starts the process and waits until it has loaded the task. Raises ForageError, with its words, on failure."""
-        self._directory = Path(tempfile.mkdtemp(prefix="forage-verifier-"))
+        self._scratch = Scratch()
+        self._directory = self._scratch.path
         self._complaints = self._directory / "stderr.txt"
+        self._watched = False
         self._buffer = bytearray()
         self._ending = threading.Lock()
         with self._complaints.open("wb") as complaints:
@@ -82,6 +87,7 @@ class VerifierProcess:
         try:
             self.send(to_line(replace(assignment, directory=str(self._directory))))
             self.protections = _protections(self._read_line(START_SECONDS))
+            self._watched = OWN_FOLDER not in self.protections
         except ProcessLost as lost:
             reason = f"{lost}{self._last_words()}"
             self.discard()
@@ -116,8 +122,10 @@ class VerifierProcess:
 
     @property
     def quiet(self) -> bool:
-        """Whether everything it sent has been read. A process that sends more than it was asked for is not trusted."""
-        return not self._buffer and not self._readable.poll(0)
+        """Whether everything it sent has been read. A process that sends more than it was asked for is not trusted, and
+        one that has written too much is not kept."""
+        silent = not self._buffer and not self._readable.poll(0)
+        return silent and not (self._watched and exceeds(self._directory))
 
     def stop(self) -> None:
         """Kills the process and everything in its group; `send` and `receive` in another thread then end."""
@@ -135,8 +143,7 @@ class VerifierProcess:
             if pipe is not None:
                 pipe.close()
         for _ in range(LAST_WRITES):
-            shutil.rmtree(self._directory, ignore_errors=True)
-            if not self._directory.exists():
+            if self._scratch.remove():
                 break
             time.sleep(0.02)  # the kernel is still ending what this process started
 
@@ -145,8 +152,7 @@ class VerifierProcess:
         while (end := self._buffer.find(b"\n")) < 0:
             if len(self._buffer) > REPLY_LIMIT:
                 raise ProcessLost("garbage", "sent a reply without end")
-            if not self._readable.poll(max(0.0, give_up - time.monotonic()) * 1000):
-                raise ProcessLost("deadline", f"did not answer within {seconds:g} s")
+            self._wait_until(give_up, seconds)
             chunk = os.read(self._replies, 1 << 16)
             if not chunk:
                 raise ProcessLost("died", self._how_it_ended())
@@ -154,6 +160,17 @@ class VerifierProcess:
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 1]
         return line
+
+    def _wait_until(self, give_up: float, seconds: float) -> None:
+        """Returns when there is something to read."""
+        while True:
+            left = max(0.0, give_up - time.monotonic())
+            if self._readable.poll((min(left, WATCH_SECONDS) if self._watched else left) * 1000):
+                return
+            if self._watched and exceeds(self._directory):
+                raise ProcessLost("written", "wrote more than its folder may hold")
+            if left <= WATCH_SECONDS or not self._watched:
+                raise ProcessLost("deadline", f"did not answer within {seconds:g} s")
 
     def _how_it_ended(self) -> str:
         with self._ending, suppress(subprocess.TimeoutExpired):

@@ -20,14 +20,23 @@ from typing import Any, BinaryIO
 from forage.core.protocols import Task
 from forage.core.records import Problem
 from forage.core.serialize import decode_part
-from forage.verification.sandbox import confine, end_with_parent, enter_own_tree
+from forage.verification.sandbox import confine, end_with_parent, enter_own_tree, mount_folder
 from forage.verification.wire import problem_from_json, verdict, verdict_to_line
 
 READY = b"ready:"
 """Before the names of the active protections, separated by commas."""
 
+LITTERED = b"littered\n"
+"""Behind the last verdict of a message: a process that says more than it was asked for is replaced."""
+
 FILE_LIMIT = 64 << 20
 """Bytes that a file written by a verifier may have."""
+
+TOTAL_LIMIT = 64 << 20
+"""Bytes that all files in the folder of a worker may have together."""
+
+ENTRY_LIMIT = 4096
+"""Files and folders in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +60,15 @@ def main() -> None:
     own_tree = enter_own_tree()
     requests, replies = _claim_pipes()
     assignment = Assignment(**json.loads(requests.readline()))
+    # Before anything is loaded: what a task starts while it prepares must find the folder that it will write in.
+    own_folder = own_tree and mount_folder(assignment.directory, size=TOTAL_LIMIT, entries=ENTRY_LIMIT)
     for module in assignment.modules:
         importlib.import_module(module)
     task = decode_part(assignment.task, Task)
     task.prepare()
     os.chdir(assignment.directory)
     _limit_space(assignment.memory_mb)
-    active = confine(assignment.directory, own_tree=own_tree)
+    active = confine(assignment.directory, own_tree=own_tree, own_folder=own_folder)
     _write(replies, READY + ",".join(active).encode() + b"\n")
     while line := requests.readline():
         described, texts = json.loads(line)
@@ -70,9 +81,17 @@ def to_line(assignment: Assignment) -> bytes:
 
 
 def _answer(task: Task, problem: Problem, texts: list[str], replies: int) -> None:
-    for text in texts:
+    for number, text in enumerate(texts, 1):
         # Each verdict leaves at once: when the next text hangs, this one must not be lost with the process.
-        _write(replies, verdict_to_line(*verdict(task, problem, text)))
+        line = verdict_to_line(*verdict(task, problem, text))
+        _write(replies, line + (LITTERED if number == len(texts) and _half_full() else b""))
+
+
+def _half_full() -> bool:
+    """Whether what was written here could stand in the way of the next answers."""
+    here = os.statvfs(".")
+    bounded = here.f_blocks * here.f_frsize <= TOTAL_LIMIT
+    return bounded and (2 * here.f_bavail < here.f_blocks or 2 * here.f_favail < here.f_files)
 
 
 def _claim_pipes() -> tuple[BinaryIO, int]:

@@ -16,9 +16,10 @@ from forage.tasks.steps import ends_at, rule_of
 from forage.tasks.table.files import content_digest, data_files, has_split, read_rows
 from forage.tasks.table.prompts import Template, find_overlap, normalized, render
 from forage.tasks.table.rows import Columns, Entry, Read, RejectedRow, read_entries
+from forage.tasks.table.separated import Separated
 from forage.tasks.verifiers import Verified, Verifier, parse_verifier
 
-__all__ = ["Columns", "Table", "TableFile", "open_table", "overlap_note", "parse_table"]
+__all__ = ["Columns", "Separated", "Table", "TableFile", "open_table", "overlap_note", "parse_table"]
 
 Split = Literal["train", "test"]
 
@@ -50,6 +51,7 @@ class Table(Verified):
     test_share: float = 0.0
     seed: int = 0
     columns: Columns = field(default_factory=Columns)
+    separated: Separated = field(default_factory=Separated)
     verifier: Verifier
     system: str = ""
     template: Template = "none"
@@ -102,6 +104,7 @@ class Table(Verified):
         for split, found in self._entries.items():
             if repeated := len(found) - len({(normalized(entry.prompt), entry.answer) for entry in found}):
                 said.append(f"{repeated} {split} problems repeat an earlier one, question and answer.")
+            said += _contradictions(found, split)
         return (*said, *overlap_note(self, self))
 
     def entries(self, split: Split) -> tuple[Entry, ...]:
@@ -141,7 +144,7 @@ class Table(Verified):
                 f"The table {table.path} has changed since this run began, so it would go on with other problems. "
                 "Put the old content back, or begin a new run."
             )
-        read = read_entries(read_rows(files), self.columns)
+        read = read_entries(read_rows(files, self.separated), self.columns, self.verifier.check)
         if not read.entries and not read.rejected:
             raise ForageError(f"The table {table.path} has no rows.")
         return read
@@ -154,6 +157,7 @@ def open_table(
     test: Path | None = None,
     test_share: float | None = None,
     columns: Columns | None = None,
+    separated: Separated | None = None,
     system: str = "",
     template: Template = "none",
     steps: str = "newline",
@@ -172,6 +176,7 @@ def open_table(
         test=TableFile(path=str(test)) if test else None,
         test_share=share,
         columns=columns or Columns(),
+        separated=separated or Separated(),
         verifier=verifier,
         system=system,
         template=template,
@@ -195,8 +200,8 @@ def overlap_note(trained: Table, tested: Table) -> tuple[str, ...]:
 def parse_table(text: str) -> Table:
     """`table:data=FILE,verifier=math` as the task of a table, read as plain text; the verifier takes all that follows.
 
-    Settings: data, test, test_share, prompt, answer, system, template (chat or none), steps, skip_bad_rows. Raises
-    ForageError for anything else.
+    Settings: data, test, test_share, prompt, answer, system, template (chat or none), steps, skip_bad_rows, delimiter,
+    encoding. Raises ForageError for anything else.
     """
     before, _, verifier = text.partition("verifier=")
     defaults: dict[str, Any] = {
@@ -209,6 +214,8 @@ def parse_table(text: str) -> Table:
         "template": "none",
         "steps": "newline",
         "skip_bad_rows": False,
+        "delimiter": "",
+        "encoding": Separated().encoding,
     }
     _, given = parse_call(before, "task", ("table",), lambda name: {**defaults, "verifier": "math"})
     found: dict[str, Any] = {**defaults, **given}
@@ -222,6 +229,7 @@ def parse_table(text: str) -> Table:
         test=Path(found["test"]) if found["test"] else None,
         test_share=found["test_share"],
         columns=Columns(prompt=found["prompt"], answer=found["answer"]),
+        separated=Separated(delimiter=found["delimiter"], encoding=found["encoding"]),
         system=found["system"],
         template=found["template"],
         steps=found["steps"],
@@ -258,6 +266,23 @@ def _names(entries: Iterable[Entry]) -> list[str]:
         seen[name] += 1
         names.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
     return names
+
+
+def _contradictions(entries: Sequence[Entry], split: Split) -> list[str]:
+    """A sentence about questions that are asked twice with different answers; [] where there are none."""
+    first: dict[str, Entry] = {}
+    pairs: dict[str, tuple[Entry, Entry]] = {}
+    for entry in entries:
+        known = first.setdefault(asked := normalized(entry.prompt), entry)
+        if " ".join(known.answer.split()).casefold() != " ".join(entry.answer.split()).casefold():
+            pairs.setdefault(asked, (known, entry))
+    if not pairs:
+        return []
+    one, other = next(iter(pairs.values()))
+    return [
+        f"{len(pairs)} {split} questions have two different answers, so one of them is wrong or the question is not "
+        f"complete. The first: {one.where} and {other.where}."
+    ]
 
 
 def _shown(rejected: Sequence[RejectedRow]) -> str:

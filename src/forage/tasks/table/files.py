@@ -1,34 +1,29 @@
 """The rows of a table on disk, whatever the format, each with the place where it stands.
 
-.jsonl .ndjson        one object per line
+.jsonl .ndjson        one object per line; packed as .jsonl.gz too
 .json                 a list of objects, or one object per line
-.csv .tsv             the first line names the columns
+.csv .tsv             the first line names the columns (`separated.py`)
 .parquet              columns as they are; nested ones become objects
 a folder              what `datasets` saves (Arrow files, with or without splits), or Parquet files
 """
 
 import csv
+import gzip
 import hashlib
 import json
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from forage.core.errors import ForageError
+from forage.tasks.table.separated import Row, Separated, is_utf16, rows_of_text
 
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".arrow")
+PACKED = ".gz"
+"""Behind .jsonl, .ndjson, .json, .csv or .tsv."""
 SPLITS: Mapping[str, tuple[str, ...]] = {"train": ("train",), "test": ("test", "validation", "valid", "dev")}
 """What splits are called in folders that hold several, the first that exists is taken."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A row and where it stands. `values` is None where it could not be read, and `reason` says why."""
-
-    where: str
-    values: Mapping[str, Any] | None
-    reason: str = ""
 
 
 def data_files(path: Path, split: str = "train") -> tuple[Path, ...]:
@@ -39,7 +34,7 @@ def data_files(path: Path, split: str = "train") -> tuple[Path, ...]:
     if not path.exists():
         raise ForageError(f"There is no table at {path}.")
     if path.is_file():
-        if path.suffix not in SUFFIXES:
+        if suffix_of(path) not in SUFFIXES:
             raise ForageError(f"{path} is no table that can be read: its name ends in none of {', '.join(SUFFIXES)}.")
         return (path,)
     folder = split_folder(path, split)
@@ -49,6 +44,12 @@ def data_files(path: Path, split: str = "train") -> tuple[Path, ...]:
     if not files:
         raise ForageError(f"The folder {path} holds no table: there is no .arrow or .parquet file in it.")
     return files
+
+
+def suffix_of(path: Path) -> str:
+    """The ending that tells the format, without that of the packing."""
+    packed = path.suffix == PACKED and Path(path.stem).suffix not in (".parquet", ".arrow")
+    return Path(path.stem).suffix if packed else path.suffix
 
 
 def has_split(path: Path, split: str) -> bool:
@@ -79,12 +80,18 @@ def content_digest(files: Sequence[Path]) -> str:
     return digest.hexdigest()
 
 
-def read_rows(files: Iterable[Path]) -> Iterator[Row]:
+def read_rows(files: Iterable[Path], separated: Separated | None = None) -> Iterator[Row]:
     """All rows, in order. Raises ForageError where a file cannot be read at all; a single bad row is a `Row`."""
+    separated = separated or Separated()
     for file in files:
         try:
-            yield from _READERS[file.suffix](file)
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            suffix = suffix_of(file)
+            if suffix in (".csv", ".tsv"):
+                separator = separated.delimiter or ("," if suffix == ".csv" else "\t")
+                yield from rows_of_text(file, content_of(file), separator, separated.encoding)
+            else:
+                yield from _READERS[suffix](file)
+        except (OSError, EOFError, zlib.error, csv.Error) as error:
             raise ForageError(f"The table {file} cannot be read: {error}.") from error
 
 
@@ -137,11 +144,23 @@ def _named(files: Sequence[Path], name: str) -> tuple[Path, ...]:
 # ----------------------------------------------------------------------------------------------------------- formats
 
 
+def content_of(path: Path) -> bytes:
+    """What a file holds, unpacked."""
+    return gzip.decompress(path.read_bytes()) if path.suffix == PACKED else path.read_bytes()
+
+
 def _json_lines(path: Path) -> Iterator[Row]:
-    with path.open("rb") as stream:
+    with gzip.open(path, "rb") if path.suffix == PACKED else path.open("rb") as stream:
+        _refuse_utf16(path, stream.read(4))
+        stream.seek(0)
         for number, line in enumerate(stream, 1):
             if line.strip():
                 yield _json_row(f"{path}, line {number}", line)
+
+
+def _refuse_utf16(path: Path, head: bytes) -> None:
+    if is_utf16(head):
+        raise ForageError(f"The table {path} is text in UTF-16, and JSON is written in UTF-8: convert it.")
 
 
 def _json_row(where: str, line: bytes) -> Row:
@@ -154,7 +173,8 @@ def _json_row(where: str, line: bytes) -> Row:
 
 
 def _json(path: Path) -> Iterator[Row]:
-    text = path.read_bytes()
+    text = content_of(path)
+    _refuse_utf16(path, text[:4])
     if not text.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
         yield from _json_lines(path)
         return
@@ -167,23 +187,6 @@ def _json(path: Path) -> Iterator[Row]:
 
 def _object(where: str, value: Any) -> Row:
     return Row(where, value) if isinstance(value, dict) else Row(where, None, "it is not a JSON object")
-
-
-def _separated(path: Path, separator: str) -> Iterator[Row]:
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        reader = csv.reader(stream, delimiter=separator, strict=True)
-        header = next(reader, None)
-        if header is None:
-            raise ForageError(f"The table {path} is empty: its first line must name the columns.")
-        before = reader.line_num
-        for fields in reader:
-            where, before = f"{path}, line {before + 1}", reader.line_num
-            if not fields:
-                continue
-            if len(fields) != len(header):
-                yield Row(where, None, f"it has {len(fields)} fields and the first line names {len(header)} columns")
-            else:
-                yield Row(where, dict(zip(header, fields, strict=True)))
 
 
 def _parquet(path: Path) -> Iterator[Row]:
@@ -234,8 +237,6 @@ _READERS = {
     ".jsonl": _json_lines,
     ".ndjson": _json_lines,
     ".json": _json,
-    ".csv": lambda path: _separated(path, ","),
-    ".tsv": lambda path: _separated(path, "\t"),
     ".parquet": _parquet,
     ".arrow": _arrow,
 }

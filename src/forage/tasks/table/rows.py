@@ -8,13 +8,13 @@ of a question is that of its solutions whose last step is labeled right.
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from forage.core.errors import ForageError
 from forage.core.records import Message
-from forage.tasks.table.files import Row
+from forage.tasks.table.separated import Row
 
 Prompt = str | tuple[Message, ...]
 
@@ -72,8 +72,15 @@ class Read:
     rejected: tuple[RejectedRow, ...]
 
 
-def read_entries(rows: Iterable[Row], columns: Columns) -> Read:
-    """Every row as an entry or as a rejection. Raises nothing for the content of a row."""
+def anything(answer: str) -> None:
+    """Takes every answer."""
+
+
+def read_entries(rows: Iterable[Row], columns: Columns, check: Callable[[str], None] = anything) -> Read:
+    """Every row as an entry or as a rejection. Raises nothing for the content of a row.
+
+    `check` raises ForageError for an answer that no response can reach.
+    """
     entries: list[Entry] = []
     rejected: list[RejectedRow] = []
     questions: dict[str, _Question] = {}
@@ -86,6 +93,7 @@ def read_entries(rows: Iterable[Row], columns: Columns) -> Read:
                 _collect(questions, row.where, row.values)
                 continue
             entry = _entry(row.where, row.values, columns)
+            check(entry.answer)
             if entry.id and entry.id in named:
                 raise ForageError(f"its id {entry.id!r} is that of {named[entry.id]}")
             named[entry.id] = entry.where

@@ -38,6 +38,9 @@ class Verifier(ABC):
         """
         return None
 
+    def check(self, answer: str) -> None:  # noqa: B027  (most can compare with anything)
+        """Raises ForageError, saying why, where `answer` cannot be the right answer of any problem. Cheap and safe."""
+
     @abstractmethod
     def judge(self, problem: Problem, text: str) -> Score:
         """The verdict on what `quick` left open."""
@@ -64,6 +67,11 @@ def installed(*distributions: str) -> dict[str, str]:
         except PackageNotFoundError:
             found[name] = ""
     return found
+
+
+def question(problem: Problem) -> str:
+    """What a problem asks, as one text."""
+    return problem.prompt if isinstance(problem.prompt, str) else "\n".join(turn.content for turn in problem.prompt)
 
 
 def verdict(correct: bool, **parts: float) -> Score:

@@ -10,10 +10,15 @@ from collections import deque
 from dataclasses import dataclass
 from fractions import Fraction
 
+from forage.tasks.verifiers.units import canonical, is_known
+
 LONGEST = 200
 """Characters; nobody writes a longer number as an answer."""
 
 LARGEST_EXPONENT = 400
+
+ROUNDING = 1e-6
+"""A tolerance up to which a difference is one of rounding; whole numbers are never rounded."""
 
 _DECIMAL = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d*)?|\.\d+)"
 _PLAIN = re.compile(r"[+-]?(?:\d+(?:\.\d+)?|\.\d+)")
@@ -26,6 +31,8 @@ _NUMBER = re.compile(
     rf")\s*(?P<percent>\\?%|percent\b)?\s*(?P<unit>.*)"
 )
 _UNIT = re.compile(r"[A-Za-zµ°²³/^\d\s.·*-]*")
+_LETTERS = re.compile(r"[^\W\d_]+")
+_PERCENT = re.compile(r"%|\bper\s?cent|\bpercentage", re.IGNORECASE)
 _IN_TEXT = re.compile(rf"(?<![\w.])[+-]?[$€£¥]?(?:{_DECIMAL}\s*/\s*{_DECIMAL}|{_DECIMAL}(?:[eE][+-]?\d{{1,4}})?)%?")
 
 
@@ -44,39 +51,59 @@ def read_plain(text: str) -> Fraction | None:
 
 
 def read_quantity(text: str) -> Quantity | None:
-    """The number that `text` is, or None where it is something else."""
+    """The number that `text` is, or None where it is something else.
+
+    A unit stands apart from its number (`12 apples`, `12\\text{km}`) or is a known one (`12km`): `42abc` is no number.
+    """
     text = text.strip().strip("$").strip() if text.count("$") == 2 else text.strip()
     text = text.replace("\u2212", "-").replace("\\,", "").replace("\\!", "").replace("\\$", "$").removesuffix(".")
-    match = _NUMBER.fullmatch(text) if len(text) <= LONGEST else None
+    plain = re.sub(r"\\(?:text|mathrm|textrm|mbox)\s*\{([^{}]*)\}", r" \1", text)
+    match = _NUMBER.fullmatch(plain) if len(plain) <= LONGEST else None
     if match is None:
         return None
-    value = _value(match)
-    unit = match["unit"].replace("\\text{", "").replace("\\mathrm{", "").replace("}", "").strip()
+    value, unit = _value(match), match["unit"].strip()
     if value is None or not _UNIT.fullmatch(unit) or (unit and not unit[0].isalpha() and unit[0] not in "°µ"):
         return None
-    return Quantity(-value if match["sign"] == "-" else value, bool(match["percent"]), _plain_unit(unit))
+    if unit and not plain[: match.start("unit")][-1].isspace() and not is_known(unit):
+        return None
+    return Quantity(-value if match["sign"] == "-" else value, bool(match["percent"]), canonical(unit))
 
 
 def last_quantity(text: str) -> Quantity | None:
-    """The last number in a text."""
-    found = deque(_IN_TEXT.finditer(text), maxlen=1)
+    """The last number in a text; one that letters follow at once is a part of a word, unless they are a unit."""
+    found = deque(filter(_stands_alone, _IN_TEXT.finditer(text)), maxlen=1)
     return read_quantity(found[0].group()) if found else None
 
 
-def close(found: Quantity, wanted: Quantity, tolerance: float) -> bool:
-    """Whether two quantities agree within `tolerance`, relative to the wanted value where that is above 1.
+def _stands_alone(match: re.Match[str]) -> bool:
+    behind = _LETTERS.match(match.string, match.end())
+    return behind is None or is_known(behind[0])
 
-    Where exactly one is written in percent, `50%` may mean 50 or 0.5. Units must agree where both are written.
+
+def close(found: Quantity, wanted: Quantity, tolerance: float, *, in_percent: bool = False) -> bool:
+    """Whether two quantities agree within `tolerance`, relative to the wanted value (absolute where that is 0).
+
+    Two whole numbers must be equal, unless a tolerance above `ROUNDING` asks for less. Where the wanted value is in
+    percent, 50 and 0.5 both stand for `50%`. Where the found one is, `50%` is 0.5, and may also be 50 where the
+    question asks `in_percent`. Units must agree where both are written.
     """
     if found.unit and wanted.unit and found.unit != wanted.unit:
         return False
-    room = Fraction(tolerance) * max(1, abs(wanted.value))
+    room = Fraction(str(tolerance)) * (abs(wanted.value) or 1)
     readings = {found.value}
     if found.percent and not wanted.percent:
-        readings.add(found.value / 100)
+        readings = {found.value / 100, *([found.value] if in_percent else [])}
     if wanted.percent and not found.percent:
         readings.add(found.value * 100)
-    return any(abs(reading - wanted.value) <= room for reading in readings)
+    whole = wanted.value.denominator == 1 and tolerance <= ROUNDING
+    return any(
+        abs(reading - wanted.value) <= (0 if whole and reading.denominator == 1 else room) for reading in readings
+    )
+
+
+def asks_for_percent(prompt: str) -> bool:
+    """Whether a question speaks of percent."""
+    return _PERCENT.search(prompt) is not None
 
 
 def _value(match: re.Match[str]) -> Fraction | None:
@@ -91,8 +118,3 @@ def _value(match: re.Match[str]) -> Fraction | None:
         return number("left") / number("right") if number("right") else None
     exponent = int(match["exponent"] or 0)
     return number("value") * Fraction(10) ** exponent if abs(exponent) <= LARGEST_EXPONENT else None
-
-
-def _plain_unit(unit: str) -> str:
-    unit = " ".join(unit.lower().removesuffix(".").split())
-    return unit[:-1] if len(unit) > 3 and unit.endswith("s") and not unit.endswith("ss") else unit

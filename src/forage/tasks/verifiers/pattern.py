@@ -7,8 +7,8 @@ from typing import ClassVar, Literal
 
 from forage.core.errors import ForageError
 from forage.core.records import Problem, Score
-from forage.tasks.verifiers.base import Verifier, verdict
-from forage.tasks.verifiers.numbers import close, read_quantity
+from forage.tasks.verifiers.base import Verifier, question, verdict
+from forage.tasks.verifiers.numbers import asks_for_percent, close, read_quantity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +37,10 @@ class Regex(Verifier):
         except re.error as error:
             raise ForageError(f"The pattern {self.pattern!r} is not a regular expression: {error}.") from None
 
+    def check(self, answer: str) -> None:
+        if self.compare == "numeric" and read_quantity(answer) is None:
+            raise ForageError(f"its answer is not a number: {answer[:60]!r}")
+
     def judge(self, problem: Problem, text: str) -> Score:
         found = self.answer(problem, text)
         return verdict(found is not None and self._matches(found, problem), answered=float(found is not None))
@@ -57,4 +61,6 @@ class Regex(Verifier):
         wanted, number = read_quantity(problem.answer), read_quantity(found)
         if wanted is None:
             raise ForageError(f"The answer of problem {problem.id} is not a number: {problem.answer[:60]!r}.")
-        return number is not None and close(number, wanted, self.tolerance)
+        return number is not None and close(
+            number, wanted, self.tolerance, in_percent=number.percent and asks_for_percent(question(problem))
+        )

@@ -6,9 +6,16 @@ from typing import ClassVar
 
 from forage.core.errors import ForageError
 from forage.core.records import Problem, Score
-from forage.tasks.verifiers.base import Verifier, verdict
+from forage.tasks.verifiers.base import Verifier, question, verdict
 from forage.tasks.verifiers.extraction import TAIL, final_answer, marked_or_whole
-from forage.tasks.verifiers.numbers import Quantity, close, last_quantity, read_quantity
+from forage.tasks.verifiers.numbers import (
+    ROUNDING,
+    Quantity,
+    asks_for_percent,
+    close,
+    last_quantity,
+    read_quantity,
+)
 
 
 class Immediate(Verifier):
@@ -53,23 +60,29 @@ class Numeric(Immediate):
     """The same number within `tolerance`: thousands commas, currencies, percent, fractions and units are understood.
 
     The answer is what the response marks as such, or else the last number in it. `tolerance` is relative to the right
-    answer where that is above 1 in size, absolute below.
+    answer (absolute where that is 0). Two whole numbers must be equal, unless the tolerance is above 1e-6.
     """
 
     name: ClassVar[str] = "numeric"
 
-    tolerance: float = 1e-6
+    tolerance: float = ROUNDING
 
     def __post_init__(self) -> None:
         if not 0 <= self.tolerance < 1:
             raise ForageError(f"The tolerance of a numeric verifier lies in [0, 1), not {self.tolerance}.")
 
+    def check(self, answer: str) -> None:
+        if _wanted(answer) is None:
+            raise ForageError(f"its answer is not a number: {answer[:60]!r}")
+
     def quick(self, problem: Problem, text: str) -> Score:
-        wanted = _read(problem.answer)
+        wanted = _wanted(problem.answer)
         if wanted is None:
             raise ForageError(f"The answer of problem {problem.id} is not a number: {problem.answer[:60]!r}.")
         found = _read(text)
-        return verdict(found is not None and close(found, wanted, self.tolerance), answered=float(found is not None))
+        in_percent = found is not None and found.percent and asks_for_percent(question(problem))
+        right = found is not None and close(found, wanted, self.tolerance, in_percent=in_percent)
+        return verdict(right, answered=float(found is not None))
 
     def answer(self, problem: Problem, text: str) -> str | None:
         found = _read(text)
@@ -77,6 +90,11 @@ class Numeric(Immediate):
             return None
         number = found.value / 100 if found.percent else found.value
         return f"{number} {found.unit}".strip()
+
+
+def _wanted(answer: str) -> Quantity | None:
+    """A right answer is a number as it stands, or marked as a solution marks its own (`#### 42`)."""
+    return read_quantity(final_answer(answer) or answer)
 
 
 def _read(text: str) -> Quantity | None:
@@ -115,6 +133,10 @@ class Choice(Immediate):
         """A marked answer, or a last line that is a letter and nothing else."""
         last = text.rstrip().rpartition("\n")[2].strip(" \t*.()[]")
         return super().marks_answer(problem, text) or re.fullmatch(f"[A-{self.last}]", last) is not None
+
+    def check(self, answer: str) -> None:
+        if self._leading(final_answer(answer) or answer) is None:
+            raise ForageError(f"its answer is no letter from A to {self.last}: {answer[:60]!r}")
 
     def matches(self, found: str, wanted: str) -> bool:
         return found == (self._leading(final_answer(wanted) or wanted) or wanted.strip())

@@ -12,7 +12,6 @@ import os
 import pkgutil  # noqa: F401  (runpy wants it: loaded here once, not in every process)
 import resource
 import runpy
-import shutil
 import sys
 import sysconfig
 import tempfile
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from forage.verification.sandbox import refuse_system_calls
+from forage.verification.sandbox.cleaning import remove_tree
 from forage.verification.sandbox.landlock import keep_writes_in
 
 OUTPUT_LIMIT = 1 << 20
@@ -68,7 +68,7 @@ def run(
     said = read(receive)
     os.close(receive)
     _, status = os.waitpid(child, 0)
-    shutil.rmtree(directory, ignore_errors=True)
+    remove_tree(directory)
     return [_loaded(line) for line in said.splitlines()[: len(inputs)]], os.WTERMSIG(status)
 
 

@@ -6,6 +6,7 @@ import platform
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any, ClassVar
@@ -86,6 +87,9 @@ class UnitTests(Verifier):
     def versions(self) -> dict[str, str]:
         return {"python": platform.python_version()}
 
+    def check(self, answer: str) -> None:
+        read_examination(answer)
+
     def judge(self, problem: Problem, text: str) -> Score:
         examination = read_examination(problem.answer)
         source = program_in(text, examination.starter)
@@ -143,13 +147,31 @@ def _host() -> "subprocess.Popen[bytes]":
 
 
 def _ask(request: bytes) -> tuple[list[Any], int]:
+    if _host().poll() is not None:
+        _replace_host()
     host = _host()
     assert host.stdin is not None
     assert host.stdout is not None
-    host.stdin.write(request)
-    host.stdin.flush()
-    reply = host.stdout.readline()
+    try:
+        host.stdin.write(request)
+        host.stdin.flush()
+        reply = host.stdout.readline()
+    except OSError:
+        reply = b""
     if not reply:
+        _replace_host()
         raise RuntimeError("the process that runs programs has ended")
     results, ended_by = json.loads(reply)
     return results, ended_by
+
+
+def _replace_host() -> None:
+    """The next request meets a new process, and this one leaves nothing that runs."""
+    old = _host()
+    _host.cache_clear()
+    old.kill()
+    old.wait()
+    for pipe in (old.stdin, old.stdout):
+        with suppress(OSError):  # what could not be written is still in the pipe's buffer
+            if pipe is not None:
+                pipe.close()

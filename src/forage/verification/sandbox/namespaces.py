@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWIPC = 0x10000000, 0x20000000, 0x40000000, 0x08000000
+CLONE_NEWNS = 0x00020000
 
 _PR_SET_PDEATHSIG = 1
 _STATUS = struct.Struct("i")
@@ -24,12 +25,12 @@ def end_with_parent() -> None:
 
 
 def enter_own_tree() -> bool:
-    """Moves the caller into new user, process, network and IPC namespaces; whether that was possible.
+    """Moves the caller into new user, process, network, IPC and mount namespaces; whether that was possible.
 
     Returns in a new process, two below the caller: the caller waits and ends as that process does; the one between is
     the new tree's init, and with it the kernel kills all that is left of the tree. Must come before any thread.
     """
-    if not _unshare(CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC):
+    if not _unshare(CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWNS):
         return False
     end_with_parent()  # new credentials have cleared the wish
     receive, send = os.pipe()

@@ -1,6 +1,7 @@
 """A verifier that does what the answer says, to the process that it runs in. What it starts is bounded."""
 
 import contextlib
+import ctypes
 import json
 import os
 import signal
@@ -14,7 +15,7 @@ from typing import Any
 from forage.core.records import Problem
 from forage.tasks.verifiers.function import Python
 from forage.verification.stress.answers import NUMBER, HostileAnswer
-from forage.verification.stress.programs import Surroundings
+from forage.verification.stress.programs import SEGMENT, Surroundings
 
 MISBEHAVE = Python(function="forage.verification.stress.misbehaviour:misbehave")
 
@@ -42,6 +43,12 @@ def misbehaviours(around: Surroundings) -> Iterator[HostileAnswer]:
         "speak": [1 << 22],
         "fill the folder": [1 << 22],
         "close all": [0],
+        "change the mode": [f"{around.folder}/canary", around.folder],
+        "change the owner": [f"{around.folder}/canary"],
+        "change the times": [f"{around.folder}/canary"],
+        "change attributes": [f"{around.folder}/canary"],
+        "nest folders": [3000],
+        "leave a segment": [SEGMENT],
     }
     for name, values in arguments.items():
         for value in values:
@@ -75,6 +82,12 @@ def _speak(size: int) -> None:
             os.write(descriptor, b"x" * size)
 
 
+def _nest(depth: int) -> None:
+    for _ in range(depth):
+        Path("a").mkdir()
+        os.chdir("a")
+
+
 def _fill(size: int) -> None:
     for number in range(64):
         Path(f"{number}").write_bytes(bytes(size))
@@ -95,4 +108,10 @@ ACTIONS: dict[str, Callable[[Any], Any]] = {
     "speak": _speak,
     "fill the folder": _fill,
     "close all": lambda _: os.closerange(0, 256),
+    "change the mode": lambda path: os.chmod(path, 0),
+    "change the owner": lambda path: os.chown(path, 65534, 65534),
+    "change the times": lambda path: os.utime(path, (5, 5)),
+    "change attributes": lambda path: os.setxattr(path, "user.stress", b"x"),
+    "nest folders": _nest,
+    "leave a segment": lambda key: ctypes.CDLL(None).shmget(key, 1 << 26, 0o1666),
 }

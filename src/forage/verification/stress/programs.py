@@ -11,14 +11,21 @@ from forage.verification.stress.answers import HostileAnswer, problem
 EXAMINATION = Examination(inputs=([1], [2], [5]), outputs=(3, 5, 11), entry="f")
 WHOLE = Examination(inputs=("1\n", "2\n"), outputs=("3\n", "5\n"))
 
+SEGMENT = 0x666F7261
+"""The key of a System V segment that an answer tries to leave behind."""
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What programs try to reach: a folder outside, a process outside, and how long their children sleep (a mark)."""
+    """What programs try to reach: a folder outside, a process outside, and how long their children sleep (a mark).
+
+    `looks` is what the folder and the file in it were before.
+    """
 
     folder: str
     process: int
     sleep: str
+    looks: tuple[tuple[object, ...], ...] = ()
 
 
 _FORGERY = """
@@ -32,7 +39,7 @@ for n in range(64):
 def programs(around: Surroundings) -> Iterator[HostileAnswer]:
     verifier = UnitTests()
     function, whole = problem(EXAMINATION.to_json()), problem(WHOLE.to_json())
-    for name, code in (*_spinning(), *_swelling(), *_ending(), *_lying()):
+    for name, code in (*_spinning(), *_swelling(), *_ending(), *_lying(), *_littering()):
         yield from _both_places(name, code, verifier, function)
     for name, code in _reaching_out(around):
         yield from _both_places(name, code, verifier, function)
@@ -118,6 +125,7 @@ def _reaching_out(around: Surroundings) -> list[tuple[str, str]]:
     folder, outside = around.folder, around.process
     children = f"import subprocess\nfor _ in range(3): subprocess.Popen(['sleep', '{around.sleep}'])"
     return [
+        *_changing_metadata(f"{folder}/canary"),
         ("children", children),
         ("children in a new session", children.replace("])", "], start_new_session=True)")),
         ("forks (eight at most)", f"import os, time\nfor _ in range(3): os.fork()\ntime.sleep({around.sleep})"),
@@ -142,7 +150,50 @@ def _reaching_out(around: Surroundings) -> list[tuple[str, str]]:
         ("a look into its parent", "import os; open(f'/proc/{os.getppid()}/mem', 'rb').read(1)"),
         ("tracing its parent", "import ctypes, os; ctypes.CDLL(None).ptrace(16, os.getppid(), 0, 0)"),
         ("shared memory", "from multiprocessing.shared_memory import SharedMemory as S; S('forage-stress', True, 64)"),
+        ("a System V segment", f"import ctypes; ctypes.CDLL(None).shmget({SEGMENT}, 1 << 26, 0o1666)"),
+        (
+            "many anonymous files",
+            "import os\nfor _ in range(99): os.write(os.memfd_create('a'), bytes(1 << 20))",
+        ),
         ("a pool of processes", "import multiprocessing; multiprocessing.Pool(2).map(abs, [1])"),
+    ]
+
+
+def _changing_metadata(path: str) -> list[tuple[str, str]]:
+    """Nothing of this writes into a file, and all of it can make one useless to its owner."""
+    call = "import ctypes, os, platform\nx86 = platform.machine() == 'x86_64'\nlibc = ctypes.CDLL(None)\n"
+    opened = f"import os; a = os.open('{path}', os.O_RDONLY); "
+    return [
+        ("a mode outside", f"import os; os.chmod('{path}', 0)"),
+        ("the mode of a folder outside", f"import os; os.chmod(os.path.dirname('{path}'), 0)"),
+        ("the mode of an open file", f"{opened}os.fchmod(a, 0)"),
+        ("a mode by its number", f"{call}libc.syscall(268 if x86 else 53, -100, b'{path}', 0)"),
+        ("a mode by its newest number", f"{call}libc.syscall(452, -100, b'{path}', 0, 0)"),
+        ("an owner outside", f"import os; os.chown('{path}', 65534, 65534)"),
+        ("the owner of an open file", f"{opened}os.fchown(a, 65534, 65534)"),
+        ("the owner of a link", f"import os; os.lchown('{path}', 65534, 65534)"),
+        ("times outside", f"import os; os.utime('{path}', (5, 5))"),
+        ("times of an open file", f"{opened}os.utime(a, (5, 5))"),
+        ("an attribute outside", f"import os; os.setxattr('{path}', 'user.stress', b'x')"),
+        ("an attribute of an open file", f"{opened}os.setxattr(a, 'user.stress', b'x')"),
+        ("an attribute of a link", f"import os; os.setxattr('{path}', 'user.stress', b'x', follow_symlinks=False)"),
+        ("an attribute removed", f"import os; os.removexattr('{path}', 'user.kept')"),
+        ("flags of an open file", f"{opened}import fcntl; fcntl.ioctl(a, 0x40086602, (0x40).to_bytes(8, 'little'))"),
+        ("flags by their number", f"{call}libc.syscall(469, -100, b'{path}', bytes(24), 24, 0)"),
+    ]
+
+
+def _littering() -> list[tuple[str, str]]:
+    return [
+        ("3,000 nested folders", "import os\nfor _ in range(3000): os.mkdir('a'); os.chdir('a')"),
+        ("nested folders without rights", "import os\nfor _ in range(50): os.mkdir('a', 0o300); os.chdir('a')"),
+        (
+            "names that are no text",
+            "for n in range(1, 255): n == 47 or open(bytes([n, 255]), 'w').close()",
+        ),
+        ("100,000 folders", "import os\nfor n in range(100000): os.mkdir(str(n))"),
+        ("200 files of a megabyte", "for n in range(200): open(str(n), 'wb').write(bytes(1 << 20))"),
+        ("links in circles", "import os\nfor n in range(99): os.symlink('..' if n % 2 else '/', str(n))"),
     ]
 
 
