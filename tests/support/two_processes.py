@@ -18,11 +18,13 @@ from forage.core.batch import Batch, Experience, TrainBatch
 from forage.core.errors import ForageError
 from forage.core.protocols import SampleRequest, Tools
 from forage.core.records import SamplingParams, Start
+from forage.engines.critic_training import CriticTraining
 from forage.engines.distributed.partition import divided
 from forage.engines.distributed.process_group import Alone, ProcessGroup
 from forage.engines.distributed.torchrun import open_group
 from forage.engines.local.adapters import Lora, add_adapter
 from forage.engines.local.codec import LocalCodec
+from forage.engines.local.critic import LocalCritic
 from forage.engines.local.engine import LocalEngine
 from forage.engines.local.model import LocalModel
 from forage.engines.local.placement import place
@@ -183,6 +185,70 @@ def ways(model: Path, ranks: ProcessGroup) -> dict[str, Any]:
     return found
 
 
+def halves(model: Path, ranks: ProcessGroup) -> dict[str, Any]:
+    """Weights in bfloat16: gradient, masters and what samples, beside one process; and a state that is restored."""
+    found: dict[str, Any] = {}
+    batch, settings = rows_of(13), {"dtype": "bfloat16", "mini_batches": 1, "grad_clip": 1e9}
+    for parallel in ("data", "fsdp"):
+        one, two = policy(model, Alone(), "data", **settings), policy(model, ranks, parallel, **settings)
+        before = {name: tensor.clone() for name, tensor in one.optimizer_state()[0].items()}
+        one.improve(batch, LOSS, seed=0)
+        two.improve(batch, LOSS, seed=0)
+        between = apart(gradient(two), gradient(one))
+        one.improve(batch, LOSS, seed=1)
+        two.improve(batch, LOSS, seed=1)
+        tensors, numbers = two.optimizer_state()
+        again = policy(model, ranks, parallel, **settings)
+        again.restore_optimiser(tensors, numbers)
+        restored = again.optimizer_state()[0]
+        masters = [name for name in tensors if name.endswith(".master")]
+        flat = torch.cat([tensors[name].flatten() for name in masters])
+        moved, wanted = (
+            torch.cat([(state[name] - before[name]).flatten() for name in masters])
+            for state in (tensors, one.optimizer_state()[0])
+        )
+        found[parallel] = {
+            "gradient": between,
+            "moved": [float(moved.norm()), float(wanted.norm()), float(torch.cosine_similarity(moved, wanted, dim=0))],
+            "formats": sorted({str(tensor.dtype) for tensor in tensors.values()}),
+            "rounded": torch.equal(weights(two), flat.bfloat16()),
+            "restored": all(torch.equal(restored[name], tensors[name]) for name in tensors),
+        }
+        again.improve(batch, LOSS, seed=2)
+        two.improve(batch, LOSS, seed=2)
+        found[parallel]["goes on"] = torch.equal(weights(again), weights(two))
+    return found
+
+
+def critics(model: Path, ranks: ProcessGroup) -> dict[str, Any]:
+    """A critic in each process beside the critic of one process; and critics that were made to part."""
+    batch, found = rows_of(13), {}
+
+    def critic(ranks: ProcessGroup) -> LocalCritic:
+        optimization = Optimization(lr=1e-2, micro_tokens=64, mini_batches=2)
+        return LocalCritic(LocalModel.load(model), CriticTraining(optimization=optimization), ranks)
+
+    def learn(one: LocalCritic, seed: int) -> dict[str, float]:
+        return one.learn(
+            replace(batch, experience=Experience(batch.batch, {"value": one.measure(batch.batch)})), seed=seed
+        )
+
+    alone, own = critic(Alone()), critic(ranks)
+    metrics = [[learn(one, seed) for seed in range(3)] for one in (alone, own)]
+    found["metrics agree"] = metrics[0] == metrics[1]
+    found["weights agree"] = all(torch.equal(a, b) for a, b in zip(alone._parameters, own._parameters, strict=True))
+    found["values"] = own.measure(batch.batch).double().sum().item()
+    if ranks.rank == 1:
+        with torch.no_grad():
+            own._parameters[0].add_(1e-3)
+    try:
+        learn(own, 3)
+        found["diverged"] = "nothing"
+    except ForageError as error:
+        found["diverged"] = str(error)
+    return found
+
+
 def killed(model: Path, place: Path, ranks: ProcessGroup) -> None:
     """A run whose second process is killed by the system after step 3, behind a checkpoint of step 2."""
     victim = int(ranks.gather(str(os.getpid()).encode())[1])
@@ -307,6 +373,8 @@ def main(model: Path, place: Path, only: str = "") -> None:
         found = {
             "learning": learning(model, ranks),
             "ways": ways(model, ranks),
+            "halves": halves(model, ranks),
+            "critics": critics(model, ranks),
             "dividing": dividing(model, ranks),
             "failing": failing(ranks),
             "runs": runs(model, place, ranks),

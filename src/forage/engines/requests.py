@@ -6,6 +6,7 @@ from typing import Any
 from forage.core.errors import ForageError
 from forage.core.protocols import SampleRequest
 from forage.core.records import SamplingParams
+from forage.engines.local.positions import positions_of
 
 
 def limit_of(request: SampleRequest, params: SamplingParams) -> int:
@@ -15,7 +16,7 @@ def limit_of(request: SampleRequest, params: SamplingParams) -> int:
 
 def check_requests(requests: Sequence[SampleRequest], params: SamplingParams, config: Any) -> None:
     """Raises ForageError for the first request that a model with this configuration cannot serve."""
-    limit, vocabulary = getattr(config, "max_position_embeddings", None), config.vocab_size
+    limit, vocabulary = positions_of(config), config.vocab_size
     for number, request in enumerate(requests):
         if not request.tokens or request.group_size < 1:
             raise ForageError(

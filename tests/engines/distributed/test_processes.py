@@ -93,6 +93,26 @@ def test_adapters_and_gradient_checkpointing_learn_in_two_processes(
         assert seen["measured"] < 1e-5  # what samples has what was learned
 
 
+@pytest.mark.parametrize("parallel", ["data", "fsdp"])
+def test_bfloat16_learns_through_float32_masters_in_two_processes(found: list[dict[str, Any]], parallel: str) -> None:
+    for one in found:
+        seen = one["halves"][parallel]
+        assert seen["gradient"] < 2e-2  # rows lie in other passes, and bfloat16 rounds there
+        ours, alone, angle = seen["moved"]
+        assert ours == pytest.approx(alone, rel=0.02)
+        assert angle > 0.99
+        assert seen["formats"] == ["torch.float32"]
+        assert seen["rounded"] is seen["restored"] is seen["goes on"] is True
+
+
+def test_critics_of_several_processes_are_one(found: list[dict[str, Any]]) -> None:
+    first, second = (one["critics"] for one in found)
+    for one in (first, second):
+        assert one["metrics agree"] is one["weights agree"] is True
+        assert "no longer agree (the sum of the critic's weights" in one["diverged"]
+    assert first["values"] == second["values"] != 0
+
+
 def test_a_run_whose_process_was_killed_goes_on_to_the_same_weights(place: Path) -> None:
     process = torchrun(HERE / "two_processes.py", place / "model", place, "killed")
     _, said = process.communicate(timeout=240)

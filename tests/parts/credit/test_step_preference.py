@@ -1,6 +1,7 @@
 """The gradient of the whole chain (signals, credit, loss) against the preference loss itself, in float64."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -115,6 +116,29 @@ def test_what_precedes_the_difference_does_not_matter(batch: Batch) -> None:
     other = torch.where(off, torch.full_like(batch.behaviour, -7.0), torch.zeros_like(batch.behaviour))
     second = Credit(assign=StepPreference())(experience_of(batch, other))
     torch.testing.assert_close(first.advantage, second.advantage)
+
+
+@pytest.mark.parametrize("unknown", [math.nan, -math.inf])
+def test_a_token_that_the_sampler_does_not_know_spoils_neither_its_pair_nor_others(
+    batch: Batch, unknown: float
+) -> None:
+    """The token counts as one on which policy and reference agree, and the loss leaves it out."""
+    reference = masked(-torch.rand(batch.tokens.shape, generator=torch.Generator().manual_seed(9)) * 3, batch.loss_mask)
+    place = (6, places(batch, 6, [0])[0])  # the winner of the third pair is this token alone
+    poisoned, agreeing = batch.behaviour.clone(), batch.behaviour.clone()
+    poisoned[place], agreeing[place] = unknown, reference[place]
+    found, wanted = (
+        Credit(assign=StepPreference(beta=BETA))(experience_of(replace(batch, behaviour=behaviour), reference))
+        for behaviour in (poisoned, agreeing)
+    )
+    torch.testing.assert_close(found.advantage, wanted.advantage)
+    loss = PolicyLoss(surrogate=Reinforce(), reduction=FixedLength(length=1))
+    logprob = batch.behaviour.double().requires_grad_()
+    value, _ = loss(Forward(logprob, torch.zeros_like(logprob)), found, loss.weigh(found.batch))
+    (gradient,) = torch.autograd.grad(value, logprob)
+    assert gradient.isfinite().all()
+    assert gradient[place] == 0
+    assert (gradient[7] != 0).any()  # the loser learns from the pair
 
 
 def test_a_batch_without_pairs_teaches_nothing(batch: Batch) -> None:

@@ -1,6 +1,7 @@
 """Reward models: laid out, scored, trained, averaged, and used as a reward."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -55,6 +56,82 @@ def test_an_unfinished_response_is_another_one(fresh: RewardModel) -> None:
     finished, cut = fresh.encode(PROMPT, TEXTS[0]), fresh.encode(PROMPT, TEXTS[0], finished=False)
     assert finished[:-1] == cut
     assert fresh.score([finished]) != fresh.score([cut])
+
+
+def copied(base: Path, place: Path, *, pad: str | None, **config: Any) -> Path:
+    """The base with a tokenizer that names another padding, and a configuration that says so."""
+    shutil.copytree(base, place)
+    for name in ("tokenizer_config.json", "special_tokens_map.json"):
+        if (place / name).is_file():
+            about = json.loads((place / name).read_text())
+            about.pop("pad_token", None)
+            (place / name).write_text(json.dumps({**about, **({"pad_token": pad} if pad else {})}))
+    about = json.loads((place / "config.json").read_text())
+    (place / "config.json").write_text(json.dumps({**about, **config}))
+    return place
+
+
+def test_the_end_token_counts_where_it_is_the_padding_too(dialogue_base: Path, tmp_path: Path) -> None:
+    end = RewardModel.from_causal(dialogue_base)
+    number, name = end.tokenizer.eos_token_id, str(end.tokenizer.eos_token)
+    base = copied(dialogue_base, tmp_path / "base", pad=name, pad_token_id=number)
+    model = RewardModel.from_causal(base)
+    finished, cut = model.encode(PROMPT, TEXTS[0]), model.encode(PROMPT, TEXTS[0], finished=False)
+    assert finished[-1] == number
+    assert model.score([finished])[0] != pytest.approx(model.score([cut])[0], abs=1e-4)
+    # The reward of the same weights where the padding is another token, alone and beside longer and shorter rows.
+    assert model.score([finished]) == pytest.approx(end.score([finished]), abs=1e-6)
+    assert model.score(encoded(model)) == pytest.approx(end.score(encoded(end)), abs=1e-5)
+    # Saved, it names a padding by which transformers reads behind the end token too.
+    model.save(tmp_path / "saved")
+    module = AutoModelForSequenceClassification.from_pretrained(tmp_path / "saved")
+    with torch.no_grad():
+        theirs = module(torch.tensor([finished])).logits.item()
+    assert theirs == pytest.approx(model.score([finished])[0], abs=1e-5)
+
+
+def test_a_response_that_ends_with_the_padding_is_read_to_its_end(fresh: RewardModel) -> None:
+    pad = int(fresh.module.config.pad_token_id)
+    row = (*fresh.encode(PROMPT, TEXTS[0], finished=False), pad)
+    longer = (*row, row[2], row[3])
+    assert fresh.score([row, longer])[0] == pytest.approx(fresh.score([row])[0], abs=1e-5)
+    with torch.no_grad():
+        every = cast(Any, fresh.module).score(cast(Any, fresh.module).model(torch.tensor([row])).last_hidden_state)
+    assert fresh.score([row])[0] == pytest.approx(every[0, -1].item(), abs=1e-5)
+    assert fresh.module.config.pad_token_id == pad
+
+
+def test_a_model_of_another_program_is_read_as_it_reads_itself(dialogue_base: Path, tmp_path: Path) -> None:
+    """One whose padding is its end token learned to be read before its end; one without padding behind it."""
+    RewardModel.from_causal(dialogue_base).save(tmp_path / "saved")
+    (tmp_path / "saved" / "reward_model.json").unlink()
+    end = RewardModel.load(tmp_path / "saved").tokenizer
+    for pad, token in ((str(end.eos_token), end.eos_token_id), (None, None)):
+        place = copied(tmp_path / "saved", tmp_path / f"pad {token}", pad=pad, pad_token_id=token)
+        module, model = AutoModelForSequenceClassification.from_pretrained(place), RewardModel.load(place)
+        for row in encoded(model):
+            with torch.no_grad():
+                assert model.score([row])[0] == pytest.approx(module(torch.tensor([row])).logits.item(), abs=1e-5)
+        assert model.score(encoded(model)) == pytest.approx([model.score([row])[0] for row in encoded(model)], abs=1e-5)
+
+
+def test_a_word_none_is_neither_padding_nor_end(dialogue_base: Path, tmp_path: Path) -> None:
+    base = copied(dialogue_base, tmp_path / "base", pad=None, pad_token_id=None)
+    raw = json.loads((base / "tokenizer.json").read_text())
+    vocabulary = raw["model"]["vocab"]
+    word = next(name for name in sorted(vocabulary) if name.isalpha() and name not in PROMPT.split())
+    vocabulary["None"] = vocabulary.pop(word)
+    (base / "tokenizer.json").write_text(json.dumps(raw))
+    about = json.loads((base / "tokenizer_config.json").read_text())
+    for special in ("eos_token", "pad_token"):
+        about.pop(special, None)
+    (base / "tokenizer_config.json").write_text(json.dumps(about))
+    model = RewardModel.from_causal(base)
+    assert model.tokenizer.eos_token is None
+    assert model.module.config.pad_token_id != vocabulary["None"]
+    assert model.encode(PROMPT, TEXTS[0]) == model.encode(
+        PROMPT, TEXTS[0], finished=False
+    )  # there is no token to close with
 
 
 def test_the_same_seed_draws_the_same_head(dialogue_base: Path) -> None:

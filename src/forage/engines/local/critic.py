@@ -14,6 +14,7 @@ from forage.core.batch import Batch, TrainBatch
 from forage.core.protocols import Forward, Loss
 from forage.core.seeds import derive_seed
 from forage.engines.critic_training import CriticTraining
+from forage.engines.distributed.process_group import Alone, ProcessGroup
 from forage.engines.local.model import LocalModel
 from forage.engines.local.policy import Learner, LocalPolicy, micro_batches
 from forage.ops.values import explained_variance
@@ -29,10 +30,11 @@ PREFIX = "critic."
 class LocalCritic(Learner[Tensor]):
     """V(s) = w · h(s) + b, h the last hidden state. w and b begin at 0, so the first advantages are the returns.
 
-    Takes `model` as its own and freezes its vocabulary head, which plays no part.
+    Takes `model` as its own and freezes its vocabulary head, which plays no part. Each of several processes (`ranks`)
+    learns from all rows, and after every batch they make sure that their critics are still one.
     """
 
-    def __init__(self, model: LocalModel, training: CriticTraining) -> None:
+    def __init__(self, model: LocalModel, training: CriticTraining, ranks: ProcessGroup | None = None) -> None:
         inside, outside = model.module.get_input_embeddings(), model.module.get_output_embeddings()
         for parameter in outside.parameters() if outside is not None else ():
             if not any(parameter is other for other in inside.parameters()):
@@ -43,6 +45,7 @@ class LocalCritic(Learner[Tensor]):
         model.module.add_module("value_head", head)
         self._head = head
         self.training = training
+        self._ranks = ranks or Alone()
         super().__init__(model, training.optimization)
 
     def forward(self, batch: Batch) -> Tensor:
@@ -78,6 +81,8 @@ class LocalCritic(Learner[Tensor]):
         loss = self.training.loss
         explained = explained_variance(train.signals["value"], loss.targets(train), judged(train.batch))
         found = self.improve(train, loss, seed=derive_seed(seed, "critic"))
+        if self._ranks.world > 1:
+            self._ranks.agree("the sum of the critic's weights", self._placement.masters.total())
         return {
             "value_loss": found["value_loss"],
             "value_clip_share": found["value_clip_share"],
@@ -90,13 +95,18 @@ class LocalCritic(Learner[Tensor]):
     def state(self) -> tuple[dict[str, Tensor], dict[str, float]]:
         """Weights, moments and counters, as named tensors and numbers."""
         tensors, numbers = self.optimizer_state()
-        weights = {f"weights.{number}": parameter.detach().cpu() for number, parameter in enumerate(self._parameters)}
+        masters = self._placement.masters.state()  # these are among the optimizer's tensors
+        weights = {
+            f"weights.{number}": parameter.detach().cpu()
+            for number, parameter in enumerate(self._parameters)
+            if number not in masters
+        }
         return {**weights, **{f"optimizer.{name}": tensor for name, tensor in tensors.items()}}, numbers
 
     @torch.no_grad()
     def restore(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, float]) -> None:
-        for number, parameter in enumerate(self._parameters):
-            parameter.copy_(tensors[f"weights.{number}"])
+        for number, value in _below("weights.", tensors).items():
+            self._parameters[int(number)].copy_(value)
         self.restore_optimiser(_below("optimizer.", tensors), numbers)
 
     def _values(self, hidden: Tensor) -> Tensor:

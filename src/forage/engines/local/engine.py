@@ -18,6 +18,7 @@ from forage.engines.local.model import LocalModel
 from forage.engines.local.numerics import choose_matmul
 from forage.engines.local.placement import place
 from forage.engines.local.policy import LocalPolicy
+from forage.engines.local.positions import positions_of
 from forage.engines.local.sampler import LocalSampler
 from forage.engines.local.stop_strings import EndTexts
 from forage.engines.optimization import Optimization
@@ -39,7 +40,7 @@ class Opened:
     @property
     def context(self) -> int | None:
         """How many positions the model has, for prompt and response together; None where it has no limit."""
-        return getattr(self.policy.model.config, "max_position_embeddings", None)
+        return positions_of(self.policy.model.config)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,10 +68,9 @@ class LocalEngine:
     def settled(self) -> "LocalEngine":
         """This engine with what depends on the machine decided: recorded in `recipe.json`, so that resuming agrees.
 
-        Raises ForageError where this machine has no such device.
+        Raises ForageError where the machine has no such device.
         """
-        if self.device != "cpu" and not torch.cuda.is_available():
-            raise ForageError(f"The device {self.device} is not available on this machine. Use --device cpu.")
+        self._require_device()
         threads = self.threads or len(os.sched_getaffinity(0))
         matmul = choose_matmul(device=self.device).chosen if self.matmul == "auto" else self.matmul
         return replace(self, threads=threads, matmul=matmul)
@@ -102,7 +102,7 @@ class LocalEngine:
             return LocalPolicy(model, optimization, temperature=temperature, placement=placement)
 
         policy = load(weights, self.parallel)
-        judge = LocalCritic(self._load(weights), critic) if critic else None
+        judge = LocalCritic(self._load(weights), critic, ranks) if critic else None
         codec = LocalCodec(policy.model.tokenizer)
         return Opened(
             policy=ActorCritic(policy, judge) if judge else policy,
@@ -116,6 +116,14 @@ class LocalEngine:
             reference=self._reference(reference, policy, load) if reference else None,
             critic=judge,
         )
+
+    def _require_device(self) -> None:
+        try:
+            asked = torch.device(self.device)
+        except RuntimeError as error:
+            raise ForageError(f"There is no device {self.device!r}. Use --device cpu or --device cuda.") from error
+        if asked.type != "cpu" and not torch.cuda.is_available():
+            raise ForageError(f"The device {self.device} is not available on this machine. Use --device cpu.")
 
     def _load(self, path: str) -> LocalModel:
         model = LocalModel.load(path, dtype=self.dtype, device=self.device, trust_remote_code=self.trust_remote_code)

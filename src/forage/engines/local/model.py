@@ -20,12 +20,10 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.utils import logging
 
 from forage.core.errors import ForageError
-from forage.engines.local import adapters, attention, sentence_piece
-from forage.engines.local.cache import RowCache, StartCache
+from forage.engines.local import acceptance, adapters, sentence_piece
+from forage.engines.local.positions import within_positions
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 5e-2, torch.float16: 1e-2}
-"""How far our logits may lie from the module's own, relative to the largest: rounding, not another formula."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,7 @@ class Head:
 class LocalModel:
     """A decoder in this process, in evaluation mode (no dropout), with our attention.
 
-    Construction runs a tiny input through the module's own eager path and through ours, and refuses an architecture
+    Construction runs small inputs through the module's own eager path and through ours, and refuses an architecture
     where they differ.
     """
 
@@ -67,7 +65,7 @@ class LocalModel:
         self._recomputed: tuple[GradientCheckpointingLayer, ...] = ()
         module.eval()
         self._check_vocabulary()
-        self._verify()
+        acceptance.accept(self)
 
     @classmethod
     def load(
@@ -131,7 +129,11 @@ class LocalModel:
         return ()
 
     def decoder(self, tokens: Tensor, **arguments: Any) -> Tensor:
-        """The module below the head: tokens (B, T) int64 -> last hidden states (B, T, d)."""
+        """The module below the head: tokens (B, T) int64 -> last hidden states (B, T, d).
+
+        Raises ForageError for rows so long that the module would compute other rows differently too.
+        """
+        within_positions(self.config, tokens.shape[1])
         return cast(Any, self.module.base_model)(input_ids=tokens, **arguments).last_hidden_state
 
     def hidden(self, tokens: Tensor) -> Tensor:
@@ -156,7 +158,7 @@ class LocalModel:
         cannot, or compute something else when they are asked to learn (a dropout of their own).
         """
         layers = tuple(layer for layer in self.module.modules() if isinstance(layer, GradientCheckpointingLayer))
-        tokens = self._probe()
+        tokens = acceptance.probe(self)
         expected = self.hidden(tokens) if layers else None
         again = partial(checkpoint, use_reentrant=False, preserve_rng_state=False)
         for layer in layers:
@@ -185,47 +187,6 @@ class LocalModel:
                 f"The tokenizer knows {known} tokens and the model has embeddings for {embedded}: they do not belong "
                 "together. Put the model's own tokenizer beside it."
             )
-
-    def _probe(self) -> Tensor:
-        """A tiny input, tokens (2, 6), spread over the vocabulary."""
-        vocabulary = cast(Any, self.module.get_input_embeddings()).weight.shape[0]
-        return (torch.arange(12, device=self.device) * 7919 + 1).remainder(vocabulary).view(2, 6)
-
-    @torch.no_grad()
-    def _verify(self) -> None:
-        """Our logits, of one pass and of a decoding step behind our caches, against the module's own eager ones."""
-        name = type(self.module).__name__
-        tokens = self._probe()
-        try:
-            self.module.set_attn_implementation("eager")
-            expected = self.module(input_ids=tokens, use_cache=False).logits.float()
-            self.module.set_attn_implementation(attention.register())
-            found = self.head.logits(self.hidden(tokens))
-            decoded = self.head.logits(self._decoded(tokens))
-        except (AttributeError, TypeError, ValueError, KeyError, IndexError, RuntimeError) as error:
-            raise ForageError(f"The local engine cannot run {name}: {first_line(error)}") from error
-        if self.config._attn_implementation != attention.NAME:
-            raise ForageError(f"The local engine cannot run {name}: it does not let its attention be replaced.")
-        if not bool(torch.isfinite(expected).all()):
-            return  # Damaged weights: sampling says so when it meets them.
-        error = max(float((found - expected).abs().max()), float((decoded - expected[:, -1]).abs().max()))
-        error /= float(expected.abs().max().clamp_min(1e-3))
-        if error > TOLERANCE.get(self.module.dtype, 5e-2):
-            raise ForageError(
-                f"The local engine computes other logits than {name} itself (relative difference {error:.1e}), so it "
-                "would train on wrong numbers: this architecture has a head or an attention it does not know."
-            )
-
-    def _decoded(self, tokens: Tensor) -> Tensor:
-        """tokens (B, T) -> (B, d): the last hidden state, of one token decoded behind T - 1 cached ones."""
-        rows, width = tokens.shape
-        layers = self.config.num_hidden_layers
-        starts, cache = StartCache(layers), RowCache(layers, rows, width)
-        self.decoder(tokens[:, :-1], past_key_values=starts, use_cache=True)
-        cache.enter(starts, torch.arange(rows, device=tokens.device), 0, width - 1)
-        cache.place(rows, width - 1, width)
-        position = torch.full((rows, 1), width - 1, device=tokens.device)
-        return self.decoder(tokens[:, -1:], position_ids=position, past_key_values=cache, use_cache=True)[:, 0]
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from forage.core.batch import Batch
 from forage.engines.distributed.process_group import Alone, ProcessGroup, local_rows, partition_rows
 from forage.engines.distributed.torchrun import BUCKET, speaking
+from forage.engines.local.master_weights import MasterWeights
 from forage.engines.local.model import LocalModel
 
 Seen = TypeVar("Seen")
@@ -34,10 +35,14 @@ class Pass:
 
 
 class Placement(ABC):
-    """`parameters` are what the optimizer moves. All processes make the same calls."""
+    """`masters.parameters` are what the optimizer moves, in float32. All processes make the same calls."""
 
-    parameters: list[nn.Parameter]
+    masters: MasterWeights
     ranks: ProcessGroup
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        return self.masters.parameters
 
     @abstractmethod
     def passes(self, lengths: Tensor, tokens: int) -> list[Pass]:
@@ -70,7 +75,7 @@ class Whole(Placement):
 
     def __init__(self, model: LocalModel, ranks: ProcessGroup) -> None:
         self.ranks = ranks
-        self.parameters = [p for p in model.module.parameters() if p.requires_grad]
+        self.masters = MasterWeights(p for p in model.module.parameters() if p.requires_grad)
         self._model = model
 
     def passes(self, lengths: Tensor, tokens: int) -> list[Pass]:
@@ -93,9 +98,7 @@ class Whole(Placement):
     def learning(self) -> Iterator[None]:
         yield
         if self.ranks.world > 1:
-            with torch.no_grad():
-                total = sum(float(parameter.sum(dtype=torch.float64)) for parameter in self.parameters)
-            self.ranks.agree("the sum of all weights", total)
+            self.ranks.agree("the sum of all weights", self.masters.total())
 
 
 class Sharded(Placement):
@@ -119,7 +122,7 @@ class Sharded(Placement):
         for layer in _layers(self._learner):
             fully_shard(layer, mesh=mesh)
         fully_shard(self._root, mesh=mesh)
-        self.parameters = [p for p in self._learner.module.parameters() if p.requires_grad]
+        self.masters = MasterWeights(p for p in self._learner.module.parameters() if p.requires_grad)
 
     def passes(self, lengths: Tensor, tokens: int) -> list[Pass]:
         """All processes make equally many, because each of them takes part in putting every layer together."""

@@ -30,6 +30,9 @@ Given = TypeVar("Given", contravariant=True)
 LOGITS_PER_CHUNK = 1 << 24
 """Logits that may exist at once (64 MB in float32): the chunk of tokens is this over the vocabulary."""
 
+MASTER = "master"
+"""What a checkpoint calls the float32 copy of a weight, beside the names of AdamW's moments."""
+
 
 class NonFiniteUpdate(ForageError):
     """Too many updates in a row had a loss or a gradient that is not finite. `train` holds the last one's sequences."""
@@ -51,9 +54,10 @@ class Objective(Protocol[Given]):
 
 
 class Learner(ABC, Generic[Seen]):
-    """Weights plus AdamW. `version` counts optimizer steps, skipped ones included.
+    """Weights plus AdamW, both in float32 whatever the model computes in (`MasterWeights`).
 
-    `placement` says where the weights lie where the run has several processes; they all learn together.
+    `version` counts optimizer steps, skipped ones included. `placement` says where the weights lie where the run has
+    several processes; they all learn together.
     """
 
     def __init__(self, model: LocalModel, optimization: Optimization, placement: Placement | None = None) -> None:
@@ -114,6 +118,7 @@ class Learner(ABC, Generic[Seen]):
             for group in self._optimiser.param_groups:
                 group["lr"] = self._learning_rate()
             self._optimiser.step()
+            self._placement.masters.publish()
             self._skipped_in_a_row = 0
         else:
             meter.observe(skipped=1.0)
@@ -158,14 +163,19 @@ class Learner(ABC, Generic[Seen]):
             for number, parameter in enumerate(self._parameters)
             for name, value in self._optimiser.state.get(parameter, {}).items()
         }
+        for number, master in self._placement.masters.state().items():
+            tensors[f"{number}.{MASTER}"] = self._placement.gathered(master)
         return tensors, {"version": self.version, "skipped_in_a_row": self._skipped_in_a_row}
 
     def restore_optimiser(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, float]) -> None:
         for name, value in tensors.items():
             number, key = name.split(".", 1)
             parameter = self._parameters[int(number)]
+            if key == MASTER:
+                self._placement.masters.restore(int(number), self._placement.placed(value, parameter))
+                continue
             # AdamW keeps its step counter on the CPU whatever the device of the parameter.
-            placed = value.clone() if key == "step" else self._placement.placed(value, parameter)
+            placed = value.clone() if key == "step" else self._placement.placed(value.to(parameter.dtype), parameter)
             self._optimiser.state[parameter][key] = placed
         self.version = int(numbers["version"])
         self._skipped_in_a_row = int(numbers["skipped_in_a_row"])

@@ -21,6 +21,7 @@ from forage.core.seeds import derive_seed
 from forage.engines.local.codec import LocalCodec
 from forage.engines.local.model import DTYPES, first_line, load_tokenizer, put_on, source_of, suppress_hf_logs
 from forage.engines.local.policy import micro_batches
+from forage.engines.local.positions import within_positions
 
 RECORD = "reward_model.json"
 """Beside the weights: how the model was trained. Classifiers of other programs have none, and load as well."""
@@ -32,19 +33,29 @@ Prompt = str | tuple[Message, ...]
 
 
 class RewardModel:
-    """A sequence classifier with one output, in evaluation mode, and its tokenizer."""
+    """A sequence classifier with one output, in evaluation mode, and its tokenizer.
+
+    The reward stands behind the last token. A classifier takes for this the last one that is not its padding, so where
+    padding and end are one token it reads a finished response at the token before its end. That is kept for a `foreign`
+    model, which learned so elsewhere; for all others, and for one that names no padding, every token counts.
+    """
 
     def __init__(
-        self, module: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, about: Mapping[str, Any] | None = None
+        self,
+        module: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        about: Mapping[str, Any] | None = None,
+        *,
+        foreign: bool = False,
     ) -> None:
         self.module, self.tokenizer, self.about = module, tokenizer, dict(about or {})
         self._codec = LocalCodec(tokenizer)
-        vocabulary = tokenizer.get_vocab()
-        self._end = vocabulary.get(str(tokenizer.eos_token))
-        if module.config.pad_token_id is None:  # a classifier finds the last token of a row by the padding
-            module.config.pad_token_id = vocabulary.get(str(tokenizer.pad_token), self._end)
-        if module.config.pad_token_id is None:
-            raise ForageError("The reward model has neither a padding token nor an end token: it needs one of them.")
+        self._end = cast(int | None, tokenizer.eos_token_id)
+        self._vocabulary = int(cast(Any, module.get_input_embeddings()).weight.shape[0])
+        self._config: Any = module.config.get_text_config()
+        self._skips_padding = foreign and self._config.pad_token_id is not None
+        if not self._skips_padding:
+            self._config.pad_token_id = self._padding()
         module.eval()
 
     @classmethod
@@ -80,7 +91,8 @@ class RewardModel:
             raise ForageError(
                 f"{path} is no reward model: it lacks {', '.join(missing[:3])}. Make one with `forage rm train`."
             )
-        return cls(put_on(module, device), tokenizer, read_record(path))
+        foreign = not new_head and not (path / RECORD).is_file()
+        return cls(put_on(module, device), tokenizer, read_record(path), foreign=foreign)
 
     @property
     def device(self) -> torch.device:
@@ -114,13 +126,34 @@ class RewardModel:
     def rewards(self, responses: Sequence[Sequence[int]]) -> Tensor:
         """(N,) float32: the rewards of responses that `lay` laid out, in one pass, with gradients."""
         width = max(map(len, responses))
-        tokens = torch.full((len(responses), width), int(self.module.config.pad_token_id), dtype=torch.int64)
+        within_positions(self._config, width)
+        filler = int(self._config.pad_token_id) if self._skips_padding else self._filler(responses)
+        tokens = torch.full((len(responses), width), filler, dtype=torch.int64)
         mask = torch.zeros((len(responses), width), dtype=torch.int64)
         for row, response in enumerate(responses):
             tokens[row, : len(response)] = torch.tensor(response)
             mask[row, : len(response)] = 1
-        output = cast(Any, self.module)(input_ids=tokens.to(self.device), attention_mask=mask.to(self.device))
+        named, self._config.pad_token_id = self._config.pad_token_id, filler
+        try:
+            output = cast(Any, self.module)(input_ids=tokens.to(self.device), attention_mask=mask.to(self.device))
+        finally:
+            self._config.pad_token_id = named
         return output.logits[:, 0].float()
+
+    def _padding(self) -> int:
+        """The padding that a checkpoint names: not the end token, so that other programs read behind it as well."""
+        candidates = (self._config.pad_token_id, self.tokenizer.pad_token_id, self.tokenizer.unk_token_id)
+        for token in (*candidates, self._vocabulary - 1):
+            if isinstance(token, int) and token != self._end and 0 <= token < self._vocabulary:
+                return token
+        return 0
+
+    def _filler(self, responses: Sequence[Sequence[int]]) -> int:
+        """What fills short rows up: the padding, or another token where a response ends with it."""
+        lasts = {response[-1] for response in responses if response}
+        if self._config.pad_token_id not in lasts:
+            return int(self._config.pad_token_id)
+        return next((token for token in range(self._vocabulary) if token not in lasts), 0)
 
     @torch.no_grad()
     def score(self, responses: Sequence[Sequence[int]]) -> list[float]:

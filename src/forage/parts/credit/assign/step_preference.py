@@ -12,6 +12,7 @@ from forage.core.batch import Experience
 from forage.core.errors import ForageError
 from forage.core.protocols import Assign
 from forage.ops.masked import masked
+from forage.ops.mismatch import known
 from forage.ops.preferences import preference_pull
 
 
@@ -22,7 +23,8 @@ class StepPreference(Assign):
     With the surrogate `Reinforce` and a sum over tokens divided by B, the gradient of the loss is then that of the mean
     over pairs of the direct preference loss with smoothed labels (arXiv 2405.00451), exactly so where the policy is the
     one that sampled: the pull is taken from the sampler's log-probabilities. What siblings are worth acts through the
-    pairs alone. The part of two responses before they differ is in no pair. Raises ForageError for a beta of 0 or less.
+    pairs alone. The part of two responses before they differ is in no pair, and a token whose log-probability the
+    sampler does not know (NaN) counts nothing in its own. Raises ForageError for a beta of 0 or less.
     """
 
     beta: float = 0.1
@@ -39,7 +41,8 @@ class StepPreference(Assign):
         number = masked(signals["step_pair"], judged)
         index, sign = number.abs().long(), number.sign().double()
         amount = int(index.max()) if index.numel() else 0
-        distance = masked((batch.behaviour - signals["reference"]).double(), index > 0)
+        measured = known(batch.behaviour, index > 0)
+        distance = masked((batch.behaviour - signals["reference"]).double(), measured)
         smoothing = torch.zeros(amount + 1, dtype=torch.float64, device=number.device)
         smoothing[index.flatten()] = masked(signals["pair_smoothing"], judged).double().flatten()
         margin = torch.zeros_like(smoothing).scatter_add(0, index.flatten(), (sign * distance).flatten())
