@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from forage.core.atomic import new_directory
-from forage.core.errors import ForageError
+from forage.core.errors import ForageError, check_number
 from forage.core.protocols import OnProgress, Task
 from forage.core.records import SamplingParams
 from forage.core.serialize import decode_part, encode_part
@@ -91,10 +91,11 @@ def evaluate_checkpoint(
     Several processes (`ranks`) share the sampling and the judging; the first of them writes the evaluations.
     """
     ranks = ranks or Alone()
+    check_number("n", n, whole=True)
     found = find_checkpoint(Path(path))
     task = task or found.task
     if task is None:
-        raise ForageError(f"{path} does not say which problems it is for: name them, as in --task countdown.")
+        raise ForageError(f"{path} does not say which problems it is for: name a `task`, as in countdown.")
     if split not in ("train", "test"):
         raise ForageError(f"The split is train or test, not {split!r}.")
     params = SamplingParams(top_p=top_p, top_k=top_k, max_tokens=max_tokens or found.max_tokens or 120)
@@ -118,7 +119,7 @@ def evaluate_checkpoint(
         context=opened.context,
     )
     files = []
-    with open_judge(task, verifying) as judge, explain_out_of_memory("Sample fewer responses at once with --rows."):
+    with open_judge(task, verifying) as judge, explain_out_of_memory("Sample fewer responses at once: lower `rows`."):
         for temperature in temperatures:
             evaluation = evaluate(
                 opened.sampler,
@@ -160,7 +161,7 @@ def export_checkpoint(
     if out.exists():
         raise ForageError(f"{out} exists already; nothing in it was changed. Name a folder that does not exist.")
     if merge and not is_adapter(found.weights):
-        raise ForageError(f"{found.weights} holds a whole model, so there is no adapter to merge: leave --merge out.")
+        raise ForageError(f"{found.weights} holds a whole model, so there is no adapter to merge: do not ask to merge.")
     trusting = trust_remote_code or found.engine.trust_remote_code
     model = LocalModel.load(found.weights, dtype=dtype or found.engine.dtype, trust_remote_code=trusting)
     if merge:
