@@ -9,9 +9,11 @@ Everything is imported when it is first used, so that verifier workers, which ne
 """
 
 import importlib
+import importlib.metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from forage import methods, recipes
     from forage.core.errors import ForageError
     from forage.evaluation.evaluation import Evaluation
     from forage.report import build_report
@@ -29,10 +31,28 @@ _HOMES = {
     "train": "forage.training.loop",
 }
 
-__all__ = ["Evaluation", "ForageError", "Recipe", "build_report", "evaluate_checkpoint", "resume", "train"]
+__all__ = [
+    "Evaluation",
+    "ForageError",
+    "Recipe",
+    "build_report",
+    "evaluate_checkpoint",
+    "methods",
+    "recipes",
+    "resume",
+    "train",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, "__version__"})
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return importlib.metadata.version("forage-rl")
+    if name in ("methods", "recipes"):
+        return importlib.import_module(f"forage.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'forage' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

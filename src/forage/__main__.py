@@ -1,8 +1,25 @@
-"""`python -m forage` is the command line."""
+"""`python -m forage` is the command line, and so is the command `forage`."""
 
+import signal
 import sys
+from typing import NoReturn
 
-from forage.cli import main
+from forage.core.interrupts import InterruptGate
+
+
+def start() -> NoReturn:
+    """Runs the command line as the whole of this process: Ctrl-C is heard from here on, and ignored at the very end."""
+    signal.signal(signal.SIGINT, InterruptGate())
+    try:
+        from forage.cli import main
+
+        code = main()
+    except KeyboardInterrupt:
+        print("forage: interrupted.", file=sys.stderr)
+        code = 130
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the work is done, and the interpreter only tidies up
+    sys.exit(code)
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start()

@@ -104,7 +104,7 @@ def test_an_entropy_bonus_excludes_an_entropy_penalty_and_itself() -> None:
 
 
 def test_group_methods_need_siblings() -> None:
-    with pytest.raises(ForageError, match="Raise --group-size"):
+    with pytest.raises(ForageError, match="Raise `group_size`"):
         apply(bare(group_size=1), [grpo()])
 
 

@@ -209,3 +209,15 @@ def test_the_loss_is_of_response_tokens_only() -> None:
     labels = tokens.masked_fill((position < 8) | (position >= corpus.lengths[:, None]), -100)
     expected = model.module(input_ids=tokens, labels=labels).loss
     assert torch.allclose(tiny_model._loss(model, corpus, rows), expected, rtol=1e-5)
+
+
+def test_a_base_of_ones_own_is_taken_from_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORAGE_HOME", str(tmp_path / "cache"))
+    settings = BaseSettings(traces=64, steps=2, batch=8, layers=1, hidden=16, heads=1, head_dim=16, inner=16)
+    cached = build(settings, progress=False)
+    (cached / "evals").mkdir()
+    monkeypatch.setattr("forage.base_models.tiny_model._make", lambda *_, **__: pytest.fail("it is built again"))
+    own = build(settings, tmp_path / "own", progress=False)
+    assert own == tmp_path / "own"
+    held = {path.name: path.read_bytes() for path in cached.iterdir() if path.is_file()}
+    assert {path.name: path.read_bytes() for path in own.iterdir()} == held

@@ -316,7 +316,7 @@ def test_the_end_of_memory_says_what_to_lower(
         raise error
 
     monkeypatch.setattr(LocalPolicy, "improve", improve)
-    with pytest.raises(ForageError, match=r"memory is not enough.*--micro-tokens.*--rows.*--gradient-checkpointing"):
+    with pytest.raises(ForageError, match=r"memory is not enough.*micro_tokens.*rows.*gradient_checkpointing"):
         train(small(world, steps=1), out=tmp_path / "run")
 
 

@@ -71,7 +71,7 @@ def test_an_existing_run_is_never_overwritten(run: RunDirectory, tmp_path: Path)
         RunDirectory.create(run.path, {"name": "other"})
     assert run.recipe() == RECIPE
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ForageError, match="Give another --out") as caught:
+    with pytest.raises(ForageError, match="Name another folder") as caught:
         RunDirectory.create(tmp_path / "empty", RECIPE)
     assert "resume" not in str(caught.value)
 

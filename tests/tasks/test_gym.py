@@ -7,8 +7,9 @@ import pytest
 
 from forage.core.errors import ForageError
 from forage.core.protocols import Task
+from forage.core.records import Message
 from forage.core.serialize import decode_part, encode_part
-from forage.tasks.gym import Gym
+from forage.tasks.gym import AnswerFormat, Gym
 from forage.tasks.names import parse_task
 from forage.verification.judge import WorkerJudge
 
@@ -55,3 +56,65 @@ def test_mistakes_are_explained() -> None:
     ]:
         with pytest.raises(ForageError, match=words):
             parse_task(f"gym:{specification}")
+
+
+class Sums:
+    """A data set as reasoning-gym makes them; its scorer forgives spaces."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, index: int) -> dict[str, str]:
+        return {"question": f"What is {index} + {index}?", "answer": str(2 * index)}
+
+    def score_answer(self, answer: str, entry: dict[str, str]) -> float:
+        return float(answer.strip() == entry["answer"])
+
+
+@pytest.fixture
+def _sums(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("forage.tasks.gym.open_dataset", lambda name, parameters, *, seed, size: Sums(size))
+
+
+@pytest.mark.usefixtures("_sums")
+def test_a_system_prompt_and_a_way_to_mark_answers() -> None:
+    plain = Gym(dataset="sums", test_problems=2, system="Be brief.", answer_format="boxed").problems("test")[1]
+    assert plain.prompt == "Be brief.\n\nWhat is 1 + 1?\nGive the final answer as \\boxed{answer}."
+    task = Gym(dataset="sums", test_problems=2, chat=True, system="Be brief.", answer_format="tags")
+    chat = task.problems("test")[1]
+    assert chat.prompt == (
+        Message("system", "Be brief."),
+        Message("user", "What is 1 + 1?\nGive the final answer as <answer>answer</answer>."),
+    )
+    assert decode_part(encode_part(task), Task) == task
+    assert Gym(dataset="sums", test_problems=2).problems("test")[1].prompt == "What is 1 + 1?"
+
+
+@pytest.mark.usefixtures("_sums")
+@pytest.mark.parametrize(
+    ("text", "any_way", "boxed", "tags"),
+    [
+        ("2", 1, 0, 0),
+        ("So \\boxed{2}", 1, 1, 0),
+        ("<answer>2</answer>", 1, 0, 1),
+        ("<answer>3</answer> or \\boxed{2}", 1, 1, 0),
+        ("\\boxed{3}, the answer is 2", 0, 0, 0),
+        ("", 0, 0, 0),
+    ],
+)
+def test_only_what_is_marked_as_asked_counts(text: str, any_way: int, boxed: int, tags: int) -> None:
+    formats: tuple[tuple[AnswerFormat, int], ...] = (("any", any_way), ("boxed", boxed), ("tags", tags))
+    for answer_format, right in formats:
+        task = Gym(dataset="sums", test_problems=2, answer_format=answer_format)
+        problem = task.problems("test")[1]
+        if text or answer_format != "any":
+            assert task.verify(problem, text).parts["correct"] == right, answer_format
+
+
+def test_another_way_to_mark_answers_is_refused() -> None:
+    other: dict[str, str] = {"answer_format": "bold"}
+    with pytest.raises(ForageError, match="one of any, boxed, tags, not 'bold'"):
+        Gym(dataset="sums", **other)  # pyright: ignore[reportArgumentType]

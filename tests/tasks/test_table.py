@@ -173,7 +173,7 @@ def test_bytes_that_are_no_text_are_a_bad_row(tmp_path: Path) -> None:
 
 def test_bad_rows_end_the_reading_unless_they_are_to_be_skipped(tmp_path: Path) -> None:
     table = jsonl(tmp_path / "t.jsonl", [*ROWS, *({"prompt": "p"} for _ in range(7))])
-    with pytest.raises(ForageError, match=r"7 rows .*line 21: it has no 'answer'.*and 2 more.*--skip-bad-rows"):
+    with pytest.raises(ForageError, match=r"7 rows .*line 21: it has no 'answer'.*and 2 more.*skip_bad_rows"):
         open_table(table, verifier=EXACT).problems("train")
     skipping = open_table(table, verifier=EXACT, skip_bad_rows=True)
     assert len(skipping.problems("train")) + len(skipping.problems("test")) == 20

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -197,3 +198,82 @@ def test_a_budget_of_tokens_ends_a_run_and_survives_an_interruption(
     assert resume(tmp_path / "parts").step == 5, "a finished run is not gone on with"
     with pytest.raises(ForageError, match="budget"):
         small(tiny_base, grpo(), tokens=-1)
+
+
+def test_interrupts_at_any_moment_leave_a_state_that_the_run_passes_through(
+    reference: Path, tiny_base: Path, tmp_path: Path
+) -> None:
+    """Signals at fixed moments inside an update and the saving after it; the weights end as if there had been none."""
+    for number, calls in enumerate(((30, 90), (30, 31, 32, 33, 34), tuple(range(100, 110)))):
+        path, seen = tmp_path / f"{number}", [0]
+
+        def count(frame: Any, event: str, argument: Any, seen: list[int] = seen, calls: Any = calls) -> None:
+            if event == "call" and frame.f_code.co_name in ("_backward", "_write_step", "save", "write", "_inventory"):
+                seen[0] += 1
+                if seen[0] in calls:
+                    os.kill(os.getpid(), signal.SIGINT)
+
+        recipe = small(tiny_base, grpo(), entropy_advantage(), steps=8, epochs=2, micro_tokens=64)
+        sys.setprofile(count)
+        try:
+            outcome = train(recipe, out=path)
+        finally:
+            sys.setprofile(None)
+        assert not outcome.finished
+        assert RunDirectory.open(path).checkpoints()[-1] == outcome.step
+        assert len(rows(path)) == outcome.step
+        while not outcome.finished:
+            outcome = resume(path)
+        whole = tmp_path / "whole"
+        if number == 0:
+            train(recipe, out=whole)
+        assert_same_run(whole, path)
+
+
+def test_nothing_is_saved_after_a_broken_change(tiny_base: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    from forage.engines.local.policy import Learner
+
+    update = Learner._update
+
+    def breaks(self: Any, *arguments: Any) -> None:
+        update(self, *arguments)
+        if self.version == 5:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Learner, "_update", breaks)
+    with pytest.raises(KeyboardInterrupt, match="nothing since the last checkpoint"):
+        train(small(tiny_base, grpo(), steps=8), out=tmp_path / "run")
+    assert RunDirectory.open(tmp_path / "run").checkpoints() == [2]
+
+
+def test_a_run_goes_on_longer_as_if_it_had_been_begun_so(tiny_base: Path, tmp_path: Path) -> None:
+    train(small(tiny_base, grpo(), steps=5), out=tmp_path / "whole")
+    train(small(tiny_base, grpo(), steps=3), out=tmp_path / "longer")
+    assert resume(tmp_path / "longer", steps=5).step == 5
+    assert_same_run(tmp_path / "whole", tmp_path / "longer")
+    assert RunDirectory.open(tmp_path / "longer").recipe() == RunDirectory.open(tmp_path / "whole").recipe()
+    assert json.loads((tmp_path / "longer/restated.jsonl").read_text()) == {"after": 3, "steps": 5, "before": 3}
+    with pytest.raises(ForageError, match="taken 5 steps already"):
+        resume(tmp_path / "longer", steps=4)
+    assert resume(tmp_path / "longer", steps=5).finished, "the same again changes nothing"
+    assert (tmp_path / "longer/restated.jsonl").read_text().count("\n") == 1
+
+
+def test_rows_that_are_lost_are_missed_aloud(tiny_base: Path, tmp_path: Path) -> None:
+    train(small(tiny_base, grpo(), steps=3), out=tmp_path / "run")
+    metrics = tmp_path / "run/metrics.jsonl"
+    metrics.write_bytes(metrics.read_bytes()[:-20])
+    with pytest.warns(UserWarning, match="cut off"), pytest.warns(UserWarning, match=r"ends with step 2 .* of step 3"):
+        resume(tmp_path / "run", steps=4)
+    with pytest.warns(UserWarning, match="no row of step 3: curves have a hole"):
+        assert [row["step"] for row in RunDirectory.open(tmp_path / "run").metrics()] == [1, 2, 4]
+
+
+def test_a_run_directory_that_was_deleted_is_not_called_intact(tiny_base: Path, tmp_path: Path) -> None:
+    def delete(metrics: Any) -> None:
+        if metrics["step"] == 1:
+            shutil.rmtree(tmp_path / "run")
+
+    with pytest.raises(ForageError, match="is gone") as caught:
+        train(small(tiny_base, grpo(), steps=3), out=tmp_path / "run", on_step=delete)
+    assert "intact" not in str(caught.value)

@@ -100,13 +100,14 @@ class TinySettings(ABC):
 
 
 def build(settings: TinySettings, out: Path | None = None, *, progress: bool = True) -> Path:
-    """The directory of a base model: an ordinary Hugging Face checkpoint, built unless it exists.
+    """The directory of a base model: an ordinary Hugging Face checkpoint, built unless the cache has it or it is there.
 
     Without `out` it lies in the cache: `$FORAGE_HOME`, or `~/.cache/forage`. Raises ForageError where `out` holds
     something else.
     """
     digest = settings.digest()
-    place = out if out is not None else cache_directory() / f"{settings.label}-{digest}"
+    cached = cache_directory() / f"{settings.label}-{digest}"
+    place = cached if out is None else out
     if _is_complete(place, digest):
         return place
     if place.exists() and (not place.is_dir() or any(place.iterdir())):
@@ -118,7 +119,10 @@ def build(settings: TinySettings, out: Path | None = None, *, progress: bool = T
     build_dir = scratch / "base"
     build_dir.mkdir()
     try:
-        _make(settings, build_dir, digest, progress=progress)
+        if _is_complete(cached, digest):
+            shutil.copytree(cached, build_dir, dirs_exist_ok=True, ignore=shutil.ignore_patterns("evals"))
+        else:
+            _make(settings, build_dir, digest, progress=progress)
         try:
             build_dir.rename(place)
         except OSError:

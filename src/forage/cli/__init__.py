@@ -2,6 +2,7 @@
 
 import errno
 import importlib
+import importlib.metadata
 import os
 import sys
 import warnings
@@ -10,6 +11,10 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any
 
 from forage.core.errors import DiskFull, ForageError
+from forage.core.interrupts import InterruptGate
+
+INTERRUPTED = 130
+"""The exit code of a command that Ctrl-C ended."""
 
 COMMANDS = {
     "demo": "the whole experiment in minutes: base model, two methods, pass@k, report",
@@ -41,29 +46,56 @@ DIVIDED = ("train", "resume", "eval")
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command; returns the exit code: 0 done, 2 the input was wrong (one sentence says how), 130 interrupted."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] in (["--version"], ["-V"]):
+        print(f"forage {importlib.metadata.version('forage-rl')}")
+        return 0
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(usage())
         return 0
-    name, rest = arguments[0], arguments[1:]
     # Threads of a matrix product spin while they wait for each other. Left to itself a spin lasts milliseconds, so that
     # on cores that others use too, two threads become many times slower than one. Read when torch is loaded.
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")
+    gate = InterruptGate()
+    with gate.listening():
+        return _answered(arguments, gate)
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Runs a command and returns its exit code; what `main` turns into sentences is raised."""
+    name, rest = arguments[0], list(arguments[1:])
+    if name not in COMMANDS:
+        raise ForageError(f"There is no command {name!r}. The commands are: {', '.join(COMMANDS)}.")
+    with _silence_other_ranks(name), plain_warnings():
+        if name == "bench" and importlib.import_module("forage.cli.recipe_flags").named_recipe(name, rest) is None:
+            return 0  # help was asked for, and the module of this command takes seconds to load
+        return importlib.import_module(f"forage.cli.{name}").run(rest)
+
+
+def _answered(arguments: Sequence[str], gate: InterruptGate) -> int:
+    name = arguments[0]
     try:
-        if name not in COMMANDS:
-            raise ForageError(f"There is no command {name!r}. The commands are: {', '.join(COMMANDS)}.")
-        with _silence_other_ranks(name), plain_warnings():
-            return importlib.import_module(f"forage.cli.{name}").run(rest)
+        return run_command(arguments)
     except DiskFull as error:
         print(f"forage {name}: {error}{_going_on(name)}", file=sys.stderr)
         return 2
     except ForageError as error:
-        print(f"forage {name}: {error}", file=sys.stderr)
-        return 2
+        said = f"interrupted ({error})" if gate.asked else str(error)  # a library's error may come from the interrupt
+        print(f"forage {name}: {said}", file=sys.stderr)
+        return INTERRUPTED if gate.asked else 2
     except BrokenPipeError:  # the reader (`head`, a pager) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 2
+    except KeyboardInterrupt as error:
+        if os.environ.get("RANK", "0") == "0":
+            print(f"forage {name}: {str(error) or 'interrupted.'}", file=sys.stderr)
+        return INTERRUPTED
+    except Exception as error:
+        if gate.asked:  # some libraries turn an interrupt into an error of their own
+            print(f"forage {name}: interrupted ({type(error).__name__}: {error}).", file=sys.stderr)
+            return INTERRUPTED
+        if not (isinstance(error, OSError) and error.errno == errno.ENOSPC):
             raise
         print(
             f"forage {name}: The disk is full ({error.filename or 'no file named'}). What was saved before is intact. "
@@ -71,11 +103,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
-    except KeyboardInterrupt:
-        print(f"forage {name}: interrupted.", file=sys.stderr)
-        return 130
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 2
 
 
 def _going_on(name: str) -> str:
@@ -115,6 +142,6 @@ def usage() -> str:
     lines = "\n".join(f"  {name.ljust(width)}  {summary}" for name, summary in COMMANDS.items())
     return (
         "forage: exploration in reinforcement learning of language-model reasoning\n\n"
-        f"usage: forage COMMAND [options]      forage COMMAND --help\n\n{lines}\n\n"
+        f"usage: forage COMMAND [options]      forage COMMAND --help      forage --version\n\n{lines}\n\n"
         "Start with `forage demo`. Python: import forage; forage.train(forage.recipes.countdown())"
     )

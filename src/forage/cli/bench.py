@@ -1,8 +1,10 @@
 """`forage bench RECIPE`: methods x seeds x controls, and whether they helped."""
 
 import io
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stdout
@@ -13,12 +15,13 @@ from typing import Any
 from rich.console import Console
 
 from forage.bench.arms import parse_arm, with_controls
-from forage.cli import main
+from forage.cli import INTERRUPTED, run_command
 from forage.cli.compare import compare_command
 from forage.cli.lists import Ks, numbers
-from forage.cli.progress import progress_bar, say_notes
+from forage.cli.progress import message_on_interrupt, progress_bar, say_notes
 from forage.cli.recipe_flags import Out, Texts, named_recipe, read_flags
 from forage.core.errors import ForageError
+from forage.core.interrupts import Interrupted, InterruptGate
 from forage.evaluation.estimate import check_ks
 from forage.methods import METHODS
 from forage.recipes import RECIPES
@@ -47,8 +50,8 @@ HELP = """    arm: methods joined by +, as grpo+entropy_advantage:alpha=0.2; onc
 COLDER = (1.0, 0.7, 0.4)
 """Temperatures of the base model: some of what training does, sampling colder does too."""
 
-INTERRUPTED = 130
-"""The exit code of a command that Ctrl-C ended."""
+CHILD = "from forage.verification.sandbox import end_with_parent as e; e(); from forage.__main__ import start; start()"
+"""The command line in a process that dies with this one: killed, it leaves nobody behind who holds a run's lock."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,9 @@ def run(argv: Sequence[str]) -> int:
     console = Console(stderr=True)
     say_notes(next(iter(bench.runs.values())).task)
     console.print(f"{len(bench.runs)} runs in {bench.out}", highlight=False, soft_wrap=True)
-    base = evaluated_base(bench, console)
+    kept = "Interrupted; what was sampled is kept: the same command goes on."
+    with message_on_interrupt(kept):
+        base = evaluated_base(bench, console)
     trained(bench, console)
     first, *others = [*bench.runs, *base]
     compare_command(first, tuple(others), k=bench.k)
@@ -128,25 +133,33 @@ def evaluated_base(bench: Bench, console: Console) -> list[Path]:
 
 def trained(bench: Bench, console: Console) -> None:
     """Trains and evaluates what is missing of every run. Ctrl-C keeps what was trained; the same command goes on."""
-    command = _here if bench.processes == 1 else _in_a_process
+    gate, children = InterruptGate(), Children()
 
     def one(path: Path) -> None:
         if not path.exists():
             begin(bench.runs[path], path)
-        command(path, ["resume", str(path)])
-        command(path, ["eval", str(path), "--n", str(bench.n), "--k", bench.k])
+        for arguments in (["resume", str(path)], ["eval", str(path), "--n", str(bench.n), "--k", bench.k]):
+            if bench.processes > 1:
+                children.run(path, arguments)
+            else:
+                _here(arguments)
+                gate.reopen()  # a command that was at its end when Ctrl-C came has ended as if it had not come
 
     try:
-        with progress_bar("bench", console) as move:
-            for number, path in enumerate(_done(one, list(bench.runs), bench.processes), 1):
+        with gate.listening(), progress_bar("bench", console) as move:
+            for number, path in enumerate(_done(one, list(bench.runs), bench.processes, children.interrupt), 1):
                 move(number, len(bench.runs), path.name)
-    except KeyboardInterrupt:
-        console.print("What was trained is kept: the same command goes on.", highlight=False)
-        raise
+    except KeyboardInterrupt as error:
+        raise Interrupted("Interrupted; what was trained is kept: the same command goes on.") from error
 
 
-def _done(one: Callable[[Path], None], paths: Sequence[Path], processes: int) -> Iterator[Path]:
-    """The paths in order, each when it is done. What has not begun is left out where one fails."""
+def _done(
+    one: Callable[[Path], None], paths: Sequence[Path], processes: int, interrupt: Callable[[], None]
+) -> Iterator[Path]:
+    """The paths in order, each when it is done. What has not begun is left out where one fails.
+
+    `interrupt` ends what is under way where Ctrl-C was meant for this process alone.
+    """
     if processes == 1:  # in this thread, which is the one that hears Ctrl-C
         for path in paths:
             one(path)
@@ -158,26 +171,51 @@ def _done(one: Callable[[Path], None], paths: Sequence[Path], processes: int) ->
             for path, job in zip(paths, waiting, strict=True):
                 job.result()
                 yield path
+        except KeyboardInterrupt:
+            interrupt()
+            raise
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _here(path: Path, arguments: Sequence[str]) -> None:
+def _here(arguments: Sequence[str]) -> None:
     """Runs a command of `forage`, which shows its progress but not its tables."""
     with redirect_stdout(io.StringIO()):
-        _check(main(arguments), arguments, "")
-
-
-def _in_a_process(path: Path, arguments: Sequence[str]) -> None:
-    """Runs a command of `forage`, whose messages would mix with those of others, with a file beside `path` for them."""
-    log = path.with_name(f"{path.name}.log")
-    with log.open("a") as file:
-        code = subprocess.run([sys.executable, "-m", "forage", *arguments], stdout=file, stderr=file).returncode
-    _check(code, arguments, f" Its last words are in {log}.")
-
-
-def _check(code: int, arguments: Sequence[str], where: str) -> None:
-    if code == INTERRUPTED:
-        raise KeyboardInterrupt
+        code = run_command(arguments)
     if code:
-        raise ForageError(f"`forage {' '.join(arguments)}` ended with code {code}.{where}")
+        raise ForageError(f"`forage {' '.join(arguments)}` ended with code {code}.")
+
+
+class Children:
+    """Commands of `forage` in processes of their own; their messages, which would mix, go to a file beside each run.
+
+    They hear Ctrl-C from this process even where the terminal did not send it to them, and end when this process dies.
+    """
+
+    def __init__(self) -> None:
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._stopping = False
+        self._change = threading.Lock()
+
+    def run(self, path: Path, arguments: Sequence[str]) -> None:
+        log = path.with_name(f"{path.name}.log")
+        command = [sys.executable, "-c", CHILD, *arguments]
+        with log.open("a") as file:
+            with self._change:
+                if self._stopping:
+                    raise KeyboardInterrupt
+                process = subprocess.Popen(command, stdout=file, stderr=file)
+                self._running.add(process)
+            code = process.wait()
+        with self._change:
+            self._running.discard(process)
+        if code in (INTERRUPTED, -signal.SIGINT):
+            raise KeyboardInterrupt
+        if code:
+            raise ForageError(f"`forage {' '.join(arguments)}` ended with code {code}. Its last words are in {log}.")
+
+    def interrupt(self) -> None:
+        with self._change:
+            self._stopping = True
+            for process in self._running:
+                process.send_signal(signal.SIGINT)

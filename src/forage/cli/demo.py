@@ -8,11 +8,12 @@ from rich.console import Console
 
 from forage.analysis import FILE, Analysis, Grams, analyze
 from forage.base_models.countdown import build_base
-from forage.cli.progress import progress_bar, training_note
+from forage.cli.progress import message_on_interrupt, progress_bar, training_note
 from forage.cli.solutions import correct_solutions
 from forage.cli.tables import print_confounds, print_estimates
 from forage.core.atomic import write_file
 from forage.core.errors import ForageError
+from forage.core.interrupts import Interrupted
 from forage.evaluation.collect import latest_evaluations
 from forage.evaluation.tables import curve_table
 from forage.grams.gram_list import load_grams
@@ -83,7 +84,7 @@ def _trained(path: Path, name: str, methods: Sequence[Applied], steps: int, seed
 
         outcome = resume(path, on_step=on_step) if path.exists() else train(recipe, out=path, on_step=on_step)
     if not outcome.finished:
-        raise KeyboardInterrupt
+        raise Interrupted("Interrupted; all is saved: the same command goes on from here.")
     return path
 
 
@@ -118,5 +119,6 @@ def _is_analysed(run: Path, grams: Grams) -> bool:
 
 
 def run(argv: Sequence[str]) -> int:
-    tyro.cli(demo, prog="forage demo", args=argv)
+    with message_on_interrupt("Interrupted; what was finished is kept: the same command goes on."):
+        tyro.cli(demo, prog="forage demo", args=argv)
     return 0

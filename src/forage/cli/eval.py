@@ -9,7 +9,7 @@ from rich.console import Console
 
 from forage.cli.lists import Ks, Temperatures, numbers
 from forage.cli.problem_flags import EngineFlags, TableFlags, chosen_task, leak_note
-from forage.cli.progress import progress_bar, say_notes
+from forage.cli.progress import message_on_interrupt, progress_bar, say_notes
 from forage.cli.tables import Tables
 from forage.engines.distributed.torchrun import open_group
 from forage.evaluation.estimate import check_ks, small_sample_warning
@@ -105,5 +105,6 @@ def evaluate_command(
 
 
 def run(argv: Sequence[str]) -> int:
-    tyro.cli(evaluate_command, prog="forage eval", args=argv)
+    with message_on_interrupt("Interrupted; what was sampled is kept: the same command goes on from there."):
+        tyro.cli(evaluate_command, prog="forage eval", args=argv)
     return 0

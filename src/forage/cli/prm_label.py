@@ -65,7 +65,7 @@ def label_command(
     template = REPROMPT if reprompt == "default" else reprompt
     plan = Labeling(solutions=solutions, continuations=m, seed=seed, reprompt=template)
     chosen = parse_task(task) if task else None
-    kept = message_on_interrupt("Every finished block is saved: the same command goes on from here.")
+    kept = message_on_interrupt("Interrupted; every finished block is saved: the same command goes on from here.")
     with kept, progress_bar(f"label {solutions_of.name}", Console(stderr=True)) as move:
         if solutions_of.is_file():
             if policy is None:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from forage.core.interrupts import Interrupted
 from forage.core.protocols import OnProgress, Task
 
 
@@ -36,12 +37,13 @@ def progress_bar(label: str, console: Console | None = None) -> Iterator[OnProgr
 
 @contextmanager
 def message_on_interrupt(sentence: str) -> Iterator[None]:
-    """Says what Ctrl-C left behind, before it passes on."""
+    """Lets Ctrl-C pass on with the sentence that says what it left behind, unless it has one: it is printed once."""
     try:
         yield
-    except KeyboardInterrupt:
-        Console(stderr=True).print(sentence, highlight=False, markup=False, soft_wrap=True)
+    except Interrupted:
         raise
+    except KeyboardInterrupt as error:
+        raise Interrupted(sentence) from error
 
 
 class _Lines:

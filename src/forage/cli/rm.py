@@ -119,7 +119,7 @@ def train_command(
         placebo=placebo,
         seed=seed,
     )
-    kept = message_on_interrupt("All is saved: the same command goes on from here.")
+    kept = message_on_interrupt("Interrupted; all is saved: the same command goes on from here.")
     with kept, progress_bar("train reward model", Console(stderr=True)) as move:
         made = train_checkpoint(
             model,

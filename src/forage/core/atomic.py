@@ -109,6 +109,11 @@ def explain_io_errors(path: Path, done: str = "written") -> Iterator[None]:
             ) from error
         if not isinstance(error, OSError | SafetensorError):
             raise
+        if isinstance(error, FileNotFoundError) and not path.parent.is_dir():
+            raise ForageError(
+                f"{path} could not be {done}: its folder {path.parent} is gone. Somebody has removed or renamed it "
+                "while this was at work."
+            ) from error
         reason = getattr(error, "strerror", None) or error
         raise ForageError(f"{path} could not be {done}: {reason}. What was there before is intact.") from error
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
-from forage.core.errors import ForageError
+from forage.core.errors import ForageError, check_numbers
 
 Stop = Literal["eos", "length"]
 """Why a completion ended: the model said so, or the limit cut it ("length": truncated)."""
@@ -91,6 +91,7 @@ class SamplingParams:
     max_tokens: int = 120
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         if not (math.isfinite(self.temperature) and self.temperature >= 0):
             raise ForageError(f"The temperature must be 0 (greedy) or more, not {self.temperature}.")
         if not 0 < self.top_p <= 1:

@@ -1,5 +1,6 @@
 """Calls as people type them: `entropy_advantage:alpha=0.2,kappa=3`, `countdown:size=experiment`."""
 
+import difflib
 import re
 from collections.abc import Callable, Collection, Mapping
 
@@ -18,16 +19,24 @@ def parse_call(
     """
     name, _, settings = text.partition(":")
     if name not in names:
-        raise ForageError(f"There is no {kind} {name!r}. The {kind}s are: {', '.join(sorted(names))}.")
+        guess = did_you_mean(name, names)
+        raise ForageError(f"There is no {kind} {name!r}. {guess}The {kind}s are: {', '.join(sorted(names))}.")
     defaults = parameters(name)
     values: dict[str, Value] = {}
     for setting in filter(None, settings.split(",")):
         key, equals, value = setting.partition("=")
         if key not in defaults or not equals:
             known = ", ".join(f"{k}={v}" for k, v in defaults.items()) or "none"
-            raise ForageError(f"In {kind} {text}: {setting!r} is not a setting of {name}. It has: {known}.")
+            guess = did_you_mean(key, defaults)
+            raise ForageError(f"In {kind} {text}: {setting!r} is not a setting of {name}. {guess}It has: {known}.")
         values[key] = typed(value, defaults[key], where=f"{kind} {text}")
     return name, values
+
+
+def did_you_mean(name: str, known: Collection[str]) -> str:
+    """A question with the known name that is most like this one, and a space; "" where none is like it."""
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"Did you mean {close[0]}? " if close else ""
 
 
 def typed(text: str, default: object, *, where: str) -> Value:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from forage.core.errors import ForageError
+from forage.core.errors import ForageError, check_numbers
 from forage.core.seeds import derive_seed
 
 
@@ -30,6 +30,7 @@ class Optimization:
     max_skips: int = 5
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         if not self.lr > 0:
             raise ForageError(f"The learning rate must be above 0, not {self.lr}.")
         if min(self.epochs, self.mini_batches, self.micro_tokens, self.max_skips) < 1:

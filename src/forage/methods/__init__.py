@@ -18,7 +18,9 @@ from forage.methods.algorithms.rloo import rloo as rloo
 from forage.methods.algorithms.step_dpo import step_dpo as step_dpo
 from forage.methods.algorithms.vineppo import vineppo as vineppo
 from forage.methods.catalogue import Applied as Applied
+from forage.methods.catalogue import Choice as Choice
 from forage.methods.catalogue import Method as Method
+from forage.methods.catalogue import applied as applied
 from forage.methods.catalogue import apply as apply
 from forage.methods.catalogue import catalogue
 from forage.methods.catalogue import parse as parse
@@ -52,9 +54,14 @@ METHODS = catalogue(*(entry for entry in list(globals().values()) if isinstance(
 """Every method by name."""
 
 
-def with_methods(recipe: Recipe, chosen: Sequence[Applied | str]) -> Recipe:
-    """The recipe with these methods in order, typed or built; GRPO comes first where none of them is an algorithm."""
-    methods = [parse(entry, METHODS) if isinstance(entry, str) else entry for entry in chosen]
+Choices = Choice | Sequence[Choice]
+"""The methods of a recipe: one, or several in order."""
+
+
+def with_methods(recipe: Recipe, chosen: Choices) -> Recipe:
+    """The recipe with these methods in order; GRPO comes first where none of them is an algorithm."""
+    given = chosen if isinstance(chosen, Sequence) and not isinstance(chosen, str) else [chosen]
+    methods = [applied(entry, METHODS) for entry in given]
     if not any(entry.kind == "algorithm" for entry in methods):
         methods.insert(0, grpo())
     return apply(recipe, methods)

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, Concatenate, Generic, Literal, ParamSpec
 
 from forage.core.errors import ForageError
-from forage.core.spec import parse_call
+from forage.core.spec import did_you_mean, parse_call
 from forage.training.recipe import Recipe
 
 P = ParamSpec("P")
@@ -31,6 +31,10 @@ class Applied:
     def __call__(self, recipe: Recipe) -> Recipe:
         changed = self.change(recipe)
         return replace(changed, methods=(*recipe.methods, self.label))
+
+
+Choice = Applied | str | Callable[[Recipe], Recipe]
+"""One method as it may be given: as text, built, or as a function of the user's own."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,12 @@ class Method(Generic[P]):
         return {parameter.name: parameter.default for parameter in found}
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Applied:
+        """The method with these settings. Raises ForageError for one that it has not."""
+        for name in kwargs:
+            if name not in self.parameters:
+                known = ", ".join(self.parameters) or "none"
+                guess = did_you_mean(name, self.parameters)
+                raise ForageError(f"{self.name} has no setting {name!r}. {guess}It has: {known}.")
         settings = ",".join(f"{name}={value}" for name, value in kwargs.items())
         label = f"{self.name}:{settings}" if settings else self.name
         return Applied(label, self.kind, lambda recipe: self.function(recipe, *args, **kwargs))
@@ -121,6 +131,32 @@ def parse(text: str, methods: Mapping[str, Method[...]]) -> Applied:
     """
     name, settings = parse_call(text, "method", methods, lambda name: methods[name].parameters)
     return methods[name](**settings)
+
+
+def applied(chosen: Choice, methods: Mapping[str, Method[...]]) -> Applied:
+    """What somebody gave as a method: its name, with or without settings, the method, or a function of their own.
+
+    Raises ForageError for anything else.
+    """
+    if isinstance(chosen, Applied):
+        return chosen
+    if isinstance(chosen, str):
+        return parse(chosen, methods)
+    if isinstance(chosen, Method):
+        return chosen()
+    if not callable(chosen):
+        raise ForageError(
+            f"A method is a name (`forage methods` lists them) or a function from recipe to recipe, not {chosen!r}."
+        )
+    label = getattr(chosen, "__name__", type(chosen).__name__).strip("<>")
+
+    def change(recipe: Recipe) -> Recipe:
+        changed: object = chosen(recipe)
+        if not isinstance(changed, Recipe):
+            raise ForageError(f"The method {label} must return the changed recipe, and it returned {changed!r}.")
+        return changed
+
+    return Applied(label, "exploration", change)
 
 
 def apply(recipe: Recipe, methods: Iterable[Applied]) -> Recipe:

@@ -10,8 +10,8 @@ from forage.core.records import SamplingParams
 from forage.engines.local.engine import LocalEngine
 from forage.engines.optimization import Optimization
 from forage.engines.vllm.settings import parse_sampler
-from forage.methods import Applied, with_methods
-from forage.recipes.own_model import located, parse_adapter
+from forage.methods import Choices, with_methods
+from forage.recipes.own_model import Place, located, parse_adapter
 from forage.tasks.code import TinyCode
 from forage.tasks.code.file import CodeFile
 from forage.training.recipe import Grouping, Recipe, Schedule, Verifying
@@ -20,10 +20,10 @@ from forage.training.recipe import Grouping, Recipe, Schedule, Verifying
 def code(
     *,
     lines: int = 2,
-    data: Path | None = None,
-    test_data: Path | None = None,
+    data: Place | None = None,
+    test_data: Place | None = None,
     model: str | None = None,
-    method: Sequence[Applied | str] = (),
+    method: Choices = (),
     seed: int = 0,
     steps: int = 60,
     problems: int = 8,
@@ -87,7 +87,8 @@ def code(
             raise ForageError(
                 "Code problems from a file want a model and problems to evaluate on: --model, --test-data."
             )
-        name, task = f"code-{data.stem}", CodeFile(train=data.resolve(), test=test_data.resolve())
+        train, test = Path(data).resolve(), Path(test_data).resolve()
+        name, task = f"code-{train.stem}", CodeFile(train=train, test=test)
     else:
         name, task = f"code-{lines}-lines", TinyCode(lines=lines, train_problems=train_problems)
     recipe = Recipe(

@@ -1,6 +1,5 @@
 """The tiny lab as a recipe: Countdown, a noisy base model, and settings in which exploration matters."""
 
-from collections.abc import Sequence
 from typing import Literal
 
 from forage.base_models.countdown import build_base
@@ -8,7 +7,7 @@ from forage.core.records import SamplingParams
 from forage.engines.local.engine import LocalEngine
 from forage.engines.optimization import Optimization
 from forage.engines.vllm.settings import parse_sampler
-from forage.methods import Applied, with_methods
+from forage.methods import Choices, with_methods
 from forage.recipes.own_model import located
 from forage.tasks.countdown import Countdown
 from forage.training.recipe import Grouping, Recipe, Schedule, Verifying
@@ -23,7 +22,7 @@ def countdown(
     *,
     size: Size = "demo",
     model: str | None = None,
-    method: Sequence[Applied | str] = (),
+    method: Choices = (),
     seed: int = 0,
     steps: int | None = None,
     tokens: int = 0,

@@ -12,7 +12,7 @@ from forage.core.records import SamplingParams
 from forage.engines.local.engine import LocalEngine
 from forage.engines.optimization import Optimization
 from forage.engines.vllm.settings import parse_sampler
-from forage.methods import Applied, with_methods
+from forage.methods import Choices, with_methods
 from forage.tasks.dialogue import Dialogue
 from forage.tasks.dialogue.language import END, PAD, WORDS
 from forage.training.recipe import Grouping, Recipe, Schedule
@@ -65,7 +65,7 @@ def build_dialogue_base(out: Path | None = None, *, seed: int = 0, progress: boo
 def dialogue(
     *,
     model: str | None = None,
-    method: Sequence[Applied | str] = (),
+    method: Choices = (),
     seed: int = 0,
     steps: int = 60,
     problems: int = 16,

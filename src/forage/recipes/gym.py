@@ -1,15 +1,16 @@
 """A reasoning-gym data set as a recipe, with a model of the user's own."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 from forage.core.records import SamplingParams
 from forage.engines.local.engine import LocalEngine
 from forage.engines.optimization import Optimization
 from forage.engines.vllm.settings import parse_sampler
-from forage.methods import Applied, with_methods
+from forage.methods import Choices, with_methods
 from forage.recipes.own_model import learning_rate, located, parse_adapter
-from forage.tasks.gym import parse_gym
+from forage.tasks.gym import AnswerFormat, parse_gym
 from forage.training.recipe import Grouping, Recipe, Schedule, Verifying
 
 
@@ -17,11 +18,13 @@ def gym(
     *,
     dataset: str,
     model: str,
-    method: Sequence[Applied | str] = (),
+    method: Choices = (),
     seed: int = 0,
     steps: int = 100,
     problems: int = 8,
     group_size: int = 8,
+    system: str = "",
+    answer_format: AnswerFormat | None = None,
     stop: Sequence[str] = (),
     max_tokens: int = 256,
     temperature: float = 1.0,
@@ -54,6 +57,9 @@ def gym(
         steps: reinforcement-learning steps.
         problems: groups per step.
         siblings: responses per group.
+        system: system prompt, before every question.
+        answer_format: how the prompt asks for the answer: boxed (LaTeX), tags (<answer>), or not at all (any, unless
+            given); an answer that is not marked as asked is wrong.
         stop: text that ends a response, beside the model's own end token; may be given several times.
         max_tokens: limit of a response.
         temperature: of sampling and of the policy that is learned.
@@ -75,6 +81,7 @@ def gym(
         sampler: who draws the responses: local, or vllm (docs/vllm.md), as vllm:cap=2 or vllm:server=http://HOST:PORT.
     """
     task = parse_gym(dataset.removeprefix("gym:"))
+    task = replace(task, system=system or task.system, answer_format=answer_format or task.answer_format)
     lora = parse_adapter(adapter, seed=seed)
     recipe = Recipe(
         name=f"gym-{task.dataset}",

@@ -1,9 +1,18 @@
 """What every recipe with a model of the user's own asks about it."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from forage.core.spec import parse_call
 from forage.engines.local.adapters import Lora
+from forage.tasks.verifiers import Verifier
+
+Place = Path | str
+"""A file or folder."""
+
+Checker = str | Verifier | Callable[..., Any]
+"""What checks an answer: its name, built, or a function of the user's own."""
 
 LEARNING_RATE = {"all": 1e-6, "adapter": 2e-5}
 """Usual for models of billions of parameters; small ones take more."""

@@ -9,20 +9,20 @@ from forage.engines.local.engine import LocalEngine
 from forage.engines.local.model import has_chat_template
 from forage.engines.optimization import Optimization
 from forage.engines.vllm.settings import parse_sampler
-from forage.methods import Applied, with_methods
-from forage.recipes.own_model import learning_rate, located, parse_adapter
+from forage.methods import Choices, with_methods
+from forage.recipes.own_model import Checker, Place, learning_rate, located, parse_adapter
 from forage.tasks.table import Columns, Separated, Template, open_table
-from forage.tasks.verifiers import parse_verifier
+from forage.tasks.verifiers import chosen_verifier
 from forage.training.recipe import Grouping, Recipe, Schedule, Verifying
 
 
 def problems(
     *,
     model: str,
-    data: Path,
-    test: Path | None = None,
+    data: Place,
+    test: Place | None = None,
     test_share: float | None = None,
-    verifier: str = "math",
+    verifier: Checker = "math",
     prompt_column: str = "prompt",
     answer_column: str = "answer",
     id_column: str | None = None,
@@ -36,7 +36,7 @@ def problems(
     step_ends: str = "newline",
     max_prompt_tokens: int | None = None,
     max_tokens: int = 1024,
-    method: Sequence[Applied | str] = (),
+    method: Choices = (),
     seed: int = 0,
     steps: int = 100,
     problems: int = 16,
@@ -114,10 +114,10 @@ def problems(
     """
     model, lora = located(model), parse_adapter(adapter, seed=seed)
     task = open_table(
-        data,
-        test=test,
+        Path(data),
+        test=Path(test) if test else None,
         test_share=test_share,
-        verifier=parse_verifier(verifier),
+        verifier=chosen_verifier(verifier),
         columns=Columns(prompt=prompt_column, answer=answer_column, id=id_column, answer_after=answer_after),
         separated=Separated(delimiter=delimiter, encoding=encoding),
         system=system,
@@ -127,7 +127,7 @@ def problems(
     )
     task.step_ends(["-"])  # a function of the user's own is found now, or never
     recipe = Recipe(
-        name=data.stem,
+        name=Path(data).stem,
         model=model,
         task=task,
         seed=seed,

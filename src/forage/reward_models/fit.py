@@ -79,18 +79,19 @@ class Updates:
         """
         every, save = checkpointing.every, checkpointing.save
         gate, saved = InterruptGate(), self.done
-        try:
-            with gate.listening():
+        with gate.listening():
+            try:
                 for index in self._batches[self.done :]:
                     self._update(gate, index)
                     if save and every and self.done % every == 0:
                         save(self.state())
                         saved = self.done
                     gate.reopen()
-        except KeyboardInterrupt:
-            if save and saved < self.done:
-                save(self.state())
-            raise
+            except KeyboardInterrupt:
+                with gate:
+                    if save and saved < self.done and not gate.broken:
+                        save(self.state())
+                raise
 
     def state(self) -> TrainingState:
         moments = {

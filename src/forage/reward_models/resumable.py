@@ -84,7 +84,7 @@ def resumable(out: Path, asked: Mapping[str, Any], *, every: int) -> Iterator[Re
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ForageError(
-                f"Another process is training {out}. Wait for it, stop it, or name another --out."
+                f"Another process is training {out}. Wait for it, stop it, or name another folder (`out`)."
             ) from None
         recover(folder)
         _check(folder, json.loads(json.dumps(asked)))
@@ -112,5 +112,5 @@ def _check(folder: Path, asked: Mapping[str, Any]) -> None:
     if other:
         raise ForageError(
             f"{folder} is a training that was begun with other {', '.join(other)}. Give the same command again to "
-            "continue it, remove that folder to begin anew, or name another --out."
+            "continue it, remove that folder to begin anew, or name another folder (`out`)."
         )

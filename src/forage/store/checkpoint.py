@@ -87,7 +87,7 @@ def latest_intact(directory: Path) -> Path | None:
     if damaged:
         raise ForageError(
             f"None of the checkpoints in {directory} is intact. {'. '.join(damaged)}. "
-            "Restore one from a copy, or train again with another --out."
+            "Restore one from a copy, or train again into another folder."
         )
     return None
 

@@ -2,6 +2,7 @@
 
 recipe.json                     the complete recipe
 metrics.jsonl                   one row per step
+restated.jsonl                  where the run was told to go on longer: after which step, to which
 rollouts/step-000010.parquet    the responses of a step, with their advantages (`rollout_table`)
 evals/*.json                    evaluations
 checkpoints/step-000100/        weights in Hugging Face format, optimizer, memory (`checkpoint`)
@@ -15,6 +16,7 @@ import math
 import os
 import re
 import shutil
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -25,12 +27,16 @@ from forage.core.atomic import explain_io_errors, new_directory, recover, write_
 from forage.core.batch import TrainBatch
 from forage.core.errors import ForageError
 from forage.store.checkpoint import checkpoint_path, checkpoint_steps, latest_intact, save_tensors
+from forage.store.places import RECIPE, check_run
 from forage.store.rollout_table import read_rollouts, write_rollouts
 
-RECIPE, METRICS, LOCK = "recipe.json", "metrics.jsonl", ".lock"
+METRICS, RESTATED, LOCK = "metrics.jsonl", "restated.jsonl", ".lock"
 
 TAIL = 1 << 16
 """Bytes at the end of the metrics in which the last row ends: far more than a row has."""
+
+SHOWN = 5
+"""Missing steps that a warning names."""
 
 _ROLLOUTS = re.compile(r"step-(\d{6,})\.parquet")
 
@@ -46,7 +52,7 @@ class RunDirectory:
         """Makes the directory of a new run, whole or not at all. Raises ForageError where `path` exists."""
         if path.exists():
             raise ForageError(f"{path} exists already; nothing in it was changed. {_how_to_go_on(path)}")
-        text = json.dumps(recipe, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+        text = _recipe_text(recipe)
         with new_directory(path) as temporary:
             (temporary / RECIPE).write_text(text, encoding="utf-8")
             for name in ("rollouts", "evals", "checkpoints"):
@@ -56,18 +62,8 @@ class RunDirectory:
     @classmethod
     def open(cls, path: Path) -> "RunDirectory":
         """Opens an existing run. Raises ForageError that says what lies there instead."""
-        if (path / RECIPE).is_file():
-            return cls(path)
-        if not path.exists():
-            raise ForageError(
-                f"There is no run {path}: nothing of that name exists. `forage train` puts runs in runs/."
-            )
-        if not path.is_dir():
-            raise ForageError(f"{path} is a file, not a run directory.")
-        run = next((parent for parent in path.absolute().parents if (parent / RECIPE).is_file()), None)
-        if run is not None:
-            raise ForageError(f"{path} is a part of the run {run}: name that directory instead.")
-        raise ForageError(f"{path} is not a run directory: it has no {RECIPE}.")
+        check_run(path)
+        return cls(path)
 
     def remove_if_unused(self) -> None:
         """Removes a run that holds its recipe and nothing else."""
@@ -89,7 +85,7 @@ class RunDirectory:
                 owner = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
                 raise ForageError(
                     f"The run {self.path} is being written by another process (number {owner}). "
-                    "Wait for it, or stop it, or train into another --out."
+                    "Wait for it, or stop it, or train into another folder (`out`)."
                 ) from None
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, str(os.getpid()).encode(), 0)
@@ -109,6 +105,13 @@ class RunDirectory:
         if not isinstance(recipe, dict):
             raise ForageError(f"{self.path / RECIPE} does not hold a recipe. Restore it from a copy.")
         return recipe
+
+    def restate(self, recipe: Mapping[str, Any], note: Mapping[str, int]) -> None:
+        """Puts another recipe in the place of the old one. `note` (restated.jsonl) is what changed, and when."""
+        history = self.path / RESTATED
+        before = history.read_bytes() if history.exists() else b""
+        write_file(history, before + json.dumps(note).encode() + b"\n")
+        write_file(self.path / RECIPE, _recipe_text(recipe).encode())
 
     # ----------------------------------------------------------------------------------------------------- metrics
 
@@ -131,23 +134,40 @@ class RunDirectory:
                 raise
 
     def metrics(self) -> list[dict[str, float]]:
-        """All rows in order. A last row without its line end was cut off by a kill and does not count."""
+        """All rows in order. A last row without its line end was cut off by a kill and does not count, with a warning.
+
+        Another gap between the steps is warned of too: somebody has edited the file.
+        """
         path = self.path / METRICS
         if not path.exists():
             return []
         content = path.read_bytes()
+        if len(content) > _end_of_rows(content):
+            warnings.warn(
+                f"The last line of {path} was cut off and does not count. `forage resume {self.path}` repeats its "
+                "step, unless a checkpoint holds it.",
+                stacklevel=2,
+            )
         rows: list[dict[str, float]] = []
         for number, line in enumerate(content[: _end_of_rows(content)].splitlines(), 1):
             try:
                 rows.append(_from_line(line))
             except (ValueError, TypeError, AttributeError) as error:
                 raise ForageError(f"Line {number} of {path} is not a row of metrics ({error}). Remove it.") from error
+        _warn_of_holes(path, [int(row["step"]) for row in rows])
         return rows
 
     def truncate_metrics(self, step: int) -> None:
         """Removes the rows after `step`, which a resumed run is about to repeat."""
         if (self.path / METRICS).exists():
             kept = [row for row in self.metrics() if row["step"] <= step]
+            last = kept[-1]["step"] if kept else 0
+            if last < step:
+                warnings.warn(
+                    f"{self.path / METRICS} ends with step {last:g} and the checkpoint is of step {step}: the rows "
+                    "between are lost, and curves will have a hole there.",
+                    stacklevel=2,
+                )
             write_file(self.path / METRICS, b"".join(map(_to_line, kept)))
 
     # ---------------------------------------------------------------------------------- rollouts, checkpoints, evals
@@ -205,10 +225,22 @@ class RunDirectory:
         return self.path / "rollouts" / f"step-{step:06d}.parquet"
 
 
+def _recipe_text(recipe: Mapping[str, Any]) -> str:
+    return json.dumps(recipe, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+
+
 def _how_to_go_on(path: Path) -> str:
     if (path / RECIPE).is_file():
-        return f"Go on with `forage resume {path}`, or give another --out."
-    return "Give another --out."
+        return f"Go on with `forage resume {path}`, or name another folder (`out`)."
+    return "Name another folder (`out`)."
+
+
+def _warn_of_holes(path: Path, steps: Sequence[int]) -> None:
+    if missing := sorted(set(range(1, max(steps, default=0) + 1)) - set(steps)):
+        shown = ", ".join(map(str, missing[:SHOWN])) + (
+            f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+        )
+        warnings.warn(f"{path} has no row of step {shown}: curves have a hole there.", stacklevel=3)
 
 
 def _end_of_rows(content: bytes) -> int:

@@ -14,12 +14,29 @@ from forage.core.spec import Value, parse_call
 from forage.tasks.steps import ends_at, rule_of
 from forage.tasks.verifiers import Verified, Verifier
 from forage.tasks.verifiers.base import installed
-from forage.tasks.verifiers.extraction import final_answer
+from forage.tasks.verifiers.extraction import final_answer, marked_answer
 
 Setting = bool | int | float | str
 
-OWN_SETTINGS = {"chat": False, "seed": 0, "train_problems": 256, "test_problems": 64, "steps": "newline"}
+OWN_SETTINGS = {
+    "chat": False,
+    "seed": 0,
+    "train_problems": 256,
+    "test_problems": 64,
+    "steps": "newline",
+    "system": "",
+    "answer_format": "any",
+}
 """What forage decides itself; everything else is a parameter of the data set."""
+
+AnswerFormat = Literal["any", "boxed", "tags"]
+
+ASKS: Mapping[AnswerFormat, str] = {
+    "any": "",
+    "boxed": r"Give the final answer as \boxed{answer}.",
+    "tags": "Give the final answer as <answer>answer</answer>.",
+}
+"""What the prompt says about how the answer is to be marked."""
 
 ATTEMPTS = 20
 """Items drawn for each problem that is wanted, before a data set counts as exhausted."""
@@ -38,6 +55,7 @@ class GymScorer(Verifier):
 
     dataset: str
     parameters: Mapping[str, Setting] = field(default_factory=dict)
+    marked: AnswerFormat = "any"
 
     def prepare(self) -> None:
         open_dataset(self.dataset, self.parameters, seed=0, size=1)
@@ -53,20 +71,28 @@ class GymScorer(Verifier):
             raise ForageError(
                 f"reasoning-gym makes another problem than {problem.id} was: its version has changed since."
             )
-        score = float(items.score_answer(self.answer(problem, text), item))
+        answer = self.answer(problem, text)
+        if answer is None and self.marked != "any":
+            return Score(0.0, {"correct": 0.0, "commit": 0.0})
+        score = float(items.score_answer(answer, item))
         return Score(score, {"correct": float(score >= 1)})
 
     def answer(self, problem: Problem, text: str) -> str | None:
-        return final_answer(text) or text.strip() or None
+        if self.marked == "any":
+            return final_answer(text) or text.strip() or None
+        return marked_answer(text, self.marked)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gym(Verified):
     """Problems of one reasoning-gym data set. `parameters` are the data set's own.
 
-    `chat` asks each question as a user's message, for the tokenizer's chat template; otherwise it is plain text.
-    `steps` says where reasoning steps end (`tasks.steps.rule_of`). Test problems do not depend on `seed`; training
-    problems do, and none of them asks what a test problem asks.
+    `system` is a system prompt: a message of its own in a chat, else the text before each question. `answer_format`
+    says how the answer is to be marked, which the prompt then asks for: not at all (any), in LaTeX's box (boxed), or in
+    <answer>...</answer> (tags); what is not marked as asked is wrong. `chat` asks each question as a user's message,
+    for the tokenizer's chat template; otherwise it is plain text. `steps` says where reasoning steps end
+    (`tasks.steps.rule_of`). Test problems do not depend on `seed`; training problems do, and none of them asks what a
+    test problem asks.
     """
 
     name: ClassVar[str] = "gym"
@@ -78,15 +104,19 @@ class Gym(Verified):
     test_problems: int = 64
     chat: bool = False
     steps: str = "newline"
+    system: str = ""
+    answer_format: AnswerFormat = "any"
 
     def __post_init__(self) -> None:
         rule_of(self.steps)
+        if self.answer_format not in ASKS:
+            raise ForageError(f"answer_format is one of {', '.join(ASKS)}, not {self.answer_format!r}.")
         if min(self.train_problems, self.test_problems) < 1:
             raise ForageError("A gym task needs at least one problem in each split.")
 
     @property
     def verifier(self) -> GymScorer:
-        return GymScorer(dataset=self.dataset, parameters=self.parameters)
+        return GymScorer(dataset=self.dataset, parameters=self.parameters, marked=self.answer_format)
 
     def problems(self, split: Literal["train", "test"]) -> Sequence[Problem]:
         test = dict(self._draw(derive_seed("gym", self.dataset, "test"), self.test_problems, set()))
@@ -121,7 +151,10 @@ class Gym(Verified):
 
     def _problem(self, question: str, answer: str, seed: int, index: int) -> Problem:
         known = {"answer": answer, "seed": seed, "index": index}
-        prompt = (Message("user", question),) if self.chat else question
+        asked = f"{question}\n{ASKS[self.answer_format]}" if ASKS[self.answer_format] else question
+        system = (Message("system", self.system),) if self.system else ()
+        plain = f"{self.system}\n\n{asked}" if self.system else asked
+        prompt = (*system, Message("user", asked)) if self.chat else plain
         return Problem(id=f"gym:{self.dataset}:{seed}:{index}", prompt=prompt, answer=json.dumps(known), task=self.name)
 
 

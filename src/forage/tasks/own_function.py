@@ -4,6 +4,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from forage.core.errors import ForageError
@@ -34,3 +35,16 @@ def check_name(path: str) -> tuple[str, str]:
     if not name or not all(part.isidentifier() for part in (*module_name.split("."), *name.split("."))):
         raise ForageError(f"A function is named as module:function, as in my_checks:is_right; {path!r} is not.")
     return module_name, name
+
+
+def name_of(function: object) -> str:
+    """`module:function`, under which other processes can find it. Raises ForageError, saying how, where they cannot."""
+    module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", "")
+    with suppress(ForageError):
+        if module not in (None, "__main__") and load_function(f"{module}:{name}") is function:
+            return f"{module}:{name}"
+    raise ForageError(
+        "Answers are judged in processes of their own, which can only import a function that lies in a module, and "
+        f"{name or function!r} does not. Write it in a file, say my_checks.py: "
+        "`def is_right(problem, text): return problem.answer in text`; then give verifier='python:my_checks:is_right'."
+    )

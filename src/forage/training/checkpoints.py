@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from forage.core.atomic import new_directory
-from forage.core.errors import ForageError
+from forage.core.errors import ForageError, check_number
 from forage.core.protocols import OnProgress, Task
 from forage.core.records import Problem, SamplingParams
 from forage.core.serialize import decode_part, encode_part
@@ -101,10 +101,11 @@ def evaluate_checkpoint(
     Several processes (`ranks`) share the sampling and the judging; the first of them writes the evaluations.
     """
     ranks = ranks or Alone()
+    check_number("n", n, whole=True)
     found = find_checkpoint(Path(path))
     task = task or found.task
     if task is None:
-        raise ForageError(f"{path} does not say which problems it is for: name them, as in --task countdown.")
+        raise ForageError(f"{path} does not say which problems it is for: name a `task`, as in countdown.")
     params = SamplingParams(top_p=top_p, top_k=top_k, max_tokens=max_tokens or found.max_tokens or 120)
     engine = engine or found.engine
     asked_of = engine if threads is None else replace(engine, threads=threads)
@@ -129,7 +130,7 @@ def evaluate_checkpoint(
     )
     folder = (Path(out) if out is not None else found.home) / "evals"
     files = []
-    with open_judge(task, verifying) as judge, explain_out_of_memory("Sample fewer responses at once with --rows."):
+    with open_judge(task, verifying) as judge, explain_out_of_memory("Sample fewer responses at once: lower `rows`."):
         for temperature in temperatures:
             evaluation = evaluate(
                 opened.sampler,
@@ -186,7 +187,7 @@ def export_checkpoint(
     if out.exists():
         raise ForageError(f"{out} exists already; nothing in it was changed. Name a folder that does not exist.")
     if merge and not is_adapter(found.weights):
-        raise ForageError(f"{found.weights} holds a whole model, so there is no adapter to merge: leave --merge out.")
+        raise ForageError(f"{found.weights} holds a whole model, so there is no adapter to merge: do not ask to merge.")
     trusting = trust_remote_code or found.engine.trust_remote_code
     model = LocalModel.load(found.weights, dtype=dtype or found.engine.dtype, trust_remote_code=trusting)
     if merge:

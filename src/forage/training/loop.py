@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from forage.core.errors import ForageError
-from forage.core.interrupts import InterruptGate
+from forage.core.interrupts import Interrupted, InterruptGate
 from forage.core.protocols import Tools
 from forage.core.serialize import decode_part, encode_part
 from forage.core.spec import without_folders
@@ -90,19 +90,42 @@ def resume(
     *,
     on_step: OnStep | None = None,
     parallel: Literal["data", "fsdp"] | None = None,
+    steps: int | None = None,
     ranks: ProcessGroup | None = None,
 ) -> Outcome:
     """Continues a run from its newest intact checkpoint, or from the start where there is none.
 
     Steps after that checkpoint are repeated with the same results (up to rounding, where the number of processes or
     `parallel` has changed); their old metrics and rollouts are replaced.
+
+    With `steps` the run ends after so many, counted from its first, instead of after those that it was begun with; its
+    recipe and restated.jsonl say so from then on. What a method made of the old number stays (the fractions of a replay
+    schedule); all else is as if the run had been begun with the new one. Raises ForageError where it has taken more.
     """
     with ensure_group(ranks) as ranks:
+        if steps is not None:
+            ranks.only_first(partial(restated, Path(path), steps))
         recipe = open_recipe(Path(path))
         _refuse_divided_sampler(recipe, ranks)
         if parallel is not None:
             recipe = replace(recipe, engine=replace(recipe.engine, parallel=parallel))
         return _run(recipe, RunDirectory.open(Path(path)), on_step, ranks)
+
+
+def restated(path: Path, steps: int) -> None:
+    """Lets the run in `path` end after `steps` steps in all, as its recipe and restated.jsonl say from then on.
+
+    Raises ForageError where it has taken more.
+    """
+    directory, recipe = RunDirectory.open(path), open_recipe(path)
+    with directory.lock():
+        newest = latest_intact(path / "checkpoints")
+        done = int(newest.name.removeprefix("step-")) if newest else 0
+        if steps < done:
+            raise ForageError(f"{path} has taken {done} steps already, so it cannot end after {steps}.")
+        changed = replace(recipe, schedule=replace(recipe.schedule, steps=steps))
+        if changed != recipe:
+            directory.restate(encode_part(changed), {"after": done, "steps": steps, "before": recipe.schedule.steps})
 
 
 def open_recipe(path: Path) -> Recipe:
@@ -123,8 +146,8 @@ def _refuse_divided_sampler(recipe: Recipe, ranks: ProcessGroup) -> None:
 
 def _run(recipe: Recipe, directory: RunDirectory, on_step: OnStep | None, ranks: ProcessGroup) -> Outcome:
     advice = (
-        "Begin a new run with fewer tokens in a pass of an update (--micro-tokens, which changes gradients by rounding "
-        "only), with fewer responses sampled at once (--rows), with --gradient-checkpointing, or with an adapter."
+        "Begin a new run with fewer tokens in a pass of an update (`micro_tokens`, which changes gradients by rounding "
+        "only), with fewer responses sampled at once (`rows`), with `gradient_checkpointing`, or with an adapter."
     )
     with explain_out_of_memory(advice):
         return _open_and_run(recipe, directory, on_step, ranks)
@@ -132,6 +155,8 @@ def _run(recipe: Recipe, directory: RunDirectory, on_step: OnStep | None, ranks:
 
 def _open_and_run(recipe: Recipe, directory: RunDirectory, on_step: OnStep | None, ranks: ProcessGroup) -> Outcome:
     with ExitStack() as stack:
+        gate = interrupt_gate(ranks)
+        stack.enter_context(gate.listening())  # first in, last out: nothing disturbs what is closed after an interrupt
         ranks.only_first(lambda: stack.enter_context(directory.lock()))
         found = ranks.only_first(lambda: str(latest_intact(directory.path / "checkpoints") or ""))
         checkpoint = Path(found) if found else None
@@ -158,9 +183,7 @@ def _open_and_run(recipe: Recipe, directory: RunDirectory, on_step: OnStep | Non
             context=opened.context,
         )
         memory = recipe.memory.open(problems, seed=recipe.seed)
-        gate = interrupt_gate(ranks)
         judge = stack.enter_context(open_judge(recipe.task, recipe.verifying))
-        stack.enter_context(gate.listening())
         policy, sampler = stack.enter_context(open_sampler(recipe.sampler, opened, recipe.engine))
         meter = Metered(sampler, ranks.total)
         tools = Tools(opened.codec, meter, judge, opened.reference, opened.critic, rewards=recipe.rewards)
@@ -184,6 +207,7 @@ def _loop(
     """Steps until the end or an interruption; either way the last thing written is a checkpoint.
 
     An interrupted step has changed nothing but the memory's draws, so the checkpoint takes the memory from before it.
+    Where a change itself was broken off, by whatever error, nothing is saved.
     """
     schedule = run.recipe.schedule
     saved, memory = done, run.memory.state()
@@ -196,9 +220,15 @@ def _loop(
                 _save(directory, run, opened, done, memory, ranks)
                 saved = done
             gate.reopen()
-    except KeyboardInterrupt:
-        if saved < done or not done:
-            _save(directory, run, opened, done, memory, ranks)
+    except KeyboardInterrupt as error:
+        if gate.broken:
+            raise Interrupted(
+                "Interrupted in the middle of an update, so nothing since the last checkpoint is saved. "
+                f"Go on from there with: forage resume {directory.path}"
+            ) from error
+        with gate:
+            if saved < done or not done:
+                _save(directory, run, opened, done, memory, ranks)
         return Outcome(directory.path, done, finished=schedule.ended(done, run.tokens))
     except NonFiniteUpdate as error:
         if ranks.first:

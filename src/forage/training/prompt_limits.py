@@ -49,16 +49,16 @@ def within_limits(
     if not kept:
         raise ForageError(
             f"Every prompt has more than {max_prompt} tokens; the shortest of {len(problems)} has {min(lengths)}. "
-            "Raise --max-prompt-tokens."
+            "Raise `max_prompt_tokens`."
         )
     longest, length = max(kept, key=lambda pair: pair[1])
     if context is not None and length + max_tokens > context:
         fitting = context - max_tokens
         too_long = sum(length > fitting for _, length in kept)
         advice = (
-            f"Leave long prompts out with --max-prompt-tokens {fitting}, or lower --max-tokens."
+            f"Leave long prompts out with `max_prompt_tokens` {fitting}, or lower `max_tokens`."
             if fitting >= min(length for _, length in kept)
-            else "Lower --max-tokens, or take a model with a longer context."
+            else "Lower `max_tokens`, or take a model with a longer context."
         )
         raise ForageError(
             f"{too_long} of {len(kept)} prompts leave no room for a response of {max_tokens} tokens in the model's "

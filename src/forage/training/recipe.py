@@ -7,7 +7,7 @@ that says what is missing; `recipe.json` of a run directory is this value, compl
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from forage.core.errors import ForageError
+from forage.core.errors import ForageError, check_numbers
 from forage.core.protocols import Explore, Loss, MemoryConfig, Reward, Signal, Task
 from forage.core.records import SamplingParams
 from forage.engines.critic_training import CriticTraining
@@ -37,6 +37,7 @@ class Grouping:
     max_rounds: int = 1
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         if min(self.problems, self.group_size, self.max_rounds) < 1:
             raise ForageError(
                 f"A step needs at least one problem, one sibling and one round, not {self.problems}, "
@@ -59,6 +60,7 @@ class Schedule:
     rollouts_every: int = 20
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         if self.steps < 1:
             raise ForageError(f"A run needs at least one step, not {self.steps}.")
         if self.tokens < 0:
@@ -85,6 +87,9 @@ class Verifying:
     memory_mb: int = 1024
     overrun: Literal["wrong", "unjudged"] = "wrong"
     unjudged_limit: float = 0.2
+
+    def __post_init__(self) -> None:
+        check_numbers(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,12 +126,12 @@ class Recipe:
         if self.grouping.group_size < self.credit.min_group_size:
             raise ForageError(
                 f"{self.label} compares siblings, so it needs groups of at least {self.credit.min_group_size}; "
-                f"this recipe samples {self.grouping.group_size} per problem. Raise --group-size."
+                f"this recipe samples {self.grouping.group_size} per problem. Raise `group_size`."
             )
         if self.optimization.mini_batches > self.grouping.problems:
             raise ForageError(
                 f"{self.optimization.mini_batches} mini-batches cannot be cut from {self.grouping.problems} groups: "
-                "lower --mini-batches or raise --problems."
+                "lower `mini_batches` or raise `problems`."
             )
         if self.sampling.temperature == 0 or self.sampling.top_p < 1 or self.sampling.top_k > 0:
             raise ForageError(
@@ -174,10 +179,10 @@ class Recipe:
         if self.critic and self.critic.optimization.mini_batches > self.grouping.problems:
             raise ForageError(
                 f"The critic's {self.critic.optimization.mini_batches} mini-batches cannot be cut from "
-                f"{self.grouping.problems} groups: use fewer, or raise --problems."
+                f"{self.grouping.problems} groups: use fewer, or raise `problems`."
             )
         if self.critic and self.critic.warmup >= self.schedule.steps:
             raise ForageError(
                 f"The critic would learn alone for {self.critic.warmup} steps, and the run has {self.schedule.steps}: "
-                "the policy would never learn. Shorten the warm-up or raise --steps."
+                "the policy would never learn. Shorten the warm-up or raise `steps`."
             )

@@ -1,5 +1,6 @@
 """Ctrl-C for several processes: all of them stop at the same place, with the same state, and save once."""
 
+import time
 from types import FrameType
 
 from forage.core.interrupts import InterruptGate
@@ -26,10 +27,11 @@ class SharedGate(InterruptGate):
         self._closed = self._ranks.finishing = False
         self._ranks.pause()
 
-    def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
+    def __call__(self, number: int, frame: FrameType | None) -> None:
         if self._ranks.stopping or self._ranks.stopped:
             return
-        self._ranks.stopping = True
+        self._ranks.stopping = self.asked = True
+        self.raised = time.monotonic()  # now or at the next pause
         if self._ranks.alone and not self._closed:  # at work of its own, which changes nothing
             raise KeyboardInterrupt
 

@@ -99,7 +99,7 @@ def guided_search(
     found = find_checkpoint(path)
     task = task or found.task
     if task is None:
-        raise ForageError(f"{path} does not say which problems it is for: name them, as in --task countdown.")
+        raise ForageError(f"{path} does not say which problems it is for: name a `task`, as in countdown.")
     if split not in ("train", "test") or repeats < 1 or (problems is not None and problems < 1):
         raise ForageError(f"The split is train or test, with at least one problem and repeat, not {split!r}.")
     chosen = list(islice(task.problems(split), problems))

@@ -150,7 +150,7 @@ def _generators(
     other = first if completer == solver else find_checkpoint(completer)
     task = task or first.task
     if task is None:
-        raise ForageError(f"{solver} does not say which problems it is for: name them, as in --task countdown.")
+        raise ForageError(f"{solver} does not say which problems it is for: name a `task`, as in countdown.")
     params = SamplingParams(temperature=temperature, max_tokens=max_tokens or first.max_tokens or 120)
     verifying = first.recipe.verifying if first.recipe else Verifying()
     engines = on(first.engine).settled(), on(other.engine).settled()
@@ -164,7 +164,7 @@ def _generators(
     }
     opened = engines[0].open(str(first.weights))
     continuing = opened if other is first else engines[1].open(str(other.weights))
-    with open_judge(task, verifying) as judge, explain_out_of_memory("Sample fewer responses at once with --rows."):
+    with open_judge(task, verifying) as judge, explain_out_of_memory("Sample fewer responses at once: lower `rows`."):
         tools = _tools(opened, judge)
         generators = Generators(
             solver=tools,

@@ -122,7 +122,7 @@ class Table(Verified):
         if rejected and not self.skip_bad_rows:
             raise ForageError(
                 f"{len(rejected)} rows of the table cannot be used: {_shown(rejected)} "
-                "Correct them, or leave them out with --skip-bad-rows."
+                "Correct them, or leave them out with `skip_bad_rows`."
             )
         return read
 

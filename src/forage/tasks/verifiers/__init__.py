@@ -1,11 +1,12 @@
 """Verifiers: how an answer is checked, by the name that the command line takes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from typing import Any
 
 from forage.core.errors import ForageError
 from forage.core.spec import parse_call
+from forage.tasks.own_function import name_of
 from forage.tasks.verifiers.base import Verified, Verifier, verdict
 from forage.tasks.verifiers.function import Python
 from forage.tasks.verifiers.mathematics import Math
@@ -13,11 +14,18 @@ from forage.tasks.verifiers.pattern import Regex
 from forage.tasks.verifiers.plain import Choice, Exact, Numeric
 from forage.tasks.verifiers.unit_tests import UnitTests
 
-__all__ = ["VERIFIERS", "Verified", "Verifier", "parse_verifier", "verdict"]
+__all__ = ["VERIFIERS", "Verified", "Verifier", "chosen_verifier", "parse_verifier", "verdict"]
 
 VERIFIERS: Mapping[str, type[Verifier]] = {
     kind.name: kind for kind in (Exact, Numeric, Choice, Regex, Math, UnitTests, Python)
 }
+
+
+def chosen_verifier(given: str | Verifier | Callable[..., Any]) -> Verifier:
+    """What somebody gave as a verifier: its name as text, built, or a function of theirs. Raises ForageError."""
+    if isinstance(given, Verifier):
+        return given
+    return parse_verifier(given) if isinstance(given, str) else Python(function=name_of(given))
 
 
 def parse_verifier(text: str) -> Verifier:

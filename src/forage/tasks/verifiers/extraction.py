@@ -2,6 +2,7 @@
 
 import re
 from collections import deque
+from typing import Literal
 
 TAIL = 20_000
 """Characters at the end of a response in which its answer is looked for."""
@@ -27,6 +28,12 @@ def final_answer(text: str) -> str | None:
         if found is not None:
             return found if len(found) <= LONGEST else None
     return None
+
+
+def marked_answer(text: str, how: Literal["boxed", "tags"]) -> str | None:
+    """The last answer that is marked in this one way, or None."""
+    found = (_boxed if how == "boxed" else _tagged)(text[-TAIL:])
+    return found if found and len(found) <= LONGEST else None
 
 
 def marked_or_whole(text: str) -> str | None:
