@@ -24,34 +24,45 @@ from forage.parts.credit.assign.uniform import Uniform
 from forage.parts.credit.assign.value_differences import ValueDifferences
 from forage.parts.credit.baseline.best_of_group import BestOfGroup
 from forage.parts.credit.baseline.leave_one_out import LeaveOneOut
+from forage.parts.credit.baseline.max_rl import MaxRL
 from forage.parts.credit.baseline.mean_centre import MeanCentre
 from forage.parts.credit.baseline.pass_at_k import PassAtK
+from forage.parts.credit.baseline.signed_reward import SignedReward
 from forage.parts.credit.baseline.std_scale import StdScale
+from forage.parts.credit.baseline.tail_rl import TailRL
 from forage.parts.credit.shape.constant_bonus import ConstantBonus
 from forage.parts.credit.shape.entropy_bonus import EntropyBonus
 from forage.parts.credit.shape.entropy_planning_bonus import EntropyPlanningBonus
+from forage.parts.credit.shape.entropy_tokens import EntropyTokens
 from forage.parts.credit.shape.group_reweight import GroupReweight
+from forage.parts.credit.shape.held_tokens import HeldTokens
 from forage.parts.credit.shape.high_entropy_scale import HighEntropyScale
 from forage.parts.credit.shape.inverted_planning_credit import InvertedPlanningCredit
+from forage.parts.credit.shape.kept_denominator import KeptDenominator
+from forage.parts.credit.shape.mode_scale import ModeScale, SetAddition
 from forage.parts.credit.shape.planning_credit import PlanningCredit
 from forage.parts.credit.shape.random_token_bonus import RandomTokenBonus
 from forage.parts.credit.shape.reported_planning_credit import ReportedPlanningCredit
 from forage.parts.credit.shape.shuffled_entropy_bonus import ShuffledEntropyBonus
 from forage.parts.credit.shape.unclipped_entropy_bonus import UnclippedEntropyBonus
 from forage.parts.credit.shape.whiten import Whiten
-from forage.parts.losses.penalty import EntropyPenalty, KLPenalty
+from forage.parts.losses.penalty import EntropyPenalty, EntropyTarget, KLCov, KLPenalty
 from forage.parts.losses.reduction import FixedLength, SequenceMean, TokenMean
 from forage.parts.losses.surrogate import CISPO, GSPO, PPOClip, Reinforce
+from forage.parts.losses.trust_region import CEGPPO, DPPO, SAPO
 
 # ------------------------------------------------------------------------------------------------------ the members
 
 
 @dataclass(frozen=True, kw_only=True)
 class BaselineCase:
-    """`degree`: the result scales as reward ** degree. `shift`: an offset of the rewards changes nothing."""
+    """`degree`: the result scales as reward ** degree. `shift`: an offset of the rewards changes nothing.
+
+    Without a degree the part takes rewards of 0 and 1 only, and compares nothing with siblings.
+    """
 
     part: Baseline
-    degree: int
+    degree: int | None
     shift: bool
 
 
@@ -78,6 +89,11 @@ BASELINES = [
     BaselineCase(part=BestOfGroup(), degree=0, shift=True),
     BaselineCase(part=PassAtK(k=1), degree=1, shift=True),
     BaselineCase(part=PassAtK(k=2), degree=1, shift=True),
+    BaselineCase(part=MaxRL(), degree=0, shift=False),
+    BaselineCase(part=TailRL(), degree=1, shift=True),
+    BaselineCase(part=SignedReward(), degree=None, shift=False),
+    BaselineCase(part=SignedReward(positive=0, negative=-1), degree=None, shift=False),
+    BaselineCase(part=SignedReward(positive=1, negative=0), degree=None, shift=False),
 ]
 ASSIGNS: list[Assign] = [
     Uniform(),
@@ -107,6 +123,15 @@ SHAPES = [
     ShapeCase(
         part=EntropyPlanningBonus(), low=0, high=0.5, identity=EntropyPlanningBonus(entropy_alpha=0, planning_alpha=0)
     ),
+    ShapeCase(part=KeptDenominator(), low=-INFINITY, high=INFINITY, identity=KeptDenominator(share=0)),
+    ShapeCase(part=ModeScale(), low=-1, high=INFINITY, identity=ModeScale(strength=0)),
+    ShapeCase(part=SetAddition(), low=-INFINITY, high=INFINITY, identity=SetAddition(weight=0)),
+    ShapeCase(part=HeldTokens(), low=-1, high=INFINITY, identity=HeldTokens(strength=0)),
+    ShapeCase(part=EntropyTokens(), low=-1, high=INFINITY, identity=EntropyTokens(share=1)),
+    ShapeCase(
+        part=EntropyTokens(choice="bottom", kept=True), low=-INFINITY, high=INFINITY, identity=EntropyTokens(share=1)
+    ),
+    ShapeCase(part=EntropyTokens(choice="random"), low=-1, high=INFINITY, identity=EntropyTokens(share=1, kept=True)),
     ShapeCase(part=Whiten(), low=-INFINITY, high=INFINITY, identity=None),
 ]
 SURROGATES: list[Surrogate] = [
@@ -117,6 +142,11 @@ SURROGATES: list[Surrogate] = [
     GSPO(low=0.1, high=0.05),
     CISPO(),
     CISPO(low=0.1, high=0.1),
+    DPPO(),
+    DPPO(bound=0.01, divergence="kl"),
+    SAPO(),
+    CEGPPO(),
+    CEGPPO(low=0.1, high=0.1, keep_low=0.0, keep_high=0.5),
 ]
 REDUCTIONS: list[Reduction] = [TokenMean(), SequenceMean(), FixedLength(length=12)]
 PENALTIES: list[Penalty] = [
@@ -125,6 +155,8 @@ PENALTIES: list[Penalty] = [
     KLPenalty(coefficient=0.1, estimator="k3"),
     EntropyPenalty(coefficient=0.01),
     EntropyPenalty(coefficient=-0.01),
+    EntropyTarget(),
+    KLCov(),
 ]
 
 
@@ -180,7 +212,12 @@ def make_experience(
     side = torch.where(torch.arange(rows) < rows // 2, 1.0, -1.0)
     signals["step_pair"] = masked((number * side)[:, None].expand(rows, width), loss_mask)
     signals["pair_smoothing"] = masked((number / 8)[:, None].expand(rows, width), loss_mask)
+    signals["entropy_coefficient"] = uniform(0.001, 0.005)
+    signals["clip_cov"] = (uniform(0, 1) > 0.8).float()
+    signals["kl_cov"] = (uniform(0, 1) > 0.8).float()
     signals["planning"] = (uniform(0, 1) > 0.6).float()
+    signals["mode_weight"] = masked((0.5 + torch.rand(rows, generator=draw))[:, None].expand(rows, width), loss_mask)
+    signals["set_bonus"] = masked((torch.rand(rows, generator=draw) - 0.5)[:, None].expand(rows, width), loss_mask)
     long = torch.rand(rows, generator=draw) < 0.4
     signals["long_success"] = masked(long[:, None].float().expand(rows, width), loss_mask)
     return Experience(batch, signals)

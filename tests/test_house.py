@@ -26,6 +26,7 @@ FLOORS: dict[str, int] = {
             "records",
             "batch",
             "protocols",
+            "mode_keys",
         ),
         0,
     ),

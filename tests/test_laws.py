@@ -10,6 +10,7 @@ import forage.parts.credit
 import forage.parts.losses
 import forage.parts.signals
 from forage.core.batch import Experience, TrainBatch
+from forage.core.errors import ForageError
 from forage.core.protocols import Assign, Baseline, Forward, Penalty, Reduction, Shape, Surrogate
 from laws import (
     ASSIGNS,
@@ -56,10 +57,11 @@ def test_every_member_is_listed(package: Any, seam: type, listed: list[object]) 
 # --------------------------------------------------------------------------------------------------------- baselines
 
 
-def values(seed: int = 0) -> tuple[Tensor, Tensor]:
+def values(case: BaselineCase, seed: int = 0) -> tuple[Tensor, Tensor]:
     """Three groups of five, one value of each not judged; float64."""
     draw = torch.Generator().manual_seed(seed)
-    value = torch.randint(0, 4, (15,), generator=draw).double() / 2
+    value = torch.randint(0, 4 if case.degree is not None else 2, (15,), generator=draw).double()
+    value = value / 2 if case.degree is not None else value
     value[torch.tensor([2, 6, 13])] = torch.nan
     return value, torch.tensor([7, 3, 9]).repeat(5)
 
@@ -67,30 +69,38 @@ def values(seed: int = 0) -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize("case", BASELINES, ids=repr)
 class TestBaselines:
     def test_unjudged_values_stay_and_take_no_part(self, case: BaselineCase) -> None:
-        value, group = values()
+        value, group = values(case)
         judged = ~value.isnan()
         result = case.part(value, group)
         assert torch.equal(result.isnan(), ~judged)
         same(result[judged], case.part(value[judged], group[judged]))
 
     def test_order_and_names_of_groups_do_not_matter(self, case: BaselineCase) -> None:
-        value, group = values()
+        value, group = values(case)
         order = torch.randperm(len(value), generator=torch.Generator().manual_seed(1))
         same(case.part(value[order], group[order] * 2 - 5), case.part(value, group)[order])
 
     def test_groups_do_not_mix(self, case: BaselineCase) -> None:
-        value, group = values()
+        value, group = values(case)
         alone = group == 3
         same(case.part(value[alone], group[alone]), case.part(value, group)[alone])
 
     def test_scale_and_shift(self, case: BaselineCase) -> None:
-        value, group = values()
+        value, group = values(case)
         result = case.part(value, group)
+        if case.degree is None:
+            with pytest.raises(ForageError, match="exactly 0 or 1"):
+                case.part(3 * value, group)
+            return
         same(case.part(3 * value, group), 3**case.degree * result, 1e-5)
         shifted = case.part(value + 100, group)
         assert torch.allclose(shifted, result, equal_nan=True) == case.shift
 
     def test_equal_rewards_get_exactly_zero(self, case: BaselineCase) -> None:
+        if case.degree is None:  # nothing is compared, so what siblings got cannot matter
+            value, group = values(case)
+            same(case.part(value, group), case.part(value, torch.arange(len(value))))
+            return
         for number in (0.1, -7.3, 1e6):
             result = case.part(torch.full((6,), number), torch.tensor([0, 0, 0, 1, 1, 2]))
             assert (result == 0).all()
@@ -98,10 +108,12 @@ class TestBaselines:
     def test_min_siblings_is_the_smallest_group_that_gets_anything(self, case: BaselineCase) -> None:
         for size in range(1, 5):
             value, group = torch.arange(size, dtype=torch.float64), torch.zeros(size, dtype=torch.int64)
-            assert bool((case.part(value, group) != 0).any()) == (size >= case.part.min_group_size)
+            tried = [value] if case.degree is not None else [torch.zeros_like(value), torch.ones_like(value)]
+            moved = any(bool((case.part(one, group) != 0).any()) for one in tried)
+            assert moved == (size >= case.part.min_group_size)
 
     def test_nothing_is_changed_in_place(self, case: BaselineCase) -> None:
-        value, group = values()
+        value, group = values(case)
         with Untouched(value, group):
             case.part(value, group)
 

@@ -126,6 +126,20 @@ class TrainBatch:
         return TrainBatch(self.experience.to(device), self.advantage.to(device), unshaped)
 
 
+@dataclass(frozen=True, slots=True)
+class TokenWeights:
+    """Denominators of one optimizer step, as (B, T) weights: of the surrogate's loss and of the penalties."""
+
+    surrogate: Tensor
+    penalty: Tensor
+
+    def rows(self, index: Tensor, width: int) -> Self:
+        return type(self)(self.surrogate[index][:, :width], self.penalty[index][:, :width])
+
+    def to(self, device: torch.device | str) -> Self:
+        return type(self)(self.surrogate.to(device), self.penalty.to(device))
+
+
 def _take(tensor: Tensor, index: Tensor, width: int | None) -> Tensor:
     rows = tensor[index]
     return rows if width is None or rows.dim() == 1 else rows[:, :width]

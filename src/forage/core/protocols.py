@@ -12,15 +12,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias
 
 from forage.core.records import Completion, Group, Problem, Rollout, SamplingParams, Score, Start, StartValue
 
 if TYPE_CHECKING:  # a verifier process imports this page: it must start in a moment, without torch
-    import torch
     from torch import Tensor
 
-    from forage.core.batch import Batch, Experience, TrainBatch
+    from forage.core.batch import Batch, Experience, TokenWeights, TrainBatch
 
 Moment = Literal["sampling", "update"]
 """When a shape looks at its signals: once, as the sampling policy saw them, or in each update's forward pass."""
@@ -119,11 +118,6 @@ class Policy(Protocol):
         ...
 
 
-def undivided(work: Callable[..., Sequence[Group]], starts: Sequence[Start], *rest: Any) -> Sequence[Group]:
-    """All the work in this process."""
-    return work(starts, *rest)
-
-
 class Critic(Protocol):
     """What states are worth, as a model that learns beside the policy says: the expected return from there on."""
 
@@ -142,8 +136,8 @@ class Tools:
 
     `reference` is the policy that training began with, where the recipe needs it; `critic` is there where it has one.
     `rewards` make of a verdict what the run learns from. `known` holds the values that parts have found in this step
-    (`parts/values/monte_carlo.py`), so that none of them samples again what another one has.
-    `share(work, starts, ...)` is `work(starts, ...)`, divided over the processes of the run where there are several.
+    (`parts/values/monte_carlo.py`), so that none of them samples again what another has. `share(work, starts, ...)` is
+    `work(starts, ...)`, divided over the processes of the run where there are several.
     """
 
     codec: Codec
@@ -151,7 +145,7 @@ class Tools:
     judge: Judge
     reference: Policy | None = None
     critic: Critic | None = None
-    share: Callable[..., Sequence[Group]] = undivided
+    share: Callable[..., Sequence[Group]] = lambda work, starts, *rest: work(starts, *rest)
     rewards: tuple[Reward, ...] = ()
     value_cache: dict[tuple[Any, ...], StartValue] = field(default_factory=dict)
 
@@ -195,6 +189,11 @@ class Task(ABC):
     def marks_answer(self, problem: Problem, text: str) -> bool:
         """Whether the text says, by a mark of its own, that it gives its final answer; see `tasks/answered.py`."""
         return self.answer(problem, text) is not None
+
+    @property
+    def has_modes(self) -> bool:
+        """Whether `mode` names modes: methods that are keyed by them refuse a task that has none."""
+        return type(self).mode is not Task.mode
 
     def mode(self, problem: Problem, text: str) -> str | None:
         """Which right answer, or which way to it, a correct response took; None where the task knows no modes.
@@ -367,18 +366,17 @@ class Penalty(ABC):
     def __call__(self, forward: Forward, train: TrainBatch) -> Tensor: ...
 
 
-@dataclass(frozen=True, slots=True)
-class TokenWeights:
-    """Denominators of one optimizer step, as (B, T) weights: of the surrogate's loss and of the penalties."""
+class StepSignal(ABC):
+    """What a loss must see of an optimizer step before that is cut into micro-batches: (B, T) under `name`.
 
-    surrogate: Tensor
-    penalty: Tensor
+    `forward` is the policy about to be updated; `state` is carried to the next optimizer step, through checkpoints too.
+    """
 
-    def rows(self, index: Tensor, width: int) -> Self:
-        return type(self)(self.surrogate[index][:, :width], self.penalty[index][:, :width])
+    name: ClassVar[str]
+    needs: ClassVar[frozenset[str]] = frozenset()
 
-    def to(self, device: torch.device | str) -> Self:
-        return type(self)(self.surrogate.to(device), self.penalty.to(device))
+    @abstractmethod
+    def __call__(self, forward: Forward, train: TrainBatch, state: dict[str, float]) -> Tensor: ...
 
 
 class Loss(ABC):
@@ -392,6 +390,10 @@ class Loss(ABC):
     @abstractmethod
     def skips_zero_advantage(self) -> bool:
         """Whether sequences whose advantage is 0 everywhere contribute exactly nothing, so they need no pass."""
+
+    @abstractmethod
+    def settle(self, train: TrainBatch, look: Callable[[Batch], Forward], state: dict[str, float]) -> TrainBatch:
+        """The sequences of an optimizer step with the step signals of this loss. `look` is a pass without gradients."""
 
     @abstractmethod
     def weigh(self, batch: Batch) -> TokenWeights:

@@ -151,6 +151,12 @@ class Rollout:
         if not ends or ends[-1] != len(self.tokens) or not increasing:
             raise ValueError(f"step_ends {ends} do not partition {len(self.tokens)} tokens")
 
+    @property
+    def mean_logprob(self) -> float:
+        """The mean log-probability of the tokens that the sampler could tell; NaN where it could tell none."""
+        known = [logprob for logprob in self.logprobs if math.isfinite(logprob)]
+        return math.fsum(known) / len(known) if known else math.nan
+
 
 @dataclass(frozen=True, slots=True)
 class Score:

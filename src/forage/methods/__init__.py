@@ -5,18 +5,26 @@ The paper and the seam of a method stand in its own file.
 
 from collections.abc import Sequence
 
+from forage.methods.algorithms.ce_gppo import ce_gppo as ce_gppo
 from forage.methods.algorithms.cispo import cispo as cispo
 from forage.methods.algorithms.dapo import dapo as dapo
+from forage.methods.algorithms.dppo import dppo as dppo
 from forage.methods.algorithms.dr_grpo import dr_grpo as dr_grpo
 from forage.methods.algorithms.grpo import grpo as grpo
 from forage.methods.algorithms.gspo import gspo as gspo
+from forage.methods.algorithms.maxrl import maxrl as maxrl
+from forage.methods.algorithms.nsr import nsr as nsr
 from forage.methods.algorithms.passk import passk as passk
 from forage.methods.algorithms.ppo import ppo as ppo
+from forage.methods.algorithms.psr import psr as psr
 from forage.methods.algorithms.raft import raft as raft
 from forage.methods.algorithms.reinforce import reinforce as reinforce
 from forage.methods.algorithms.rloo import rloo as rloo
+from forage.methods.algorithms.sapo import sapo as sapo
 from forage.methods.algorithms.step_dpo import step_dpo as step_dpo
+from forage.methods.algorithms.tailrl import tailrl as tailrl
 from forage.methods.algorithms.vineppo import vineppo as vineppo
+from forage.methods.algorithms.weighted_reinforce import weighted_reinforce as weighted_reinforce
 from forage.methods.catalogue import Applied as Applied
 from forage.methods.catalogue import Choice as Choice
 from forage.methods.catalogue import Method as Method
@@ -24,30 +32,51 @@ from forage.methods.catalogue import applied as applied
 from forage.methods.catalogue import apply as apply
 from forage.methods.catalogue import catalogue
 from forage.methods.catalogue import parse as parse
+from forage.methods.controls.bottom_entropy_tokens import bottom_entropy_tokens as bottom_entropy_tokens
+from forage.methods.controls.clip_cov_random import clip_cov_random as clip_cov_random
 from forage.methods.controls.constant_bonus import constant_bonus as constant_bonus
+from forage.methods.controls.cue_shuffled import cue_shuffled as cue_shuffled
 from forage.methods.controls.group_reweight import group_reweight as group_reweight
 from forage.methods.controls.hicra_inverted import hicra_inverted as hicra_inverted
 from forage.methods.controls.hicra_negative import hicra_negative as hicra_negative
 from forage.methods.controls.hicra_random import hicra_random as hicra_random
 from forage.methods.controls.hicra_reported import hicra_reported as hicra_reported
 from forage.methods.controls.high_entropy_scale import high_entropy_scale as high_entropy_scale
+from forage.methods.controls.kl_cov_random import kl_cov_random as kl_cov_random
+from forage.methods.controls.mode_diversity_after import mode_diversity_after as mode_diversity_after
+from forage.methods.controls.mode_diversity_random import mode_diversity_random as mode_diversity_random
+from forage.methods.controls.random_entropy_tokens import random_entropy_tokens as random_entropy_tokens
 from forage.methods.controls.random_token_bonus import random_token_bonus as random_token_bonus
 from forage.methods.controls.rrl_oracle import rrl_oracle as rrl_oracle
 from forage.methods.controls.rrl_random_cuts import rrl_random_cuts as rrl_random_cuts
 from forage.methods.controls.rrl_success_prefixes import rrl_success_prefixes as rrl_success_prefixes
 from forage.methods.controls.rrl_whole_prompts import rrl_whole_prompts as rrl_whole_prompts
+from forage.methods.controls.setpo_shuffled import setpo_shuffled as setpo_shuffled
 from forage.methods.controls.shuffled_entropy import shuffled_entropy as shuffled_entropy
+from forage.methods.controls.ucpo_shuffled import ucpo_shuffled as ucpo_shuffled
 from forage.methods.controls.unclipped_entropy import unclipped_entropy as unclipped_entropy
+from forage.methods.controls.uniqueness_shuffled import uniqueness_shuffled as uniqueness_shuffled
+from forage.methods.controls.unlikeliness_random import unlikeliness_random as unlikeliness_random
+from forage.methods.exploration.clip_cov import clip_cov as clip_cov
+from forage.methods.exploration.cue import cue as cue
 from forage.methods.exploration.entropy_advantage import entropy_advantage as entropy_advantage
 from forage.methods.exploration.entropy_penalty import entropy_penalty as entropy_penalty
+from forage.methods.exploration.entropy_target import entropy_target as entropy_target
 from forage.methods.exploration.hicra import hicra as hicra
 from forage.methods.exploration.hicra_entropy import hicra_entropy as hicra_entropy
+from forage.methods.exploration.kl_cov import kl_cov as kl_cov
 from forage.methods.exploration.kl_penalty import kl_penalty as kl_penalty
+from forage.methods.exploration.mode_diversity import mode_diversity as mode_diversity
 from forage.methods.exploration.process_advantage import process_advantage as process_advantage
 from forage.methods.exploration.process_reward import process_reward as process_reward
 from forage.methods.exploration.reward_model import reward_model as reward_model
 from forage.methods.exploration.rrl import rrl as rrl
 from forage.methods.exploration.satori import satori as satori
+from forage.methods.exploration.setpo import setpo as setpo
+from forage.methods.exploration.top_entropy_tokens import top_entropy_tokens as top_entropy_tokens
+from forage.methods.exploration.ucpo import ucpo as ucpo
+from forage.methods.exploration.uniqueness import uniqueness as uniqueness
+from forage.methods.exploration.unlikeliness import unlikeliness as unlikeliness
 from forage.training.recipe import Recipe
 
 METHODS = catalogue(*(entry for entry in list(globals().values()) if isinstance(entry, Method)))

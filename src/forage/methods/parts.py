@@ -5,7 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from forage.core.errors import ForageError
-from forage.core.protocols import Penalty, Shape
+from forage.core.mode_keys import ModeKey
+from forage.core.protocols import Penalty, Reward, Shape, Signal, StepSignal, Task
 from forage.engines.local.model_reward import ModelReward
 from forage.engines.local.process_model import read_record
 from forage.engines.local.process_reward import ProcessReward
@@ -15,7 +16,7 @@ from forage.parts.credit.baseline.std_scale import StdScale
 from forage.parts.credit.shape.entropy_bonus import EntropyBonus
 from forage.parts.credit.shape.entropy_planning_bonus import EntropyPlanningBonus
 from forage.parts.credit.shape.planning_credit import PlanningCredit
-from forage.parts.losses.penalty import EntropyPenalty
+from forage.parts.losses.penalty import EntropyPenalty, EntropyTarget
 from forage.parts.losses.policy_loss import PolicyLoss
 from forage.parts.signals.planning import PlanningMask
 from forage.training.recipe import Recipe
@@ -51,6 +52,39 @@ def add_penalty(recipe: Recipe, penalty: Penalty) -> Recipe:
     changed = replace(loss, penalties=(*loss.penalties, penalty))
     _refuse_double_entropy(recipe.credit.shapes, changed)
     return replace(recipe, policy_loss=changed)
+
+
+def add_step_signal(recipe: Recipe, signal: StepSignal) -> Recipe:
+    """The recipe with a signal that its loss settles once per optimizer step. Raises ForageError for a second one."""
+    loss = recipe.policy_loss
+    if signal.name in loss.provides:
+        raise ForageError(f"The loss settles {signal.name} already; a second rule for it would hide what either does.")
+    return replace(recipe, policy_loss=replace(loss, step_signals=(*loss.step_signals, signal)))
+
+
+def add_reward(recipe: Recipe, reward: Reward) -> Recipe:
+    """The recipe with `reward` after its rewards. Raises ForageError where one of its kind is there already."""
+    if any(type(present) is type(reward) for present in recipe.rewards):
+        raise ForageError(f"{type(reward).__name__} is in the recipe already; a second one would multiply its weights.")
+    return replace(recipe, rewards=(*recipe.rewards, reward))
+
+
+def add_signal(recipe: Recipe, signal: Signal) -> Recipe:
+    """The recipe with a signal of its own. Raises ForageError where it has another one of that name."""
+    if any(present.name == signal.name for present in recipe.signals):
+        raise ForageError(f"The recipe has a signal {signal.name} already; one of its parts would read the wrong one.")
+    return replace(recipe, signals=(*recipe.signals, signal))
+
+
+def key_task(recipe: Recipe, key: ModeKey, method: str) -> Task | None:
+    """The task, where it is needed to read answers. Raises ForageError where modes are asked for and it names none."""
+    if key == "mode" and not recipe.task.has_modes:
+        raise ForageError(
+            f"{method} is keyed by modes, and the task {recipe.task.name} names none, so it would weigh nothing. "
+            f"Train on a task with several right answers, or key by what is there: {method}:key=answer or "
+            f"{method}:key=text."
+        )
+    return recipe.task if key == "answer" else None
 
 
 def strategic_grams(name: str, method: str) -> GramList:
@@ -107,7 +141,7 @@ def add_model_reward(recipe: Recipe, reward: ModelReward | ProcessReward) -> Rec
 
 def _refuse_double_entropy(shapes: tuple[Shape, ...], loss: PolicyLoss) -> None:
     bonus = any(isinstance(shape, EntropyBonus | EntropyPlanningBonus) for shape in shapes)
-    if bonus and any(isinstance(penalty, EntropyPenalty) for penalty in loss.penalties):
+    if bonus and any(isinstance(penalty, EntropyPenalty | EntropyTarget) for penalty in loss.penalties):
         raise ForageError(
             "The entropy bonus on the advantage and the entropy penalty in the loss cannot be used together: the paper "
             "(arXiv 2506.14758) trains without an entropy term, and the effects could not be told apart. Drop one."

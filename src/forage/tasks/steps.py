@@ -153,6 +153,13 @@ class Stepwise(Task):
     def marks_answer(self, problem: Problem, text: str) -> bool:
         return self.task.marks_answer(problem, text)
 
+    @property
+    def has_modes(self) -> bool:
+        return self.task.has_modes
+
+    def mode(self, problem: Problem, text: str) -> str | None:
+        return self.task.mode(problem, text)
+
     def oracle(self, problem: Problem, text: str) -> float | None:
         return self.task.oracle(problem, text)
 

@@ -147,7 +147,7 @@ class Recipe:
     def needs(self) -> frozenset[str]:
         """The signals that the parts of this recipe read; the engine computes these and no others."""
         learned = frozenset({"value"} if self.critic else ())  # a critic learns from what it said before
-        return self.credit.needs | self.policy_loss.needs | learned
+        return (self.credit.needs | self.policy_loss.needs | learned) - self.policy_loss.provides
 
     @property
     def available_signals(self) -> dict[str, Signal]:

@@ -10,6 +10,7 @@ from forage.core.batch import Batch, Experience, TrainBatch
 from forage.core.collate import with_entropy
 from forage.core.protocols import Forward, Loss, Policy
 from forage.engines.vllm.recompute_logprobs import RecomputeLogprobs
+from forage.engines.vllm.settings import Vllm
 from forage.parts.losses.policy_loss import PolicyLoss
 from forage.parts.losses.truncated import WEIGHT, Truncated
 from laws import make_train
@@ -52,7 +53,7 @@ def learned(below: Below) -> tuple[TrainBatch, Loss]:
 def test_engines_that_agree_learn_as_without(cap: float) -> None:
     train = make_train(1)
     below = below_of(train, distance=0.0)
-    metrics = RecomputeLogprobs(below, cap=cap).improve(train, LOSS, seed=0)
+    metrics = RecomputeLogprobs(below, Vllm(cap=cap)).improve(train, LOSS, seed=0)
     assert learned(below) == (train, LOSS)
     assert learned(below)[0] is train
     assert (metrics["mismatch"], metrics["mismatch_max"], metrics["entropy"]) == (0, 0, 0.5)
@@ -62,7 +63,7 @@ def test_engines_that_agree_learn_as_without(cap: float) -> None:
 def test_without_a_cap_the_mismatch_is_measured_and_left() -> None:
     train = make_train(1)
     below = below_of(train, distance=0.1)
-    metrics = RecomputeLogprobs(below, cap=0).improve(train, LOSS, seed=0)
+    metrics = RecomputeLogprobs(below, Vllm(cap=0)).improve(train, LOSS, seed=0)
     assert learned(below)[0] is train
     assert metrics["mismatch"] == pytest.approx(0.1, rel=1e-4)
     assert metrics["loss"] == 1.0
@@ -75,7 +76,7 @@ def test_with_a_cap_ratios_start_at_one_and_weights_carry_the_difference() -> No
     behaviour[unknown[0], unknown[1]] = torch.nan
     train = replace(train, experience=Experience(replace(train.batch, behaviour=behaviour), train.signals))
     below = below_of(make_train(1), distance=1.0)
-    metrics = RecomputeLogprobs(below, cap=2.0).improve(train, LOSS, seed=0)
+    metrics = RecomputeLogprobs(below, Vllm(cap=2.0)).improve(train, LOSS, seed=0)
     given, loss = learned(below)
     assert loss == Truncated(loss=LOSS)
     seen = train.batch.loss_mask & behaviour.isfinite()
@@ -90,7 +91,7 @@ def test_with_a_cap_ratios_start_at_one_and_weights_carry_the_difference() -> No
 def test_entropies_that_the_sampler_did_not_tell_cost_no_second_pass() -> None:
     train = make_train(1)
     below = below_of(train, distance=0.0)
-    policy = RecomputeLogprobs(below, cap=0)
+    policy = RecomputeLogprobs(below, Vllm(cap=0))
     silent = replace(train.batch, entropy=torch.where(train.batch.loss_mask, torch.nan, 0.0))
     told = with_entropy(silent, policy.measure)
     assert torch.equal(told.entropy, below.forward.entropy)
@@ -117,3 +118,12 @@ def test_entropies_that_were_told_stay() -> None:
     rest = train.batch.loss_mask.clone()
     rest[place[0], place[1]] = False
     assert torch.equal(told.entropy[rest], train.batch.entropy[rest])
+
+
+def test_masked_weights_reach_the_loss_and_their_share_the_metrics() -> None:
+    train = make_train(1)
+    below = below_of(train, distance=0.2)
+    metrics = RecomputeLogprobs(below, Vllm(cap=1.0, correction="mask", floor=0.9)).improve(train, LOSS, seed=0)
+    assert metrics["mismatch_masked"] == 1  # every ratio is exp(.2), above the cap
+    assert learned(below)[0].signals[WEIGHT][train.batch.loss_mask].abs().max() == 0
+    assert "mismatch_truncated" not in metrics

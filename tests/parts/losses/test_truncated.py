@@ -8,7 +8,7 @@ from torch import Tensor
 
 from forage.core.batch import Batch, Experience, TrainBatch
 from forage.core.protocols import Forward, Surrogate
-from forage.ops.mismatch import truncated_weight
+from forage.ops.mismatch import importance_weight
 from forage.parts.losses.policy_loss import PolicyLoss
 from forage.parts.losses.reduction import FixedLength, TokenMean
 from forage.parts.losses.surrogate import PPOClip, Reinforce
@@ -55,7 +55,7 @@ def followed(surrogate: Surrogate, *, cap: float | None) -> Tensor:
         weight=torch.ones(rows),
     )
     plain = PolicyLoss(surrogate=surrogate, reduction=FixedLength(length=1))
-    signals = {} if cap is None else {WEIGHT: truncated_weight(old, behaviour, loss_mask, cap=cap)}
+    signals = {} if cap is None else {WEIGHT: importance_weight(old, behaviour, loss_mask, cap=cap)}
     train = TrainBatch(Experience(batch, signals), column(VALUE[token]))
     loss = plain if cap is None else Truncated(loss=plain)
     value, _ = loss(Forward(ours, zeros), train, loss.weigh(batch))

@@ -61,6 +61,9 @@ class LocalCritic(Learner[Tensor]):
             value[index, :width] = self.forward(batch.rows(index, width).to(self.model.device)).cpu()
         return value
 
+    def look(self, batch: Batch) -> Tensor:
+        return self.measure(batch)
+
     @torch.no_grad()
     def value(self, states: Sequence[Sequence[int]]) -> Tensor:
         """(N,) float32: the value of the state behind each sequence of tokens, none of which is empty."""

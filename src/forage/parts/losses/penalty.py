@@ -11,6 +11,7 @@ from forage.core.errors import ForageError
 from forage.core.protocols import Forward, Penalty
 from forage.ops.divergences import k1, k2, k3
 from forage.ops.masked import masked
+from forage.ops.ratios import log_ratio
 
 _ESTIMATORS = {"k1": k1, "k2": k2, "k3": k3}
 
@@ -61,3 +62,38 @@ class EntropyPenalty(Penalty):
 
     def __call__(self, forward: Forward, train: TrainBatch) -> Tensor:
         return -masked(forward.entropy, train.batch.loss_mask)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntropyTarget(Penalty):
+    """-c H in the loss, with the coefficient c of the step signal `entropy_coefficient`, which follows a target."""
+
+    coefficient: float = 1.0
+
+    name = "entropy_target"
+    needs = frozenset({"entropy_coefficient"})
+
+    def __call__(self, forward: Forward, train: TrainBatch) -> Tensor:
+        loss_mask = train.batch.loss_mask
+        return -masked(train.signals["entropy_coefficient"], loss_mask) * masked(forward.entropy, loss_mask)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KLCov(Penalty):
+    """coefficient * |log pi - log mu| on the tokens of the step signal `kl_cov` (arXiv 2505.22617).
+
+    Exactly on policy it is inert: its value is 0 and so is its gradient.
+    """
+
+    coefficient: float = 1.0
+
+    name = "kl_cov"
+    needs = frozenset({"kl_cov"})
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.coefficient) and self.coefficient >= 0):
+            raise ForageError(f"The coefficient of KL-Cov must be 0 or more, not {self.coefficient}.")
+
+    def __call__(self, forward: Forward, train: TrainBatch) -> Tensor:
+        chosen = train.batch.loss_mask & train.batch.behaviour.isfinite() & train.signals["kl_cov"].bool()
+        return log_ratio(forward.logprob, train.batch.behaviour, chosen).abs()

@@ -3,14 +3,14 @@
 Axes: B sequences, T tokens.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
-from forage.core.batch import Batch, TrainBatch
-from forage.core.protocols import Forward, Loss, Penalty, Reduction, Shape, Surrogate, Tallies, TokenWeights
+from forage.core.batch import Batch, Experience, TokenWeights, TrainBatch
+from forage.core.protocols import Forward, Loss, Penalty, Reduction, Shape, StepSignal, Surrogate, Tallies
 from forage.ops.divergences import k3
 from forage.ops.masked import masked, masked_sum
 from forage.ops.ratios import token_ratio
@@ -24,7 +24,8 @@ class PolicyLoss(Loss):
     """sum_t w_t * surrogate_t + sum over penalties of coefficient * mean per learned token.
 
     `shapes` act on a copy of the advantages in every call, with the current policy's entropy as the signal `entropy`:
-    the stored advantages stay as they are, so several passes over a batch cannot compound a bonus.
+    the stored advantages stay as they are, so several passes over a batch cannot compound a bonus. `step_signals` are
+    settled once per optimizer step, for shapes and penalties that must not see where micro-batches are cut.
 
     A token whose behaviour log-probability is not finite (some engines return NaN where a probability is next to 1) is
     left out of the surrogate and of its denominator, and counted as `unmeasured`.
@@ -34,14 +35,28 @@ class PolicyLoss(Loss):
     reduction: Reduction = field(default_factory=TokenMean)
     penalties: tuple[Penalty, ...] = ()
     shapes: tuple[Shape, ...] = ()
+    step_signals: tuple[StepSignal, ...] = ()
 
     @property
     def needs(self) -> frozenset[str]:
-        return frozenset().union(*(part.needs for part in (*self.penalties, *self.shapes)))
+        needed = frozenset().union(*(part.needs for part in (*self.penalties, *self.shapes, *self.step_signals)))
+        return needed - self.provides
+
+    @property
+    def provides(self) -> frozenset[str]:
+        """The signals that this loss settles itself."""
+        return frozenset(signal.name for signal in self.step_signals)
 
     @property
     def skips_zero_advantage(self) -> bool:
         return not self.penalties and all(shape.keeps_zero for shape in self.shapes)
+
+    def settle(self, train: TrainBatch, look: Callable[[Batch], Forward], state: dict[str, float]) -> TrainBatch:
+        if not self.step_signals:
+            return train
+        forward = look(train.batch)
+        settled = {signal.name: signal(forward, train, state) for signal in self.step_signals}
+        return replace(train, experience=Experience(train.batch, {**train.signals, **settled}))
 
     def weigh(self, batch: Batch) -> TokenWeights:
         return TokenWeights(
@@ -49,7 +64,8 @@ class PolicyLoss(Loss):
         )
 
     def __call__(self, forward: Forward, train: TrainBatch, weights: TokenWeights) -> tuple[Tensor, Tallies]:
-        """The micro-batch's share of the loss, () float32, and its metrics: those of `_observe`, and each penalty."""
+        """The micro-batch's share of the loss, () float32, and its metrics: those of `_observe`, each penalty, and the
+        mean of each step signal."""
         measured = _measured(train.batch)
         advantage, shape_tallies = self._shape(forward, train)
         logprob, behaviour = masked(forward.logprob, measured), masked(train.batch.behaviour, measured)
@@ -60,6 +76,9 @@ class PolicyLoss(Loss):
             term = penalty(forward, train)
             total = total + penalty.coefficient * (weights.penalty * term).sum()
             tallies[f"{penalty.name}_penalty"] = (term.detach().sum(), train.batch.loss_mask.sum())
+        for signal in self.step_signals:
+            settled = masked(train.signals[signal.name], train.batch.loss_mask)
+            tallies[signal.name] = (settled.sum(), train.batch.loss_mask.sum())
         return total, {**tallies, **_observe(forward, train, advantage, clipped)}
 
     def _shape(self, forward: Forward, train: TrainBatch) -> tuple[Tensor, Tallies]:

@@ -38,7 +38,7 @@ class PPOClip(Surrogate):
     high: float = 0.2
 
     def __post_init__(self) -> None:
-        _check_bounds(self.low, self.high)
+        check_bounds(self.low, self.high)
 
     def __call__(
         self, logprob: Tensor, behaviour: Tensor, advantage: Tensor, loss_mask: Tensor
@@ -59,7 +59,7 @@ class GSPO(Surrogate):
     high: float = 4e-4
 
     def __post_init__(self) -> None:
-        _check_bounds(self.low, self.high)
+        check_bounds(self.low, self.high)
 
     def __call__(
         self, logprob: Tensor, behaviour: Tensor, advantage: Tensor, loss_mask: Tensor
@@ -79,7 +79,7 @@ class CISPO(Surrogate):
     high: float = 0.2
 
     def __post_init__(self) -> None:
-        _check_bounds(self.low, self.high)
+        check_bounds(self.low, self.high)
 
     def __call__(
         self, logprob: Tensor, behaviour: Tensor, advantage: Tensor, loss_mask: Tensor
@@ -98,6 +98,6 @@ def _pessimistic(ratio: Tensor, advantage: Tensor, loss_mask: Tensor, low: float
     return -torch.minimum(free, held), (held < free).detach()
 
 
-def _check_bounds(low: float, high: float) -> None:
+def check_bounds(low: float, high: float) -> None:
     if not (0 <= low <= 1 and high >= 0):
         raise ForageError(f"Ratios are held between 1 - low and 1 + high: low in [0, 1], high >= 0, not {low}, {high}.")

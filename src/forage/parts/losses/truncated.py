@@ -1,11 +1,12 @@
 """A loss under importance weights: the sampler's distribution is not the one that the gradient is taken of."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from forage.core.batch import Batch, TrainBatch
-from forage.core.protocols import Forward, Loss, Tallies, TokenWeights
+from forage.core.batch import Batch, TokenWeights, TrainBatch
+from forage.core.protocols import Forward, Loss, Tallies
 
 WEIGHT = "importance_weight"
 """The signal (B, T) that holds the weights."""
@@ -28,6 +29,9 @@ class Truncated(Loss):
     @property
     def skips_zero_advantage(self) -> bool:
         return self.loss.skips_zero_advantage
+
+    def settle(self, train: TrainBatch, look: Callable[[Batch], Forward], state: dict[str, float]) -> TrainBatch:
+        return self.loss.settle(train, look, state)
 
     def weigh(self, batch: Batch) -> TokenWeights:
         return self.loss.weigh(batch)

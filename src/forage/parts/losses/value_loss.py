@@ -3,13 +3,14 @@
 Axes: B sequences, T tokens.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor
 
-from forage.core.batch import Batch, TrainBatch
+from forage.core.batch import Batch, TokenWeights, TrainBatch
 from forage.core.errors import ForageError
-from forage.core.protocols import Tallies, TokenWeights
+from forage.core.protocols import Tallies
 from forage.ops.masked import masked_sum
 from forage.ops.returns import at_last_token, check_discounts, gae
 from forage.ops.values import clipped_value_error
@@ -37,6 +38,9 @@ class ValueLoss:
     @property
     def skips_zero_advantage(self) -> bool:
         return False
+
+    def settle(self, train: TrainBatch, look: Callable[[Batch], Tensor], state: dict[str, float]) -> TrainBatch:
+        return train
 
     def weigh(self, batch: Batch) -> TokenWeights:
         weights = TokenMean()(judged(batch), batch.weight)

@@ -1,6 +1,8 @@
 """What was it worth, beyond the verifier?"""
 
+from forage.parts.rewards.mode_diversity import ModeDiversity
 from forage.parts.rewards.overlong import Overlong
 from forage.parts.rewards.restart_bonus import RestartBonus
+from forage.parts.rewards.unlikeliness import Unlikeliness
 
-__all__ = ["Overlong", "RestartBonus"]
+__all__ = ["ModeDiversity", "Overlong", "RestartBonus", "Unlikeliness"]

@@ -1,0 +1,65 @@
+"""How many ways of being right a policy has: estimates from the counts of right samples by mode.
+
+A mode is the identity of a right answer, or of the way to it. Axes: M modes.
+"""
+
+from typing import overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from forage.core.errors import ForageError
+from forage.ops.passk import pass_at_k
+
+
+@overload
+def distinct_at_k(n: int, counts: list[int] | tuple[int, ...], k: int) -> float: ...
+@overload
+def distinct_at_k(n: ArrayLike, counts: ArrayLike, k: ArrayLike) -> NDArray[np.float64] | float: ...
+def distinct_at_k(n: ArrayLike, counts: ArrayLike, k: ArrayLike) -> NDArray[np.float64] | float:
+    """The expected number of different right modes among k samples: sum_m [1 - C(n - n_m, k) / C(n, k)].
+
+    Unbiased, as pass@k is of each mode alone (Chen et al. 2021, arXiv 2107.03374, equation 1). It is never below
+    pass@k, and equals it where one mode is all there is or k = 1. With the number of right samples as n it is the
+    number of modes among k right answers.
+
+    counts (..., M): how many of the n samples were right in each mode, 0 where a problem has fewer modes; n, k and the
+    leading axes of counts are whole numbers that broadcast. Returns float64 in [0, k] of the common shape, a float
+    where that is (). Raises ForageError unless the counts are 0 or more with a sum of at most n, and 1 <= k <= n.
+    """
+    modes = _counts(counts)
+    samples, tries = np.asarray(n), np.asarray(k)
+    if np.any(modes.sum(-1) > samples):
+        raise ForageError("distinct@k: more samples were right than there are samples.")
+    result = np.asarray(pass_at_k(samples[..., None], modes, tries[..., None])).sum(-1)
+    return result if result.ndim else float(result)
+
+
+@overload
+def pcmd(counts: list[int] | tuple[int, ...]) -> float: ...
+@overload
+def pcmd(counts: ArrayLike) -> NDArray[np.float64] | float: ...
+def pcmd(counts: ArrayLike) -> NDArray[np.float64] | float:
+    """The chance that two right answers differ in mode: 1 - sum_m n_m (n_m - 1) / (K (K - 1)), K = sum_m n_m.
+
+    Unbiased given K >= 2, unlike 1 - sum_m (n_m / K)^2, which is too low. counts (..., M): right samples by mode, 0
+    where a problem has fewer modes. Returns float64 in [0, 1] of shape (...), a float where that is (); NaN where fewer
+    than two samples were right: nothing is known there. Raises ForageError for a negative count.
+    """
+    modes = _counts(counts).astype(np.float64)
+    right = modes.sum(-1)
+    pairs = right * (right - 1)
+    same = (modes * (modes - 1)).sum(-1)
+    result = np.where(pairs > 0, 1 - same / np.where(pairs > 0, pairs, 1), np.nan)
+    return result if result.ndim else float(result)
+
+
+def _counts(counts: ArrayLike) -> NDArray[np.int64]:
+    """(..., M) int64. An empty list is a problem without any right sample."""
+    given = np.asarray(counts)
+    if given.ndim == 0:
+        raise ForageError("The counts of modes are a list with one number for each mode.")
+    whole = given.astype(np.int64)
+    if np.any(whole != given) or np.any(whole < 0):
+        raise ForageError("The counts of modes are whole numbers, 0 or more.")
+    return whole

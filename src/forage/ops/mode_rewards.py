@@ -1,0 +1,139 @@
+"""Rewards that depend on how usual a way of being right is among the siblings, before any mean is taken.
+
+n is the number of judged siblings in a response's mode, K of those that are right (have a mode), G of all. A weight
+that acts before centring still pushes where all siblings are right; a factor on settled advantages cannot.
+
+Axes: B values.
+"""
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from forage.core.errors import ForageError
+from forage.ops.masked import require_shape
+
+ModeRule = Literal["ips", "darling", "darling_right", "gapo", "repetition"]
+MODE_RULES: tuple[ModeRule, ...] = get_args(ModeRule)
+
+DARLING_FLOOR = 0.1
+"""What a right response keeps at least under "darling"."""
+
+
+def mode_reward(
+    reward: Tensor,
+    mode: Sequence[Hashable | None],
+    group: Tensor,
+    *,
+    rule: ModeRule,
+    alpha: float = 1.0,
+    strength: float = 0.5,
+    modes: int = 0,
+) -> Tensor:
+    """The reward of each response weighted by its mode: (B,) of the dtype of `reward`, NaN stays NaN.
+
+    rule "ips": r (G / n)^alpha, inverse propensity (arXiv 2601.21669). "darling": r max(d, 0.1) with
+    d = (G - n) / (G - 1), and "darling_right" the same with d = (K - n) / (K - 1), 1 for a single success
+    (arXiv 2509.02534). "gapo": r (2 - n / K + 1 / modes) / 2, with `modes` the number of valid modes of the problem,
+    which is privileged knowledge (EMNLP 2025, paper 1649). "repetition": r - strength (n - 1) / G, of wrong responses
+    too where they have a mode (arXiv 2509.06941).
+
+    reward (B,) float, NaN where not judged; mode: a name for every response, None where it has none, which leaves its
+    reward as it is; group (B,) int64. With alpha = 0, strength = 0 nothing changes. Raises ForageError for an unknown
+    rule, alpha or strength below 0, and "gapo" without `modes`; ValueError where lengths differ.
+    """
+    check_mode_rule(rule, alpha=alpha, strength=strength, modes=modes)
+    require_shape((len(mode),), reward=reward, group=group)
+    counts = mode_counts(reward, mode, group)
+    value = reward.double()
+    if rule == "repetition":
+        changed = value - strength * (counts.same - 1) / counts.judged
+    else:
+        changed = value * _WEIGHTS[rule](counts, _Settings(alpha, modes))
+    return torch.where(counts.same > 0, changed, value).to(reward.dtype)
+
+
+def check_mode_rule(rule: str, *, alpha: float, strength: float, modes: int) -> None:
+    """Raises ForageError for a rule that is not known, or a setting that it cannot have."""
+    if rule not in MODE_RULES:
+        raise ForageError(f"Rewards are weighted by mode under the rules {', '.join(MODE_RULES)}, not {rule!r}.")
+    if not (alpha >= 0 and strength >= 0):
+        raise ForageError(f"alpha and strength must be 0 (off) or more, not {alpha} and {strength}.")
+    if rule == "gapo" and modes < 1:
+        raise ForageError(
+            "The rule gapo must be told how many valid modes a problem has (modes), which is privileged knowledge; "
+            "ips and darling need none."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ModeCounts:
+    """Of each value, (B,) float64: `same` judged siblings in its mode, itself included (0 where it has none or was not
+    judged), `known` judged siblings with a mode, `judged` all judged siblings.
+    """
+
+    same: Tensor
+    known: Tensor
+    judged: Tensor
+
+
+def mode_counts(reward: Tensor, mode: Sequence[Hashable | None], group: Tensor) -> ModeCounts:
+    """Counts within the groups of `group` (B,) int64; a NaN reward was not judged and is not counted."""
+    seen = (~reward.isnan()).tolist()
+    numbers = group.tolist()
+    keys = [(g, m) if s and m is not None else None for g, m, s in zip(numbers, mode, seen, strict=True)]
+    members: dict[object, int] = {}
+    known: dict[int, int] = {}
+    judged: dict[int, int] = {}
+    for number, key, counted in zip(numbers, keys, seen, strict=True):
+        judged[number] = judged.get(number, 0) + counted
+        known[number] = known.get(number, 0) + (key is not None)
+        if key is not None:
+            members[key] = members.get(key, 0) + 1
+
+    def column(values: list[int]) -> Tensor:
+        return torch.tensor(values, dtype=torch.float64, device=reward.device)
+
+    return ModeCounts(
+        same=column([0 if key is None else members[key] for key in keys]),
+        known=column([known[number] for number in numbers]),
+        judged=column([judged[number] for number in numbers]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    alpha: float
+    modes: int
+
+
+def _ips(counts: ModeCounts, settings: _Settings) -> Tensor:
+    return (counts.judged / counts.same.clamp_min(1)) ** settings.alpha
+
+
+def _darling(counts: ModeCounts, settings: _Settings) -> Tensor:
+    return _distance(counts.judged, counts.same)
+
+
+def _darling_right(counts: ModeCounts, settings: _Settings) -> Tensor:
+    return _distance(counts.known, counts.same)
+
+
+def _distance(size: Tensor, same: Tensor) -> Tensor:
+    """The share of the others that lie in another mode, at least the floor; 1 without others."""
+    return torch.where(size > 1, (size - same) / (size - 1).clamp_min(1), 1).clamp_min(DARLING_FLOOR)
+
+
+def _gapo(counts: ModeCounts, settings: _Settings) -> Tensor:
+    return (2 - counts.same / counts.known.clamp_min(1) + 1 / settings.modes) / 2
+
+
+_WEIGHTS: Mapping[str, Callable[[ModeCounts, _Settings], Tensor]] = {
+    "ips": _ips,
+    "darling": _darling,
+    "darling_right": _darling_right,
+    "gapo": _gapo,
+}
