@@ -111,7 +111,7 @@ def train_a_step(folder: Path) -> None:
     )
     small = "--steps 1 --problems 2 --group-size 4 --max-tokens 12 --threads 1 --matmul highest --verifier numeric"
     out = folder / "run"
-    arguments = ["train", "problems", "--model", str(folder), "--data", str(table), *small.split(), "--out", str(out)]
+    arguments = ["train", "table", "--model", str(folder), "--data", str(table), *small.split(), "--out", str(out)]
     assert main(arguments) == 0
     assert list(out.glob("checkpoints/*/tokenizer.json"))
     assert main(["eval", str(out), "--n", "2", "--k", "1"]) == 0

@@ -20,7 +20,7 @@ from forage.engines.local.policy import LocalPolicy
 from forage.grams.gram_list import load_grams
 from forage.methods import grpo, kl_penalty
 from forage.parts.rewards import Overlong
-from forage.recipes import code, countdown, problems
+from forage.recipes import code, countdown, table
 from forage.store.run_directory import RunDirectory
 from forage.training.loop import resume, train
 from forage.training.recipe import Recipe
@@ -104,7 +104,7 @@ METHODS = (grpo(), kl_penalty(coefficient=0.05))
 
 def small(world: Path, *, steps: int = 4, method: Any = METHODS, **more: Any) -> Recipe:
     settings: dict[str, Any] = {"data": world / "problems.jsonl", "verifier": "numeric", "lr": 1e-2, **more}
-    recipe = problems(
+    recipe = table(
         model=str(world / "model"),
         method=method,
         steps=steps,
@@ -259,7 +259,7 @@ def test_code_that_comes_with_a_model_runs_only_when_asked_for(
 
 
 def typed(world: Path, *more: str) -> list[str]:
-    given = ["train", "problems", *shlex.split(SMALL["train"]), *more]
+    given = ["train", "table", *shlex.split(SMALL["train"]), *more]
     given += [] if "--model" in more else ["--model", str(world / "model")]
     return given + ([] if "--data" in more else ["--data", str(world / "problems.jsonl")])
 

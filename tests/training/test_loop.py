@@ -25,7 +25,7 @@ from forage.training.recipe import Recipe, Verifying
 
 
 def small(base: Path, *methods: Any, steps: int = 3, **settings: Any) -> Recipe:
-    defaults: dict[str, Any] = {"problems": 4, "siblings": 4, "max_tokens": 24, "checkpoint_every": 2, "lr": 1e-3}
+    defaults: dict[str, Any] = {"problems": 4, "group_size": 4, "max_tokens": 24, "checkpoint_every": 2, "lr": 1e-3}
     recipe = countdown(
         model=str(base), method=methods, steps=steps, threads=1, matmul="highest", **{**defaults, **settings}
     )

@@ -17,7 +17,7 @@ from forage.tasks.verifiers.plain import Exact
 if TYPE_CHECKING:  # loading torch takes seconds, and many a command is refused before anything is computed
     from forage.training.recipe import Recipe
 
-RECIPE_NAMES = ("countdown", "code", "dialogue", "gym", "problems")
+RECIPE_NAMES = ("countdown", "code", "dialogue", "gym", "table")
 """The keys of `forage.recipes.RECIPES`."""
 
 LARGE_TABLE = 1 << 24
@@ -44,7 +44,7 @@ def named_recipe(command: str, argv: Sequence[str]) -> str | None:
 
 
 def refuse_table(argv: Sequence[str]) -> None:
-    """Reads the table that flags of the recipe `problems` name, and refuses what is wrong with it before torch loads.
+    """Reads the table that flags of the recipe `table` name, and refuses what is wrong with it before torch loads.
 
     Of larger tables only that they exist: a second reading would cost more than it saves.
     """

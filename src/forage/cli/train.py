@@ -41,7 +41,7 @@ def run(argv: Sequence[str]) -> int:
     name = named_recipe("train", argv)
     if name is None:
         return 0
-    if name == "problems" and "RANK" not in os.environ:
+    if name == "table" and "RANK" not in os.environ:
         refuse_table(argv[1:])
     from forage.core.serialize import decode_part, encode_part
     from forage.engines.distributed.torchrun import open_group

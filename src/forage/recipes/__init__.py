@@ -4,9 +4,9 @@ from forage.recipes.code import code
 from forage.recipes.countdown import countdown
 from forage.recipes.dialogue import dialogue
 from forage.recipes.gym import gym
-from forage.recipes.table import problems
+from forage.recipes.table import table
 
-RECIPES = {"countdown": countdown, "code": code, "dialogue": dialogue, "gym": gym, "problems": problems}
+RECIPES = {"countdown": countdown, "code": code, "dialogue": dialogue, "gym": gym, "table": table}
 """Every recipe by the name that `forage train` takes."""
 
-__all__ = ["RECIPES", "code", "countdown", "dialogue", "gym", "problems"]
+__all__ = ["RECIPES", "code", "countdown", "dialogue", "gym", "table"]

@@ -16,7 +16,7 @@ from forage.tasks.verifiers import chosen_verifier
 from forage.training.recipe import Grouping, Recipe, Schedule, Verifying
 
 
-def problems(
+def table(
     *,
     model: str,
     data: Place,

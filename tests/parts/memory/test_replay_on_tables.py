@@ -47,7 +47,7 @@ def answer(verifier: str, right: str) -> str:
 @pytest.mark.parametrize("verifier", sorted(VERIFIERS))
 def test_states_are_kept_whatever_checks_the_answers(verifier: str, world: Path) -> None:
     rows = [{**row, "answer": answer(verifier, row["answer"])} for row in sums()]
-    recipe = problems(
+    recipe = table(
         model=str(world / "model"),
         data=write_table(world / f"{verifier}.jsonl", rows),
         verifier=TYPED.get(verifier, verifier),
