@@ -13,7 +13,7 @@ from forage.tasks.countdown import Countdown
 from forage.tasks.gym import Gym
 from forage.tasks.names import file_name
 from forage.tasks.steps import Stepwise
-from forage.tasks.table import ResultTable, TableFile
+from forage.tasks.table import Table, TableFile
 from forage.tasks.verifiers import parse_verifier
 
 Make = Callable[..., Evaluation]
@@ -27,7 +27,7 @@ def test_a_name_says_what_was_asked(evaluation: Make) -> None:
 
 
 def test_tasks_have_names_for_files() -> None:
-    table = ResultTable(
+    table = Table(
         train=TableFile(path="a/train.jsonl"), test=TableFile(path="b/my test.jsonl"), verifier=parse_verifier("math")
     )
     assert file_name(Stepwise(task=Countdown(size="experiment")), "test") == "countdown-experiment"

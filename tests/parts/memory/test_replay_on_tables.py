@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from forage.methods import grpo, rrl
-from forage.recipes import table as problems
+from forage.recipes import table
 from forage.store.run_directory import RunDirectory
 from forage.tasks.verifiers import VERIFIERS
 from forage.training.loop import train
