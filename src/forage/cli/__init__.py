@@ -18,6 +18,7 @@ COMMANDS = {
     "resume": "continue an interrupted run, bit for bit",
     "eval": "pass@k of a checkpoint, from one cached sampling run",
     "export": "a model folder for other programs; merges an adapter into its model",
+    "import": "a model in a GGUF file as an ordinary model folder",
     "bench": "methods x seeds x controls: trains, evaluates and compares what is named",
     "compare": "compare evaluated runs, paired by problem, with intervals",
     "report": "write one offline HTML page about runs",
@@ -30,6 +31,9 @@ COMMANDS = {
     "doctor": "what this machine has and which choices follow",
 }
 """Commands and the line that help shows for each."""
+
+MODULES = {"import": "import_model"}
+"""Where a command lies whose name Python keeps for itself."""
 
 DIVIDED = ("train", "resume", "eval")
 """Commands that several processes (`torchrun`) do together."""
@@ -49,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if name not in COMMANDS:
             raise ForageError(f"There is no command {name!r}. The commands are: {', '.join(COMMANDS)}.")
         with _silence_other_ranks(name), plain_warnings():
-            return importlib.import_module(f"forage.cli.{name}").run(rest)
+            return importlib.import_module(f"forage.cli.{MODULES.get(name, name)}").run(rest)
     except ForageError as error:
         print(f"forage {name}: {error}", file=sys.stderr)
         return 2

@@ -22,6 +22,7 @@ from transformers.utils import logging
 from forage.core.errors import ForageError
 from forage.engines.local import adapters, attention, sentence_piece
 from forage.engines.local.cache import RowCache, StartCache
+from forage.engines.local.packing import Packing
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 5e-2, torch.float16: 1e-2}
@@ -134,12 +135,16 @@ class LocalModel:
         """The module below the head: tokens (B, T) int64 -> last hidden states (B, T, d)."""
         return cast(Any, self.module.base_model)(input_ids=tokens, **arguments).last_hidden_state
 
-    def hidden(self, tokens: Tensor) -> Tensor:
-        """tokens (B, T) int64 -> (B, T, d), differentiable. Causal: right padding needs no mask."""
+    def hidden(self, tokens: Tensor, packing: Packing | None = None) -> Tensor:
+        """tokens (B, T) int64 -> (B, T, d), differentiable. Causal: right padding needs no mask.
+
+        With `packing`, `tokens` are its own.
+        """
+        arguments = {} if packing is None else {"position_ids": packing.positions, "packing": packing}
         for layer in self._recomputed:
             layer.training = True  # of the layer alone: what lies in it stays in evaluation mode, without dropout
         try:
-            return self.decoder(tokens, use_cache=False)
+            return self.decoder(tokens, use_cache=False, **arguments)
         finally:
             for layer in self._recomputed:
                 layer.training = False
