@@ -52,6 +52,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "pyarrow": ("store", "evals", "tasks"),
     "peft": ("engines",),
     "sentencepiece": ("engines",),
+    "gguf": ("engines",),
     "math_verify": ("tasks",),
     "reasoning_gym": ("tasks",),
     "torch.utils.tensorboard": ("tracking",),
