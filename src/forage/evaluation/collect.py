@@ -5,6 +5,8 @@ from pathlib import Path
 
 from forage.core.errors import ForageError
 from forage.evaluation.evaluation import Evaluation
+from forage.evaluation.foreign import Columns
+from forage.evaluation.foreign_evaluation import foreign_evaluation
 
 
 def evaluations_of(directory: Path) -> list[Evaluation]:
@@ -17,12 +19,17 @@ def latest_evaluations(
 ) -> dict[str, list[Evaluation]]:
     """Label -> one evaluation per directory: the newest step, then the most samples. Equal labels (seeds) pool.
 
-    Evaluations with truncated sampling (top-p, top-k) answer another question and are left out.
+    Evaluations with truncated sampling (top-p, top-k) answer another question and are left out. A file of samples that
+    another tool wrote (see `read_samples`) counts as one evaluation at this temperature, on this split.
 
     Raises ForageError for a directory that does not exist or holds no evaluation of that kind.
     """
     found: dict[str, list[Evaluation]] = {}
     for directory in directories:
+        if directory.is_file():
+            foreign = foreign_evaluation(directory, Columns(), temperature=temperature, split=split)
+            found.setdefault(foreign.label, []).append(foreign)
+            continue
         if not directory.is_dir():
             raise ForageError(f"{directory} is not a directory: name a run directory or a model folder.")
         fitting = [
