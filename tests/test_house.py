@@ -59,6 +59,10 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "wandb": ("tracking",),
     "torch.distributed": ("engines",),
     "vllm": ("engines",),
+    "trl": ("adapters",),
+    "verl": ("adapters",),
+    "transfer_queue": ("adapters",),
+    "tensordict": ("adapters",),
 }
 
 FILE_LINES = 400

@@ -22,6 +22,7 @@ COMMANDS = {
     "train": "train a recipe: forage train countdown --method grpo --method entropy_advantage",
     "resume": "continue an interrupted run, bit for bit",
     "eval": "pass@k of a checkpoint, from one cached sampling run",
+    "passk": "pass@k with intervals from samples that other trainers and evaluators wrote",
     "export": "a model folder for other programs; merges an adapter into its model",
     "import": "a model in a GGUF file as an ordinary model folder",
     "bench": "methods x seeds x controls: trains, evaluates and compares what is named",

@@ -21,6 +21,7 @@ from transformers.utils import logging
 
 from forage.core.errors import ForageError
 from forage.engines.local import acceptance, adapters, sentence_piece
+from forage.engines.local.packing import Packing
 from forage.engines.local.positions import within_positions
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
