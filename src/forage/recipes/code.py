@@ -7,12 +7,13 @@ from forage.base_models.code import build_code_base
 from forage.core.errors import ForageError
 from forage.recipes.compose import compose, recipe
 from forage.recipes.own_model import Place
-from forage.recipes.settings import Settings
+from forage.recipes.settings import TINY, Settings
 from forage.tasks.code import TinyCode
 from forage.tasks.code.file import CodeFile
 from forage.training.recipe import Recipe
 
 OWN: Settings = {
+    **TINY,
     "steps": 60,  # the tiny model has learned by then
     "groups": 8,  # every response is a program to run
     "group_size": 16,  # the base model is seldom right: fewer seldom differ

@@ -127,5 +127,3 @@ def compose(*, name: str, task: Task, settings: Settings, base: Callable[[], Pat
 def _arguments(group: type) -> str:
     """The lines of a group's documentation that say what its settings are."""
     return (inspect.getdoc(group) or "").partition("Args:\n")[2].rstrip()
-
-

@@ -4,7 +4,7 @@ from typing import Literal, Unpack
 
 from forage.base_models.countdown import build_base
 from forage.recipes.compose import compose, recipe
-from forage.recipes.settings import Settings
+from forage.recipes.settings import TINY, Settings
 from forage.tasks.countdown import Countdown
 from forage.training.recipe import Recipe
 
@@ -13,6 +13,7 @@ Size = Literal["demo", "experiment"]
 STEPS: dict[Size, int] = {"demo": 80, "experiment": 120}
 
 OWN: Settings = {
+    **TINY,
     "steps": None,  # they depend on the size
     "group_size": 16,  # the base model solves a problem in one response of ten: fewer seldom differ
     "max_tokens": 120,  # the longest written solution

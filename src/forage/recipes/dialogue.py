@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerFast
 
 from forage.base_models.tiny_model import Example, Language, TinySettings, build, word_tokenizer
 from forage.recipes.compose import compose, recipe
-from forage.recipes.settings import Settings
+from forage.recipes.settings import TINY, Settings
 from forage.tasks.dialogue import Dialogue
 from forage.tasks.dialogue.language import END, PAD, WORDS
 from forage.training.recipe import Recipe
@@ -60,6 +60,7 @@ def build_dialogue_base(out: Path | None = None, *, seed: int = 0, progress: boo
 
 
 OWN: Settings = {
+    **TINY,
     "steps": 60,  # the tiny model has learned by then
     "max_tokens": 64,  # the longest answer that the listeners like
     "lr": 5e-4,  # a tiny model

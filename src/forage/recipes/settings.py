@@ -76,7 +76,8 @@ class OptimizerSettings(TypedDict, total=False):
         warmup: optimizer steps of linear warm-up.
         epochs: passes over the responses of a step.
         mini_batches: optimizer steps per pass.
-        micro_tokens: padded tokens per forward pass: memory against speed; gradients agree up to rounding.
+        micro_tokens: tokens per forward pass: memory against speed; gradients agree up to rounding. Chosen by the
+            memory there is unless given.
         adapter: train only a low-rank adapter, as lora or lora:rank=8,alpha=16,targets=q_proj+v_proj (needs peft).
         gradient_checkpointing: compute layers again in the backward pass: less memory, more time.
     """
@@ -85,7 +86,7 @@ class OptimizerSettings(TypedDict, total=False):
     warmup: int
     epochs: int
     mini_batches: int
-    micro_tokens: int
+    micro_tokens: int | None
     adapter: str | None
     gradient_checkpointing: bool
 
@@ -98,7 +99,7 @@ class EngineSettings(TypedDict, total=False):
         device: cpu or cuda.
         matmul: float32 matrix product; auto measures and takes the fastest that is accurate.
         threads: CPU threads for matrix products; 0: all cores.
-        rows: responses sampled at once: memory against speed.
+        rows: responses sampled at once: memory against speed. Chosen by the memory there is unless given.
         trust_remote_code: run Python code that comes with the model. Read it first.
     """
 
@@ -106,7 +107,7 @@ class EngineSettings(TypedDict, total=False):
     device: str
     matmul: Literal["auto", "highest", "medium"]
     threads: int
-    rows: int
+    rows: int | None
     trust_remote_code: bool
 
 
@@ -172,14 +173,14 @@ DEFAULTS: Settings = {
     "warmup": _OPTIMIZATION.warmup,
     "epochs": _OPTIMIZATION.epochs,
     "mini_batches": _OPTIMIZATION.mini_batches,
-    "micro_tokens": 2048,
+    "micro_tokens": None,
     "adapter": None,
     "gradient_checkpointing": _ENGINE.gradient_checkpointing,
     "dtype": _ENGINE.dtype,
     "device": _ENGINE.device,
     "matmul": _ENGINE.matmul,
     "threads": _ENGINE.threads,
-    "rows": _ENGINE.rows,
+    "rows": None,
     "trust_remote_code": _ENGINE.trust_remote_code,
     "verifier_workers": _VERIFYING.workers,
     "deadline": _VERIFYING.deadline,
@@ -188,6 +189,9 @@ DEFAULTS: Settings = {
     "unjudged_limit": _VERIFYING.unjudged_limit,
 }
 """What a setting is unless it is given and unless the recipe has a default of its own, which says why."""
+
+TINY: Settings = {"micro_tokens": 2048, "rows": 256}
+"""For tiny models, which fit into any memory: fixed, so that a seed gives the same bits whatever else runs."""
 
 
 def values_of(settings: Settings) -> Mapping[str, Any]:
