@@ -11,8 +11,8 @@ from forage.cli.lists import Ks, numbers
 from forage.cli.tables import print_table
 from forage.core.errors import ForageError
 from forage.evaluation.estimate import check_ks
-from forage.evaluation.foreign import THRESHOLD, Columns
-from forage.evaluation.foreign_evaluation import foreign_evaluation, passk_table
+from forage.evaluation.external import THRESHOLD, Columns
+from forage.evaluation.external_evaluation import external_evaluation, passk_table
 
 
 def passk_command(
@@ -52,7 +52,7 @@ def passk_command(
     print_table(passk_table(files, ks, columns, draws=draws, seed=seed))
     if out is not None:
         for file in files:
-            made = foreign_evaluation(file, columns, temperature=temperature, split=split)
+            made = external_evaluation(file, columns, temperature=temperature, split=split)
             place = out / file.stem / "evals" / "foreign.json"
             made.save(place)
             Console(stderr=True).print(f"Saved: {place}", highlight=False, soft_wrap=True)

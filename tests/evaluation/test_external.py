@@ -1,4 +1,4 @@
-"""Samples of other tools. The files in `foreign/` were written by them (tests/optional/foreign_samples.py)."""
+"""Samples of other tools. The files in `foreign/` were written by them (tests/optional/external_samples.py)."""
 
 import json
 from pathlib import Path
@@ -10,8 +10,8 @@ import pytest
 from forage.cli import main
 from forage.core.errors import ForageError
 from forage.evaluation.collect import latest_evaluations
-from forage.evaluation.foreign import Columns, ForeignSample, read_samples
-from forage.evaluation.foreign_evaluation import count_problems, foreign_evaluation, pass_columns
+from forage.evaluation.external import Columns, ForeignSample, read_samples
+from forage.evaluation.external_evaluation import count_problems, external_evaluation, pass_columns
 from forage.ops.passk import pass_at_k
 
 REAL = Path(__file__).parent / "foreign"
@@ -123,7 +123,7 @@ def test_an_evaluation_takes_as_many_samples_of_each_problem(tmp_path: Path) -> 
     rows = [
         {"problem": p, "response": "", "correct": n == 0} for p, count in (("a", 4), ("b", 2)) for n in range(count)
     ]
-    made = foreign_evaluation(write(tmp_path / "a.jsonl", *rows), Columns(), temperature=0.7)
+    made = external_evaluation(write(tmp_path / "a.jsonl", *rows), Columns(), temperature=0.7)
     assert made.n == 2
     assert [outcome.correct for outcome in made.problems] == [1, 1]
     assert made.params.temperature == 0.7

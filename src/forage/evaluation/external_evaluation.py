@@ -13,7 +13,7 @@ from forage.core.errors import ForageError
 from forage.core.records import SamplingParams
 from forage.evaluation.bootstrap import DRAWS, intervals
 from forage.evaluation.evaluation import Evaluation, ProblemOutcome
-from forage.evaluation.foreign import Columns, ForeignSample, read_samples
+from forage.evaluation.external import Columns, ForeignSample, read_samples
 from forage.evaluation.tables import Cell, ResultTable, interval_text
 from forage.ops.passk import pass_at_k
 
@@ -80,7 +80,7 @@ def passk_table(
     return ResultTable(names, tuple(rows), tuple(notes))
 
 
-def foreign_evaluation(
+def external_evaluation(
     file: Path, columns: Columns, *, temperature: float = 1.0, split: str = "test", label: str = ""
 ) -> Evaluation:
     """The file as an evaluation, so that it can be compared and reported. Its first samples count, as many of each
