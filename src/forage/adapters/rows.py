@@ -54,8 +54,8 @@ def groups_of(
 ) -> tuple[Group, ...]:
     """The rows, which stand group by group, as groups. Their log-probabilities are unknown: NaN.
 
-    `group_size` is the size of all groups, or that of each. Raises ForageError where a group is not whole, where its rows
-    differ in their prompt, or where they continue different prefixes: a mean over them would compare starts.
+    `group_size` is the size of all groups, or that of each. Raises ForageError where a group is not whole, where its
+    rows differ in their prompt, or where they continue different prefixes: a mean over them would compare starts.
     """
     if isinstance(group_size, int):
         if len(rows) % group_size:

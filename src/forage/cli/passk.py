@@ -11,7 +11,7 @@ from forage.cli.lists import Ks, numbers
 from forage.cli.tables import print_table
 from forage.core.errors import ForageError
 from forage.evaluation.estimate import check_ks
-from forage.evaluation.external import THRESHOLD, Columns
+from forage.evaluation.external import THRESHOLD, SampleColumns
 from forage.evaluation.external_evaluation import external_evaluation, passk_table
 
 
@@ -48,7 +48,7 @@ def passk_command(
         raise ForageError("Which files? As in: forage passk completions/completions_00010.parquet")
     ks = [int(value) for value in numbers(k, "--k", whole=True)]
     check_ks(max(ks), ks)
-    columns = Columns(verdict=verdict, mode=mode, threshold=threshold)
+    columns = SampleColumns(verdict=verdict, mode=mode, threshold=threshold)
     print_table(passk_table(files, ks, columns, draws=draws, seed=seed))
     if out is not None:
         for file in files:
