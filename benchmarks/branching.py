@@ -17,8 +17,7 @@ from unittest.mock import patch
 import torch
 
 from forage.base_models.countdown import build_base
-from forage.core.protocols import SampleRequest
-from forage.core.records import Completion, SamplingParams
+from forage.core.records import Completion, SampleRequest, SamplingParams
 from forage.engines.local.engine import LocalEngine
 from forage.engines.local.model import LocalModel
 from forage.engines.local.sampler import LocalSampler

@@ -16,8 +16,8 @@ from tempfile import TemporaryDirectory
 import tyro
 
 from forage.base_models.countdown import build_base
-from forage.core.protocols import SampleRequest, Tools
-from forage.core.records import Completion, SamplingParams
+from forage.core.protocols import Tools
+from forage.core.records import Completion, SampleRequest, SamplingParams
 from forage.engines.local.engine import LocalEngine
 from forage.engines.local.sampler import LocalSampler
 from forage.reward_models.prm.label import Generators, Labeling, label

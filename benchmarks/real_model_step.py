@@ -23,8 +23,17 @@ import tyro
 
 from forage.core.batch import Experience, TrainBatch
 from forage.core.collate import collate
-from forage.core.protocols import SampleRequest
-from forage.core.records import Completion, Group, Message, Problem, Rollout, SamplingParams, Score, Start
+from forage.core.records import (
+    Completion,
+    Group,
+    Message,
+    Problem,
+    Rollout,
+    SampleRequest,
+    SamplingParams,
+    Score,
+    Start,
+)
 from forage.engines.local.engine import LocalEngine, Opened
 from forage.engines.optimization import Optimization
 from forage.parts.losses.policy_loss import PolicyLoss

@@ -17,8 +17,7 @@ from typing import Any, cast
 import torch
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
-from forage.core.protocols import SampleRequest
-from forage.core.records import SamplingParams
+from forage.core.records import SampleRequest, SamplingParams
 from forage.engines.local.model import LocalModel
 from forage.engines.local.numerics import choose_matmul
 from forage.engines.local.sampler import LocalSampler

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from forage.core.protocols import SampleRequest, Tools
-from forage.core.records import UNJUDGED, Completion, Problem, SamplingParams, Score
+from forage.core.protocols import Tools
+from forage.core.records import UNJUDGED, Completion, Problem, SampleRequest, SamplingParams, Score
 
 END = 2
 

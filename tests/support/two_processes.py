@@ -16,8 +16,8 @@ import torch
 
 from forage.core.batch import Batch, Experience, TrainBatch
 from forage.core.errors import ForageError
-from forage.core.protocols import SampleRequest, Tools
-from forage.core.records import SamplingParams, Start
+from forage.core.protocols import Tools
+from forage.core.records import SampleRequest, SamplingParams, Start
 from forage.engines.critic_training import CriticTraining
 from forage.engines.distributed.partition import divided
 from forage.engines.distributed.process_group import Alone, ProcessGroup

@@ -13,8 +13,7 @@ from typing import Any
 
 import pytest
 
-from forage.core.protocols import SampleRequest
-from forage.core.records import SamplingParams
+from forage.core.records import SampleRequest, SamplingParams
 from forage.engines.local.model import LocalModel
 from forage.engines.local.sampler import LocalSampler
 

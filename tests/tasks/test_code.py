@@ -11,7 +11,7 @@ from forage.core.serialize import decode_part, encode_part
 from forage.engines.local.codec import LocalCodec
 from forage.tasks.code import TinyCode
 from forage.tasks.code.file import CodeFile
-from forage.tasks.code.functions import LARGEST, LINES, TESTED, Statement, behaviour, draw_program, draw_programs
+from forage.tasks.code.functions import LARGEST, LINES, TESTED, CodeLine, behaviour, draw_program, draw_programs
 from forage.tasks.code.language import END, RETURN, SLIPS, TOKEN_OF, program_words, prompt_words
 from forage.tasks.names import parse_task
 from forage.verification.judge import WorkerJudge
@@ -19,13 +19,13 @@ from forage.verification.judge import WorkerJudge
 
 def test_functions_by_hand() -> None:
     """x * 2 + 1 over 0..11 is 1, 3, ..., 23; a constant, the identity and what leaves 0..60 are no functions."""
-    function = behaviour((Statement("*", 2), Statement("+", 1)))
+    function = behaviour((CodeLine("*", 2), CodeLine("+", 1)))
     assert function is not None
     assert function.results == tuple(range(1, 25, 2))
-    assert behaviour((Statement("min", 3), Statement("max", 20))) is None
-    assert behaviour((Statement("+", 1), Statement("-", 1))) is None
-    assert behaviour((Statement("-", 3), Statement("+", 1))) is None
-    assert behaviour((Statement("*", 8), Statement("*", 2))) is None
+    assert behaviour((CodeLine("min", 3), CodeLine("max", 20))) is None
+    assert behaviour((CodeLine("+", 1), CodeLine("-", 1))) is None
+    assert behaviour((CodeLine("-", 3), CodeLine("+", 1))) is None
+    assert behaviour((CodeLine("*", 8), CodeLine("*", 2))) is None
     assert LARGEST == 60
 
 

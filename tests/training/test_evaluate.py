@@ -16,8 +16,8 @@ from typing import Any, ClassVar, Literal
 import pytest
 
 from forage.core.errors import ForageError
-from forage.core.protocols import SampleRequest, Task
-from forage.core.records import UNJUDGED, Completion, Problem, SamplingParams, Score
+from forage.core.protocols import Task
+from forage.core.records import UNJUDGED, Completion, Problem, SampleRequest, SamplingParams, Score
 from forage.evaluation.evaluation import Evaluation
 from forage.evaluation.samples import shards
 from forage.evaluation.texts import sampled_texts

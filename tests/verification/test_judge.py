@@ -19,8 +19,8 @@ import pytest
 from forage.core.errors import ForageError
 from forage.core.protocols import Judge
 from forage.core.records import Message, Problem, Score
-from forage.engines.assignments import assign
 from forage.tasks.countdown import Countdown
+from forage.verification.assignments import assign
 from forage.verification.failures import WINDOW, WINDOWS_TO_STOP
 from forage.verification.judge import InlineJudge, WorkerJudge, open_judge
 from forage.verification.process import ProcessLost, VerifierProcess

@@ -54,17 +54,17 @@ def groups_of(
 ) -> tuple[Group, ...]:
     """The rows, which stand group by group, as groups. Their log-probabilities are unknown: NaN.
 
-    `group_size` is the size of all groups, or that of each. Raises ForageError where a group is not whole, where its rows
-    differ in their prompt, or where they continue different prefixes: a mean over them would compare starts.
+    `group_size` is the size of all groups, or that of each. Raises ForageError where a group is not whole, where its
+    rows differ in their prompt, or where they continue different prefixes: a mean over them would compare starts.
     """
-    if isinstance(siblings, int):
-        if len(rows) % siblings:
+    if isinstance(group_size, int):
+        if len(rows) % group_size:
             raise ForageError(
-                f"This process holds {len(rows)} rows, which are not whole groups of {siblings}, and parts that look "
-                "at siblings need them together. Make the rows per process a multiple of the number of generations."
+                f"This process holds {len(rows)} rows, which are not whole groups of {group_size}, and parts that look "
+                "at group_size need them together. Make the rows per process a multiple of the number of generations."
             )
-        siblings = [siblings] * (len(rows) // siblings)
-    blocks = _blocks(siblings, rows)
+        group_size = [group_size] * (len(rows) // group_size)
+    blocks = _blocks(group_size, rows)
     return tuple(_group(number, block, codec, step_ends, version) for number, block in enumerate(blocks))
 
 

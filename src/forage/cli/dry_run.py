@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from forage.core.errors import ForageError
-from forage.core.protocols import SampleRequest
+from forage.core.records import SampleRequest
 from forage.core.seeds import derive_seed
 from forage.engines.local.engine import Opened
 from forage.training.prompt_limits import within_limits

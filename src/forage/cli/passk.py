@@ -11,8 +11,8 @@ from forage.cli.lists import Ks, numbers
 from forage.cli.tables import print_table
 from forage.core.errors import ForageError
 from forage.evaluation.estimate import check_ks
-from forage.evaluation.foreign import THRESHOLD, Columns
-from forage.evaluation.foreign_evaluation import foreign_evaluation, passk_table
+from forage.evaluation.external import THRESHOLD, SampleColumns
+from forage.evaluation.external_evaluation import external_evaluation, passk_table
 
 
 def passk_command(
@@ -48,11 +48,11 @@ def passk_command(
         raise ForageError("Which files? As in: forage passk completions/completions_00010.parquet")
     ks = [int(value) for value in numbers(k, "--k", whole=True)]
     check_ks(max(ks), ks)
-    columns = Columns(verdict=verdict, mode=mode, threshold=threshold)
+    columns = SampleColumns(verdict=verdict, mode=mode, threshold=threshold)
     print_table(passk_table(files, ks, columns, draws=draws, seed=seed))
     if out is not None:
         for file in files:
-            made = foreign_evaluation(file, columns, temperature=temperature, split=split)
+            made = external_evaluation(file, columns, temperature=temperature, split=split)
             place = out / file.stem / "evals" / "foreign.json"
             made.save(place)
             Console(stderr=True).print(f"Saved: {place}", highlight=False, soft_wrap=True)

@@ -14,7 +14,17 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias
 
-from forage.core.records import Completion, Group, Problem, Rollout, SamplingParams, Score, Start, StartValue
+from forage.core.records import (
+    Completion,
+    Group,
+    Problem,
+    Rollout,
+    SampleRequest,
+    SamplingParams,
+    Score,
+    Start,
+    StartValue,
+)
 
 if TYPE_CHECKING:  # a verifier process imports this page: it must start in a moment, without torch
     from torch import Tensor
@@ -38,20 +48,6 @@ class OnProgress(Protocol):
 
 
 # ------------------------------------------------------------------------------------------------------------ tools
-
-
-@dataclass(frozen=True, slots=True)
-class SampleRequest:
-    """Sample `group_size` completions after `tokens` (prompt and start prefix).
-
-    `seed` alone decides the random numbers: sibling j of a request draws the same ones whatever else is in the batch.
-    `limit`, where given, is a smaller bound of new tokens than the call's `max_tokens`: what a prefix leaves over.
-    """
-
-    tokens: tuple[int, ...]
-    group_size: int
-    seed: int
-    limit: int | None = None
 
 
 class Sampler(Protocol):
@@ -187,7 +183,7 @@ class Task(ABC):
         return None
 
     def marks_answer(self, problem: Problem, text: str) -> bool:
-        """Whether the text says, by a mark of its own, that it gives its final answer; see `tasks/answered.py`."""
+        """Whether the text says, by a mark of its own, that it gives its final answer; see `core/answered.py`."""
         return self.answer(problem, text) is not None
 
     @property
@@ -348,7 +344,7 @@ class Reduction(ABC):
 
     @abstractmethod
     def __call__(self, loss_mask: Tensor, weight: Tensor) -> Tensor:
-        """loss_mask (B, T) bool, weight (B,) -> (B, T) float32: the loss is the weighted sum of the per-token losses."""
+        """loss_mask (B, T) bool, weight (B,) -> (B, T) float32: the loss is the sum of weight times per-token loss."""
 
 
 class Penalty(ABC):

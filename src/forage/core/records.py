@@ -103,6 +103,20 @@ class SamplingParams:
 
 
 @dataclass(frozen=True, slots=True)
+class SampleRequest:
+    """Sample `group_size` completions after `tokens` (prompt and start prefix).
+
+    `seed` alone decides the random numbers: sibling j of a request draws the same ones whatever else is in the batch.
+    `limit`, where given, is a smaller bound of new tokens than the call's `max_tokens`: what a prefix leaves over.
+    """
+
+    tokens: tuple[int, ...]
+    group_size: int
+    seed: int
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Completion:
     """What a sampler drew after a start: tokens only, no text.
 

@@ -1,6 +1,7 @@
 """Parts as JSON and back: how a recipe is written down, and how a task reaches a verifier process.
 
-A part is a frozen dataclass; it becomes `{"part": "Class", field: value, ...}`, under the name that `part_names.py` keeps
+A part is a frozen dataclass; it becomes `{"part": "Class", field: value, ...}`, under the name that `part_names.py`
+keeps
 for it wherever its file lies; a class of somebody else's becomes `"module.Class"`. Both directions follow the declared
 types of the fields, so a value that does not fit its field is refused when it is written, not when somebody needs it
 months later:

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from forage.core.errors import ForageError
-from forage.core.protocols import SampleRequest
-from forage.core.records import SamplingParams
+from forage.core.records import SampleRequest, SamplingParams
 from forage.engines.local.positions import positions_of
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from forage.core.errors import ForageError
 from forage.evaluation.evaluation import Evaluation
-from forage.evaluation.foreign import Columns
-from forage.evaluation.foreign_evaluation import foreign_evaluation
+from forage.evaluation.external import SampleColumns
+from forage.evaluation.external_evaluation import external_evaluation
 from forage.evaluation.names import evaluation_files
 from forage.evaluation.pooling import Member, group_labels, label_notes, member_of_run, pool
 
@@ -113,7 +113,7 @@ def _common_problems(fitting: Sequence[Sequence[Evaluation]]) -> frozenset[str] 
 
 def _fitting(directory: Path, temperature: float, split: str) -> list[Evaluation]:
     if directory.is_file():
-        return [foreign_evaluation(directory, Columns(), temperature=temperature, split=split)]
+        return [external_evaluation(directory, SampleColumns(), temperature=temperature, split=split)]
     if not directory.is_dir():
         raise ForageError(f"{directory} is not a directory: name a run directory or a model folder.")
     found = [

@@ -1,7 +1,8 @@
 """Samples on disk: the cache that makes an evaluation resumable and lets any later one reuse its samples.
 
-A shard holds `group_size` consecutive samples of each of a few problems, in one Parquet file that is written whole or not
-at all. Its name says what it holds (hashes of the questions and of their answers, and which samples). A folder stands
+A shard holds `group_size` consecutive samples of each of a few problems, in one Parquet file that is written whole or
+not at all. Its name says what it holds (hashes of the questions and of their answers, and which samples). A folder
+stands
 for what decides the texts (checkpoint, sampling settings, seed), and a folder in it for what decides the verdicts, so a
 shard is either exactly what is wanted or never found; where only the verdicts are missing, the texts are judged again.
 Page checksums and a check of every row's place find damaged files; those are sampled again.

@@ -1,4 +1,4 @@
-"""Which directories are seeds of the same thing, and what to call each group: `forage.evaluation.pooling`, for entries."""
+"""Which directories are seeds of the same thing, and what to call each group (`forage.evaluation.pooling`)."""
 
 from collections.abc import Sequence
 from pathlib import Path

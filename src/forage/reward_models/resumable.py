@@ -1,7 +1,7 @@
 """A training that is under way: its folder beside the result, who may write there, and its newest state.
 
-`OUT-unfinished` holds what was asked for (request.json) and checkpoints; it disappears when OUT, complete, is there. The
-same command continues a training that was interrupted or killed, bit for bit; another one is refused.
+`OUT-unfinished` holds what was asked for (request.json) and checkpoints; it disappears when OUT, complete, is there.
+The same command continues a training that was interrupted or killed, bit for bit; another one is refused.
 """
 
 import fcntl

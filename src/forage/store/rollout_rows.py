@@ -21,8 +21,9 @@ def rollout_rows(
 ) -> list[dict[str, Any]]:
     """One row per rollout, in the order of the batch, with its settled advantages.
 
-    advantage and entropy (B, T) float32 and loss_mask (B, T) bool are those of the batch that was collated from `groups`;
-    values (B, T) float32, where the run knows them, are of the state before each token; NaN where it was not asked for.
+    advantage and entropy (B, T) float32 and loss_mask (B, T) bool are those of the batch that was collated from
+    `groups`; values (B, T) float32, where the run knows them, are of the state before each token; NaN where it was not
+    asked for.
     """
     members = [
         (number, sibling, rollout, score)

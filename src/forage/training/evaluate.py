@@ -14,15 +14,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from forage.core.answered import answered
 from forage.core.errors import ForageError
-from forage.core.protocols import Codec, Judge, OnProgress, Sampler, SampleRequest, Task
-from forage.core.records import Completion, Problem, SamplingParams, Score
+from forage.core.protocols import Codec, Judge, OnProgress, Sampler, Task
+from forage.core.records import Completion, Problem, SampleRequest, SamplingParams, Score
 from forage.core.seeds import derive_seed
 from forage.engines.distributed.process_group import ProcessGroup
 from forage.evaluation.estimate import small_sample_warning
 from forage.evaluation.evaluation import Evaluation, ProblemOutcome
 from forage.evaluation.samples import Sample, SampleCache, Shard, read_format_1, shards, storable
-from forage.tasks.answered import answered
 
 __all__ = ["Subject", "evaluate", "iterate_samples", "small_sample_warning"]
 

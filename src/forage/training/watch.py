@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from forage.analysis.measures.alarms import left_range
+from forage.evaluation.metrics.entropy_range import left_range
 
 UNIFORM = 0.95
 """The share of ln V, the largest entropy there is, above which responses are noise."""

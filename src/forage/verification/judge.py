@@ -21,7 +21,7 @@ from typing import Literal, Self
 from forage.core.errors import ForageError, check_numbers
 from forage.core.protocols import Judge, Task
 from forage.core.records import UNJUDGED, Problem, Score
-from forage.engines.assignments import assign
+from forage.verification.assignments import assign
 from forage.verification.failures import OVERRUN, OWN_DOING, FailureLog, UnjudgedShare
 from forage.verification.process import ProcessLost, VerifierProcess
 from forage.verification.scratch import remove_abandoned
@@ -85,7 +85,8 @@ def open_judge(task: Task, verifying: Verifying) -> Iterator[Judge]:
 
 
 def active_protections(task: Task) -> tuple[str, ...]:
-    """What a verifier process of this task gives up on this machine: names from `forage.verification.sandbox.PROTECTIONS`."""
+    """What a verifier process of this task gives up on this machine: names from
+    `forage.verification.sandbox.PROTECTIONS`."""
     process = VerifierProcess(assign(task, deadline=5.0, memory_mb=1024))
     process.discard()
     return process.protections

@@ -1,9 +1,9 @@
 """A verifier process: `python -m forage.verification.worker`, started and ended by `forage.verification.judge`.
 
-It reads one JSON line that says what it is (`Assignment`), answers `ready`, and then, for every line with a problem and
-some texts, writes one line per text as soon as that text is judged. It limits itself (memory, processor time, file
-sizes), gives up what no verifier needs (`forage.verification.sandbox`), and ends with its parent. docs/answers.md says what this
-protects against and what not.
+It reads one JSON line that says what it is (`Assignment`), answers `ready`, and then, for every line with a problem
+and some texts, writes one line per text as soon as that text is judged. It limits itself (memory, processor time, file
+sizes), gives up what no verifier needs (`forage.verification.sandbox`), and ends with its parent. docs/answers.md says
+what this protects against and what not.
 
 Nothing heavy is imported here: a killed worker must be replaced in a moment.
 """

@@ -14,8 +14,7 @@ from transformers import PreTrainedModel
 
 from conftest import word_tokenizer
 from forage.core.errors import ForageError
-from forage.core.protocols import SampleRequest
-from forage.core.records import SamplingParams
+from forage.core.records import SampleRequest, SamplingParams
 from forage.engines.local.model import LocalModel
 from forage.engines.local.sampler import LocalSampler
 

@@ -12,8 +12,7 @@ from transformers import Gemma3TextConfig, LlamaConfig, Phi3Config
 from conftest import word_tokenizer
 from forage.cli import main
 from forage.core.errors import ForageError
-from forage.core.protocols import SampleRequest
-from forage.core.records import SamplingParams
+from forage.core.records import SampleRequest, SamplingParams
 from forage.engines.local.engine import LocalEngine
 from forage.engines.local.model import LocalModel
 from forage.engines.local.positions import positions_of

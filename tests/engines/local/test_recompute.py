@@ -8,8 +8,7 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, OPTConfig, PreTrainedModel
 
 from forage.core.errors import ForageError
-from forage.core.protocols import SampleRequest
-from forage.core.records import SamplingParams
+from forage.core.records import SampleRequest, SamplingParams
 from forage.engines.local.adapters import Lora, add_adapter
 from forage.engines.local.model import LocalModel
 from forage.engines.local.sampler import LocalSampler

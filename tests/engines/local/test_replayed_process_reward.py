@@ -10,8 +10,8 @@ import torch
 
 from forage.core.batch import Experience
 from forage.core.collate import collate
-from forage.core.protocols import SampleRequest, Tools
-from forage.core.records import Completion, Group, Origin, Problem, SamplingParams, Score, Start
+from forage.core.protocols import Tools
+from forage.core.records import Completion, Group, Origin, Problem, SampleRequest, SamplingParams, Score, Start
 from forage.engines.local.codec import LocalCodec
 from forage.engines.local.model import LocalModel
 from forage.engines.local.process_model import ProcessModel

@@ -9,8 +9,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from forage.core.errors import ForageError
-from forage.core.protocols import SampleRequest
-from forage.core.records import Completion, SamplingParams
+from forage.core.records import Completion, SampleRequest, SamplingParams
 from forage.engines.local import cache, sampler
 from forage.engines.local.model import LocalModel
 from forage.engines.local.sampler import LocalSampler

@@ -9,8 +9,7 @@ from transformers import PreTrainedModel
 
 from engines.local.test_codec import CODECS, byte_level
 from forage.core.errors import ForageError
-from forage.core.protocols import SampleRequest
-from forage.core.records import SamplingParams
+from forage.core.records import SampleRequest, SamplingParams
 from forage.engines.local.codec import LocalCodec
 from forage.engines.local.model import LocalModel
 from forage.engines.local.sampler import LocalSampler

@@ -14,8 +14,8 @@ import torch
 from safetensors.torch import load_file
 
 from forage.core.errors import ForageError
-from forage.core.protocols import Sampler, SampleRequest
-from forage.core.records import Completion, SamplingParams
+from forage.core.protocols import Sampler
+from forage.core.records import Completion, SampleRequest, SamplingParams
 from forage.engines.local.adapters import Lora, add_adapter
 from forage.engines.local.engine import LocalEngine
 from forage.engines.local.model import LocalModel

@@ -12,8 +12,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from forage.core.protocols import Memory, SampleRequest, Task, Tools
-from forage.core.records import Completion, Group, Problem, Rollout, SamplingParams, Score, Start
+from forage.core.protocols import Memory, Task, Tools
+from forage.core.records import Completion, Group, Problem, Rollout, SampleRequest, SamplingParams, Score, Start
 from forage.core.seeds import derive_seed
 from forage.parts.memory import ReplaySchedule, RetrospectiveReplay
 from support.builders import problem

@@ -10,8 +10,8 @@ from typing import Any, ClassVar, Literal
 import pytest
 
 from forage.core.errors import ForageError
-from forage.core.protocols import SampleRequest, Task, Tools
-from forage.core.records import UNJUDGED, Completion, Problem, SamplingParams, Score
+from forage.core.protocols import Task, Tools
+from forage.core.records import UNJUDGED, Completion, Problem, SampleRequest, SamplingParams, Score
 from forage.reward_models.prm.label import Generators, Labeling, label
 from forage.tasks.step_texts import step_texts
 from forage.verification.judge import InlineJudge

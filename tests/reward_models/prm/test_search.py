@@ -10,8 +10,8 @@ from typing import ClassVar, Literal
 import pytest
 
 from forage.core.errors import ForageError
-from forage.core.protocols import SampleRequest, Task, Tools
-from forage.core.records import Completion, Problem, SamplingParams, Score, Start
+from forage.core.protocols import Task, Tools
+from forage.core.records import Completion, Problem, SampleRequest, SamplingParams, Score, Start
 from forage.core.seeds import derive_seed
 from forage.engines.local.engine import LocalEngine
 from forage.engines.local.model import LocalModel

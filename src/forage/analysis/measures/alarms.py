@@ -7,19 +7,11 @@ first does not prove that they are the cause.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from forage.analysis.measures.trends import CLEAR, change_in_errors, column
-
-COLLAPSE, FLOOR = 0.25, 0.02
-"""An alarm where entropy falls below a quarter of its start, or below 0.02 nats and half its start."""
-
-EXPLOSION = 2.0
-"""An alarm where entropy rises above twice its start."""
-
-Kind = Literal["collapse", "explosion"]
+from forage.evaluation.metrics.entropy_range import Kind, left_range
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,13 +118,6 @@ def entropy_alarms(metrics: Sequence[Mapping[str, float]]) -> tuple[Alarm, ...]:
                 )
                 break
     return tuple(sorted(alarms, key=lambda alarm: alarm.step))
-
-
-def left_range(kind: Kind, level: float, start: float) -> bool:
-    """Whether an entropy of `level` nats has collapsed, or exploded, from what it was at the start."""
-    if kind == "collapse":
-        return level < max(COLLAPSE * start, min(FLOOR, start / 2))
-    return level > EXPLOSION * start
 
 
 def _causes(

@@ -52,8 +52,8 @@ class Companion:
 class HackingAlarm:
     """The process reward at the start and at `step`, where the alarm rang, and the share of right responses.
 
-    "diverged": the accuracy fell from its best (`correct_before`) while the process reward rose. "unimproved": at the end of
-    the run the process reward has risen, and the accuracy has not (`correct_before` is its start).
+    "diverged": the accuracy fell from its best (`correct_before`) while the process reward rose. "unimproved": at the
+    end of the run the process reward has risen, and the accuracy has not (`correct_before` is its start).
     """
 
     kind: Kind

@@ -12,8 +12,8 @@ from dataclasses import replace
 from itertools import zip_longest
 from typing import Any
 
-from forage.core.protocols import Judge, Sampler, SampleRequest, Tools
-from forage.core.records import Completion, Group, Problem, SamplingParams, Score, Start
+from forage.core.protocols import Judge, Sampler, Tools
+from forage.core.records import Completion, Group, Problem, SampleRequest, SamplingParams, Score, Start
 from forage.engines.distributed.process_group import ProcessGroup
 from forage.engines.distributed.wire import (
     completions_from_bytes,

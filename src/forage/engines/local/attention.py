@@ -19,7 +19,7 @@ from torch.utils.checkpoint import checkpoint
 from transformers import AttentionInterface
 
 from forage.core.errors import ForageError
-from forage.engines.local.packing import Packing, Section
+from forage.engines.local.packing import PackedSection, Packing
 
 NAME = "forage"
 """What `config._attn_implementation` says when a module uses this attention."""
@@ -86,7 +86,7 @@ How = tuple[float, int | None, float | None, float]
 """Scaling, sliding window, soft cap, dropout."""
 
 
-def _section(section: Section, query: Tensor, key: Tensor, value: Tensor, how: How) -> Iterator[Tensor]:
+def _section(section: PackedSection, query: Tensor, key: Tensor, value: Tensor, how: How) -> Iterator[Tensor]:
     """What a start attends to, (1, tokens, H, D), and then what its responses do, which are rows of their own."""
     start, own = slice(section.first, section.responses), slice(section.responses, section.end)
     yield _causal(query[:, :, start], key[:, :, start], value[:, :, start], *how)
@@ -98,7 +98,7 @@ def _section(section: Section, query: Tensor, key: Tensor, value: Tensor, how: H
     yield (mixed if section.place is None else _Collect.apply(mixed, section.place))[None]
 
 
-def _as_rows(line: Tensor, section: Section) -> Tensor:
+def _as_rows(line: Tensor, section: PackedSection) -> Tensor:
     """line (heads, tokens, D): responses one after another -> (rows, heads, width, D), filled up with zeros."""
     tokens = line.transpose(0, 1)
     if section.place is not None:

@@ -44,7 +44,7 @@ class Starts:
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class PackedSection:
     """A start and its responses in a packed row: the start from `first` to `responses`, they from there to `end`.
 
     `rows` responses of at most `width` tokens; `place` (end - responses,) int64 says where each of their tokens lies
@@ -67,7 +67,7 @@ class Packing:
 
     tokens: Tensor
     positions: Tensor
-    sections: tuple[Section, ...]
+    sections: tuple[PackedSection, ...]
     scores: Tensor
 
 
@@ -78,7 +78,7 @@ def pack(batch: Batch, starts: Starts) -> Packing:
     begins, ends = torch.zeros(len(lengths), dtype=torch.int64), torch.zeros(len(lengths), dtype=torch.int64)
     parts: list[Tensor] = []
     positions: list[Tensor] = []
-    sections: list[Section] = []
+    sections: list[PackedSection] = []
     first = 0
     for members in _members(starts.number):
         if not (members := [row for row in members if lengths[row]]):
@@ -138,13 +138,13 @@ def _dealt(members: list[int], context: int, sizes: list[int], tokens: int) -> l
     return [[row] for row in members]
 
 
-def _section(first: int, responses: int, counts: list[int], device: torch.device) -> Section:
+def _section(first: int, responses: int, counts: list[int], device: torch.device) -> PackedSection:
     rows, width, total = len(counts), max(counts), sum(counts)
     place = None
     if total < rows * width:
         held = torch.arange(width) < torch.tensor(counts)[:, None]
         place = held.flatten().nonzero().squeeze(1).to(device)
-    return Section(first, responses, responses + total, rows, width, place)
+    return PackedSection(first, responses, responses + total, rows, width, place)
 
 
 def _members(number: Tensor) -> list[list[int]]:

@@ -16,8 +16,7 @@ import torch
 from torch import Tensor
 
 from forage.core.errors import ForageError
-from forage.core.protocols import SampleRequest
-from forage.core.records import Completion, SamplingParams
+from forage.core.records import Completion, SampleRequest, SamplingParams
 from forage.engines.local.cache import RowCache, StartCache
 from forage.engines.local.model import LocalModel
 from forage.engines.local.token_sampling import Draw, draw, stream_keys, uniforms

@@ -9,8 +9,9 @@ import warnings
 import torch
 
 from forage.core.batch import Batch
-from forage.engines.local.model import TOLERANCE, LocalModel
-from forage.engines.local.packing import Packing, Section, Starts
+from forage.engines.local.acceptance import TOLERANCE
+from forage.engines.local.model import LocalModel
+from forage.engines.local.packing import PackedSection, Packing, Starts
 
 
 class Sharing:
@@ -46,7 +47,7 @@ def _possible(model: LocalModel) -> bool:
     packing = Packing(
         tokens=torch.cat([rows[0, :7], rows[1, 4:]])[None],
         positions=torch.tensor([[0, 1, 2, 3, 4, 5, 6, 4, 5, 6, 7]], device=device),
-        sections=(Section(0, 4, 11, 2, 4, place),),
+        sections=(PackedSection(0, 4, 11, 2, 4, place),),
         scores=torch.arange(11, device=device),
     )
     try:

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from forage.core.protocols import SampleRequest
-from forage.core.records import Completion, SamplingParams
+from forage.core.records import Completion, SampleRequest, SamplingParams
 from forage.core.seeds import derive_seed
 from forage.engines.requests import check_requests, limit_of
 from forage.engines.vllm.engine import Engine, Output, Request, RequestParams

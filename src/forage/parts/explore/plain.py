@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from forage.core.protocols import Explore, SampleRequest, Task, Tools
-from forage.core.records import Rollout, SamplingParams, Start
+from forage.core.protocols import Explore, Task, Tools
+from forage.core.records import Rollout, SampleRequest, SamplingParams, Start
 from forage.core.seeds import derive_seed
 from forage.parts.explore.rollouts import to_rollout
 

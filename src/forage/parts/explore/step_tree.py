@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from forage.core.errors import ForageError
-from forage.core.protocols import Explore, SampleRequest, Task, Tools
-from forage.core.records import Completion, Rollout, SamplingParams, Start
+from forage.core.protocols import Explore, Task, Tools
+from forage.core.records import Completion, Rollout, SampleRequest, SamplingParams, Start
 from forage.core.seeds import derive_seed
 from forage.parts.explore.rollouts import to_rollout
 from forage.parts.values.step_tree import Prefix, grow, promising

@@ -6,13 +6,13 @@ from dataclasses import astuple, dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
+from forage.core.answered import answered
 from forage.core.protocols import Task, Tools
 from forage.core.records import Group, Origin, Problem, Rollout, Start
 from forage.core.seeds import derive_seed
 from forage.parts.memory.outcomes import ended_well, is_replayed, usual_of
 from forage.parts.memory.spoken import tokens_of
 from forage.parts.values import Valuer
-from forage.tasks.answered import answered
 
 Cuts = tuple[Start, ...]
 """The step ends of a response that are looked at, in order."""
@@ -73,7 +73,7 @@ class Search:
 
     A response's best step end is promising if it is in the upper `quantile` of those looked at for its problem, and
     exceeds by `margin` what the problem itself is worth. Not valued are step ends behind the mark of an answer
-    (`tasks/answered.py`), since only reasoning is to be met again, and those that leave no room for a token below
+    (`core/answered.py`), since only reasoning is to be met again, and those that leave no room for a token below
     `limit`, the length of a response.
     """
 
@@ -88,8 +88,8 @@ class Search:
     ) -> Found:
         """What to keep of the policy's own responses.
 
-        `right` says whether right or wrong responses are looked at (`parts/memory/outcomes.py`, for graded rewards: high or
-        low ones). Replayed starts are not looked at again.
+        `right` says whether right or wrong responses are looked at (`parts/memory/outcomes.py`, for graded rewards:
+        high or low ones). Replayed starts are not looked at again.
         """
         looked = [
             (number, group, self._traces(group, right, number, seed))

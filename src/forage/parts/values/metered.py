@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from forage.core.protocols import Sampler, SampleRequest
-from forage.core.records import Completion, SamplingParams
+from forage.core.protocols import Sampler
+from forage.core.records import Completion, SampleRequest, SamplingParams
 
 
 class Metered:

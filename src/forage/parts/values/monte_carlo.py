@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from forage.core.errors import ForageError
-from forage.core.protocols import Reward, SampleRequest, Task, Tools
-from forage.core.records import Completion, Origin, Rollout, SamplingParams, Score, Start, StartValue
+from forage.core.protocols import Reward, Task, Tools
+from forage.core.records import Completion, Origin, Rollout, SampleRequest, SamplingParams, Score, Start, StartValue
 from forage.core.seeds import derive_seed
 from forage.parts.values.source import Valuer, ValueSource
 

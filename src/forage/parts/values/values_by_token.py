@@ -14,8 +14,8 @@ from forage.parts.values.monte_carlo import state_name
 def values_along(groups: Sequence[Group], loss_mask: Tensor, tools: Tools, task: Task) -> Tensor | None:
     """(B, T) float32: what continuations said of the state before a token, NaN where none were asked for.
 
-    loss_mask (B, T) bool is that of the batch that was collated from `groups`. Only beginnings of steps have a value. None
-    where the policy that sampled the groups was asked for none at all.
+    loss_mask (B, T) bool is that of the batch that was collated from `groups`. Only beginnings of steps have a value.
+    None where the policy that sampled the groups was asked for none at all.
     """
     versions = {rollout.version for group in groups for rollout in group.rollouts}
     known = {name[-1]: value.mean for name, value in tools.value_cache.items() if name[0] in versions}

@@ -23,7 +23,7 @@ RUNS_SHOWN = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StrategyLine:
+class Curve:
     """One number of every point. Panels with two lines draw the second one dashed; `note` says which is which."""
 
     value: Callable[[Any], Value]
@@ -31,59 +31,59 @@ class StrategyLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StrategyPanel:
+class Chart:
     id: str
     title: str
     unit: str
-    lines: tuple[StrategyLine, ...]
+    lines: tuple[Curve, ...]
     how: str
     of: str = "track"
     format: str = ""
 
 
 PANELS = (
-    StrategyPanel(id="gram-entropy", title="Diversity of strategies", unit="nats", of="strategy",
-          lines=(StrategyLine(value=lambda p: p.diversity),), how="The semantic entropy of strategic grams. Up: grams are used "
+    Chart(id="gram-entropy", title="Diversity of strategies", unit="nats", of="strategy",
+          lines=(Curve(value=lambda p: p.diversity),), how="The semantic entropy of strategic grams. Up: grams are used "
           "more evenly, so more strategies are in play. It misleads where the list of grams is short or fits another "
           "model, and it says nothing about whether a strategy was any good. Corrected for small "
           "counts; the bands are 95% over problems."),
-    StrategyPanel(id="token-entropy", title="Token entropy", unit="nats per token", lines=(StrategyLine(value=lambda p: p.entropy),),
+    Chart(id="token-entropy", title="Token entropy", unit="nats per token", lines=(Curve(value=lambda p: p.entropy),),
           how="Read it beside the diversity of strategies: token entropy may fall, as execution becomes routine, while "
           "strategies spread; a fall of both is collapse."),
-    StrategyPanel(id="train-pass", title="Solved on training problems", unit="share of problems", format=".0%",
-          lines=(StrategyLine(value=lambda p: p.pass_at_k, note="solid: pass@k"),
-                 StrategyLine(value=lambda p: p.pass_at_1, note="dashed: pass@1")),
+    Chart(id="train-pass", title="Solved on training problems", unit="share of problems", format=".0%",
+          lines=(Curve(value=lambda p: p.pass_at_k, note="solid: pass@k"),
+                 Curve(value=lambda p: p.pass_at_1, note="dashed: pass@1")),
           how="If diversity is of use, the solid line (pass@k, k at most half the siblings) keeps away from the "
           "dashed one (pass@1). Each step has other problems: small steps up and down are luck of the draw."),
-    StrategyPanel(id="distinct", title="Different strategies per problem", unit="sequences of grams", of="strategy",
-          lines=(StrategyLine(value=lambda p: p.strategies),), how="Expected number of different sequences of grams among "
+    Chart(id="distinct", title="Different strategies per problem", unit="sequences of grams", of="strategy",
+          lines=(Curve(value=lambda p: p.strategies),), how="Expected number of different sequences of grams among "
           "equally many responses to a problem. Its limit is that number of responses; long responses rarely repeat a "
           "sequence, so growth may be nothing but length."),
-    StrategyPanel(id="relative-perplexity", title="Perplexity against the first step", unit="ratio", of="strategy",
-          lines=(StrategyLine(value=lambda p: p.perplexity_planning, note="solid: planning"),
-                 StrategyLine(value=lambda p: p.perplexity_execution, note="dashed: execution")),
+    Chart(id="relative-perplexity", title="Perplexity against the first step", unit="ratio", of="strategy",
+          lines=(Curve(value=lambda p: p.perplexity_planning, note="solid: planning"),
+                 Curve(value=lambda p: p.perplexity_execution, note="dashed: execution")),
           how="Below 1: the policy became surer of these tokens. The claim of two phases is a dashed line that falls "
           "and then stays while strategies spread. Measured on the policy's own texts, which change with it: compare "
           "the fixed text where there is one."),
-    StrategyPanel(id="fixed-text", title="Perplexity of a fixed text", unit="ratio to the start", of="reference",
-          lines=(StrategyLine(value=lambda p: p.planning, note="solid: planning"),
-                 StrategyLine(value=lambda p: p.execution, note="dashed: execution")),
+    Chart(id="fixed-text", title="Perplexity of a fixed text", unit="ratio to the start", of="reference",
+          lines=(Curve(value=lambda p: p.planning, note="solid: planning"),
+                 Curve(value=lambda p: p.execution, note="dashed: execution")),
           how="The same correct responses, read by every checkpoint that was kept. Below 1: surer of them than before "
           "training. Where the curve of own texts falls and this one does not, it is the texts that became simpler. "
           "It rises where the policy leaves that way of writing, which is not forgetting."),
-    StrategyPanel(id="next-words", title="What follows a gram", unit="nats", of="strategy",
-          lines=(StrategyLine(value=lambda p: p.following),), how="Entropy of the 3 words after a gram, given the gram. "
+    Chart(id="next-words", title="What follows a gram", unit="nats", of="strategy",
+          lines=(Curve(value=lambda p: p.following),), how="Entropy of the 3 words after a gram, given the gram. "
           "Down: after a gram the policy goes on the same way. At "
           "an equal number of pairs for all steps; with few pairs nearly every continuation is new and the line is "
           "flat near its ceiling."),
-    StrategyPanel(id="planning-share", title="Planning tokens", unit="share of tokens", of="strategy", format=".0%",
-          lines=(StrategyLine(value=lambda p: p.planning_share),), how="Neither direction is good by itself. A method that "
+    Chart(id="planning-share", title="Planning tokens", unit="share of tokens", of="strategy", format=".0%",
+          lines=(Curve(value=lambda p: p.planning_share),), how="Neither direction is good by itself. A method that "
           "pays for planning words may raise it without better plans: look for the pass@k that should come with it."),
-    StrategyPanel(id="planning-entropy", title="Planning less execution", unit="nats per token", of="strategy",
-          lines=(StrategyLine(value=lambda p: p.entropy.difference),), how="Above 0: the choices are made at planning tokens. "
+    Chart(id="planning-entropy", title="Planning less execution", unit="nats per token", of="strategy",
+          lines=(Curve(value=lambda p: p.entropy.difference),), how="Above 0: the choices are made at planning tokens. "
           "The difference depends on the list of grams as much as on the policy."),
-    StrategyPanel(id="repetition", title="Repetition", unit="share of 4-grams", format=".0%",
-          lines=(StrategyLine(value=lambda p: p.repetition),), how="Share of runs of 4 words that stood in the same "
+    Chart(id="repetition", title="Repetition", unit="share of 4-grams", format=".0%",
+          lines=(Curve(value=lambda p: p.repetition),), how="Share of runs of 4 words that stood in the same "
           "response before. Down is good. A rise with length is a text that runs in "
           "circles, whatever its entropy."),
 )  # fmt: skip
@@ -121,13 +121,13 @@ def _analyses(group: RunGroup) -> list[tuple[RunEntry, Analysis]]:
     return [(entry, entry.analysis) for entry in group.entries if entry.analysis is not None]
 
 
-def _series(analysis: Analysis, panel: StrategyPanel) -> Sequence[Point]:
+def _series(analysis: Analysis, panel: Chart) -> Sequence[Point]:
     if panel.of == "reference":
         return analysis.reference.points if analysis.reference else ()
     return analysis.track if panel.of == "track" else analysis.strategy
 
 
-def _figure(groups: Sequence[RunGroup], panel: StrategyPanel) -> Figure | None:
+def _figure(groups: Sequence[RunGroup], panel: Chart) -> Figure | None:
     traces: list[Trace] = []
     for group in groups:
         for _, analysis in _analyses(group):
@@ -152,9 +152,7 @@ def _figure(groups: Sequence[RunGroup], panel: StrategyPanel) -> Figure | None:
     )
 
 
-def _traces(
-    series: Series, points: Sequence[Point], line: StrategyLine, panel: StrategyPanel, *, dashed: bool
-) -> list[Trace]:
+def _traces(series: Series, points: Sequence[Point], line: Curve, panel: Chart, *, dashed: bool) -> list[Trace]:
     """A band where there are intervals, and a line; nothing for fewer than two known points."""
     known = [(point.step, value) for point in points if (value := _interval(line.value(point))) is not None]
     if len(known) < 2:

@@ -10,8 +10,8 @@ import torch
 
 from forage.core.atomic import new_directory
 from forage.core.errors import ForageError
-from forage.core.protocols import OnProgress, SampleRequest
-from forage.core.records import SamplingParams
+from forage.core.protocols import OnProgress
+from forage.core.records import SampleRequest, SamplingParams
 from forage.core.seeds import derive_seed
 from forage.engines.local.reward_model import RewardModel, average, check_reward_model
 from forage.evaluation.fingerprint import fingerprint

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from forage.core.errors import ForageError
-from forage.core.protocols import OnProgress, SampleRequest, Task, Tools
-from forage.core.records import Problem, SamplingParams, Start
+from forage.core.protocols import OnProgress, Task, Tools
+from forage.core.records import Problem, SampleRequest, SamplingParams, Start
 from forage.core.seeds import derive_seed
 from forage.engines.local.process_model import ProcessModel
 from forage.evaluation.bootstrap import Interval, intervals

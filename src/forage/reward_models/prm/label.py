@@ -12,15 +12,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from forage.core.answered import answered
 from forage.core.errors import ForageError
-from forage.core.protocols import OnProgress, SampleRequest, Task, Tools
-from forage.core.records import Message, Problem, Rollout, SamplingParams, Score, Start
+from forage.core.protocols import OnProgress, Task, Tools
+from forage.core.records import Message, Problem, Rollout, SampleRequest, SamplingParams, Score, Start
 from forage.core.seeds import derive_seed
 from forage.evaluation.samples import storable
 from forage.parts.explore.rollouts import to_rollout
 from forage.reward_models.prm.labels import LabeledSolution, StepCounts
 from forage.reward_models.prm.shards import Share, block_directory, block_name, read_block, write_block
-from forage.tasks.answered import answered
 from forage.tasks.step_texts import prompt_text, step_texts
 
 PROBLEMS_PER_BLOCK = 8

@@ -89,7 +89,8 @@ def label_file(
     share: Share | None = None,
     on_progress: OnProgress | None = None,
 ) -> LabelSummary:
-    """Labels the solutions in `file` (`forage.reward_models.prm.solutions`) with continuations of `policy`; as `label_checkpoint`.
+    """Labels the solutions in `file` (`forage.reward_models.prm.solutions`) with continuations of `policy`; as
+    `label_checkpoint`.
 
     Raises ForageError where none of them can be labeled.
     """

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from forage.core.errors import ForageError
-from forage.core.protocols import OnProgress, SampleRequest, Task, Tools
-from forage.core.records import Completion, SamplingParams, Start, Stop
+from forage.core.protocols import OnProgress, Task, Tools
+from forage.core.records import Completion, SampleRequest, SamplingParams, Start, Stop
 from forage.core.seeds import derive_seed
 from forage.tasks.step_texts import prompt_text, step_texts
 

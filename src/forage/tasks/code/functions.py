@@ -25,7 +25,7 @@ CONSTANTS |= {"max": range(2, 11), "min": range(3, 11)}
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class CodeLine:
     """One line: `x = x + 3`, or `x = max(x, 3)`."""
 
     operation: str
@@ -47,9 +47,9 @@ class Statement:
                 return min(x, self.constant)
 
 
-Program = tuple[Statement, ...]
+Program = tuple[CodeLine, ...]
 
-LINES = tuple(Statement(operation, constant) for operation, constants in CONSTANTS.items() for constant in constants)
+LINES = tuple(CodeLine(operation, constant) for operation, constants in CONSTANTS.items() for constant in constants)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 
-from forage.tasks.code.functions import CONSTANTS, LARGEST, LINES, SHOWN, Function, Program, Statement, draw_program
+from forage.tasks.code.functions import CONSTANTS, LARGEST, LINES, SHOWN, CodeLine, Function, Program, draw_program
 
 PAD, END = "<pad>", "<eos>"
 STARTER = "def f(x):\n"
@@ -42,7 +42,7 @@ def prompt_words(program: Program, function: Function) -> list[str]:
     return [*examples, *(HINTS[line.operation] for line in program), OPENING]
 
 
-def line_words(line: Statement) -> list[str]:
+def line_words(line: CodeLine) -> list[str]:
     if line.operation in CALLS:
         return [CALLS[line.operation], str(line.constant), CLOSE]
     return [INFIX[line.operation], str(line.constant), NEWLINE]

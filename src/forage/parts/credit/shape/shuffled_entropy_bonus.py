@@ -35,7 +35,8 @@ class ShuffledEntropyBonus(Shape):
 
 
 def shuffle_within_rows(values: Tensor, noise: Tensor, loss_mask: Tensor) -> Tensor:
-    """`values` (B, T) permuted within each row among the tokens of `loss_mask` (B, T) bool, in the order of `noise` (B, T).
+    """`values` (B, T) permuted within each row among the tokens of `loss_mask` (B, T) bool, in the order of `noise`
+    (B, T).
 
     The i-th learned token of a row gets the value of the learned token whose noise is the i-th smallest.
     """

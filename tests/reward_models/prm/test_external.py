@@ -9,8 +9,7 @@ import pytest
 
 from forage.cli import main
 from forage.core.errors import ForageError
-from forage.core.protocols import SampleRequest
-from forage.core.records import SamplingParams
+from forage.core.records import SampleRequest, SamplingParams
 from forage.core.seeds import derive_seed
 from forage.engines.local.engine import LocalEngine
 from forage.reward_models.prm.formats import read_labels

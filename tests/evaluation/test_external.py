@@ -1,4 +1,4 @@
-"""Samples of other tools. The files in `foreign/` were written by them (tests/optional/foreign_samples.py)."""
+"""Samples of other tools. The files in `foreign/` were written by them (tests/optional/external_samples.py)."""
 
 import json
 from pathlib import Path
@@ -10,8 +10,8 @@ import pytest
 from forage.cli import main
 from forage.core.errors import ForageError
 from forage.evaluation.collect import latest_evaluations
-from forage.evaluation.foreign import Columns, ForeignSample, read_samples
-from forage.evaluation.foreign_evaluation import count_problems, foreign_evaluation, pass_columns
+from forage.evaluation.external import ExternalSample, SampleColumns, read_samples
+from forage.evaluation.external_evaluation import count_problems, external_evaluation, pass_columns
 from forage.ops.passk import pass_at_k
 
 REAL = Path(__file__).parent / "foreign"
@@ -55,7 +55,10 @@ def verl_row(**changes: Any) -> dict[str, Any]:
 def test_verl_dumps(tmp_path: Path) -> None:
     file = write(tmp_path / "3.jsonl", verl_row(pred="2"), verl_row(acc=False, score=0.6, pred="3"))
     assert [sample.correct for sample in read_samples(file)] == [True, False]
-    assert [sample.correct for sample in read_samples(file, Columns(verdict="score", threshold=0.7))] == [True, False]
+    assert [sample.correct for sample in read_samples(file, SampleColumns(verdict="score", threshold=0.7))] == [
+        True,
+        False,
+    ]
     assert [sample.mode for sample in read_samples(file)] == ["2", "3"]
 
 
@@ -80,16 +83,16 @@ def test_what_was_not_judged_is_not_wrong(tmp_path: Path) -> None:
 def test_modes_of_right_samples_are_counted() -> None:
     """Two right samples of mode a, one of b, and a wrong one of c, which counts nowhere."""
     samples = [
-        ForeignSample("p", "", right, mode) for right, mode in zip((True, True, True, False), "aabc", strict=True)
+        ExternalSample("p", "", right, mode) for right, mode in zip((True, True, True, False), "aabc", strict=True)
     ]
     (counted,) = count_problems(samples)
     assert counted.modes == (2, 1)
-    (unknown,) = count_problems([*samples, ForeignSample("p", "", True, None)])
+    (unknown,) = count_problems([*samples, ExternalSample("p", "", True, None)])
     assert unknown.modes is None
 
 
 def test_pass_at_k_of_ragged_problems() -> None:
-    samples = [ForeignSample("a", "", n < 3) for n in range(8)] + [ForeignSample("b", "", False)] * 2
+    samples = [ExternalSample("a", "", n < 3) for n in range(8)] + [ExternalSample("b", "", False)] * 2
     values = pass_columns(count_problems(samples), [1, 4])
     assert values[0, 0].tolist() == [pass_at_k(8, 3, 1), pass_at_k(8, 3, 4)]
     assert values[0, 1, 0] == 0
@@ -123,7 +126,7 @@ def test_an_evaluation_takes_as_many_samples_of_each_problem(tmp_path: Path) -> 
     rows = [
         {"problem": p, "response": "", "correct": n == 0} for p, count in (("a", 4), ("b", 2)) for n in range(count)
     ]
-    made = foreign_evaluation(write(tmp_path / "a.jsonl", *rows), Columns(), temperature=0.7)
+    made = external_evaluation(write(tmp_path / "a.jsonl", *rows), SampleColumns(), temperature=0.7)
     assert made.n == 2
     assert [outcome.correct for outcome in made.problems] == [1, 1]
     assert made.params.temperature == 0.7

@@ -13,7 +13,7 @@ from forage.core.errors import ForageError
 from forage.core.records import SamplingParams
 from forage.evaluation.bootstrap import DRAWS, intervals
 from forage.evaluation.evaluation import Evaluation, ProblemOutcome
-from forage.evaluation.foreign import Columns, ForeignSample, read_samples
+from forage.evaluation.external import ExternalSample, SampleColumns, read_samples
 from forage.evaluation.tables import Cell, ResultTable, interval_text
 from forage.ops.passk import pass_at_k
 
@@ -29,9 +29,9 @@ class Counted:
     modes: tuple[int, ...] | None
 
 
-def count_problems(samples: Sequence[ForeignSample]) -> tuple[Counted, ...]:
+def count_problems(samples: Sequence[ExternalSample]) -> tuple[Counted, ...]:
     """By problem, in the order of their first samples. Modes are known where every right sample names one."""
-    found: dict[str, list[ForeignSample]] = {}
+    found: dict[str, list[ExternalSample]] = {}
     for sample in samples:
         found.setdefault(sample.problem, []).append(sample)
     counted = []
@@ -50,7 +50,7 @@ def pass_columns(counted: Sequence[Counted], ks: Sequence[int]) -> NDArray[np.fl
 
 
 def passk_table(
-    files: Sequence[Path], ks: Sequence[int], columns: Columns, *, draws: int = DRAWS, seed: int = 0
+    files: Sequence[Path], ks: Sequence[int], columns: SampleColumns, *, draws: int = DRAWS, seed: int = 0
 ) -> ResultTable:
     """One row per file: pass@k with intervals over problems. A problem stands aside from a k it has no samples for."""
     rows, notes = [], []
@@ -80,14 +80,14 @@ def passk_table(
     return ResultTable(names, tuple(rows), tuple(notes))
 
 
-def foreign_evaluation(
-    file: Path, columns: Columns, *, temperature: float = 1.0, split: str = "test", label: str = ""
+def external_evaluation(
+    file: Path, columns: SampleColumns, *, temperature: float = 1.0, split: str = "test", label: str = ""
 ) -> Evaluation:
     """The file as an evaluation, so that it can be compared and reported. Its first samples count, as many of each
     problem as the problem with the fewest has. `temperature` and `split` are what the caller knows.
     """
     samples = read_samples(file, columns)
-    found: dict[str, list[ForeignSample]] = {}
+    found: dict[str, list[ExternalSample]] = {}
     for sample in samples:
         found.setdefault(sample.problem, []).append(sample)
     n = min(map(len, found.values()))
@@ -110,7 +110,7 @@ def _passed(one: Counted, k: int) -> float:
     return pass_at_k(one.judged, one.correct, k) if one.judged >= k else math.nan
 
 
-def _outcome(problem: str, samples: Sequence[ForeignSample]) -> ProblemOutcome:
+def _outcome(problem: str, samples: Sequence[ExternalSample]) -> ProblemOutcome:
     judged = [sample for sample in samples if sample.correct is not None]
     answered = [sample for sample in judged if sample.mode is not None]
     return ProblemOutcome(

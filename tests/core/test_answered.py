@@ -2,9 +2,9 @@
 
 import pytest
 
+from forage.core.answered import answered
 from forage.core.records import Problem, Score
 from forage.reward_models.prm.label import _count  # pyright: ignore[reportPrivateUsage]
-from forage.tasks.answered import answered
 from forage.tasks.gym import GymScorer
 from forage.tasks.steps import Stepwise
 from forage.tasks.table import Table, TableFile

@@ -1,6 +1,6 @@
 """Samples written by the real tools, as the fixtures of tests/evals/test_foreign.py.
 
-    python tests/optional/foreign_samples.py [--trl FOLDER] [--verl FOLDER] [--evals FOLDER]
+    python tests/optional/external_samples.py [--trl FOLDER] [--verl FOLDER] [--evals FOLDER]
 
 runs each tool in the environment in its folder (made by tests/optional/trl.py and verl.py; `--evals` is made here, with
 lm-eval and inspect-ai) on a world of four problems, and writes what it left behind to tests/evals/foreign/.

@@ -29,7 +29,7 @@ ZSTANDARD = 93
 
 
 @dataclass(frozen=True, slots=True)
-class ForeignSample:
+class ExternalSample:
     """One response. `correct` is None where it was not judged; `mode` names a final answer or a mode, where one is
     known."""
 
@@ -48,7 +48,7 @@ class Columns:
     threshold: float = THRESHOLD
 
 
-def read_samples(path: Path, columns: Columns = Columns()) -> tuple[ForeignSample, ...]:
+def read_samples(path: Path, columns: Columns = Columns()) -> tuple[ExternalSample, ...]:
     """The samples of a file: TRL's completions (Parquet), verl's rollouts and validation dumps, prime-rl's and
     open-instruct's rollouts, lm-eval's `samples_*.jsonl`, an Inspect log (.eval), or any JSONL or Parquet with a
     prompt, a response and a verdict.
@@ -61,7 +61,7 @@ def read_samples(path: Path, columns: Columns = Columns()) -> tuple[ForeignSampl
         raise ForageError(f"{path} cannot be read: {(str(error).splitlines() or ['?'])[0]}.") from error
     if not rows:
         raise ForageError(f"{path} holds no samples.")
-    found: list[ForeignSample] = []
+    found: list[ExternalSample] = []
     for number, row in enumerate(rows, 1):
         try:
             found += _reader_of(row)(row, columns)
@@ -98,7 +98,7 @@ def _member(path: Path, name: str) -> bytes:
         return bytes(stream.read())
 
 
-def _reader_of(row: Row) -> Callable[[Row, Columns], list[ForeignSample]]:
+def _reader_of(row: Row) -> Callable[[Row, Columns], list[ExternalSample]]:
     if not isinstance(row, Mapping):
         raise ForageError("it is not an object.")
     for keys, reader in _READERS:
@@ -108,7 +108,7 @@ def _reader_of(row: Row) -> Callable[[Row, Columns], list[ForeignSample]]:
     raise ForageError(f"it has the columns {', '.join(map(str, row))}, and a known format has: {known}.")
 
 
-def _lm_eval(row: Row, columns: Columns) -> list[ForeignSample]:
+def _lm_eval(row: Row, columns: Columns) -> list[ExternalSample]:
     """One verdict per row; of several responses each is compared with the target, as exact_match does."""
     problem = _text(row.get("doc_hash", row["doc_id"]))
     first = row["filtered_resps"][0]
@@ -116,48 +116,48 @@ def _lm_eval(row: Row, columns: Columns) -> list[ForeignSample]:
     metrics = row.get("metrics", ())
     name = columns.verdict or _only([m for m in metrics if isinstance(row.get(m), int | float)])
     if len(responses) == 1:
-        return [ForeignSample(problem, _text(responses[0]), _verdict(row[name], columns), _mode(row, columns))]
+        return [ExternalSample(problem, _text(responses[0]), _verdict(row[name], columns), _mode(row, columns))]
     if name != "exact_match":
         raise ForageError(
             f"it holds {len(responses)} responses and one value of {name} for all of them, which does not say which of "
             "them are right. Log them one by one, or score by exact_match."
         )
     right = [_text(one).strip() == str(row["target"]).strip() for one in responses]
-    return [ForeignSample(problem, _text(one), known, _text(one)) for one, known in zip(responses, right, strict=True)]
+    return [ExternalSample(problem, _text(one), known, _text(one)) for one, known in zip(responses, right, strict=True)]
 
 
-def _inspect(row: Row, columns: Columns) -> list[ForeignSample]:
+def _inspect(row: Row, columns: Columns) -> list[ExternalSample]:
     """Scorers say C and I, P for a part, N for no answer; or a number."""
     scores = row["scores"]
     if row.get("error") or not scores:
-        return [ForeignSample(_text(row["id"]), "", None)]
+        return [ExternalSample(_text(row["id"]), "", None)]
     score = scores[columns.verdict or _only(list(scores))]
     value, answer = score["value"], score.get("answer")
     known = {"C": True, "I": False, "P": False, "N": False}
     correct = known[value] if value in known else _verdict(value, columns)
-    return [ForeignSample(_text(row["id"]), _text(answer or ""), correct, None if answer is None else _text(answer))]
+    return [ExternalSample(_text(row["id"]), _text(answer or ""), correct, None if answer is None else _text(answer))]
 
 
-def _verl(row: Row, columns: Columns) -> list[ForeignSample]:
+def _verl(row: Row, columns: Columns) -> list[ExternalSample]:
     name = columns.verdict or ("acc" if "acc" in row else "score")
     mode = _mode(row, columns) if columns.mode else row.get("pred")
     verdict = _verdict(row[name], columns)
-    return [ForeignSample(_text(row["input"]), _text(row["output"]), verdict, None if mode is None else _text(mode))]
+    return [ExternalSample(_text(row["input"]), _text(row["output"]), verdict, None if mode is None else _text(mode))]
 
 
-def _open_instruct(row: Row, columns: Columns) -> list[ForeignSample]:
+def _open_instruct(row: Row, columns: Columns) -> list[ExternalSample]:
     """The file holds tokens, not texts: siblings share the step and the number of their prompt."""
     problem = f"step {row['step']}, prompt {row['prompt_idx']}"
-    return [ForeignSample(problem, "", _verdict(row[columns.verdict or "reward"], columns), _mode(row, columns))]
+    return [ExternalSample(problem, "", _verdict(row[columns.verdict or "reward"], columns), _mode(row, columns))]
 
 
-def _trl(row: Row, columns: Columns) -> list[ForeignSample]:
+def _trl(row: Row, columns: Columns) -> list[ExternalSample]:
     rewards = [name for name, value in row.items() if name not in TRL_COLUMNS and _is_number(value)]
     name = columns.verdict or _only(rewards)
     return [_plain(row, "prompt", "completion", name, columns)]
 
 
-def _table(row: Row, columns: Columns) -> list[ForeignSample]:
+def _table(row: Row, columns: Columns) -> list[ExternalSample]:
     """Any table: prime-rl's rollouts, results of verifiers, samples of one's own."""
     problem = next((key for key in ("problem", "example_id", "prompt", "question") if key in row), None)
     text = next((key for key in ("response", "completion", "text", "output") if key in row), None)
@@ -169,9 +169,9 @@ def _table(row: Row, columns: Columns) -> list[ForeignSample]:
     return [_plain(row, problem, text, verdict, columns)]
 
 
-def _plain(row: Row, problem: str, text: str | None, verdict: str, columns: Columns) -> ForeignSample:
+def _plain(row: Row, problem: str, text: str | None, verdict: str, columns: Columns) -> ExternalSample:
     said = _text(row[text]) if text else ""
-    return ForeignSample(_text(row[problem]), said, _verdict(row[verdict], columns), _mode(row, columns))
+    return ExternalSample(_text(row[problem]), said, _verdict(row[verdict], columns), _mode(row, columns))
 
 
 def _mode(row: Row, columns: Columns) -> str | None:
@@ -207,7 +207,7 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
 
 
-_READERS: tuple[tuple[tuple[str, ...], Callable[[Row, Columns], list[ForeignSample]]], ...] = (
+_READERS: tuple[tuple[tuple[str, ...], Callable[[Row, Columns], list[ExternalSample]]], ...] = (
     (("doc_id", "doc", "filtered_resps"), _lm_eval),
     (("id", "epoch", "scores"), _inspect),
     (("prompt_idx", "response_tokens", "reward"), _open_instruct),

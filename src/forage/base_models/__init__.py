@@ -1,0 +1,1 @@
+"""Tiny base models, built and cached on this machine."""

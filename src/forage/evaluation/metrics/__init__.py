@@ -1,0 +1,1 @@
+"""What the rollouts of a step show: the numbers in metrics.jsonl."""

@@ -1,0 +1,1 @@
+"""Algorithms: each sets the credit and the loss of a recipe. One file, one paper."""

@@ -1,0 +1,1 @@
+"""Controls: placebos for exploration methods, which an effect has to beat."""
