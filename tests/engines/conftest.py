@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
     AutoModelForCausalLM,
     CohereConfig,
@@ -21,7 +20,8 @@ from transformers import (
     Qwen3Config,
 )
 
-VOCABULARY = 40
+from support.word_tokenizer import VOCABULARY, word_tokenizer
+
 STOP = 3
 
 BODY: dict[str, Any] = {
@@ -64,13 +64,6 @@ def build_module(family: str) -> PreTrainedModel:
 
 
 @cache
-def word_tokenizer() -> PreTrainedTokenizerFast:
-    words = ["<pad>", "<bos>", "<unk>", "<eos>", *(f"w{number}" for number in range(VOCABULARY - 4))]
-    raw = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="<unk>"))
-    raw.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    return PreTrainedTokenizerFast(tokenizer_object=raw, eos_token="<eos>", pad_token="<pad>", unk_token="<unk>")
-
-
 @pytest.fixture(params=FAMILIES)
 def family(request: pytest.FixtureRequest) -> str:
     return request.param

@@ -26,7 +26,7 @@ from forage.training.loop import resume, settle, train
 from forage.training.recipe import Recipe
 from support.own_world import sums, write_model, write_table
 
-PAGE = Path(__file__).parent.parent / "docs" / "your-own-model.md"
+PAGE = Path(__file__).parents[2] / "docs" / "your-own-model.md"
 
 Said = Callable[[], tuple[str, str]]
 

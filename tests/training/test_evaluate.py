@@ -165,7 +165,7 @@ def test_killed_in_the_middle_it_continues(tmp_path: Path) -> None:
         "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; import test_evaluate as t; "
         "t.run(Path(sys.argv[2]), t.Dice(pause=0.05))"
     )
-    child = subprocess.Popen([sys.executable, "-c", code, str(Path(__file__).parent), str(tmp_path / "killed")])
+    child = subprocess.Popen([sys.executable, "-c", code, str(Path(__file__).parents[1]), str(tmp_path / "killed")])
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob("killed/*/*/*.parquet")) and time.monotonic() < deadline:
         time.sleep(0.02)

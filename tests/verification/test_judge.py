@@ -482,7 +482,7 @@ def children(parent: int) -> list[int]:
 
 
 def test_a_task_of_the_running_script_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "__main__", sys.modules["hostile_tasks"])
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["support.hostile_tasks"])
     monkeypatch.setattr(Hostile, "__module__", "__main__")
     with pytest.raises(ForageError, match="defined in the script that is running"):
         judge_with()
