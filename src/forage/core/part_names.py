@@ -1,8 +1,8 @@
 """The names under which parts are written down, and where their classes lie: a file may move, a name on disk may not.
 
 `recipe.json`, evaluations and the messages to verifier processes hold these names. A new part adds its line here, and
-`tests/core/test_part_names.py` fails until it does. A part that is renamed keeps its old name in `RENAMED`, a field that
-is renamed in `RENAMED_FIELDS`, so that what was stored stays readable.
+`tests/core/test_part_names.py` fails until it does. A part that is renamed keeps its old name in `RENAMED`, and a field
+that is renamed in `RENAMED_FIELDS`, so that what was stored stays readable.
 """
 
 from collections.abc import Mapping
