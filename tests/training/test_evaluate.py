@@ -162,8 +162,8 @@ def test_an_interrupted_run_ends_with_the_same_bits(tmp_path: Path, fails_at: in
 
 def test_killed_in_the_middle_it_continues(tmp_path: Path) -> None:
     code = (
-        "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; from training import test_evaluate as t; "
-        "t.run(Path(sys.argv[2]), t.Dice(pause=0.05))"
+        "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; "
+        "from training import test_evaluate as t; t.run(Path(sys.argv[2]), t.Dice(pause=0.05))"
     )
     child = subprocess.Popen([sys.executable, "-c", code, str(Path(__file__).parents[1]), str(tmp_path / "killed")])
     deadline = time.monotonic() + 60
