@@ -52,12 +52,17 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "pyarrow": ("store", "evals", "tasks"),
     "peft": ("engines",),
     "sentencepiece": ("engines",),
+    "gguf": ("engines",),
     "math_verify": ("tasks",),
     "reasoning_gym": ("tasks",),
     "torch.utils.tensorboard": ("tracking",),
     "wandb": ("tracking",),
     "torch.distributed": ("engines",),
     "vllm": ("engines",),
+    "trl": ("adapters",),
+    "verl": ("adapters",),
+    "transfer_queue": ("adapters",),
+    "tensordict": ("adapters",),
 }
 
 FILE_LINES = 400

@@ -102,7 +102,7 @@ def test_a_killed_file_writer_leaves_the_old_file(tmp_path: Path) -> None:
     run_and_kill(
         """
         import os, sys, time, pathlib
-        from forage import atomic
+        from forage.core import atomic
         def stop(descriptor):
             print("here", flush=True)
             time.sleep(60)
@@ -125,7 +125,7 @@ def test_killed_between_the_renames_the_old_directory_comes_back(tmp_path: Path)
     run_and_kill(
         """
         import os, sys, time, pathlib
-        from forage import atomic
+        from forage.core import atomic
         rename, count = pathlib.Path.rename, [0]
         def once(self, target):
             count[0] += 1

@@ -62,7 +62,7 @@ def test_round_trip(part: ex.Everything) -> None:
 
 def test_by_hand() -> None:
     assert encode_part(ex.First(alpha=math.inf)) == {
-        "part": "part_examples.First",
+        "part": "support.part_examples.First",
         "alpha": "inf",
         "at": "sampling",
     }
@@ -94,14 +94,14 @@ def test_equal_parts_give_equal_bytes() -> None:
 
 
 def test_a_field_left_out_takes_its_default() -> None:
-    assert decode_part({"part": "part_examples.First"}, ex.First) == ex.First()
+    assert decode_part({"part": "support.part_examples.First"}, ex.First) == ex.First()
 
 
 def wrong(**fields: Any) -> dict[str, Any]:
-    return {"part": "part_examples.Everything", **fields}
+    return {"part": "support.part_examples.Everything", **fields}
 
 
-FIRST = {"part": "part_examples.First"}
+FIRST = {"part": "support.part_examples.First"}
 
 BAD_JSON: list[tuple[Any, str]] = [
     ([], r"The Everything cannot be read: \[\] is not an object"),
@@ -112,8 +112,8 @@ BAD_JSON: list[tuple[Any, str]] = [
     ({"part": "Everything"}, "is not imported"),
     ({"part": "forage.core.records.Nothing"}, "has no frozen dataclass Nothing"),
     ({"part": "forage.core.records.hashlib"}, "has no frozen dataclass hashlib"),
-    ({"part": "part_examples.Mutable"}, "has no frozen dataclass Mutable"),
-    ({"part": "part_examples.Seam"}, "has no frozen dataclass Seam"),
+    ({"part": "support.part_examples.Mutable"}, "has no frozen dataclass Mutable"),
+    ({"part": "support.part_examples.Seam"}, "has no frozen dataclass Seam"),
     (wrong(nonsense=1), "has no field 'nonsense'; it has flag"),
     (wrong(derived=1), "has no field 'derived'"),
     (wrong(flag=1), "'flag' in the Everything cannot be read: 1 is not of type bool"),
@@ -137,9 +137,9 @@ BAD_JSON: list[tuple[Any, str]] = [
     (wrong(table=[]), "'table'.*is not an object"),
     (wrong(table={"a": "b"}), r"'table.a'"),
     (wrong(seams=[FIRST, {**FIRST, "alpha": None}]), r"'seams\[1\].alpha'"),
-    (wrong(seam={"part": "part_examples.Unrelated"}), "'seam' in the Everything.*Unrelated is not a Seam"),
+    (wrong(seam={"part": "support.part_examples.Unrelated"}), "'seam' in the Everything.*Unrelated is not a Seam"),
     (wrong(maybe={**FIRST, "at": "never"}), "'maybe.at'"),
-    (wrong(seam={"part": "part_examples.Second", "count": -1}), "'seam'.*count must be 0 or more"),
+    (wrong(seam={"part": "support.part_examples.Second", "count": -1}), "'seam'.*count must be 0 or more"),
     (wrong(anything=[1]), "'anything'"),
     (wrong(anything={"a": 1}), "'anything'"),
 ]

@@ -22,7 +22,7 @@ from forage.methods import grpo, kl_penalty
 from forage.parts.rewards import Overlong
 from forage.recipes import code, countdown, table
 from forage.store.run_directory import RunDirectory
-from forage.training.loop import resume, train
+from forage.training.loop import resume, settle, train
 from forage.training.recipe import Recipe
 from support.own_world import sums, write_model, write_table
 
@@ -166,6 +166,26 @@ def test_an_adapter_begins_at_the_reference_and_leaves_it(world: Path, tmp_path:
     below = AutoModelForCausalLM.from_pretrained(world / "model")
     tokens = torch.tensor([[5, 9, 30]])
     assert not torch.allclose(merged(input_ids=tokens).logits, below(input_ids=tokens).logits)
+
+
+def test_what_the_memory_allows_is_chosen_once_and_recorded(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(metrics: Any) -> None:
+        if metrics["step"] == 2:
+            raise KeyboardInterrupt
+
+    auto = small(world, micro_tokens=None, rows=None)
+    assert not train(auto, out=tmp_path / "run", on_step=interrupt).finished
+    recorded = RunDirectory.open(tmp_path / "run").recipe()
+    assert recorded["optimization"]["micro_tokens"] >= 256
+    assert recorded["engine"]["rows"] >= 8
+    monkeypatch.setattr("forage.engines.local.engine.free_memory", lambda device: 0)
+    settled = settle(auto)
+    assert (settled.optimization.micro_tokens, settled.engine.rows) == (256, 8)
+    assert settle(replace(auto, engine=replace(auto.engine, rows=3))).engine.rows == 3
+    assert resume(tmp_path / "run").finished
+    assert RunDirectory.open(tmp_path / "run").recipe() == recorded
 
 
 def test_every_recipe_takes_what_a_model_of_ones_own_needs(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:

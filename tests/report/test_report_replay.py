@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from forage.cli.costs import cost_table, run_cost
-from forage.evaluation.collect import latest_evaluations
+from forage.evaluation.collect import gather_arms
 from forage.report.blocks import Figure, Figures, Grid, Section
 from forage.report.group import read_runs
 from forage.report.sections import cost, replay
@@ -157,12 +157,14 @@ def test_gain_for_a_million_tokens_and_for_an_hour(tmp_path: Path) -> None:
     runs = [synthetic.write_run(tmp_path / f"grpo-{seed}", ["grpo"], seed, steps=40) for seed in (1, 2)]
     for path in runs:  # 2 million tokens and 30 minutes by step 40, and steps after the evaluated one
         metrics(path, spent(50_000, 45, [0.5] * 60))
-    found = run_cost(runs[0], temperature=1.0, split="test")
+    arms, _ = gather_arms([base, *runs])
+    evaluations = {arm.label: arm.runs for arm in arms}
+    of_base, of_grpo = evaluations["base (experiment)"], evaluations["grpo"]
+    found = run_cost(runs[0], of_grpo[0])
     assert found is not None
     assert (found.tokens, found.minutes) == (2_000_000, 30)
-    assert run_cost(base, temperature=1.0, split="test") is None
-    evaluations = latest_evaluations([base, *runs])
-    table = cost_table([base, *runs], evaluations["base (experiment)"], temperature=1.0, split="test", draws=50, seed=0)
+    assert run_cost(base, of_base[0]) is None
+    table = cost_table(arms, of_base, draws=50, seed=0)
     assert table is not None
     ((_, tokens, minutes, by_token, by_hour),) = table.rows
     assert (tokens.value, minutes.value) == (2, 30)
@@ -172,4 +174,4 @@ def test_gain_for_a_million_tokens_and_for_an_hour(tmp_path: Path) -> None:
     gained = 100 * (share["grpo"] - share["base (experiment)"])
     assert (by_token.value, by_hour.value) == pytest.approx((gained / 2, gained / 0.5))
     assert by_token.low < by_token.value < by_token.high
-    assert cost_table([base], evaluations["base (experiment)"], temperature=1.0, split="test", draws=50, seed=0) is None
+    assert cost_table(gather_arms([base])[0], of_base, draws=50, seed=0) is None

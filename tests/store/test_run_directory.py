@@ -331,5 +331,5 @@ def test_an_update_that_was_not_finite_is_kept(run: RunDirectory) -> None:
     found = load_tensors(path)
     assert torch.equal(found["advantage"], train.advantage)
     assert torch.equal(found["tokens"], batch.tokens)
-    assert torch.equal(found["learn"], batch.loss_mask)
+    assert torch.equal(found["loss_mask"], batch.loss_mask)
     assert torch.equal(found["signal.entropy"], shape + 2)

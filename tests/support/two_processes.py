@@ -48,8 +48,11 @@ LOSS = PolicyLoss(
 )
 
 
-def rows_of(count: int, *, width: int = 20, silent: int = 0) -> TrainBatch:
-    """Responses of very different lengths, two groups; the first `silent` have no advantage."""
+def rows_of(count: int, *, width: int = 20, silent: int = 0, starts: int | None = None) -> TrainBatch:
+    """Responses of very different lengths, two groups; the first `silent` have no advantage.
+
+    They begin like the first `starts` of them, where given; otherwise all begin differently.
+    """
     generator = torch.Generator().manual_seed(7)
     lengths = torch.randint(4, width + 1, (count,), generator=generator)
     position = torch.arange(width)
@@ -67,6 +70,8 @@ def rows_of(count: int, *, width: int = 20, silent: int = 0) -> TrainBatch:
         version=torch.zeros(count, dtype=torch.int64),
         weight=torch.ones(count),
     )
+    number = torch.arange(count) % (starts or count)
+    batch.tokens[:, :3] = 2 + number[:, None] // torch.tensor([1, 6, 36]) % 6
     advantage = torch.randn(count, width, generator=generator) * loss_mask
     advantage[:silent] = 0
     return TrainBatch(Experience(batch, {}), advantage)
@@ -79,12 +84,14 @@ def policy(
     *,
     prepare: Callable[[LocalModel], None] = lambda model: None,
     dtype: str = "float32",
+    share_starts: bool = True,
     **settings: Any,
 ) -> LocalPolicy:
     local = LocalModel.load(model, dtype=dtype)
     prepare(local)
     optimization = Optimization(**{"lr": 1e-3, "micro_tokens": 64, **settings})
-    return LocalPolicy(local, optimization, temperature=1.0, placement=place(local, ranks, parallel=parallel))
+    placement = place(local, ranks, parallel=parallel)
+    return LocalPolicy(local, optimization, temperature=1.0, placement=placement, share_starts=share_starts)
 
 
 def gradient(of: LocalPolicy) -> torch.Tensor:
@@ -103,12 +110,19 @@ def apart(one: torch.Tensor, other: torch.Tensor) -> float:
 def learning(model: Path, ranks: ProcessGroup) -> dict[str, Any]:
     """Gradients, metrics, weights after several updates, moments, and what is measured, beside one process."""
     found: dict[str, Any] = {}
-    batches = {"many": rows_of(13), "few": rows_of(5, silent=4), "none": rows_of(4, silent=4)}
-    losses = {"many": LOSS, "few": replace(LOSS, penalties=()), "none": replace(LOSS, penalties=())}
+    batches = {
+        "many": rows_of(13),
+        "siblings": rows_of(13, starts=3),
+        "few": rows_of(5, silent=4),
+        "none": rows_of(4, silent=4),
+    }
+    silent = replace(LOSS, penalties=())
+    losses = {"many": LOSS, "siblings": LOSS, "few": silent, "none": silent}
     for parallel in ("data", "fsdp"):
         for name, batch in batches.items():
             once: dict[str, Any] = {"mini_batches": 1, "grad_clip": 1e9}
-            one, two = policy(model, Alone(), "data", **once), policy(model, ranks, parallel, **once)
+            one = policy(model, Alone(), "data", share_starts=False, **once)
+            two = policy(model, ranks, parallel, **once)
             alone, together = one.improve(batch, losses[name], seed=0), two.improve(batch, losses[name], seed=0)
             norm = gradient(one).abs().max().clamp_min(1e-12)
             found[f"{parallel} {name} gradient"] = float((gradient(two) - gradient(one)).abs().max() / norm)

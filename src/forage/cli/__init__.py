@@ -22,7 +22,9 @@ COMMANDS = {
     "train": "train a recipe: forage train countdown --method grpo --method entropy_advantage",
     "resume": "continue an interrupted run, bit for bit",
     "eval": "pass@k of a checkpoint, from one cached sampling run",
+    "passk": "pass@k with intervals from samples that other trainers and evaluators wrote",
     "export": "a model folder for other programs; merges an adapter into its model",
+    "import": "a model in a GGUF file as an ordinary model folder",
     "bench": "methods x seeds x controls: trains, evaluates and compares what is named",
     "compare": "compare evaluated runs, paired by problem, with intervals",
     "report": "write one offline HTML page about runs",
@@ -38,6 +40,9 @@ COMMANDS = {
 
 TRAINING = ("train", "resume")
 """Commands after which `forage resume` goes on where a full disk ended them."""
+
+MODULES = {"import": "import_model"}
+"""Where a command lies whose name Python keeps for itself."""
 
 DIVIDED = ("train", "resume", "eval")
 """Commands that several processes (`torchrun`) do together."""
@@ -68,7 +73,7 @@ def run_command(arguments: Sequence[str]) -> int:
     with _silence_other_ranks(name), plain_warnings():
         if name == "bench" and importlib.import_module("forage.cli.recipe_flags").named_recipe(name, rest) is None:
             return 0  # help was asked for, and the module of this command takes seconds to load
-        return importlib.import_module(f"forage.cli.{name}").run(rest)
+        return importlib.import_module(f"forage.cli.{MODULES.get(name, name)}").run(rest)
 
 
 def _answered(arguments: Sequence[str], gate: InterruptGate) -> int:

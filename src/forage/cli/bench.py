@@ -27,7 +27,7 @@ from forage.methods import METHODS
 from forage.recipes import RECIPES
 from forage.report import build_report
 from forage.training.checkpoints import evaluate_checkpoint
-from forage.training.loop import begin, default_directory, open_recipe
+from forage.training.loop import begin, default_directory, open_recipe, settle
 from forage.training.recipe import Recipe
 
 FLAGS: Mapping[str, tuple[Any, Any]] = {
@@ -99,9 +99,16 @@ def planned(build: Callable[..., Recipe], settings: Mapping[str, Any], more: Map
     threads = settings["threads"] or int(more["processes"] > 1)
     made = [build(**{**settings, "threads": threads}, method=arm, seed=seed) for seed in seeds for arm in arms]
     paths = [out / default_directory(recipe).name.removeprefix(f"{recipe.name}-") for recipe in made]
-    before = next((open_recipe(path).engine for path in paths if path.exists()), None)
-    engine = before or made[0].engine.settled()
-    runs = {path: replace(recipe, engine=engine) for path, recipe in zip(paths, made, strict=True)}
+    before = next((open_recipe(path) for path in paths if path.exists()), None)
+    chosen = before or settle(made[0])
+    runs = {
+        path: replace(
+            recipe,
+            engine=chosen.engine,
+            optimization=replace(recipe.optimization, micro_tokens=chosen.optimization.micro_tokens),
+        )
+        for path, recipe in zip(paths, made, strict=True)
+    }
     for path, recipe in runs.items():
         if path.exists() and open_recipe(path) != recipe:
             raise ForageError(f"{path} holds a run with other settings. Name another folder with --out.")

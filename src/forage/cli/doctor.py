@@ -23,6 +23,7 @@ PARTS = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "pyarrow
 EXTRAS = {
     "peft": ("peft", "--adapter lora"),
     "sentencepiece": ("sentencepiece", "models whose tokenizer is a tokenizer.model alone"),
+    "gguf": ("gguf", "forage import FILE.gguf"),
     "embed": ("sentence_transformers", "grams mine --encoder, rare sentences"),
     "gym": ("reasoning_gym", "tasks of reasoning-gym"),
     "track": ("tensorboard", "--track tensorboard, --track wandb"),

@@ -1,8 +1,9 @@
 """Parts as JSON and back: how a recipe is written down, and how a task reaches a verifier process.
 
-A part is a frozen dataclass; it becomes `{"part": "forage.module.Class", field: value, ...}`. Both directions follow
-the declared types of the fields, so a value that does not fit its field is refused when it is written, not when
-somebody needs it months later:
+A part is a frozen dataclass; it becomes `{"part": "Class", field: value, ...}`, under the name that `part_names.py` keeps
+for it wherever its file lies; a class of somebody else's becomes `"module.Class"`. Both directions follow the declared
+types of the fields, so a value that does not fit its field is refused when it is written, not when somebody needs it
+months later:
 
     bool int float str None Literal    as they are; a float that is not finite is "nan", "inf" or "-inf"
     Enum                               the member's name
@@ -28,6 +29,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from forage.core.errors import ForageError
+from forage.core.part_names import MODULES, RENAMED, RENAMED_FIELDS
 
 T = TypeVar("T")
 
@@ -93,7 +95,7 @@ def _encode_part(part: Any, where: str) -> dict[str, Any]:
     kind = type(part)
     if "." in kind.__qualname__:
         raise _Misfit(f"the class {kind.__qualname__} is not at the top level of its module", where)
-    encoded: dict[str, Any] = {KEY: f"{kind.__module__}.{kind.__qualname__}"}
+    encoded: dict[str, Any] = {KEY: _stored_name(kind, where)}
     for name, declared in _field_types(kind).items():
         encoded[name] = _encode(getattr(part, name), declared, _join(where, name))
     return encoded
@@ -106,6 +108,7 @@ def _decode_part(encoded: Any, declared: Any, where: str) -> Any:
     if isinstance(declared, type) and not _fits_class(kind, declared):
         raise _Misfit(f"{kind.__name__} is not a {declared.__name__}", where)
     known = _field_types(kind)
+    encoded = {RENAMED_FIELDS.get((kind.__name__, name), name): value for name, value in encoded.items()}
     unknown = sorted(set(encoded) - set(known) - {KEY})
     if unknown:
         raise _Misfit(f"{kind.__name__} has no field {unknown[0]!r}; it has {', '.join(known) or 'none'}", where)
@@ -123,15 +126,25 @@ def _fits_class(kind: type, declared: type) -> bool:
     return declared in (Any, object) or getattr(declared, "_is_protocol", False) or issubclass(kind, declared)
 
 
+def _stored_name(kind: type, where: str) -> str:
+    """The name of a class of this package as `part_names.py` has it; of another class the dotted path."""
+    if not kind.__module__.startswith("forage."):
+        return f"{kind.__module__}.{kind.__qualname__}"
+    if MODULES.get(kind.__name__) != kind.__module__.removeprefix("forage."):
+        raise _Misfit(f"{kind.__module__}.{kind.__name__} is not listed in forage/core/part_names.py", where)
+    return kind.__name__
+
+
 def _find_class(path: str, where: str) -> type:
     module_name, _, name = path.rpartition(".")
-    ours = module_name.startswith("forage.") and "__main__" not in module_name
+    ours = not module_name or module_name.startswith("forage.")
+    if ours:
+        name = RENAMED.get(name, name)
+        if name not in MODULES:
+            raise _Misfit(f"this version of Forage has no part {path}", _join(where, KEY))
+        module_name = f"forage.{MODULES[name]}"
+        return getattr(importlib.import_module(module_name), name)
     module = sys.modules.get(module_name)
-    if module is None and ours and all(word.isidentifier() for word in module_name.split(".")):
-        try:
-            module = importlib.import_module(module_name)
-        except ImportError as error:
-            raise _Misfit(f"there is no module {module_name} ({error})", _join(where, KEY)) from None
     if module is None:
         raise _Misfit(f"the module {module_name} is not imported: import it first", _join(where, KEY))
     kind = getattr(module, name, None)

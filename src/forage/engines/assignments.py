@@ -21,8 +21,8 @@ def assign(task: Task, deadline: float, memory_mb: int) -> Assignment:
 
 
 def _modules(encoded: Any) -> set[str]:
-    """The modules of all parts in an encoded part."""
+    """The modules of all parts in an encoded part that are not of this package: a worker imports them first."""
     if isinstance(encoded, dict):
-        here = {encoded[KEY].rpartition(".")[0]} if isinstance(encoded.get(KEY), str) else set()
+        here = {module} if (module := str(encoded.get(KEY, "")).rpartition(".")[0]) else set()
         return here.union(*map(_modules, encoded.values()))
     return set().union(*map(_modules, encoded)) if isinstance(encoded, list) else set()

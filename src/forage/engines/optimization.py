@@ -15,8 +15,9 @@ class Optimization:
     """AdamW with linear warm-up, and how a step's sequences are cut.
 
     `mini_batches` optimizer steps per epoch, whole groups each; `epochs` passes over the batch. `micro_tokens` bounds
-    the padded tokens of one forward pass: it trades memory for speed and changes gradients by rounding only. After
-    `max_skips` non-finite updates in a row the run stops.
+    the tokens of one forward pass, padded, or packed where starts are shared: it trades memory for speed and changes
+    gradients by rounding only; with None a run chooses it by the memory there is, and records it. After `max_skips`
+    non-finite updates in a row the run stops.
     """
 
     lr: float = 2e-4
@@ -26,17 +27,22 @@ class Optimization:
     grad_clip: float = 1.0
     epochs: int = 1
     mini_batches: int = 2
-    micro_tokens: int = 4096
+    micro_tokens: int | None = 4096
     max_skips: int = 5
 
     def __post_init__(self) -> None:
         check_numbers(self)
         if not self.lr > 0:
             raise ForageError(f"The learning rate must be above 0, not {self.lr}.")
-        if min(self.epochs, self.mini_batches, self.micro_tokens, self.max_skips) < 1:
+        if min(self.epochs, self.mini_batches, self.tokens_per_pass, self.max_skips) < 1:
             raise ForageError("epochs, mini_batches, micro_tokens and max_skips must be at least 1.")
         if not self.grad_clip > 0:
             raise ForageError(f"grad_clip must be above 0 (use inf for no clipping), not {self.grad_clip}.")
+
+    @property
+    def tokens_per_pass(self) -> int:
+        """`micro_tokens`, or its default where nobody has chosen."""
+        return 4096 if self.micro_tokens is None else self.micro_tokens
 
 
 def warmup_cosine(step: int, *, steps: int) -> float:

@@ -46,8 +46,8 @@ def table(
     warmup: int = 0,
     epochs: int = 1,
     mini_batches: int = 2,
-    micro_tokens: int = 8192,
-    rows: int = 256,
+    micro_tokens: int | None = None,
+    rows: int | None = None,
     adapter: str | None = None,
     gradient_checkpointing: bool = False,
     checkpoint_every: int = 20,
@@ -95,8 +95,9 @@ def table(
         warmup: optimizer steps of linear warm-up.
         epochs: passes over a step's responses.
         mini_batches: optimizer steps per pass.
-        micro_tokens: padded tokens per forward pass; memory against speed, gradients agree up to rounding.
-        rows: responses sampled at once; memory against speed.
+        micro_tokens: tokens per forward pass; memory against speed, gradients agree up to rounding. Chosen by the
+            memory there is unless given.
+        rows: responses sampled at once; memory against speed. Chosen likewise.
         adapter: train a low-rank adapter alone, as lora or lora:rank=8,alpha=16,targets=q_proj+v_proj (needs peft).
         gradient_checkpointing: compute layers again in the backward pass: less memory, more time.
         checkpoint_every: steps between checkpoints (0: only the last).

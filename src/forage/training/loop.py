@@ -23,6 +23,7 @@ from forage.engines.distributed.process_group import ProcessGroup, RankLost
 from forage.engines.distributed.torchrun import ensure_group
 from forage.engines.local.engine import LocalEngine, Opened
 from forage.engines.local.policy import NonFiniteUpdate
+from forage.engines.optimization import Optimization
 from forage.engines.out_of_memory import explain_out_of_memory
 from forage.engines.vllm.opening import open_sampler
 from forage.parts.values import Metered, values_along
@@ -37,6 +38,9 @@ from forage.verification.judge import open_judge
 
 TRAINING = "training"
 """The folder in a checkpoint that holds what only training needs."""
+
+PROMPT_TOKENS = 512
+"""How long prompts are taken to be where a recipe sets no limit and memory is divided."""
 
 OnStep = Callable[[Mapping[str, float]], None]
 """Called with each step's metrics row."""
@@ -64,9 +68,12 @@ def train(
 
     with ensure_group(ranks) as ranks:
         _refuse_divided_sampler(recipe, ranks)
-        engine = decode_part(ranks.only_first(lambda: encode_part(begin(recipe, path).engine)), LocalEngine)
+        chosen = ranks.only_first(lambda: _choices(begin(recipe, path)))
+        engine = decode_part(chosen["engine"], LocalEngine)
+        optimization = decode_part(chosen["optimization"], Optimization)
         try:
-            return _run(replace(recipe, engine=engine), RunDirectory(path), on_step, ranks)
+            recipe = replace(recipe, engine=engine, optimization=optimization)
+            return _run(recipe, RunDirectory(path), on_step, ranks)
         except ForageError as error:
             if ranks.first and not isinstance(error, RankLost):
                 RunDirectory(path).remove_if_unused()  # so that it can be asked for again, put right, by the same name
@@ -80,9 +87,24 @@ def begin(recipe: Recipe, path: Path) -> Recipe:
     """
     if recipe.sampler:
         recipe.sampler.require()
-    settled = replace(recipe, engine=recipe.engine.settled())
+    settled = settle(recipe)
     RunDirectory.create(path, encode_part(settled))
     return settled
+
+
+def settle(recipe: Recipe) -> Recipe:
+    """The recipe with what depends on this machine decided: the matrix product, threads, tokens of a pass, rows."""
+    engine, optimization = recipe.engine.fitted(
+        recipe.optimization,
+        recipe.model,
+        positions=(recipe.max_prompt_tokens or PROMPT_TOKENS) + recipe.sampling.max_tokens,
+        copies=int(recipe.critic is not None) + int(recipe.needs_reference and recipe.engine.adapter is None),
+    )
+    return replace(recipe, engine=engine.settled(), optimization=optimization)
+
+
+def _choices(recipe: Recipe) -> dict[str, Any]:
+    return {"engine": encode_part(recipe.engine), "optimization": encode_part(recipe.optimization)}
 
 
 def resume(

@@ -66,7 +66,7 @@ def found(place: Path) -> list[dict[str, Any]]:
 def test_gradients_are_those_of_one_process(found: list[dict[str, Any]], parallel: str) -> None:
     for one in found:
         learning = one["learning"]
-        for name in ("many", "few", "none"):
+        for name in ("many", "siblings", "few", "none"):
             assert learning[f"{parallel} {name} gradient"] < 1e-5
             alone, together = learning[f"{parallel} {name} metrics"]
             assert list(alone) == list(together)

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from forage.core.batch import Batch, Experience, TrainBatch
 from forage.engines.local.model import LocalModel
-from forage.engines.local.policy import LocalPolicy, NonFiniteUpdate, micro_batches, mini_batches
+from forage.engines.local.placement import micro_batches
+from forage.engines.local.policy import LocalPolicy, NonFiniteUpdate, mini_batches
 from forage.engines.optimization import Optimization
 from forage.parts.losses.penalty import EntropyPenalty
 from forage.parts.losses.policy_loss import PolicyLoss

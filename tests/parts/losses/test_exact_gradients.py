@@ -157,7 +157,7 @@ def test_the_world_is_complete(world: World) -> None:
 
 @pytest.mark.parametrize("surrogate", [Reinforce(), PPOClip(), GSPO(), CISPO()], ids=repr)
 @pytest.mark.parametrize(
-    ("baselines", "siblings", "factor"),
+    ("baselines", "group_size", "factor"),
     [
         ((), 1, 1.0),
         ((LeaveOneOut(),), 2, 1.0),

@@ -8,15 +8,18 @@ Axes: B sequences, T queries, S keys, H query heads, K key-value heads, G = H / 
 D width of a head.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 from transformers import AttentionInterface
 
 from forage.core.errors import ForageError
+from forage.engines.local.packing import Packing, Section
 
 NAME = "forage"
 """What `config._attn_implementation` says when a module uses this attention."""
@@ -48,6 +51,7 @@ def attend(
     scaling: float | None = None,
     sliding_window: int | None = None,
     softcap: float | None = None,
+    packing: Packing | None = None,
     **others: Any,
 ) -> tuple[Tensor, None]:
     """Causal attention as transformers calls it: query (B, H, T, D), key and value (B, K, S, D) -> (B, T, H, D).
@@ -55,6 +59,7 @@ def attend(
     The queries are the last T of the S positions, all rows without padding on the left. `attention_mask`, only for
     T = 1, is an additive (B, 1, 1, S) mask of the keys that a row holds, when rows differ in length. A key is visible
     when it is less than `sliding_window` positions behind its query. `softcap` c replaces a score s by c·tanh(s / c).
+    With `packing`, B is 1 and T = S: a response sees its start and itself.
 
     Raises ForageError for an architecture whose attention needs more than this.
     """
@@ -70,6 +75,81 @@ def attend(
         return _product(query, key, value, attention_mask, scale, softcap, dropout), None
     if attention_mask is not None:
         raise ForageError("The local engine's attention takes a mask only when it decodes one token at a time.")
+    how = (scale, sliding_window, softcap, dropout)
+    if packing is None:
+        return _causal(query, key, value, *how), None
+    parts = [part for section in packing.sections for part in _section(section, query, key, value, how)]
+    return torch.cat(parts, dim=1), None
+
+
+How = tuple[float, int | None, float | None, float]
+"""Scaling, sliding window, soft cap, dropout."""
+
+
+def _section(section: Section, query: Tensor, key: Tensor, value: Tensor, how: How) -> Iterator[Tensor]:
+    """What a start attends to, (1, tokens, H, D), and then what its responses do, which are rows of their own."""
+    start, own = slice(section.first, section.responses), slice(section.responses, section.end)
+    yield _causal(query[:, :, start], key[:, :, start], value[:, :, start], *how)
+    if section.responses == section.end:
+        return
+    shared = [part[:, :, start].expand(section.rows, -1, -1, -1) for part in (key, value)]
+    queries, keys, values = (_as_rows(part[0, :, own], section) for part in (query, key, value))
+    mixed = _causal(queries, torch.cat([shared[0], keys], 2), torch.cat([shared[1], values], 2), *how).flatten(0, 1)
+    yield (mixed if section.place is None else _Collect.apply(mixed, section.place))[None]
+
+
+def _as_rows(line: Tensor, section: Section) -> Tensor:
+    """line (heads, tokens, D): responses one after another -> (rows, heads, width, D), filled up with zeros."""
+    tokens = line.transpose(0, 1)
+    if section.place is not None:
+        tokens = _Spread.apply(tokens, section.place, section.rows * section.width)
+    return tokens.unflatten(0, (section.rows, section.width)).transpose(1, 2)
+
+
+class _Spread(torch.autograd.Function):
+    """tokens (n, ...) to the places (n,) of `size` ones. Both ways are copies, not the sums of an ordinary gather."""
+
+    @staticmethod
+    def forward(ctx: Any, tokens: Tensor, place: Tensor, size: int) -> Tensor:
+        ctx.save_for_backward(place)
+        return tokens.new_zeros(size, *tokens.shape[1:]).index_copy_(0, place, tokens)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        (place,) = ctx.saved_tensors
+        return gradient.index_select(0, place), None, None
+
+
+class _Collect(torch.autograd.Function):
+    """The opposite of `_Spread`: (size, ...) -> (n, ...)."""
+
+    @staticmethod
+    def forward(ctx: Any, spread: Tensor, place: Tensor) -> Tensor:
+        ctx.save_for_backward(place)
+        ctx.size = len(spread)
+        return spread.index_select(0, place)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        (place,) = ctx.saved_tensors
+        blank = gradient.new_zeros(ctx.size, *gradient.shape[1:])
+        return blank.index_copy_(0, place, gradient), None
+
+
+def _causal(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    scaling: float,
+    window: int | None,
+    softcap: float | None,
+    dropout: float,
+) -> Tensor:
+    """The queries are the last of the keys' positions. -> (B, T, H, D)"""
+    queries, keys = query.shape[2], key.shape[2]
+    narrow = window is not None and keys > window
     if query.is_cuda and queries == keys and not narrow and softcap is None:
         fused = functional.scaled_dot_product_attention(
             query,
@@ -77,14 +157,14 @@ def attend(
             value,
             dropout_p=dropout,
             is_causal=True,
-            scale=scale,
+            scale=scaling,
             enable_gqa=query.shape[1] != key.shape[1],
         )
-        return fused.transpose(1, 2), None
-    return _causal(query, key, value, scale, sliding_window, softcap, dropout), None
+        return fused.transpose(1, 2)
+    return _blocks(query, key, value, scaling, window, softcap, dropout)
 
 
-def _causal(
+def _blocks(
     query: Tensor,
     key: Tensor,
     value: Tensor,

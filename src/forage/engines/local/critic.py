@@ -16,7 +16,8 @@ from forage.core.seeds import derive_seed
 from forage.engines.critic_training import CriticTraining
 from forage.engines.distributed.process_group import Alone, ProcessGroup
 from forage.engines.local.model import LocalModel
-from forage.engines.local.policy import Learner, LocalPolicy, micro_batches
+from forage.engines.local.placement import micro_batches
+from forage.engines.local.policy import Learner, LocalPolicy
 from forage.ops.values import explained_variance
 from forage.parts.losses.value_loss import judged
 
@@ -57,7 +58,7 @@ class LocalCritic(Learner[Tensor]):
     @torch.no_grad()
     def measure(self, batch: Batch) -> Tensor:
         value = torch.zeros(batch.tokens.shape, dtype=torch.float32)
-        for index, width in micro_batches(batch.lengths, self._settings.micro_tokens):
+        for index, width in micro_batches(batch.lengths, self._settings.tokens_per_pass):
             value[index, :width] = self.forward(batch.rows(index, width).to(self.model.device)).cpu()
         return value
 

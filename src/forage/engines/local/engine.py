@@ -14,6 +14,7 @@ from forage.engines.distributed.process_group import Alone, ProcessGroup
 from forage.engines.local.adapters import BelowAdapter, Lora, add_adapter, has_adapter, is_adapter
 from forage.engines.local.codec import LocalCodec
 from forage.engines.local.critic import ActorCritic, LocalCritic
+from forage.engines.local.memory import free_memory, measure_costs, pass_tokens, sampled_rows
 from forage.engines.local.model import LocalModel
 from forage.engines.local.numerics import choose_matmul
 from forage.engines.local.placement import place
@@ -49,21 +50,23 @@ class LocalEngine:
 
     `matmul` picks the float32 matrix product: "auto" measures at start-up and takes the fastest whose error is
     float32-class. `threads=0` takes all cores. Both decide bits, so a run records what it settled on. `rows` bounds
-    the sequences that are sampled at once. `parallel` says where the weights lie while several processes learn: whole
-    in each of them ("data") or in shards ("fsdp"); one process has no use for it.
-    With `adapter` only that learns; `gradient_checkpointing` saves memory in updates and costs time.
+    the sequences that are sampled at once; with None a run chooses it by the memory there is. `parallel` says where
+    the weights lie while several processes learn: whole in each of them ("data") or in shards ("fsdp"); one process
+    has no use for it. With `adapter` only that learns; `gradient_checkpointing` saves memory in updates and costs time.
+    `share_starts`: responses to one prompt share its activations in an update, where the architecture can.
     """
 
     dtype: Literal["float32", "bfloat16"] = "float32"
     device: str = "cpu"
     matmul: Literal["auto", "highest", "medium"] = "auto"
     threads: int = 0
-    rows: int = 256
+    rows: int | None = 256
     trust_remote_code: bool = False
     parallel: Literal["data", "fsdp"] = "data"
     stops: tuple[str, ...] = ()
     adapter: Lora | None = None
     gradient_checkpointing: bool = False
+    share_starts: bool = True
 
     def settled(self) -> "LocalEngine":
         """This engine with what depends on the machine decided: recorded in `recipe.json`, so that resuming agrees.
@@ -74,6 +77,23 @@ class LocalEngine:
         threads = self.threads or len(os.sched_getaffinity(0))
         matmul = choose_matmul(device=self.device).chosen if self.matmul == "auto" else self.matmul
         return replace(self, threads=threads, matmul=matmul)
+
+    def fitted(
+        self, optimization: Optimization, weights: str, *, positions: int, copies: int = 0
+    ) -> tuple["LocalEngine", Optimization]:
+        """Both with `rows` and `micro_tokens` chosen, where they are None, by the memory there is now.
+
+        Loads `weights` for a short measurement. Rows are expected to grow to `positions` tokens; `copies` counts other
+        models of this size beside the policy.
+        """
+        if self.rows is not None and optimization.micro_tokens is not None:
+            return self, optimization
+        free = free_memory(self.device)
+        costs = measure_costs(self._load(weights))
+        free -= copies * costs.held
+        tokens = optimization.micro_tokens or pass_tokens(costs, free, device=self.device)
+        rows = self.rows or sampled_rows(costs, free, device=self.device, positions=positions)
+        return replace(self, rows=rows), replace(optimization, micro_tokens=tokens)
 
     def open(
         self,
@@ -99,7 +119,9 @@ class LocalEngine:
         def load(path: str, parallel: str = "data") -> LocalPolicy:
             model = self._load(path)
             placement = place(model, ranks, parallel=parallel)
-            return LocalPolicy(model, optimization, temperature=temperature, placement=placement)
+            return LocalPolicy(
+                model, optimization, temperature=temperature, placement=placement, share_starts=self.share_starts
+            )
 
         policy = load(weights, self.parallel)
         judge = LocalCritic(self._load(weights), critic, ranks) if critic else None
@@ -108,7 +130,7 @@ class LocalEngine:
             policy=ActorCritic(policy, judge) if judge else policy,
             sampler=LocalSampler(
                 policy.model,
-                rows=self.rows,
+                rows=256 if self.rows is None else self.rows,
                 version=lambda: policy.version,
                 ends=EndTexts(codec, self.stops) if self.stops else None,
             ),

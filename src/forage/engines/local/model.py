@@ -21,6 +21,7 @@ from transformers.utils import logging
 
 from forage.core.errors import ForageError
 from forage.engines.local import acceptance, adapters, sentence_piece
+from forage.engines.local.packing import Packing
 from forage.engines.local.positions import within_positions
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -136,12 +137,16 @@ class LocalModel:
         within_positions(self.config, tokens.shape[1])
         return cast(Any, self.module.base_model)(input_ids=tokens, **arguments).last_hidden_state
 
-    def hidden(self, tokens: Tensor) -> Tensor:
-        """tokens (B, T) int64 -> (B, T, d), differentiable. Causal: right padding needs no mask."""
+    def hidden(self, tokens: Tensor, packing: Packing | None = None) -> Tensor:
+        """tokens (B, T) int64 -> (B, T, d), differentiable. Causal: right padding needs no mask.
+
+        With `packing`, `tokens` are its own.
+        """
+        arguments = {} if packing is None else {"position_ids": packing.positions, "packing": packing}
         for layer in self._recomputed:
             layer.training = True  # of the layer alone: what lies in it stays in evaluation mode, without dropout
         try:
-            return self.decoder(tokens, use_cache=False)
+            return self.decoder(tokens, use_cache=False, **arguments)
         finally:
             for layer in self._recomputed:
                 layer.training = False

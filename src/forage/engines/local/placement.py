@@ -21,6 +21,7 @@ from forage.engines.distributed.process_group import Alone, ProcessGroup, local_
 from forage.engines.distributed.torchrun import BUCKET, speaking
 from forage.engines.local.master_weights import MasterWeights
 from forage.engines.local.model import LocalModel
+from forage.engines.local.packing import Starts, packed_batches
 
 Seen = TypeVar("Seen")
 
@@ -45,8 +46,9 @@ class Placement(ABC):
         return self.masters.parameters
 
     @abstractmethod
-    def passes(self, lengths: Tensor, tokens: int) -> list[Pass]:
-        """The micro-batches of this process: padded, each has at most `tokens` tokens. lengths (B,) int64."""
+    def passes(self, lengths: Tensor, tokens: int, starts: Starts | None = None) -> list[Pass]:
+        """The micro-batches of this process: each has at most `tokens` tokens, padded, or packed where any of `starts`
+        is shared. lengths (B,) int64."""
 
     @abstractmethod
     def forward(self, see: Callable[[LocalModel, Batch], Seen], batch: Batch) -> Seen:
@@ -78,9 +80,8 @@ class Whole(Placement):
         self.masters = MasterWeights(p for p in model.module.parameters() if p.requires_grad)
         self._model = model
 
-    def passes(self, lengths: Tensor, tokens: int) -> list[Pass]:
-        own = local_rows(self.ranks, lengths)
-        return [Pass(own[index], width) for index, width in micro_batches(lengths[own], tokens)]
+    def passes(self, lengths: Tensor, tokens: int, starts: Starts | None = None) -> list[Pass]:
+        return cut(local_rows(self.ranks, lengths), lengths, tokens, starts)
 
     def forward(self, see: Callable[[LocalModel, Batch], Seen], batch: Batch) -> Seen:
         return see(self._model, batch)
@@ -124,10 +125,9 @@ class Sharded(Placement):
         fully_shard(self._root, mesh=mesh)
         self.masters = MasterWeights(p for p in self._learner.module.parameters() if p.requires_grad)
 
-    def passes(self, lengths: Tensor, tokens: int) -> list[Pass]:
+    def passes(self, lengths: Tensor, tokens: int, starts: Starts | None = None) -> list[Pass]:
         """All processes make equally many, because each of them takes part in putting every layer together."""
-        shares = partition_rows(lengths, self.ranks.world)
-        dealt = [[Pass(own[i], width) for i, width in micro_batches(lengths[own], tokens)] for own in shares]
+        dealt = [cut(own, lengths, tokens, starts) for own in partition_rows(lengths, self.ranks.world)]
         missing = max(map(len, dealt)) - len(dealt[self.ranks.rank])
         return dealt[self.ranks.rank] + [Pass(torch.tensor([0]), int(lengths[0]), idle=True)] * missing
 
@@ -186,6 +186,16 @@ def place(model: LocalModel, ranks: ProcessGroup | None = None, *, parallel: str
     """parallel: "data" or "fsdp". One process holds everything, whatever it says."""
     ranks = ranks or Alone()
     return Sharded(model, ranks) if parallel == "fsdp" and ranks.world > 1 else Whole(model, ranks)
+
+
+def cut(own: Tensor, lengths: Tensor, tokens: int, starts: Starts | None) -> list[Pass]:
+    """The micro-batches of the rows `own`."""
+    sharing = None if starts is None else starts.rows(own)
+    if sharing is not None and sharing.shared:
+        found = packed_batches(lengths[own], sharing, tokens)
+    else:
+        found = micro_batches(lengths[own], tokens)
+    return [Pass(own[index], width) for index, width in found]
 
 
 def micro_batches(lengths: Tensor, tokens: int) -> Iterator[tuple[Tensor, int]]:

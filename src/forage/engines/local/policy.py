@@ -20,7 +20,9 @@ from forage.core.protocols import Forward, Tallies
 from forage.core.seeds import derive_seed
 from forage.engines.distributed.process_group import Alone, ProcessGroup, local_rows
 from forage.engines.local.model import LocalModel
-from forage.engines.local.placement import Pass, Placement, Whole, micro_batches
+from forage.engines.local.packing import Starts, pack
+from forage.engines.local.placement import Pass, Placement, Whole, cut
+from forage.engines.local.sharing import Sharing
 from forage.engines.optimization import Optimization
 from forage.ops.logprobs import token_logprobs_and_entropy
 
@@ -119,7 +121,7 @@ class Learner(ABC, Generic[Seen]):
             parameter.grad = torch.zeros_like(parameter)
         total = 0.0
         if len(active):
-            for part in self._placement.passes(train.batch.lengths[active], self._settings.micro_tokens):
+            for part in self._passes(train.batch.rows(active)):
                 value, tallies = self._backward(train, loss, weights, replace(part, rows=active[part.rows]))
                 total += value
                 tallied.add(tallies)
@@ -136,6 +138,10 @@ class Learner(ABC, Generic[Seen]):
             meter.observe(skipped=1.0)
             self._skip(train)
         self.version += 1
+
+    def _passes(self, batch: Batch) -> list[Pass]:
+        """The micro-batches of this process."""
+        return self._placement.passes(batch.lengths, self._settings.tokens_per_pass)
 
     def _backward(
         self, train: TrainBatch, loss: Objective[Seen], weights: TokenWeights, one: Pass
@@ -197,7 +203,11 @@ class Learner(ABC, Generic[Seen]):
 
 
 class LocalPolicy(Learner[Forward]):
-    """A local model as the policy, at the sampling temperature."""
+    """A local model as the policy, at the sampling temperature.
+
+    `share_starts`: sequences of one micro-batch that begin alike share the activations of what they begin with, where
+    the architecture can.
+    """
 
     def __init__(
         self,
@@ -206,9 +216,11 @@ class LocalPolicy(Learner[Forward]):
         *,
         temperature: float,
         placement: Placement | None = None,
+        share_starts: bool = True,
     ) -> None:
         super().__init__(model, optimization, placement)
         self._temperature = temperature
+        self._sharing = Sharing(model) if share_starts else None
 
     def forward(self, batch: Batch) -> Forward:
         """Log-probability and entropy, (B, T) float32, of the learned tokens of `batch`, with gradients.
@@ -218,13 +230,17 @@ class LocalPolicy(Learner[Forward]):
         return self.see(self.model, batch)
 
     def see(self, model: LocalModel, batch: Batch) -> Forward:
-        loss_mask = batch.loss_mask[:, 1:]
-        hidden = model.hidden(batch.tokens[:, :-1])[loss_mask]
+        starts = self._starts(batch)
+        if starts is not None and starts.shared:
+            packing = pack(batch, starts)
+            hidden = model.hidden(packing.tokens, packing)[0, packing.scores]
+        else:
+            hidden = model.hidden(batch.tokens[:, :-1])[batch.loss_mask[:, 1:]]
         head = model.head
         logprob, entropy = token_logprobs_and_entropy(
             hidden,
             head.weight,
-            batch.tokens[:, 1:][loss_mask],
+            batch.tokens[batch.loss_mask],
             temperature=self._temperature,
             chunk=max(1, LOGITS_PER_CHUNK // head.weight.shape[0]),
             bias=head.bias,
@@ -237,12 +253,12 @@ class LocalPolicy(Learner[Forward]):
 
     def measure(self, batch: Batch) -> Forward:
         own = local_rows(self._placement.ranks, batch.lengths)
-        cut = micro_batches(batch.lengths[own], self._settings.micro_tokens)
-        return self._passed(batch, [Pass(own[index], width) for index, width in cut], self.forward)
+        return self._passed(
+            batch, cut(own, batch.lengths, self._settings.tokens_per_pass, self._starts(batch)), self.forward
+        )
 
     def look(self, batch: Batch) -> Forward:
-        passes = self._placement.passes(batch.lengths, self._settings.micro_tokens)
-        return self._passed(batch, passes, lambda part: self._placement.forward(self.see, part))
+        return self._passed(batch, self._passes(batch), lambda part: self._placement.forward(self.see, part))
 
     @torch.no_grad()
     def _passed(self, batch: Batch, passes: Sequence[Pass], see: Callable[[Batch], Forward]) -> Forward:
@@ -256,6 +272,12 @@ class LocalPolicy(Learner[Forward]):
         for found in (logprob, entropy):  # zeros where another process has looked
             self._placement.ranks.add(found)
         return Forward(logprob, entropy)
+
+    def _passes(self, batch: Batch) -> list[Pass]:
+        return self._placement.passes(batch.lengths, self._settings.tokens_per_pass, self._starts(batch))
+
+    def _starts(self, batch: Batch) -> Starts | None:
+        return self._sharing.starts(batch) if self._sharing else None
 
 
 def mini_batches(group: Tensor, count: int, *, seed: int) -> Iterator[Tensor]:

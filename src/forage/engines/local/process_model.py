@@ -23,7 +23,7 @@ from forage.core.records import Problem
 from forage.engines.local.adapters import has_adapter
 from forage.engines.local.codec import LocalCodec
 from forage.engines.local.model import LocalModel
-from forage.engines.local.policy import micro_batches
+from forage.engines.local.placement import micro_batches
 from forage.engines.local.step_heads import HEAD_KINDS, HeadKind, ScalarHead, StepHead, TwoTokenHead, load_head
 
 RECORD = "process_model.json"

@@ -20,7 +20,7 @@ from forage.core.records import Message, Problem
 from forage.core.seeds import derive_seed
 from forage.engines.local.codec import LocalCodec
 from forage.engines.local.model import DTYPES, first_line, load_tokenizer, put_on, source_of, suppress_hf_logs
-from forage.engines.local.policy import micro_batches
+from forage.engines.local.placement import micro_batches
 from forage.engines.local.positions import within_positions
 
 RECORD = "reward_model.json"

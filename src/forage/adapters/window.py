@@ -1,0 +1,25 @@
+"""Which versions of a trainer an adapter was written for: outside of them it refuses to guess."""
+
+import importlib.metadata
+import re
+
+from forage.core.errors import ForageError
+
+
+def require_version(package: str, least: tuple[int, int], below: tuple[int, int]) -> str:
+    """The installed version of `package`, which lies in `least` <= version < `below` (major, minor).
+
+    Raises ForageError, naming the window, where it does not or where the package is missing.
+    """
+    window = f"{package} >= {least[0]}.{least[1]}, < {below[0]}.{below[1]}"
+    try:
+        found = importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        raise ForageError(f"{package} is not installed here. This adapter is for {window}.") from None
+    numbers = re.match(r"(\d+)\.(\d+)", found)
+    if numbers is None or not least <= (int(numbers[1]), int(numbers[2])) < below:
+        raise ForageError(
+            f"This adapter is for {window}, and {found} is installed. Trainers change what their hooks mean from one "
+            f"minor version to the next, so nothing is tried: install {window}."
+        )
+    return found

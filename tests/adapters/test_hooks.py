@@ -1,0 +1,119 @@
+"""Hooks of slime and SkyRL on inputs recorded by hand in their formats, and what the hooks share."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from forage.adapters.parts import Parts
+from forage.adapters.rows import ForeignRow, groups_of
+from forage.adapters.settle import settled
+from forage.adapters.skyrl import estimator
+from forage.adapters.slime import advantage
+from forage.core.errors import ForageError
+from forage.core.records import Score
+from forage.ops.entropy import entropy_bonus
+from forage.parts.credit.baseline.mean_centre import MeanCentre
+from forage.parts.credit.baseline.pass_at_k import PassAtK
+from forage.parts.credit.shape.entropy_bonus import EntropyBonus
+
+ARGS = SimpleNamespace(forage_methods="entropy_advantage:alpha=0.4")
+
+
+def rollout_data(**changes: Any) -> dict[str, Any]:
+    plain = {
+        "rewards": [1.0, -2.0],
+        "loss_masks": [torch.tensor([1, 1, 1]), torch.tensor([1, 0])],
+        "response_lengths": [3, 2],
+        "entropy": [torch.tensor([0.5, 3.0, 0.0]), torch.tensor([1.0, 9.0])],
+        "log_probs": [torch.zeros(3), torch.zeros(2)],
+    }
+    return {**plain, **changes}
+
+
+def test_slime_gets_shaped_advantages_and_plain_returns() -> None:
+    """1 + min(0.4 H, 1/2) and -2 + min(0.4 H, 1); the masked token has none."""
+    data = rollout_data()
+    with pytest.warns(UserWarning, match="does not see the updates"):
+        advantage(ARGS, data)
+    assert data["advantages"][0].tolist() == pytest.approx([1.2, 1.5, 1.0])
+    assert data["advantages"][1].tolist() == pytest.approx([-1.6, 0.0])
+    assert [row.tolist() for row in data["returns"]] == [[1.0, 1.0, 1.0], [-2.0, 0.0]]
+
+
+@pytest.mark.filterwarnings("ignore:.*does not see")
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"entropy": None}, "computed none"),
+        ({"entropy": [torch.zeros(3), torch.zeros(1)]}, "context-parallel"),
+        ({"loss_masks": [torch.ones(2), torch.ones(2)]}, "context-parallel"),
+    ],
+)
+def test_slime_without_what_is_needed(change: dict[str, Any], says: str) -> None:
+    with pytest.raises(ForageError, match=says):
+        advantage(ARGS, rollout_data(**change))
+
+
+def test_slime_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ForageError, match="no rewards"):
+        advantage(ARGS, {"loss_masks": [], "response_lengths": []})
+    monkeypatch.delenv("FORAGE_METHODS", raising=False)
+    with pytest.raises(ForageError, match="Which methods"):
+        advantage(SimpleNamespace(), rollout_data())
+    with pytest.raises(ForageError, match="too late"):
+        advantage(SimpleNamespace(forage_methods="hicra:grams=phrases"), rollout_data())
+
+
+def test_baselines_in_skyrl() -> None:
+    rewards = torch.zeros(5, 3)
+    rewards[:, 2] = torch.tensor([1.0, 0.0, 0.0, 1.0, torch.nan])
+    mask = torch.tensor([[1, 1, 1], [1, 1, 0], [1, 1, 1], [1, 1, 1], [1, 1, 1]])
+    found, returns = estimator(PassAtK(k=2))(rewards, mask, ["a", "a", "a", "b", "b"], config=None)
+    group = torch.tensor([0, 0, 0, 1, 1])
+    wanted = PassAtK(k=2)(rewards.sum(1).double(), group).nan_to_num(0).float()
+    assert torch.equal(found, wanted[:, None] * mask)
+    assert wanted.any()
+    assert torch.equal(found, returns)
+    with pytest.raises(ForageError, match="at least one"):
+        estimator()
+
+
+def test_what_a_hook_cannot_do_is_said() -> None:
+    base = torch.ones(2, 3)
+    common = {"reward": torch.ones(2), "entropy": None}
+    with pytest.raises(ForageError, match="computed none"):
+        settled(Parts(shapes=(EntropyBonus(at="sampling"),)), base, base.bool(), **common)
+    with pytest.raises(ForageError, match="not given them"):
+        settled(Parts(baselines=(MeanCentre(),)), base, base.bool(), **common)
+
+
+def test_rows_that_were_not_judged_get_nothing() -> None:
+    base, reward = torch.ones(2, 3), torch.tensor([1.0, torch.nan])
+    entropy = torch.full((2, 3), 0.5)
+    found = settled(Parts(shapes=(EntropyBonus(at="sampling"),)), base, base.bool(), reward=reward, entropy=entropy)
+    assert torch.equal(found[0], entropy_bonus(base, entropy, alpha=0.4, kappa=2.0)[0])
+    assert not found[1].any()
+
+
+class Letters:
+    def decode(self, tokens: Any) -> str:
+        return "".join(chr(97 + token % 26) for token in tokens)
+
+    def pieces(self, tokens: Any) -> tuple[str, ...]:
+        return tuple(map(self.decode, ([token] for token in tokens)))
+
+
+def test_groups_are_whole_and_share_their_start() -> None:
+    row = ForeignRow(prompt=(1,), completion=(5, 6), score=Score(1.0))
+    assert [len(group.rollouts) for group in groups_of([row] * 5, [2, 3], Letters())] == [2, 3]  # pyright: ignore[reportArgumentType]
+    for rows, says in (
+        ([row] * 3, "whole groups"),
+        ([row, replace(row, given=1)], "mixes starts"),
+        ([row, replace(row, prompt=(2,))], "different prompts"),
+        ([replace(row, given=2)] * 2, "no token"),
+    ):
+        with pytest.raises(ForageError, match=says):
+            groups_of(rows, 2, Letters())  # pyright: ignore[reportArgumentType]

@@ -1,0 +1,142 @@
+"""Samples of other tools. The files in `foreign/` were written by them (tests/optional/external_samples.py)."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from forage.cli import main
+from forage.core.errors import ForageError
+from forage.evaluation.collect import latest_evaluations
+from forage.evaluation.external import Columns, ForeignSample, read_samples
+from forage.evaluation.external_evaluation import count_problems, external_evaluation, pass_columns
+from forage.ops.passk import pass_at_k
+
+REAL = Path(__file__).parent / "foreign"
+
+
+def test_trl_completions() -> None:
+    samples = read_samples(REAL / "trl-1.16.parquet")
+    assert len(samples) == 8
+    assert samples[0].problem == "What is 7 + 7?"
+    assert [sample.correct for sample in samples].count(True) == 1
+    assert [one.judged for one in count_problems(samples)] == [4, 4]
+
+
+def test_lm_eval_samples() -> None:
+    samples = read_samples(REAL / "samples_sums_2026.jsonl")
+    assert [sample.correct for sample in samples] == [True] * 4 + [False] * 4
+    assert {sample.text for sample in samples} == {"lol"}
+    assert len({sample.problem for sample in samples}) == 2
+
+
+def test_an_inspect_log() -> None:
+    """Four outputs 2, 3, "no idea" and 7 to two problems in two epochs: the first epoch is right."""
+    samples = read_samples(REAL / "inspect-0.3.eval")
+    assert [(sample.problem, sample.correct, sample.mode) for sample in samples] == [
+        ("sum-1", True, "2"),
+        ("sum-2", True, "3"),
+        ("sum-1", False, "no idea"),
+        ("sum-2", False, "7"),
+    ]
+
+
+def write(path: Path, *rows: dict[str, Any]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def verl_row(**changes: Any) -> dict[str, Any]:
+    return {"input": "What is 1 + 1?", "output": "2", "gts": "2", "score": 1.0, "step": 3, "acc": True, **changes}
+
+
+def test_verl_dumps(tmp_path: Path) -> None:
+    file = write(tmp_path / "3.jsonl", verl_row(pred="2"), verl_row(acc=False, score=0.6, pred="3"))
+    assert [sample.correct for sample in read_samples(file)] == [True, False]
+    assert [sample.correct for sample in read_samples(file, Columns(verdict="score", threshold=0.7))] == [True, False]
+    assert [sample.mode for sample in read_samples(file)] == ["2", "3"]
+
+
+def test_rollouts_of_prime_rl_and_open_instruct(tmp_path: Path) -> None:
+    turn = [{"role": "user", "content": "1 + 1?"}]
+    prime = write(tmp_path / "a.jsonl", {"example_id": 7, "prompt": turn, "completion": turn, "reward": 1.0})
+    (sample,) = read_samples(prime)
+    assert (sample.problem, sample.correct) == ("7", True)
+    row = {"step": 2, "prompt_idx": 5, "prompt_tokens": [1], "response_tokens": [2], "reward": 0.0}
+    (sample,) = read_samples(write(tmp_path / "b.jsonl", row))
+    assert (sample.problem, sample.correct) == ("step 2, prompt 5", False)
+
+
+def test_what_was_not_judged_is_not_wrong(tmp_path: Path) -> None:
+    rows = [{"prompt": "p", "response": str(n), "correct": verdict} for n, verdict in enumerate((True, None, False))]
+    (counted,) = count_problems(read_samples(write(tmp_path / "a.jsonl", *rows)))
+    assert (counted.drawn, counted.judged, counted.correct) == (3, 2, 1)
+    assert pass_columns([counted], [1, 2, 3])[0, 0].tolist()[:2] == [0.5, 1.0]
+    assert np.isnan(pass_columns([counted], [3])).all()
+
+
+def test_modes_of_right_samples_are_counted() -> None:
+    """Two right samples of mode a, one of b, and a wrong one of c, which counts nowhere."""
+    samples = [
+        ForeignSample("p", "", right, mode) for right, mode in zip((True, True, True, False), "aabc", strict=True)
+    ]
+    (counted,) = count_problems(samples)
+    assert counted.modes == (2, 1)
+    (unknown,) = count_problems([*samples, ForeignSample("p", "", True, None)])
+    assert unknown.modes is None
+
+
+def test_pass_at_k_of_ragged_problems() -> None:
+    samples = [ForeignSample("a", "", n < 3) for n in range(8)] + [ForeignSample("b", "", False)] * 2
+    values = pass_columns(count_problems(samples), [1, 4])
+    assert values[0, 0].tolist() == [pass_at_k(8, 3, 1), pass_at_k(8, 3, 4)]
+    assert values[0, 1, 0] == 0
+    assert np.isnan(values[0, 1, 1])
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ({"a": 1}, "it needs a column problem"),
+        ({"prompt": "p", "completion": "c", "advantage": 0.1, "step": 1, "one": 1.0, "two": 0.0}, "--verdict: one"),
+        ({"prompt": "p", "response": "r", "correct": "yes"}, "neither a number"),
+        ({"doc_id": 1, "doc": {}, "resps": [["a", "b"]], "filtered_resps": [["a", "b"]], "target": "a", "f1": 0.5,
+          "metrics": ["f1"]}, "one value of f1"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_known_is_refused_with_its_row(tmp_path: Path, row: dict[str, Any], says: str) -> None:
+    with pytest.raises(ForageError, match=says) as caught:
+        read_samples(write(tmp_path / "a.jsonl", row))
+    assert "a.jsonl, row 1" in str(caught.value)
+
+
+def test_files_that_are_none(tmp_path: Path) -> None:
+    for name, content in (("a.jsonl", "{"), ("a.eval", "PK"), ("a.parquet", "no"), ("b.jsonl", "")):
+        (tmp_path / name).write_text(content)
+        with pytest.raises(ForageError, match=name):
+            read_samples(tmp_path / name)
+
+
+def test_an_evaluation_takes_as_many_samples_of_each_problem(tmp_path: Path) -> None:
+    rows = [
+        {"problem": p, "response": "", "correct": n == 0} for p, count in (("a", 4), ("b", 2)) for n in range(count)
+    ]
+    made = external_evaluation(write(tmp_path / "a.jsonl", *rows), Columns(), temperature=0.7)
+    assert made.n == 2
+    assert [outcome.correct for outcome in made.problems] == [1, 1]
+    assert made.params.temperature == 0.7
+
+
+def test_the_command_and_a_comparison_of_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"problem": f"p{n}", "response": "r", "correct": i < n % 4} for n in range(12) for i in range(4)]
+    better = [{**row, "correct": True} for row in rows]
+    first, second = write(tmp_path / "first.jsonl", *rows), write(tmp_path / "second.jsonl", *better)
+    assert main(["passk", str(first), str(second), "--k", "1,4", "--out", str(tmp_path / "out")]) == 0
+    printed = capsys.readouterr().out
+    assert "0.375" in printed  # the mean of 0, 1/4, 2/4 and 3/4
+    assert main(["compare", str(first), str(second), "--k", "1,4"]) == 0
+    assert "+0.625" in capsys.readouterr().out
+    assert main(["report", str(tmp_path / "out" / "first"), str(tmp_path / "out" / "second")]) == 0
+    assert latest_evaluations([first], temperature=0.3)["first"][0].params.temperature == 0.3

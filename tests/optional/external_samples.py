@@ -1,0 +1,125 @@
+"""Samples written by the real tools, as the fixtures of tests/evals/test_foreign.py.
+
+    python tests/optional/external_samples.py [--trl FOLDER] [--verl FOLDER] [--evals FOLDER]
+
+runs each tool in the environment in its folder (made by tests/optional/trl.py and verl.py; `--evals` is made here, with
+lm-eval and inspect-ai) on a world of four problems, and writes what it left behind to tests/evals/foreign/.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+OUT = ROOT / "tests" / "evals" / "foreign"
+
+TRL = """
+import sys
+from pathlib import Path
+from trl import GRPOTrainer
+from adapters.trl_world import PROMPTS, even, trainer, write_qwen
+place = Path(sys.argv[1])
+made = trainer(GRPOTrainer, write_qwen(place / "model"), place / "out", log_completions=True, max_steps=2)
+made.train()
+"""
+
+VERL = """
+import sys
+from verl.trainer.ppo.v1.trainer_base import PPOTrainer
+prompts = [f"What is {n} + 1?" for n in (1, 1, 1, 2, 2, 2)]
+answers = ["2", "3", "two, so 2", "3", "4", "5"]
+scores = [1.0, 0.0, 1.0, 1.0, 0.0, 0.0]
+extra = {"reward": scores, "acc": [score == 1.0 for score in scores], "pred": ["2", "3", "2", "3", "4", "5"]}
+PPOTrainer._write_generations(prompts, answers, ["2"] * 3 + ["3"] * 3, scores, extra, sys.argv[1], 3)
+"""
+
+LM_EVAL_TASK = """
+task: sums
+dataset_path: json
+dataset_kwargs: {data_files: {test: DATA}}
+test_split: test
+output_type: generate_until
+doc_to_text: "{{prompt}}"
+doc_to_target: "{{answer}}"
+repeats: 4
+generation_kwargs: {until: ["."], do_sample: true}
+filter_list:
+  - name: each
+    filter: [{function: take_first_k, k: 4}]
+metric_list: [{metric: exact_match, aggregation: mean, higher_is_better: true}]
+"""
+
+INSPECT = """
+import sys
+import tiktoken
+tiktoken.get_encoding = lambda name: type("Bytes", (), {"encode": lambda self, text, **_: list(text.encode())})()
+from inspect_ai import Task, eval
+from inspect_ai.dataset import Sample
+from inspect_ai.model import ModelOutput, get_model
+from inspect_ai.scorer import match
+outputs = [ModelOutput.from_content("mockllm/model", text) for text in ("2", "3", "no idea", "7")]
+task = Task(dataset=[Sample(input=f"What is {n} + 1?", target=str(n + 1), id=f"sum-{n}") for n in (1, 2)],
+            scorer=match(), epochs=2)
+eval(task, model=get_model("mockllm/model", custom_outputs=outputs), log_dir=sys.argv[1], display="none", max_samples=1)
+"""
+
+
+def run(python: Path, program: str, *arguments: str | Path, cwd: Path) -> None:
+    paths = os.pathsep.join(str(ROOT / part) for part in ("src", "tests"))
+    quiet = {"PYTHONPATH": paths, "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "CI": "1"}
+    command = [str(python), "-c", program, *map(str, arguments)]
+    subprocess.run(command, cwd=cwd, env=os.environ | quiet, check=True, stdout=subprocess.DEVNULL)
+
+
+def evals_environment(place: Path) -> Path:
+    python = place / "bin" / "python"
+    if not python.exists():
+        venv.create(place, with_pip=True)
+        torch = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line.startswith("torch==")]
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *torch, "lm-eval==0.4.13", "inspect-ai"], check=True)
+    return python
+
+
+def lm_eval(python: Path, folder: Path) -> None:
+    rows = [f'{{"prompt": "Say {word}", "answer": "{word}"}}' for word in ("lol", "other")]
+    (folder / "data.jsonl").write_text("\n".join(rows) + "\n")
+    (folder / "sums.yaml").write_text(LM_EVAL_TASK.replace("DATA", str(folder / "data.jsonl")))
+    flags = ["--model", "dummy", "--tasks", "sums", "--include_path", ".", "--log_samples", "--output_path", "out"]
+    program = f"import sys; sys.argv = ['lm_eval', *{flags!r}]; from lm_eval.__main__ import cli_evaluate as go; go()"
+    run(python, program, cwd=folder)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    for name in ("trl", "verl", "evals"):
+        parser.add_argument(f"--{name}", type=Path, default=None)
+    chosen = parser.parse_args()
+    OUT.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as temporary:
+        place = Path(temporary)
+        if chosen.trl:
+            run(chosen.trl / "bin" / "python", TRL, place, cwd=place)
+            shutil.copy(place / "out" / "completions" / "completions_00001.parquet", OUT / "trl-1.16.parquet")
+        if chosen.verl:
+            run(chosen.verl / "bin" / "python", VERL, place / "verl", cwd=place)
+            shutil.copy(place / "verl" / "3.jsonl", OUT / "verl-0.9.jsonl")
+        if chosen.evals:
+            python = evals_environment(chosen.evals)
+            run(python, INSPECT, place / "inspect", cwd=place)
+            (found,) = (place / "inspect").glob("*.eval")
+            shutil.copy(found, OUT / "inspect-0.3.eval")
+            lm_eval(python, place)
+            (found,) = (place / "out").rglob("samples_*.jsonl")
+            shutil.copy(found, OUT / "samples_sums_2026.jsonl")
+    for file in sorted(OUT.iterdir()):
+        print(f"{file.name}: {file.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != Path(__file__).resolve().parent]
+    main()
