@@ -54,6 +54,35 @@ def pcmd(counts: ArrayLike) -> NDArray[np.float64] | float:
     return result if result.ndim else float(result)
 
 
+def distinct_at_k_of_chances(chances: ArrayLike, k: int) -> float:
+    """The number of different right modes among k samples, on average: sum_m [1 - (1 - p_m)^k].
+
+    chances (M,): how likely one sample is right in mode m. What `distinct_at_k` estimates from counts. Returns a number
+    in [0, k]. Raises ForageError for chances outside [0, 1] or a sum above 1, and for k < 1.
+    """
+    if k < 1:
+        raise ForageError(f"distinct@k needs at least one sample, not k = {k}.")
+    return float((1 - (1 - _chances(chances)) ** k).sum())
+
+
+def pcmd_of_chances(chances: ArrayLike) -> float:
+    """The chance that two right answers differ in mode: 1 - sum_m (p_m / sum p)^2; NaN where no answer is right.
+
+    chances (M,) as in `distinct_at_k_of_chances`; what `pcmd` estimates from counts.
+    """
+    modes = _chances(chances)
+    right = modes.sum()
+    return float(1 - ((modes / right) ** 2).sum()) if right > 0 else float("nan")
+
+
+def _chances(chances: ArrayLike) -> NDArray[np.float64]:
+    """(M,) float64."""
+    modes = np.asarray(chances, dtype=np.float64)
+    if modes.ndim != 1 or np.any(modes < 0) or modes.sum() > 1 + 1e-6:
+        raise ForageError("The chances of modes are a list of numbers of 0 or more with a sum of at most 1.")
+    return modes
+
+
 def _counts(counts: ArrayLike) -> NDArray[np.int64]:
     """(..., M) int64. An empty list is a problem without any right sample."""
     given = np.asarray(counts)

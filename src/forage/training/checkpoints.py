@@ -122,7 +122,7 @@ def evaluate_checkpoint(
     verifying = verifying if workers is None else replace(verifying, workers=workers)
     limit = max_prompt_tokens or (found.recipe.max_prompt_tokens if found.recipe else None)
     asked = within_limits(
-        _problems(task, split, problems),
+        split_problems(task, split, problems),
         opened.codec,
         max_prompt=limit,
         max_tokens=params.max_tokens,
@@ -155,7 +155,7 @@ def evaluate_checkpoint(
     return files
 
 
-def _problems(task: Task, split: str, amount: int | None) -> Sequence[Problem]:
+def split_problems(task: Task, split: str, amount: int | None) -> Sequence[Problem]:
     if split not in ("train", "test"):
         raise ForageError(f"The split is train or test, not {split!r}.")
     if amount is not None and amount < 1:
