@@ -1,10 +1,11 @@
-"""A recipe's parameters as flags, beside those of the command that asks for a recipe."""
+"""A recipe's settings as flags in groups, beside those of the command that asks for a recipe."""
 
 import argparse
 import inspect
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import field, make_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import tyro
 
@@ -15,7 +16,7 @@ from forage.tasks.table.files import data_files
 from forage.tasks.verifiers.plain import Exact
 
 if TYPE_CHECKING:  # loading torch takes seconds, and many a command is refused before anything is computed
-    from forage.training.recipe import Recipe
+    from forage.recipes.compose import RecipeFunction
 
 RECIPE_NAMES = ("countdown", "colouring", "code", "dialogue", "gym", "table")
 """The keys of `forage.recipes.RECIPES`."""
@@ -76,8 +77,12 @@ def refuse_table(argv: Sequence[str]) -> None:
     table.problems("train")
 
 
+FIRST = ("method", "steps", "seed", "out", "model")
+"""The flags that matter most, which help lists first."""
+
+
 def read_flags(
-    build: Callable[..., "Recipe"],
+    build: "RecipeFunction[...]",
     more: Mapping[str, tuple[Any, Any]],
     help_text: str,
     *,
@@ -85,32 +90,67 @@ def read_flags(
     argv: Sequence[str],
     without: Collection[str] = (),
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What was typed for the recipe's parameters (but those in `without`), and for `more`: name -> (type, default).
+    """What was typed for the recipe's settings (but those in `without`), and for `more`: name -> (type, default).
 
     `help_text` has a line "name: what it is" for each of `more`. What is a sequence may be given several times.
     """
-    signature = inspect.signature(build)
-    parameters = [
-        parameter.replace(annotation=Texts if parameter.default == () else typed_kind(parameter.annotation))
-        for name, parameter in signature.parameters.items()
-        if name not in without
-    ]
-    parameters += [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
-        for name, (kind, default) in more.items()
-    ]
+    from forage.recipes.settings import GROUPS
 
-    def flags(**given: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        own = {name: given.pop(name) for name in more}
-        return given, own
+    shared = {name: each for name, each in build.shared_parameters.items() if name not in without}
+    run, *groups = GROUPS.items()
+    commands = [_parameter(name, kind, default) for name, (kind, default) in more.items()]
+    top = [*(shared[name] for name in get_type_hints(run[1]) if name in shared), *commands]
+    top.sort(key=lambda each: FIRST.index(each.name) if each.name in FIRST else len(FIRST))
+    boxes = [_box(f"{build.name} task", build.__doc__ or "", build.task_parameters.values())]
+    for title, group in groups:
+        boxes.append(_box(title, inspect.getdoc(group) or "", (shared[name] for name in get_type_hints(group))))
 
-    flags.__signature__ = signature.replace(  # pyright: ignore[reportFunctionMemberAccess]  (tyro reads it)
-        parameters=parameters, return_annotation=tuple[dict[str, Any], dict[str, Any]]
-    )
+    def flags(**typed: Any) -> dict[str, Any]:
+        return {key: value for name, each in typed.items() for key, value in _flat(name, each, boxes)}
+
+    parameters = [_typed(each) for each in top]
+    parameters += [_parameter(kind.__name__, tyro.conf.OmitArgPrefixes[kind]) for kind in boxes]
+    flags.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]  (tyro reads it)
     flags.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    flags.__name__ = build.__name__
-    flags.__doc__ = f"{_without(inspect.getdoc(build) or '', without)}\n{help_text}"
-    return tyro.cli(flags, prog=f"forage {command} {build.__name__}", args=list(argv))
+    flags.__doc__ = (
+        _summary(build.__doc__ or "") + "\n\nArgs:\n" + _lines(inspect.getdoc(run[1]) or "") + "\n" + help_text
+    )
+    typed = tyro.cli(flags, prog=f"forage {command} {build.name}", args=list(argv))
+    own = {name: typed.pop(name) for name in more}
+    return typed, own
+
+
+def _parameter(name: str, kind: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+
+
+def _typed(parameter: inspect.Parameter) -> inspect.Parameter:
+    return parameter.replace(annotation=Texts if parameter.default == () else typed_kind(parameter.annotation))
+
+
+def _box(title: str, text: str, parameters: Iterable[inspect.Parameter]) -> type:
+    """A dataclass of these parameters: tyro shows its flags in a box of their own, below the first line of `text`."""
+    fields: list[tuple[str, Any, Any]] = []
+    for each in map(_typed, parameters):
+        given = {} if each.default is inspect.Parameter.empty else {"default": each.default}
+        fields.append((each.name, each.annotation, field(**given)))
+    made = make_dataclass(title.replace(" ", "_"), fields, frozen=True, kw_only=True)
+    made.__doc__ = f"{text.partition(chr(10))[0]}\n\nArgs:\n{_lines(text)}"
+    return made
+
+
+def _flat(name: str, value: Any, boxes: Sequence[type]) -> Iterable[tuple[str, Any]]:
+    return vars(value).items() if isinstance(value, tuple(boxes)) else [(name, value)]
+
+
+def _summary(text: str) -> str:
+    """A docstring without its list of arguments."""
+    return text.partition("Args:")[0].rstrip()
+
+
+def _lines(text: str) -> str:
+    """The list of arguments of a docstring."""
+    return text.partition("Args:\n")[2].rstrip()
 
 
 def typed_kind(annotation: object) -> object:
@@ -119,9 +159,3 @@ def typed_kind(annotation: object) -> object:
 
     kinds: Mapping[object, object] = {Place: Path, Place | None: Path | None, Checker: str}
     return kinds.get(annotation, annotation)
-
-
-def _without(text: str, names: Collection[str]) -> str:
-    """A docstring without the lines of these parameters."""
-    lines = text.splitlines()
-    return "\n".join(line for line in lines if not line.strip().startswith(tuple(f"{name}:" for name in names)))

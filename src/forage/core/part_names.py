@@ -142,7 +142,7 @@ MODULES: Mapping[str, str] = {
     "Unlikeliness": "parts.rewards.unlikeliness",
     "ValueDifferences": "parts.credit.assign.value_differences",
     "ValueLoss": "parts.losses.value_loss",
-    "Verifying": "training.recipe",
+    "Verifying": "verification.judge",
     "Vllm": "engines.vllm.settings",
     "Whiten": "parts.credit.shape.whiten",
     "WordList": "analysis.measures.token_classes",
@@ -154,6 +154,7 @@ RENAMED: Mapping[str, str] = {"Gather": "Grouping", "Labelling": "Labeling", "Op
 
 RENAMED_FIELDS: Mapping[tuple[str, str], str] = {
     ("CriticTraining", "optimisation"): "optimization",
+    ("Grouping", "problems"): "groups",
     ("Grouping", "siblings"): "group_size",
     ("Recipe", "gather"): "grouping",
     ("Recipe", "optimisation"): "optimization",

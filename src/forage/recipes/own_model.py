@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from forage.core.errors import ForageError
 from forage.core.spec import parse_call
 from forage.engines.local.adapters import Lora
 from forage.tasks.verifiers import Verifier
@@ -22,6 +23,13 @@ def located(model: str) -> str:
     """A folder by its whole path, so that a run can be resumed from anywhere; anything else is a name on the hub."""
     place = Path(model).expanduser()
     return str(place.resolve()) if place.is_dir() else model
+
+
+def required(model: str | None, recipe: str) -> str:
+    """The model of a recipe that has none of its own, as `located` gives it. Raises ForageError where none is given."""
+    if not model:
+        raise ForageError(f"Which model? The recipe {recipe} has none of its own. Name a folder or a model: --model.")
+    return located(model)
 
 
 def parse_adapter(text: str | None, *, seed: int) -> Lora | None:

@@ -26,8 +26,8 @@ from forage.store.run_directory import RunDirectory
 from forage.tasks.names import file_name, parse_task
 from forage.training.evaluate import Subject, evaluate
 from forage.training.prompt_limits import within_limits
-from forage.training.recipe import Recipe, Verifying
-from forage.verification.judge import open_judge
+from forage.training.recipe import Recipe
+from forage.verification.judge import Verifying, open_judge
 
 
 @dataclass(frozen=True, kw_only=True)

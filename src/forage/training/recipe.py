@@ -5,7 +5,6 @@ that says what is missing; `recipe.json` of a run directory is this value, compl
 """
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from forage.core.errors import ForageError, check_numbers
 from forage.core.protocols import Explore, Loss, MemoryConfig, Reward, Signal, Task
@@ -19,6 +18,7 @@ from forage.parts.explore.plain import PlainSampling
 from forage.parts.losses.policy_loss import PolicyLoss
 from forage.parts.memory.shuffled import ShuffledProblems
 from forage.parts.signals import SIGNALS
+from forage.verification.judge import Verifying
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,16 +31,16 @@ class Grouping:
     does (`Group.divided`). The last round's leftovers are kept so that a step is never empty.
     """
 
-    problems: int = 16
+    groups: int = 16
     group_size: int = 16
     require_variance: bool = False
     max_rounds: int = 1
 
     def __post_init__(self) -> None:
         check_numbers(self)
-        if min(self.problems, self.group_size, self.max_rounds) < 1:
+        if min(self.groups, self.group_size, self.max_rounds) < 1:
             raise ForageError(
-                f"A step needs at least one problem, one sibling and one round, not {self.problems}, "
+                f"A step needs at least one group, one response per group and one round, not {self.groups}, "
                 f"{self.group_size} and {self.max_rounds}."
             )
 
@@ -71,25 +71,6 @@ class Schedule:
     def ended(self, step: int, tokens: int) -> bool:
         """Whether a run that has taken `step` steps and sampled `tokens` tokens is over."""
         return step >= self.steps or 0 < self.tokens <= tokens
-
-
-@dataclass(frozen=True, kw_only=True)
-class Verifying:
-    """Where answers are checked. `workers=0` checks in this process, for verifiers that cannot hang.
-
-    `deadline` is in seconds per answer. What takes longer, or more than `memory_mb` MiB, is wrong, or unjudged where
-    `overrun` says so. A share of unjudged answers above `unjudged_limit` is said, and ends the work where it lasts. The
-    number of workers never changes a result.
-    """
-
-    workers: int = 0
-    deadline: float = 5.0
-    memory_mb: int = 1024
-    overrun: Literal["wrong", "unjudged"] = "wrong"
-    unjudged_limit: float = 0.2
-
-    def __post_init__(self) -> None:
-        check_numbers(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,10 +109,10 @@ class Recipe:
                 f"{self.label} compares siblings, so it needs groups of at least {self.credit.min_group_size}; "
                 f"this recipe samples {self.grouping.group_size} per problem. Raise `group_size`."
             )
-        if self.optimization.mini_batches > self.grouping.problems:
+        if self.optimization.mini_batches > self.grouping.groups:
             raise ForageError(
-                f"{self.optimization.mini_batches} mini-batches cannot be cut from {self.grouping.problems} groups: "
-                "lower `mini_batches` or raise `problems`."
+                f"{self.optimization.mini_batches} mini-batches cannot be cut from {self.grouping.groups} groups: "
+                "lower `mini_batches` or raise `groups`."
             )
         if self.sampling.temperature == 0 or self.sampling.top_p < 1 or self.sampling.top_k > 0:
             raise ForageError(
@@ -176,10 +157,10 @@ class Recipe:
                 f"{self.label} needs the signal(s) {', '.join(lacking)}, which a critic gives, and this recipe trains "
                 "none. Begin with a method that has a critic, or give the recipe one: critic=CriticTraining()."
             )
-        if self.critic and self.critic.optimization.mini_batches > self.grouping.problems:
+        if self.critic and self.critic.optimization.mini_batches > self.grouping.groups:
             raise ForageError(
                 f"The critic's {self.critic.optimization.mini_batches} mini-batches cannot be cut from "
-                f"{self.grouping.problems} groups: use fewer, or raise `problems`."
+                f"{self.grouping.groups} groups: use fewer, or raise `groups`."
             )
         if self.critic and self.critic.warmup >= self.schedule.steps:
             raise ForageError(

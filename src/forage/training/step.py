@@ -72,7 +72,7 @@ def step(run: Run, number: int) -> StepReport:
 
 def sample_groups(run: Run, number: int, seed: int) -> Iterator[Group]:
     """Rollouts from the memory's starts, judged; asks for more while the recipe wants more groups that are divided."""
-    goal, missing = run.recipe.grouping, run.recipe.grouping.problems
+    goal, missing = run.recipe.grouping, run.recipe.grouping.groups
     for attempt in range(goal.max_rounds):
         starts = distinct(run.memory.draw(missing, step=number))
         for group in run.tools.share(explore_and_score, starts, run, derive_seed(seed, "round", attempt)):
@@ -113,4 +113,4 @@ def select(sampled: Sequence[Group], recipe: Recipe) -> list[Group]:
     if not recipe.grouping.require_variance:
         return list(sampled)
     ranked = sorted(range(len(sampled)), key=lambda index: (not sampled[index].divided, index))
-    return [sampled[index] for index in sorted(ranked[: recipe.grouping.problems])]
+    return [sampled[index] for index in sorted(ranked[: recipe.grouping.groups])]

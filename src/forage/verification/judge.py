@@ -16,9 +16,9 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Literal, Protocol, Self
+from typing import Literal, Self
 
-from forage.core.errors import ForageError
+from forage.core.errors import ForageError, check_numbers
 from forage.core.protocols import Judge, Task
 from forage.core.records import UNJUDGED, Problem, Score
 from forage.verification.assignments import assign
@@ -42,22 +42,23 @@ Overrun = Literal["wrong", "unjudged"]
 """What an answer is that takes more time, memory or disk space than it has."""
 
 
-class Verifying(Protocol):
-    """How answers are checked. `workers=0`: in this process. `deadline` is in seconds per answer.
+@dataclass(frozen=True, kw_only=True)
+class Verifying:
+    """Where answers are checked. `workers=0` checks in this process, for verifiers that cannot hang.
 
-    A share of unjudged answers above `unjudged_limit` is said loudly, and ends the work where it lasts.
+    `deadline` is in seconds per answer. What takes longer, or more than `memory_mb` MiB, is wrong, or unjudged where
+    `overrun` says so. A share of unjudged answers above `unjudged_limit` is said, and ends the work where it lasts. The
+    number of workers never changes a result.
     """
 
-    @property
-    def workers(self) -> int: ...
-    @property
-    def deadline(self) -> float: ...
-    @property
-    def memory_mb(self) -> int: ...
-    @property
-    def overrun(self) -> Overrun: ...
-    @property
-    def unjudged_limit(self) -> float: ...
+    workers: int = 0
+    deadline: float = 5.0
+    memory_mb: int = 1024
+    overrun: Overrun = "wrong"
+    unjudged_limit: float = 0.2
+
+    def __post_init__(self) -> None:
+        check_numbers(self)
 
 
 @contextmanager

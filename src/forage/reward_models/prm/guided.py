@@ -26,8 +26,7 @@ from forage.reward_models.prm.labeling import OnEngine
 from forage.reward_models.prm.search import GuidedSearch, GuidedSolution, search
 from forage.tasks.step_texts import prompt_text, step_texts
 from forage.training.checkpoints import find_checkpoint
-from forage.training.recipe import Verifying
-from forage.verification.judge import open_judge
+from forage.verification.judge import Verifying, open_judge
 
 POOL = 4
 """The plain pool is this many times as large as the number that is chosen from: best-of-n then has little noise."""

@@ -24,8 +24,7 @@ from forage.reward_models.prm.labels import LabeledSolution
 from forage.reward_models.prm.shards import Share, to_jsonl
 from forage.reward_models.prm.solutions import read_solutions
 from forage.training.checkpoints import find_checkpoint
-from forage.training.recipe import Verifying
-from forage.verification.judge import open_judge
+from forage.verification.judge import Verifying, open_judge
 
 OnEngine = Callable[[LocalEngine], LocalEngine]
 """Puts what is asked of the machine into the engine that a checkpoint brings."""

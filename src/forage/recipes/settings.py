@@ -1,0 +1,199 @@
+"""The settings that all recipes share, in the groups that `forage train RECIPE --help` shows, and their defaults.
+
+A setting is declared here and nowhere else: as a keyword of every recipe function and as a flag of every recipe.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypedDict
+
+from forage.engines.local.engine import LocalEngine
+from forage.engines.optimization import Optimization
+from forage.methods import Choices
+from forage.training.recipe import Grouping, Schedule
+from forage.verification.judge import Verifying
+
+
+class RunSettings(TypedDict, total=False):
+    """What is trained, by what.
+
+    Args:
+        method: methods in order, an algorithm first; GRPO where no algorithm is given. May be given several times.
+        steps: reinforcement-learning steps.
+        seed: random seed of the run and of fresh adapters; which problems there are does not depend on it.
+        model: Hugging Face causal model to start from: a folder, or a name on the hub where there is a network. Recipes
+            of toy tasks take their tiny base model (built once, then cached) unless given.
+    """
+
+    method: Choices
+    steps: int | None
+    seed: int
+    model: str | None
+
+
+class ScheduleSettings(TypedDict, total=False):
+    """How long the run lasts and what it writes down.
+
+    Args:
+        tokens: end earlier, after the step in which so many tokens were sampled, value estimates counted; 0: no limit.
+        checkpoint_every: steps between checkpoints; 0: only the last step.
+        keep_checkpoints: how many checkpoints stay on disk.
+        rollouts_every: steps between saved rollouts; 0: only the last step.
+    """
+
+    tokens: int
+    checkpoint_every: int
+    keep_checkpoints: int
+    rollouts_every: int
+
+
+class SamplingSettings(TypedDict, total=False):
+    """What is sampled in a step.
+
+    Args:
+        groups: problems per step; a group is the responses to one problem.
+        group_size: responses per group.
+        temperature: temperature of sampling, and of the policy that is trained.
+        max_tokens: the most tokens of a response.
+        max_prompt_tokens: leave out problems with longer prompts; no limit unless given.
+        stop: text that ends a response, beside the model's own end token. May be given several times.
+        sampler: what draws the responses: local, or vllm (docs/vllm.md), as vllm:cap=2 or vllm:server=http://HOST:PORT.
+    """
+
+    groups: int
+    group_size: int
+    temperature: float
+    max_tokens: int
+    max_prompt_tokens: int | None
+    stop: Sequence[str]
+    sampler: str
+
+
+class OptimizerSettings(TypedDict, total=False):
+    """How the weights move.
+
+    Args:
+        lr: learning rate of AdamW; None: 1e-6 for all weights and 2e-5 for an adapter.
+        warmup: optimizer steps of linear warm-up.
+        epochs: passes over the responses of a step.
+        mini_batches: optimizer steps per pass.
+        micro_tokens: tokens per forward pass: memory against speed; gradients agree up to rounding. Chosen by the
+            memory there is unless given.
+        adapter: train only a low-rank adapter, as lora or lora:rank=8,alpha=16,targets=q_proj+v_proj (needs peft).
+        gradient_checkpointing: compute layers again in the backward pass: less memory, more time.
+    """
+
+    lr: float | None
+    warmup: int
+    epochs: int
+    mini_batches: int
+    micro_tokens: int | None
+    adapter: str | None
+    gradient_checkpointing: bool
+
+
+class EngineSettings(TypedDict, total=False):
+    """Where and in which numbers the model computes.
+
+    Args:
+        dtype: number format of the model.
+        device: cpu or cuda.
+        matmul: float32 matrix product; auto measures and takes the fastest that is accurate.
+        threads: CPU threads for matrix products; 0: all cores.
+        rows: responses sampled at once: memory against speed. Chosen by the memory there is unless given.
+        trust_remote_code: run Python code that comes with the model. Read it first.
+    """
+
+    dtype: Literal["float32", "bfloat16"]
+    device: str
+    matmul: Literal["auto", "highest", "medium"]
+    threads: int
+    rows: int | None
+    trust_remote_code: bool
+
+
+class VerificationSettings(TypedDict, total=False):
+    """How answers are checked. The number of processes does not change results.
+
+    Args:
+        verifier_workers: processes that check answers; 0: none, or two where the verifier can hang.
+        deadline: seconds that checking an answer may take in such a process.
+        memory_mb: MiB of memory that checking an answer may take in such a process.
+        overrun: verdict on an answer whose checking exceeds its time or memory.
+        unjudged_limit: warn where a larger share of the answers could not be judged, and stop where that lasts.
+    """
+
+    verifier_workers: int
+    deadline: float
+    memory_mb: int
+    overrun: Literal["wrong", "unjudged"]
+    unjudged_limit: float
+
+
+class Settings(
+    RunSettings,
+    ScheduleSettings,
+    SamplingSettings,
+    OptimizerSettings,
+    EngineSettings,
+    VerificationSettings,
+    total=False,
+):
+    """Every setting that all recipes share."""
+
+
+GROUPS: Mapping[str, type] = {
+    "run": RunSettings,
+    "schedule": ScheduleSettings,
+    "sampling": SamplingSettings,
+    "optimizer": OptimizerSettings,
+    "engine": EngineSettings,
+    "verification": VerificationSettings,
+}
+"""The groups of settings by the titles that help shows them under."""
+
+_SCHEDULE, _OPTIMIZATION, _ENGINE, _VERIFYING = Schedule(), Optimization(), LocalEngine(), Verifying()
+
+DEFAULTS: Settings = {
+    "method": (),
+    "steps": 100,
+    "seed": 0,
+    "model": None,
+    "tokens": _SCHEDULE.tokens,
+    "checkpoint_every": _SCHEDULE.checkpoint_every,
+    "keep_checkpoints": _SCHEDULE.keep_checkpoints,
+    "rollouts_every": _SCHEDULE.rollouts_every,
+    "groups": Grouping().groups,
+    "group_size": 8,
+    "temperature": 1.0,
+    "max_tokens": 1024,
+    "max_prompt_tokens": None,
+    "stop": (),
+    "sampler": "local",
+    "lr": None,
+    "warmup": _OPTIMIZATION.warmup,
+    "epochs": _OPTIMIZATION.epochs,
+    "mini_batches": _OPTIMIZATION.mini_batches,
+    "micro_tokens": None,
+    "adapter": None,
+    "gradient_checkpointing": _ENGINE.gradient_checkpointing,
+    "dtype": _ENGINE.dtype,
+    "device": _ENGINE.device,
+    "matmul": _ENGINE.matmul,
+    "threads": _ENGINE.threads,
+    "rows": None,
+    "trust_remote_code": _ENGINE.trust_remote_code,
+    "verifier_workers": _VERIFYING.workers,
+    "deadline": _VERIFYING.deadline,
+    "memory_mb": _VERIFYING.memory_mb,
+    "overrun": _VERIFYING.overrun,
+    "unjudged_limit": _VERIFYING.unjudged_limit,
+}
+"""What a setting is unless it is given and unless the recipe has a default of its own, which says why."""
+
+TINY: Settings = {"micro_tokens": 2048, "rows": 256}
+"""For tiny models, which fit into any memory: fixed, so that a seed gives the same bits whatever else runs."""
+
+
+def values_of(settings: Settings) -> Mapping[str, Any]:
+    """All settings, the defaults where nothing is given."""
+    return {**DEFAULTS, **settings}
