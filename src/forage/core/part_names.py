@@ -19,6 +19,7 @@ MODULES: Mapping[str, str] = {
     "ClassEntropy": "analysis.measures.pivotal",
     "ClipCovTokens": "parts.losses.step_signals",
     "CodeFile": "tasks.code.file",
+    "ColoringTask": "tasks.colouring",
     "Columns": "tasks.table.rows",
     "Companion": "analysis.measures.reward_hacking",
     "ConstantBonus": "parts.credit.shape.constant_bonus",
@@ -154,7 +155,6 @@ RENAMED: Mapping[str, str] = {"Gather": "Grouping", "Labelling": "Labeling", "Op
 
 RENAMED_FIELDS: Mapping[tuple[str, str], str] = {
     ("CriticTraining", "optimisation"): "optimization",
-    ("Grouping", "problems"): "groups",
     ("Grouping", "siblings"): "group_size",
     ("Recipe", "gather"): "grouping",
     ("Recipe", "optimisation"): "optimization",
