@@ -80,7 +80,7 @@ def test_the_page_can_be_pasted(world: Path, monkeypatch: pytest.MonkeyPatch, sa
         assert program == "forage"
         assert main([name, *arguments, *shlex.split(SMALL.get(name, ""))]) == 0, f"{line}\n{said()[1]}"
     _, err = said()
-    assert "18 train table and 2 test problems (held out by question)." in err
+    assert "18 train problems and 2 test problems (held out by question)." in err
     assert "1 rows were left out: " in err
     assert "messy.csv, line 22: its answer is empty" in err
     chat = RunDirectory.open(world / "runs/chat")
