@@ -9,7 +9,7 @@ from forage.tasks.verifiers import Verifier
 from forage.verification.judge import Verifying
 
 
-def open_sampler(engine: LocalEngine) -> dict[str, Any]:
+def sampled_by(engine: LocalEngine) -> dict[str, Any]:
     """The settings of `engine` (settled) that decide what is sampled, as JSON.
 
     Threads, rows and the number of processes are left out: they change the order of a sum, as another machine would.

@@ -88,7 +88,7 @@ class Evaluation:
     run_seed: int | None = None
     fingerprint: str = ""
     seconds: float = field(default=0.0, compare=False)
-    open_sampler: Mapping[str, Any] = field(default_factory=dict)
+    sampled_by: Mapping[str, Any] = field(default_factory=dict)
     judged_by: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

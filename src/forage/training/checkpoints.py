@@ -12,7 +12,7 @@ from forage.core.protocols import OnProgress, Task
 from forage.core.records import Problem, SamplingParams
 from forage.core.serialize import decode_part, encode_part
 from forage.engines.distributed.process_group import Alone, ProcessGroup
-from forage.engines.identity import judged_by, open_sampler
+from forage.engines.identity import judged_by, sampled_by
 from forage.engines.local.adapters import is_adapter, merge_adapter
 from forage.engines.local.engine import LocalEngine
 from forage.engines.local.model import LocalModel
@@ -145,7 +145,7 @@ def evaluate_checkpoint(
                 params=replace(params, temperature=temperature),
                 seed=seed,
                 cache=folder / "samples",
-                open_sampler=open_sampler(engine),
+                sampled_by=sampled_by(engine),
                 judged_by=judged_by(task, verifying),
                 on_progress=on_progress,
                 ranks=ranks,

@@ -61,7 +61,7 @@ def evaluate(
     params: SamplingParams,
     seed: int,
     cache: Path,
-    open_sampler: Mapping[str, Any] = NOTHING,
+    sampled_by: Mapping[str, Any] = NOTHING,
     judged_by: Mapping[str, Any] = NOTHING,
     on_progress: OnProgress | None = None,
     ranks: ProcessGroup | None = None,
@@ -77,7 +77,7 @@ def evaluate(
     """
     _check_problems(problems)
     tools = _Tools(sampler, codec, judge, task)
-    sampling = _sampling(subject, params, seed, split, open_sampler)
+    sampling = _sampling(subject, params, seed, split, sampled_by)
     store = SampleCache.open(cache, sampling, _judging(task_json, judged_by))
     tallies = {problem.id: _Tally() for problem in problems}
     seconds, progress = 0.0, _Progress(n * len(problems), on_progress)
@@ -100,7 +100,7 @@ def evaluate(
         n=n,
         seed=seed,
         problems=tuple(tallies[problem.id].outcome(problem.id) for problem in problems),
-        open_sampler=dict(open_sampler),
+        sampled_by=dict(sampled_by),
         judged_by=dict(judged_by),
         seconds=seconds,
     )
@@ -113,7 +113,7 @@ def iterate_samples(cache: Path, problems: Sequence[Problem], evaluation: Evalua
     """
     _check_problems(problems)
     params, seed, task_json = evaluation.params, evaluation.seed, evaluation.task
-    sampling = _sampling(evaluation, params, seed, evaluation.split, evaluation.open_sampler)
+    sampling = _sampling(evaluation, params, seed, evaluation.split, evaluation.sampled_by)
     store = SampleCache.at(cache, sampling, _judging(task_json, evaluation.judged_by))
     old = {"fingerprint": evaluation.fingerprint, "task": dict(task_json), "params": asdict(params), "seed": seed}
     for shard in _shards(problems, evaluation.n):
@@ -293,11 +293,11 @@ def _shards(problems: Sequence[Problem], n: int) -> Iterator[Shard]:
 
 
 def _sampling(
-    subject: Subject | Evaluation, params: SamplingParams, seed: int, split: str, open_sampler: Mapping[str, Any]
+    subject: Subject | Evaluation, params: SamplingParams, seed: int, split: str, sampled_by: Mapping[str, Any]
 ) -> dict[str, Any]:
     """All that decides the texts but the prompts, which name the shards."""
     about = {"fingerprint": subject.fingerprint, "params": asdict(params), "seed": seed, "split": split}
-    return {**about, "sampled_by": dict(open_sampler)}
+    return {**about, "sampled_by": dict(sampled_by)}
 
 
 def _judging(task_json: Mapping[str, Any], judged_by: Mapping[str, Any]) -> dict[str, Any]:
