@@ -34,6 +34,7 @@ class TableFlags:
         system: system prompt, before every problem.
         template: chat: the tokenizer's chat template; none: plain text; auto: the template where there is one.
         step_ends: where reasoning steps end: newline, sentence, label, code_line, words:..., python:module:function.
+        modes: what tells right answers apart: answer, or python:module:function (docs/diversity.md).
     """
 
     data: Path | None = None
@@ -48,6 +49,7 @@ class TableFlags:
     system: str | None = None
     template: Literal["auto", "chat", "none"] | None = None
     step_ends: str | None = None
+    modes: str | None = None
 
     def given(self) -> dict[str, Any]:
         """The flags that say something."""
@@ -134,6 +136,8 @@ def _with_flags(table: Table, flags: TableFlags, found: Checkpoint, engine: Loca
         settings["system"] = flags.system
     if flags.step_ends is not None:
         settings["steps"] = flags.step_ends
+    if flags.modes is not None:
+        settings["modes"] = flags.modes
     if template is not None:
         trusting = engine.trust_remote_code
         settings["template"] = settled_template(template, str(found.weights), trust_remote_code=trusting)

@@ -39,7 +39,7 @@ class Batch:
 
     def __post_init__(self) -> None:
         rows, width = self.tokens.shape
-        for name in ("learn", "behaviour", "entropy", "step", "step_reward"):
+        for name in ("loss_mask", "behaviour", "entropy", "step", "step_reward"):
             shape = tuple(getattr(self, name).shape)
             if shape != (rows, width):
                 raise ValueError(f"Batch.{name} has shape {shape}, not (B, T) = {(rows, width)}")

@@ -34,6 +34,7 @@ def table(
     template: Literal["auto", "chat", "none"] = "auto",
     stop: Sequence[str] = (),
     step_ends: str = "newline",
+    modes: str = "",
     max_prompt_tokens: int | None = None,
     max_tokens: int = 1024,
     method: Choices = (),
@@ -83,6 +84,8 @@ def table(
         stop: text that ends a response, beside the model's own end token; may be given several times.
         step_ends: where reasoning steps end: newline, sentence, label (Step 1:), code_line, "words:so wait" (each
             begins a step), python:module:function.
+        modes: what tells right answers apart: nothing unless given, answer, or python:module:function (of the problem
+            and the text); docs/diversity.md.
         max_prompt_tokens: problems with longer prompts are left out.
         max_tokens: limit of a response.
         method: methods in order, an algorithm first; GRPO where no algorithm is given.
@@ -124,6 +127,7 @@ def table(
         template=settled_template(template, model, trust_remote_code=trust_remote_code),
         steps=step_ends,
         skip_bad_rows=skip_bad_rows,
+        modes=modes,
     )
     task.step_ends(["-"])  # a function of the user's own is found now, or never
     recipe = Recipe(
