@@ -10,8 +10,10 @@ import tyro
 from forage.core.errors import ForageError
 from forage.core.protocols import Task
 from forage.engines.local.engine import LocalEngine
+from forage.grams.gram_list import load_grams
 from forage.recipes.table import settled_template
 from forage.tasks.names import parse_task
+from forage.tasks.strategy_modes import with_strategy_modes
 from forage.tasks.table import Table, TableFile, overlap_note
 from forage.tasks.verifiers import parse_verifier
 from forage.training.checkpoints import Checkpoint
@@ -109,6 +111,19 @@ def chosen_task(found: Checkpoint, name: str | None, flags: TableFlags, engine: 
     elif verifier is not None:
         base = replace(base, verifier=verifier)
     return _with_flags(base, flags, found, engine, known=own is not None).settled()
+
+
+def told_apart(task: Task | None, grams: str, found: Checkpoint) -> Task | None:
+    """The task with the strategic grams of a list as its modes; as it is without one.
+
+    Raises ForageError where neither the flags nor the checkpoint name a task.
+    """
+    if not grams:
+        return task
+    task = task or found.task
+    if task is None:
+        raise ForageError("Say which problems: --task NAME. The checkpoint does not say it.")
+    return with_strategy_modes(task, load_grams(grams))
 
 
 def leak_note(found: Checkpoint, task: Task | None) -> tuple[str, ...]:
