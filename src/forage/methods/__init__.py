@@ -73,6 +73,7 @@ from forage.methods.exploration.reward_model import reward_model as reward_model
 from forage.methods.exploration.rrl import rrl as rrl
 from forage.methods.exploration.satori import satori as satori
 from forage.methods.exploration.setpo import setpo as setpo
+from forage.methods.exploration.strategy_modes import strategy_modes as strategy_modes
 from forage.methods.exploration.top_entropy_tokens import top_entropy_tokens as top_entropy_tokens
 from forage.methods.exploration.ucpo import ucpo as ucpo
 from forage.methods.exploration.uniqueness import uniqueness as uniqueness

@@ -13,8 +13,8 @@ from forage.tasks.colouring import ColoringTask
 from forage.tasks.countdown import Countdown
 from forage.tasks.dialogue import Dialogue
 from forage.tasks.gym import parse_gym
-from forage.tasks.steps import Stepwise
 from forage.tasks.table import Table, parse_table
+from forage.tasks.wrapped import Wrapped
 
 TASKS: Mapping[str, type[Task]] = {
     "countdown": Countdown,
@@ -44,7 +44,7 @@ def parse_task(text: str) -> Task:
 
 def file_name(task: Task, split: str) -> str:
     """What a task is called in the names of files: what it is, its data set, size or table, and how it is judged."""
-    if isinstance(task, Stepwise):
+    if isinstance(task, Wrapped):
         return file_name(task.task, split)
     parts = [task.name]
     if isinstance(task, Table):

@@ -79,7 +79,7 @@ def evaluate(
     tools = _Tools(sampler, codec, judge, task)
     sampling = _sampling(subject, params, seed, split, sampled_by)
     store = SampleCache.open(cache, sampling, _judging(task_json, judged_by))
-    tallies = {problem.id: _Tally() for problem in problems}
+    tallies = {problem.id: _Tally(modes=Counter() if task.has_modes else None) for problem in problems}
     seconds, progress = 0.0, _Progress(n * len(problems), on_progress)
     if ranks is not None and ranks.world > 1:
         _divide(tools, store, ranks.share(list(_shards(problems, n))), params, seed, progress, ranks)
@@ -139,6 +139,7 @@ class _Tally:
     counts: Counter[str] = field(default_factory=Counter)
     answers: Counter[str] = field(default_factory=Counter)
     right_answers: Counter[str] = field(default_factory=Counter)
+    modes: Counter[str] | None = None
     entropy: float = 0.0
 
     def add(self, sample: Sample) -> None:
@@ -155,6 +156,8 @@ class _Tally:
             self.answers[sample.answer] += 1
             if sample.correct:
                 self.right_answers[sample.answer] += 1
+        if self.modes is not None and sample.mode is not None:
+            self.modes[sample.mode] += 1
 
     def outcome(self, problem: str) -> ProblemOutcome:
         return ProblemOutcome(
@@ -162,6 +165,7 @@ class _Tally:
             entropy_sum=self.entropy,
             answers=dict(sorted(self.answers.items())),
             right_answers=dict(sorted(self.right_answers.items())),
+            modes=None if self.modes is None else dict(sorted(self.modes.items())),
             **self.counts,
         )
 
@@ -285,6 +289,7 @@ def _verdict(task: Task, problem: Problem, text: str, score: Score) -> dict[str,
         "correct": score.correct,
         "committed": score.judged and answered(task, problem, text, score),
         "answer": None if answer is None else storable(answer),
+        "mode": None if score.mode is None else storable(score.mode),
     }
 
 
