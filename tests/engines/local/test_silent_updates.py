@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+
 from engines.local.test_local_policy import LOSS, policy, random_batch, weights
 
 
