@@ -89,7 +89,7 @@ SMALL = {
     ("prm", "train"): "--epochs 1 --held-out 0.5 --threads 1",
     ("eval",): "--max-tokens 12 --threads 1",
     ("prm", "rank"): "--threads 1",
-    ("train",): "--steps 1 --problems 2 --group-size 4 --max-tokens 24 --threads 1",
+    ("train",): "--steps 1 --groups 2 --group-size 4 --max-tokens 24 --threads 1",
 }
 """What makes the commands of a page a matter of seconds."""
 

@@ -11,7 +11,7 @@ from forage.cli import main
 from forage.core.errors import ForageError
 from forage.store.run_directory import RunDirectory
 
-SMALL = ["--problems", "2", "--group-size", "2", "--max-tokens", "12", "--threads", "1", "--matmul", "highest"]
+SMALL = ["--groups", "2", "--group-size", "2", "--max-tokens", "12", "--threads", "1", "--matmul", "highest"]
 
 
 def train(base: Path, out: Path, *more: str) -> int:

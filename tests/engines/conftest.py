@@ -1,7 +1,6 @@
 """Random models of a few thousand parameters, one per architecture family."""
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import pytest
@@ -63,7 +62,6 @@ def build_module(family: str) -> PreTrainedModel:
     return module
 
 
-@cache
 @pytest.fixture(params=FAMILIES)
 def family(request: pytest.FixtureRequest) -> str:
     return request.param

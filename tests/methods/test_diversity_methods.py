@@ -134,7 +134,7 @@ def test_modes_reach_the_reward_of_a_run(method: Applied, tmp_path: Path) -> Non
         model=str(blank_model(tmp_path / "model")),
         task=world,
         schedule=Schedule(steps=2, checkpoint_every=0, rollouts_every=0),
-        grouping=Grouping(problems=3, group_size=16),
+        grouping=Grouping(groups=3, group_size=16),
         sampling=SamplingParams(max_tokens=1),
         optimization=Optimization(mini_batches=1),
         engine=LocalEngine(threads=1, matmul="highest"),

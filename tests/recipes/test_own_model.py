@@ -31,7 +31,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "your-own-model.md"
 Said = Callable[[], tuple[str, str]]
 
 SMALL = {
-    "train": "--steps 1 --problems 2 --group-size 4 --max-tokens 12 --threads 1 --matmul highest --verifier-workers 1",
+    "train": "--steps 1 --groups 2 --group-size 4 --max-tokens 12 --threads 1 --matmul highest --verifier-workers 1",
     "eval": "--n 4 --k 1,2 --max-tokens 12 --threads 1",
     "compare": "--k 1,2",
     "prm": "--problems 2 --solutions 2 --m 2 --max-tokens 12 --threads 1",
@@ -108,7 +108,7 @@ def small(world: Path, *, steps: int = 4, method: Any = METHODS, **more: Any) ->
         model=str(world / "model"),
         method=method,
         steps=steps,
-        problems=3,
+        groups=3,
         group_size=4,
         max_tokens=12,
         checkpoint_every=2,

@@ -54,6 +54,7 @@ MODULES: Mapping[str, str] = {
     "HackingAlarm": "analysis.measures.reward_hacking",
     "HeldTokens": "parts.credit.shape.held_tokens",
     "HighEntropyScale": "parts.credit.shape.high_entropy_scale",
+    "Interval": "ops.resampling",
     "InvertedPlanningCredit": "parts.credit.shape.inverted_planning_credit",
     "KLCov": "parts.losses.penalty",
     "KLCovTokens": "parts.losses.step_signals",
@@ -123,6 +124,7 @@ MODULES: Mapping[str, str] = {
     "StepValues": "parts.signals.step_values",
     "Stepwise": "tasks.steps",
     "StoreLimits": "parts.memory.restart_store",
+    "StrategyModes": "tasks.strategy_modes",
     "StrategyPoint": "analysis.record",
     "StressReport": "verification.stress.run",
     "Stressed": "verification.stress.run",
@@ -147,6 +149,7 @@ MODULES: Mapping[str, str] = {
     "Vllm": "engines.vllm.settings",
     "Whiten": "parts.credit.shape.whiten",
     "WordList": "analysis.measures.token_classes",
+    "Wrapped": "tasks.wrapped",
 }
 """The module of each part below `forage`, by the name that is stored."""
 
@@ -155,6 +158,7 @@ RENAMED: Mapping[str, str] = {"Gather": "Grouping", "Labelling": "Labeling", "Op
 
 RENAMED_FIELDS: Mapping[tuple[str, str], str] = {
     ("CriticTraining", "optimisation"): "optimization",
+    ("Grouping", "problems"): "groups",
     ("Grouping", "siblings"): "group_size",
     ("Recipe", "gather"): "grouping",
     ("Recipe", "optimisation"): "optimization",

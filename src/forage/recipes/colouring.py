@@ -16,7 +16,7 @@ OWN: Settings = {
     "steps": 512,  # every training graph is met in 32 of them
     "groups": 8,
     "group_size": 16,
-    "max_tokens": 4,
+    "max_tokens": TOKENS["short"],
     "lr": 1e-4,  # 1e-3 destroys this policy
     "mini_batches": 1,  # exactly on policy
     "checkpoint_every": 0,  # a run is shorter than two checkpoints of a longer one
@@ -40,8 +40,7 @@ def colouring(
         world_seed: seed of the base model and of the training graphs; the test graphs do not depend on it.
         train_problems: size of the training pool.
     """
-    if settings.get("max_tokens") in (None, OWN["max_tokens"]):
-        settings["max_tokens"] = TOKENS[answers]
+    settings["max_tokens"] = max(TOKENS[answers], settings.get("max_tokens", 0))
     return compose(
         name=f"colouring-{answers}",
         task=ColoringTask(answers=answers, seed=world_seed, train_problems=train_problems),

@@ -186,7 +186,7 @@ def test_an_evaluation_is_divided(place: Path, found: list[dict[str, Any]]) -> N
 
 
 def command(model: Path, path: Path, *more: str) -> list[str | Path]:
-    settings = "--steps 2000 --problems 2 --group-size 4 --max-tokens 8 --matmul highest --checkpoint-every 4"
+    settings = "--steps 2000 --groups 2 --group-size 4 --max-tokens 8 --matmul highest --checkpoint-every 4"
     return ["-m", "forage", "train", "countdown", "--model", model, "--out", path, *settings.split(), *more]
 
 

@@ -10,7 +10,7 @@ Coloring = tuple[int, int, int]
 """The colors (1 to 3) of d, e and f."""
 
 VERTICES = "abcdef"
-COLORINGS: tuple[Coloring, ...] = tuple(itertools.product((1, 2, 3), repeat=3))
+COLORINGS: tuple[Coloring, ...] = tuple(itertools.product((1, 2, 3), (1, 2, 3), (1, 2, 3)))
 """All 27, in the order of their digits."""
 FEWEST, MOST = 4, 12
 """How many right answers a problem has."""
