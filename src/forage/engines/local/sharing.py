@@ -9,7 +9,8 @@ import warnings
 import torch
 
 from forage.core.batch import Batch
-from forage.engines.local.model import TOLERANCE, LocalModel
+from forage.engines.local.acceptance import TOLERANCE
+from forage.engines.local.model import LocalModel
 from forage.engines.local.packing import Packing, Section, Starts
 
 
