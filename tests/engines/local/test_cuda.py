@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_local_policy import LOSS, random_batch
 from torch import Tensor
 
+from engines.local.test_local_policy import LOSS, random_batch
 from forage.core.protocols import SampleRequest
 from forage.core.records import SamplingParams
 from forage.engines.local.model import LocalModel
