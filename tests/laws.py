@@ -22,12 +22,14 @@ from forage.parts.credit.assign.step_preference import StepPreference
 from forage.parts.credit.assign.step_returns import StepReturns
 from forage.parts.credit.assign.uniform import Uniform
 from forage.parts.credit.assign.value_differences import ValueDifferences
+from forage.parts.credit.baseline.above_mean import AboveMean
 from forage.parts.credit.baseline.best_of_group import BestOfGroup
 from forage.parts.credit.baseline.leave_one_out import LeaveOneOut
 from forage.parts.credit.baseline.max_rl import MaxRL
 from forage.parts.credit.baseline.mean_centre import MeanCentre
 from forage.parts.credit.baseline.pass_at_k import PassAtK
 from forage.parts.credit.baseline.signed_reward import SignedReward
+from forage.parts.credit.baseline.soft_value import SoftValue
 from forage.parts.credit.baseline.std_scale import StdScale
 from forage.parts.credit.baseline.tail_rl import TailRL
 from forage.parts.credit.shape.constant_bonus import ConstantBonus
@@ -39,6 +41,7 @@ from forage.parts.credit.shape.held_tokens import HeldTokens
 from forage.parts.credit.shape.high_entropy_scale import HighEntropyScale
 from forage.parts.credit.shape.inverted_planning_credit import InvertedPlanningCredit
 from forage.parts.credit.shape.kept_denominator import KeptDenominator
+from forage.parts.credit.shape.learning_stages import PerplexityScale, PositionBonus
 from forage.parts.credit.shape.mode_scale import ModeScale, SetAddition
 from forage.parts.credit.shape.planning_credit import PlanningCredit
 from forage.parts.credit.shape.random_token_bonus import RandomTokenBonus
@@ -46,8 +49,10 @@ from forage.parts.credit.shape.reported_planning_credit import ReportedPlanningC
 from forage.parts.credit.shape.shuffled_entropy_bonus import ShuffledEntropyBonus
 from forage.parts.credit.shape.unclipped_entropy_bonus import UnclippedEntropyBonus
 from forage.parts.credit.shape.whiten import Whiten
+from forage.parts.losses.advantage_entropy import AdvantageEntropy
 from forage.parts.losses.penalty import EntropyPenalty, EntropyTarget, KLCov, KLPenalty
 from forage.parts.losses.reduction import FixedLength, SequenceMean, TokenMean
+from forage.parts.losses.source_pull import ReferencePull, SamplerPull
 from forage.parts.losses.surrogate import CISPO, GSPO, PPOClip, Reinforce
 from forage.parts.losses.trust_region import CEGPPO, DPPO, SAPO
 
@@ -91,6 +96,8 @@ BASELINES = [
     BaselineCase(part=PassAtK(k=2), degree=1, shift=True),
     BaselineCase(part=MaxRL(), degree=0, shift=False),
     BaselineCase(part=TailRL(), degree=1, shift=True),
+    BaselineCase(part=SoftValue(), degree=1, shift=True),
+    BaselineCase(part=AboveMean(), degree=1, shift=True),
     BaselineCase(part=SignedReward(), degree=None, shift=False),
     BaselineCase(part=SignedReward(positive=0, negative=-1), degree=None, shift=False),
     BaselineCase(part=SignedReward(positive=1, negative=0), degree=None, shift=False),
@@ -132,6 +139,9 @@ SHAPES = [
         part=EntropyTokens(choice="bottom", kept=True), low=-INFINITY, high=INFINITY, identity=EntropyTokens(share=1)
     ),
     ShapeCase(part=EntropyTokens(choice="random"), low=-1, high=INFINITY, identity=EntropyTokens(share=1, kept=True)),
+    ShapeCase(part=PerplexityScale(alpha=0.3), low=-0.6, high=0.6, identity=PerplexityScale(alpha=0)),
+    ShapeCase(part=PositionBonus(), low=-INFINITY, high=INFINITY, identity=PositionBonus(gamma=0)),
+    ShapeCase(part=PositionBonus(slope=-10.0), low=-INFINITY, high=INFINITY, identity=PositionBonus(gamma=0)),
     ShapeCase(part=Whiten(), low=-INFINITY, high=INFINITY, identity=None),
 ]
 SURROGATES: list[Surrogate] = [
@@ -157,6 +167,10 @@ PENALTIES: list[Penalty] = [
     EntropyPenalty(coefficient=-0.01),
     EntropyTarget(),
     KLCov(),
+    AdvantageEntropy(coefficient=0.1),
+    AdvantageEntropy(coefficient=0.1, unsigned=True),
+    SamplerPull(coefficient=0.1),
+    ReferencePull(coefficient=0.1),
 ]
 
 
@@ -218,6 +232,8 @@ def make_experience(
     signals["planning"] = (uniform(0, 1) > 0.6).float()
     signals["mode_weight"] = masked((0.5 + torch.rand(rows, generator=draw))[:, None].expand(rows, width), loss_mask)
     signals["set_bonus"] = masked((torch.rand(rows, generator=draw) - 0.5)[:, None].expand(rows, width), loss_mask)
+    spread = 4 * torch.rand(rows, generator=torch.Generator().manual_seed(seed + 9)) - 2
+    signals["perplexity"] = masked(spread[:, None].expand(rows, width), loss_mask)
     long = torch.rand(rows, generator=draw) < 0.4
     signals["long_success"] = masked(long[:, None].float().expand(rows, width), loss_mask)
     return Experience(batch, signals)

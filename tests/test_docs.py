@@ -74,7 +74,7 @@ def test_the_readme_names_commands_that_exist() -> None:
 
 
 def test_every_method_has_a_page() -> None:
-    text = (ROOT / "docs" / "methods.md").read_text()
+    text = "".join(page.read_text() for page in sorted((ROOT / "docs").glob("methods*.md")))
     assert not [name for name in METHODS if f"`{name}`" not in text]
 
 
@@ -89,7 +89,7 @@ SMALL = {
     ("prm", "train"): "--epochs 1 --held-out 0.5 --threads 1",
     ("eval",): "--max-tokens 12 --threads 1",
     ("prm", "rank"): "--threads 1",
-    ("train",): "--steps 1 --problems 2 --group-size 4 --max-tokens 24 --threads 1",
+    ("train",): "--steps 1 --groups 2 --group-size 4 --max-tokens 24 --threads 1",
 }
 """What makes the commands of a page a matter of seconds."""
 

@@ -44,7 +44,7 @@ def ten_steps(folder: Path) -> list[dict[str, float]]:
         model=str(blank_model(folder / "model")),
         task=DECOY,
         schedule=Schedule(steps=10, checkpoint_every=0, rollouts_every=0),
-        grouping=Grouping(problems=3, group_size=8),
+        grouping=Grouping(groups=3, group_size=8),
         sampling=SamplingParams(max_tokens=6),
         optimization=Optimization(lr=3e-3, mini_batches=3, epochs=2),
         engine=LocalEngine(threads=1, matmul="highest"),

@@ -30,7 +30,7 @@ def learn(world: World, model: Path, out: Path, methods: list[Applied], *, steps
         task=world,
         seed=seed,
         schedule=Schedule(steps=steps, checkpoint_every=0, rollouts_every=0),
-        grouping=Grouping(problems=3, group_size=16),
+        grouping=Grouping(groups=3, group_size=16),
         sampling=SamplingParams(max_tokens=4),
         optimization=Optimization(lr=lr, mini_batches=1),
         engine=LocalEngine(threads=1, matmul="highest"),

@@ -1,30 +1,139 @@
-"""The pure maths under names that other code may rely on, as `torch.nn.functional` does."""
+"""Every formula of every method under a stable name, as `torch.nn.functional` has them for layers.
 
+These are bare functions of tensors and numbers: no model, no run, no configuration. Together they are enough to put any
+method of this library into another trainer. Each docstring has the equation with its source, the arguments with their
+shapes, what is returned and raised, and an example that a test runs (after `from forage.functional import *`, with
+`torch` and `np`). `docs/functional.md` lists them by the question that they answer.
+
+Axes: B sequences (or values of sequences), T tokens, N rows of any kind, V vocabulary.
+"""
+
+from forage.ops.best_of_n import best_of_n, vote_of_n
+from forage.ops.divergences import kl_estimate
 from forage.ops.diversity import distinct_at_k, pcmd
 from forage.ops.entropy import entropy_bonus
+from forage.ops.entropy_control import adapted_coefficient
+from forage.ops.entropy_placebos import (
+    constant_bonus,
+    group_reweight,
+    high_entropy_scale,
+    random_token_bonus,
+    shuffle_within_rows,
+    unclipped_entropy_bonus,
+)
+from forage.ops.likelihood_ranks import group_ranks, unlikeliness_reward
 from forage.ops.logprobs import token_logprobs_and_entropy
+from forage.ops.mismatch import importance_weight, mismatch
 from forage.ops.mode_rewards import mode_reward
-from forage.ops.passk import pass_at_k
-from forage.ops.planning import planning_credit
-from forage.ops.returns import gae
-from forage.ops.segments import group_advantage
+from forage.ops.mode_weights import cue_weight, inverse_weight, set_bonus, ucpo_weight
+from forage.ops.passk import pass_at_k, pass_at_k_advantage
+from forage.ops.planning import entropy_planning_bonus, most_uncertain, planning_credit
+from forage.ops.preferences import (
+    bradley_terry_loss,
+    plackett_luce_loss,
+    preference_loss,
+    preference_pull,
+    visit_smoothing,
+)
+from forage.ops.ratios import log_ratio, sequence_ratio, token_ratio
+from forage.ops.reductions import fixed_length, kept_denominator, sequence_mean, token_mean
+from forage.ops.returns import gae, step_returns, value_differences
+from forage.ops.search import puct, step_prior
+from forage.ops.segments import best_of_group_advantage, group_advantage, leave_one_out
 from forage.ops.semantic import semantic_entropy
 from forage.ops.soft_labels import soft_label
-from forage.ops.success_advantages import maxrl_advantage, nsr_advantage, tailrl_advantage
+from forage.ops.step_objectives import step_cross_entropy, step_ranking
+from forage.ops.step_scores import aggregate, potential_differences
+from forage.ops.success_advantages import (
+    maxrl_advantage,
+    nsr_advantage,
+    psr_advantage,
+    signed_advantage,
+    tailrl_advantage,
+)
+from forage.ops.surrogates import cispo, gspo, ppo_clip, reinforce
+from forage.ops.token_covariance import clip_cov_tokens, kl_cov_tokens, token_covariance, top_share
+from forage.ops.trust_regions import ce_gppo, dppo, sapo
+from forage.ops.values import clipped_value_error, explained_variance
+from forage.ops.verdict_rewards import overlong_penalty, restart_bonus
+from forage.ops.weight_average import average_weights
+from forage.ops.whitening import whiten
 
 __all__ = [
+    "adapted_coefficient",
+    "aggregate",
+    "average_weights",
+    "best_of_group_advantage",
+    "best_of_n",
+    "bradley_terry_loss",
+    "ce_gppo",
+    "cispo",
+    "clip_cov_tokens",
+    "clipped_value_error",
+    "constant_bonus",
+    "cue_weight",
     "distinct_at_k",
+    "dppo",
     "entropy_bonus",
+    "entropy_planning_bonus",
+    "explained_variance",
+    "fixed_length",
     "gae",
     "group_advantage",
+    "group_ranks",
+    "group_reweight",
+    "gspo",
+    "high_entropy_scale",
+    "importance_weight",
+    "inverse_weight",
+    "kept_denominator",
+    "kl_cov_tokens",
+    "kl_estimate",
+    "leave_one_out",
+    "log_ratio",
     "maxrl_advantage",
+    "mismatch",
     "mode_reward",
+    "most_uncertain",
     "nsr_advantage",
+    "overlong_penalty",
     "pass_at_k",
+    "pass_at_k_advantage",
     "pcmd",
+    "plackett_luce_loss",
     "planning_credit",
+    "potential_differences",
+    "ppo_clip",
+    "preference_loss",
+    "preference_pull",
+    "psr_advantage",
+    "puct",
+    "random_token_bonus",
+    "reinforce",
+    "restart_bonus",
+    "sapo",
     "semantic_entropy",
+    "sequence_mean",
+    "sequence_ratio",
+    "set_bonus",
+    "shuffle_within_rows",
+    "signed_advantage",
     "soft_label",
+    "step_cross_entropy",
+    "step_prior",
+    "step_ranking",
+    "step_returns",
     "tailrl_advantage",
+    "token_covariance",
     "token_logprobs_and_entropy",
+    "token_mean",
+    "token_ratio",
+    "top_share",
+    "ucpo_weight",
+    "unclipped_entropy_bonus",
+    "unlikeliness_reward",
+    "value_differences",
+    "visit_smoothing",
+    "vote_of_n",
+    "whiten",
 ]

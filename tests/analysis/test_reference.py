@@ -28,7 +28,7 @@ STEPS = 6
 @pytest.fixture(scope="module")
 def run(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     """Six steps with every checkpoint and rollout kept. So small a model solves nothing, so half is called correct."""
-    settings: dict[str, Any] = {"problems": 4, "group_size": 4, "max_tokens": 24, "checkpoint_every": 1, "lr": 1e-2}
+    settings: dict[str, Any] = {"groups": 4, "group_size": 4, "max_tokens": 24, "checkpoint_every": 1, "lr": 1e-2}
     recipe = countdown(
         model=str(tiny_base), steps=STEPS, keep_checkpoints=STEPS, rollouts_every=1, threads=1, matmul="highest",
         temperature=0.8, **settings,

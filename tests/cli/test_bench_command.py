@@ -11,7 +11,7 @@ from forage.core.errors import ForageError
 from forage.methods import METHODS
 from forage.store.run_directory import RunDirectory
 
-SMALL = ["--problems", "2", "--group-size", "2", "--max-tokens", "16", "--threads", "1", "--matmul", "highest"]
+SMALL = ["--groups", "2", "--group-size", "2", "--max-tokens", "16", "--threads", "1", "--matmul", "highest"]
 
 
 def labels(arms: list[str], *controls: str) -> list[str]:

@@ -17,7 +17,7 @@ from forage.store.run_directory import RunDirectory
 
 Said = Callable[[], tuple[str, str]]
 
-SMALL = ["--problems", "2", "--group-size", "2", "--max-tokens", "16", "--threads", "1", "--matmul", "highest"]
+SMALL = ["--groups", "2", "--group-size", "2", "--max-tokens", "16", "--threads", "1", "--matmul", "highest"]
 
 
 @pytest.fixture

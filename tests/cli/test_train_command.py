@@ -11,7 +11,7 @@ from forage.cli import main
 from forage.core.errors import ForageError
 from forage.store.run_directory import RunDirectory
 
-SMALL = ["--problems", "2", "--group-size", "2", "--max-tokens", "12", "--threads", "1", "--matmul", "highest"]
+SMALL = ["--groups", "2", "--group-size", "2", "--max-tokens", "12", "--threads", "1", "--matmul", "highest"]
 
 
 def train(base: Path, out: Path, *more: str) -> int:
@@ -23,7 +23,7 @@ def test_a_dry_run_tells_and_writes_nothing(
 ) -> None:
     assert train(tiny_base, tmp_path / "run", "--dry-run") == 0
     out = capsys.readouterr().out
-    for words in ("160 train table; prompts of", "64 test problems", "Memory: at least", "The verifier: value"):
+    for words in ("160 train problems; prompts of", "64 test problems", "Memory: at least", "The verifier: value"):
         assert words in out
     assert not (tmp_path / "run").exists()
 

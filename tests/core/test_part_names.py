@@ -15,9 +15,9 @@ from forage.training.recipe import Recipe
 SOURCE = Path(__file__).parents[2] / "src" / "forage"
 OLD = Path(__file__).parents[1] / "fixtures" / "version_0_1" / "recipes.json"
 ROOMS = ("parts", "tasks", "engines", "training/recipe.py")
-"""Where parts are defined; a few others (`SamplingParams`, `Labeling`) are listed by hand."""
+"""Where parts are defined; others (`SamplingParams`, the records of an analysis) are listed by hand."""
 
-NO_PARTS = {"Examination", "MatmulChoice", "MatmulMeasurement"}
+NO_PARTS = {"Costs", "Examination", "MatmulChoice", "MatmulMeasurement"}
 """Frozen keyword-only records in these rooms that no recipe holds."""
 
 

@@ -1,12 +1,10 @@
 """Random models of a few thousand parameters, one per architecture family."""
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import pytest
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
     AutoModelForCausalLM,
     CohereConfig,
@@ -21,7 +19,8 @@ from transformers import (
     Qwen3Config,
 )
 
-VOCABULARY = 40
+from support.word_tokenizer import VOCABULARY, word_tokenizer
+
 STOP = 3
 
 BODY: dict[str, Any] = {
@@ -61,14 +60,6 @@ def build_module(family: str) -> PreTrainedModel:
             if parameter.dim() > 1:
                 parameter.add_(torch.randn_like(parameter) * 0.2)
     return module
-
-
-@cache
-def word_tokenizer() -> PreTrainedTokenizerFast:
-    words = ["<pad>", "<bos>", "<unk>", "<eos>", *(f"w{number}" for number in range(VOCABULARY - 4))]
-    raw = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="<unk>"))
-    raw.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    return PreTrainedTokenizerFast(tokenizer_object=raw, eos_token="<eos>", pad_token="<pad>", unk_token="<unk>")
 
 
 @pytest.fixture(params=FAMILIES)

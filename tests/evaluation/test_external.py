@@ -14,7 +14,7 @@ from forage.evaluation.external import ExternalSample, SampleColumns, read_sampl
 from forage.evaluation.external_evaluation import count_problems, external_evaluation, pass_columns
 from forage.ops.passk import pass_at_k
 
-REAL = Path(__file__).parent / "foreign"
+REAL = Path(__file__).parent / "external"
 
 
 def test_trl_completions() -> None:

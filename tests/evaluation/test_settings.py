@@ -42,7 +42,7 @@ def test_what_differs_is_said(evaluation: Make) -> None:
     said = " ".join(unequal_settings({"base": [base], "grpo": [longer]}))
     assert "sampled with different settings: max_tokens 120 / 64" in said
     assert "judged with different settings: deadline 5.0 / 1.0" in said
-    stopped = replace(base, open_sampler={"dtype": "float32", "stops": ["."]})
+    stopped = replace(base, sampled_by={"dtype": "float32", "stops": ["."]})
     assert 'stops [] / ["."]' in " ".join(unequal_settings({"base": [base], "grpo": [stopped]}))
-    unknown = replace(base, open_sampler={}, judged_by={})
+    unknown = replace(base, sampled_by={}, judged_by={})
     assert "is not known" in " ".join(unequal_settings({"base": [base], "grpo": [unknown]}))

@@ -21,10 +21,6 @@ SETTINGS = {
 } | {"reward_model": {"model": str(Path(__file__).parent / "reward_model")}}
 """What methods that refuse to start without a file are given."""
 
-for named, keyed in METHODS.items():
-    if "key" in keyed.parameters:  # countdown names no modes
-        SETTINGS[named] = {**SETTINGS[named], "key": "answer"}
-
 
 def bare(group_size: int = 8) -> Recipe:
     return Recipe(name="toy", model="none", task=Countdown(size="demo"), grouping=Grouping(group_size=group_size))

@@ -25,6 +25,7 @@ from forage.methods import (
     mode_diversity_random,
     nsr,
     psr,
+    strategy_modes,
     weighted_reinforce,
 )
 from forage.parts.losses.surrogate import PPOClip
@@ -57,9 +58,10 @@ def keyed() -> list[str]:
 def test_methods_keyed_by_modes_refuse_a_task_without_them_by_name() -> None:
     assert len(keyed()) == 9
     for name in keyed():
-        with pytest.raises(ForageError, match="the task countdown names none"):
-            on(Countdown(size="demo"), [grpo(), METHODS[name]()])
+        with pytest.raises(ForageError, match=f"the task {EASY.name} names none"):
+            on(EASY, [grpo(), METHODS[name]()])
         assert on(Moded(worth=EASY.worth), [grpo(), METHODS[name]()]).methods
+        assert on(EASY, [grpo(), strategy_modes(grams="phrases"), METHODS[name]()]).methods
         assert on(Stepwise(task=Moded(worth=EASY.worth)), [grpo(), METHODS[name]()]).methods
 
 
@@ -132,7 +134,7 @@ def test_modes_reach_the_reward_of_a_run(method: Applied, tmp_path: Path) -> Non
         model=str(blank_model(tmp_path / "model")),
         task=world,
         schedule=Schedule(steps=2, checkpoint_every=0, rollouts_every=0),
-        grouping=Grouping(problems=3, group_size=16),
+        grouping=Grouping(groups=3, group_size=16),
         sampling=SamplingParams(max_tokens=1),
         optimization=Optimization(mini_batches=1),
         engine=LocalEngine(threads=1, matmul="highest"),

@@ -23,7 +23,7 @@ def test_a_penalty_for_length_makes_no_group_worth_keeping(tmp_path: Path) -> No
         model=str(blank_model(tmp_path / "model")),
         task=NEVER,
         schedule=Schedule(steps=1, checkpoint_every=0, rollouts_every=0),
-        grouping=Grouping(problems=3, group_size=4),
+        grouping=Grouping(groups=3, group_size=4),
         sampling=SamplingParams(max_tokens=6),
         engine=LocalEngine(threads=1, matmul="highest"),
     )
@@ -35,7 +35,7 @@ def test_a_penalty_for_length_makes_no_group_worth_keeping(tmp_path: Path) -> No
 
 
 def test_a_step_prefers_the_groups_that_are_divided() -> None:
-    recipe = Recipe(name="toy", model="none", task=NEVER, grouping=Grouping(problems=2, group_size=2))
+    recipe = Recipe(name="toy", model="none", task=NEVER, grouping=Grouping(groups=2, group_size=2))
     recipe = apply(recipe, [dapo()])
     wrong = group([0.0, 0.0])
     long = Group(wrong.start, wrong.rollouts, (Score(0.0, {"correct": 0.0}), Score(-1.0, {"correct": 0.0})))

@@ -18,7 +18,7 @@ GRAMS = Path(__file__).parent / "grams.json"
 
 def trained(base: Path, out: Path, *methods: Applied) -> tuple[bytes, dict[str, float]]:
     """The weights after two steps, and the last row of metrics."""
-    settings: dict[str, Any] = {"problems": 4, "group_size": 4, "max_tokens": 24, "checkpoint_every": 1, "lr": 1e-3}
+    settings: dict[str, Any] = {"groups": 4, "group_size": 4, "max_tokens": 24, "checkpoint_every": 1, "lr": 1e-3}
     recipe = countdown(model=str(base), method=methods, steps=2, threads=1, matmul="highest", **settings)
     # So small a model never solves a problem; lengths differ, so this reward lets it learn something.
     train(replace(recipe, rewards=(*recipe.rewards, Overlong(limit=24, buffer=20))), out=out)

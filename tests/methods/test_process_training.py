@@ -31,7 +31,7 @@ def small(base: Path, *methods: Applied) -> Recipe:
         model=str(base),
         method=methods,
         steps=2,
-        problems=4,
+        groups=4,
         group_size=4,
         max_tokens=24,
         checkpoint_every=1,

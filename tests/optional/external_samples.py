@@ -3,7 +3,7 @@
     python tests/optional/external_samples.py [--trl FOLDER] [--verl FOLDER] [--evals FOLDER]
 
 runs each tool in the environment in its folder (made by tests/optional/trl.py and verl.py; `--evals` is made here, with
-lm-eval and inspect-ai) on a world of four problems, and writes what it left behind to tests/evals/foreign/.
+lm-eval and inspect-ai) on a world of four problems, and writes what it left behind to tests/evaluation/external/.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-OUT = ROOT / "tests" / "evals" / "foreign"
+OUT = ROOT / "tests" / "evaluation" / "external"
 
 TRL = """
 import sys

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 
 DATA_SETS = ("chain_sum:max_terms=3", "leg_counting", "countdown:min_numbers=3,max_numbers=4")
 
-SMALL = ["--steps", "2", "--problems", "4", "--group-size", "4", "--max-tokens", "16", "--threads", "1"]
+SMALL = ["--steps", "2", "--groups", "4", "--group-size", "4", "--max-tokens", "16", "--threads", "1"]
 
 
 def inside(folder: Path) -> None:

@@ -109,7 +109,7 @@ def train_a_step(folder: Path) -> None:
     table.write_text(
         "".join(json.dumps({"prompt": f"What is {n} + 4?", "answer": str(n + 4)}) + "\n" for n in range(9))
     )
-    small = "--steps 1 --problems 2 --group-size 4 --max-tokens 12 --threads 1 --matmul highest --verifier numeric"
+    small = "--steps 1 --groups 2 --group-size 4 --max-tokens 12 --threads 1 --matmul highest --verifier numeric"
     out = folder / "run"
     arguments = ["train", "table", "--model", str(folder), "--data", str(table), *small.split(), "--out", str(out)]
     assert main(arguments) == 0

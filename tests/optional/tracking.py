@@ -73,7 +73,7 @@ def main(folder: Path) -> None:
         place = Path(temporary)
         tiny = BaseSettings(traces=800, steps=60, batch=32, layers=2, hidden=32, heads=2, head_dim=16, inner=64)
         base = build(tiny, place / "base", progress=False)
-        settings = ["--problems", "2", "--group-size", "4", "--max-tokens", "24", "--checkpoint-every", "2"]
+        settings = ["--groups", "2", "--group-size", "4", "--max-tokens", "24", "--checkpoint-every", "2"]
         both = ["--track", "tensorboard", "--track", "wandb"]
         command = ["train", "countdown", "--model", base, *settings, *both]
 

@@ -27,7 +27,7 @@ PROBLEMS = [
     for n in range(6)
 ]
 
-SMALL = ["--steps", "1", "--problems", "2", "--group-size", "2", "--max-tokens", "8", "--threads", "1"]
+SMALL = ["--steps", "1", "--groups", "2", "--group-size", "2", "--max-tokens", "8", "--threads", "1"]
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def test_replay_restarts_behind_whole_lines(critic: bool, base: Path, tmp_path: 
         model=str(base),
         method=[ppo(critic_warmup=1) if critic else grpo(), replay],
         steps=5,
-        problems=2,
+        groups=2,
         group_size=2,
         train_problems=8,
         rollouts_every=1,

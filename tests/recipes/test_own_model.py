@@ -26,12 +26,12 @@ from forage.training.loop import resume, settle, train
 from forage.training.recipe import Recipe
 from support.own_world import sums, write_model, write_table
 
-PAGE = Path(__file__).parent.parent / "docs" / "your-own-model.md"
+PAGE = Path(__file__).parents[2] / "docs" / "your-own-model.md"
 
 Said = Callable[[], tuple[str, str]]
 
 SMALL = {
-    "train": "--steps 1 --problems 2 --group-size 4 --max-tokens 12 --threads 1 --matmul highest --verifier-workers 1",
+    "train": "--steps 1 --groups 2 --group-size 4 --max-tokens 12 --threads 1 --matmul highest --verifier-workers 1",
     "eval": "--n 4 --k 1,2 --max-tokens 12 --threads 1",
     "compare": "--k 1,2",
     "prm": "--problems 2 --solutions 2 --m 2 --max-tokens 12 --threads 1",
@@ -80,7 +80,7 @@ def test_the_page_can_be_pasted(world: Path, monkeypatch: pytest.MonkeyPatch, sa
         assert program == "forage"
         assert main([name, *arguments, *shlex.split(SMALL.get(name, ""))]) == 0, f"{line}\n{said()[1]}"
     _, err = said()
-    assert "18 train table and 2 test problems (held out by question)." in err
+    assert "18 train problems and 2 test problems (held out by question)." in err
     assert "1 rows were left out: " in err
     assert "messy.csv, line 22: its answer is empty" in err
     chat = RunDirectory.open(world / "runs/chat")
@@ -108,7 +108,7 @@ def small(world: Path, *, steps: int = 4, method: Any = METHODS, **more: Any) ->
         model=str(world / "model"),
         method=method,
         steps=steps,
-        problems=3,
+        groups=3,
         group_size=4,
         max_tokens=12,
         checkpoint_every=2,

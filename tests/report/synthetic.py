@@ -134,7 +134,8 @@ def rollout_rows(step: int, *, bonus: float, seed: int, groups: int = 6, group_s
                 "prefix": [], "text": "".join(pieces[:-1]), "pieces": pieces, "tokens": list(range(len(words))),
                 "logprobs": [-0.8 * h for h in entropies], "entropies": entropies,
                 "advantages": [plain + bonus * min(0.4 * h, abs(plain) / 2) for h in entropies],
-                "values": [], "reward": reward, "correct": reward, "stop": "length" if cuts[sibling] else "eos",
+                "values": [], "reward": reward, "correct": reward, "mode": None,
+                "stop": "length" if cuts[sibling] else "eos",
             })  # fmt: skip
     return rows
 

@@ -268,7 +268,8 @@ def row(group: int, correct: float, length: int, stop: str = "eos") -> dict[str,
     return {
         "step": 9, "problem": "p", "prompt": f"prompt {group}", "group": group, "sibling": 0, "prefix": [], "text": "",
         "pieces": ["a"] * length, "tokens": [1] * length, "logprobs": [-0.5] * length, "entropies": [0.5] * length,
-        "advantages": [correct] * length, "values": [], "reward": correct, "correct": correct, "stop": stop,
+        "advantages": [correct] * length, "values": [], "reward": correct, "correct": correct, "mode": None,
+        "stop": stop,
     }  # fmt: skip
 
 

@@ -46,6 +46,7 @@ def rollout(**values: Any) -> dict[str, Any]:
         "values": [],
         "reward": 1.0,
         "correct": 1.0,
+        "mode": "1+1",
         "stop": "eos",
         **values,
     }

@@ -340,7 +340,7 @@ def recipe(model: Path, *, steps: int, parallel: Any = "data", method: Sequence[
             model=str(model),
             task=EASY,
             schedule=Schedule(steps=steps, checkpoint_every=2, rollouts_every=2),
-            grouping=Grouping(problems=3, group_size=8),
+            grouping=Grouping(groups=3, group_size=8),
             sampling=SamplingParams(max_tokens=4),
             optimization=Optimization(lr=3e-3, mini_batches=2),
             engine=LocalEngine(threads=1, matmul="highest", parallel=parallel),

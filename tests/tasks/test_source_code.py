@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from forage.engines.identity import judged_by, open_sampler
+from forage.engines.identity import judged_by, sampled_by
 from forage.engines.local.engine import LocalEngine
 from forage.tasks.countdown import Countdown
 from forage.tasks.source_code import module_digest
@@ -51,5 +51,5 @@ def test_limits_count_where_judging_may_hang() -> None:
 @pytest.mark.parametrize("changes", [{"dtype": "bfloat16"}, {"stops": ("\n",)}, {"matmul": "medium"}])
 def test_what_decides_texts_is_in_the_identity(changes: dict[str, object]) -> None:
     engine = LocalEngine(matmul="highest")
-    assert open_sampler(LocalEngine(**{"matmul": "highest", **changes})) != open_sampler(engine)
-    assert open_sampler(LocalEngine(matmul="highest", threads=7, rows=3)) == open_sampler(engine)
+    assert sampled_by(LocalEngine(**{"matmul": "highest", **changes})) != sampled_by(engine)
+    assert sampled_by(LocalEngine(matmul="highest", threads=7, rows=3)) == sampled_by(engine)

@@ -263,13 +263,13 @@ def test_test_problems_that_were_trained_on_are_said(tmp_path: Path) -> None:
     assert leak.startswith("2 of 3 test problems")
     assert f"{test}, line 2 and {train}, line 3" in leak
     clean = open_table(train, test=jsonl(tmp_path / "clean.jsonl", ROWS[15:]), verifier=EXACT)
-    assert clean.notes() == ("15 train table and 5 test problems.",)
+    assert clean.notes() == ("15 train problems and 5 test problems.",)
 
 
 def test_repeated_problems_are_said(tmp_path: Path) -> None:
     task = open_table(jsonl(tmp_path / "t.jsonl", [*ROWS, ROWS[0]]), verifier=EXACT, test_share=0)
     assert len({problem.id for problem in task.problems("train")}) == 21
-    assert "1 train table repeat an earlier one, question and answer." in task.notes()
+    assert "1 train problems repeat an earlier one, question and answer." in task.notes()
 
 
 def test_a_question_with_two_answers_is_said(tmp_path: Path) -> None:

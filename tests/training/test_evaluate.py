@@ -162,10 +162,10 @@ def test_an_interrupted_run_ends_with_the_same_bits(tmp_path: Path, fails_at: in
 
 def test_killed_in_the_middle_it_continues(tmp_path: Path) -> None:
     code = (
-        "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; import test_evaluate as t; "
-        "t.run(Path(sys.argv[2]), t.Dice(pause=0.05))"
+        "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; "
+        "from training import test_evaluate as t; t.run(Path(sys.argv[2]), t.Dice(pause=0.05))"
     )
-    child = subprocess.Popen([sys.executable, "-c", code, str(Path(__file__).parent), str(tmp_path / "killed")])
+    child = subprocess.Popen([sys.executable, "-c", code, str(Path(__file__).parents[1]), str(tmp_path / "killed")])
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob("killed/*/*/*.parquet")) and time.monotonic() < deadline:
         time.sleep(0.02)

@@ -25,7 +25,7 @@ from forage.training.recipe import Recipe, Verifying
 
 
 def small(base: Path, *methods: Any, steps: int = 3, **settings: Any) -> Recipe:
-    defaults: dict[str, Any] = {"problems": 4, "group_size": 4, "max_tokens": 24, "checkpoint_every": 2, "lr": 1e-3}
+    defaults: dict[str, Any] = {"groups": 4, "group_size": 4, "max_tokens": 24, "checkpoint_every": 2, "lr": 1e-3}
     recipe = countdown(
         model=str(base), method=methods, steps=steps, threads=1, matmul="highest", **{**defaults, **settings}
     )
@@ -163,7 +163,7 @@ def test_kill_minus_nine_at_random_moments_loses_nothing(reference: Path, tmp_pa
 def test_interrupting_the_command_saves_and_says_how_to_go_on(tiny_base: Path, tmp_path: Path) -> None:
     path = tmp_path / "run"
     command = [sys.executable, "-m", "forage", "train", "countdown", "--model", str(tiny_base), "--out", str(path)]
-    command += ["--steps", "200", "--problems", "2", "--group-size", "2", "--threads", "1"]
+    command += ["--steps", "200", "--groups", "2", "--group-size", "2", "--threads", "1"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     while process.poll() is None and not (path / "metrics.jsonl").exists():
         time.sleep(0.05)

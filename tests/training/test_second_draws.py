@@ -27,7 +27,7 @@ def small(folder: Path, *methods: Applied) -> Recipe:
         model=str(model if model.exists() else blank_model(model)),
         task=DECOY,
         schedule=Schedule(steps=4, checkpoint_every=2, rollouts_every=1),
-        grouping=Grouping(problems=8, group_size=4),
+        grouping=Grouping(groups=8, group_size=4),
         sampling=SamplingParams(max_tokens=6),
         optimization=Optimization(lr=3e-3),
         engine=LocalEngine(threads=1, matmul="highest"),

@@ -67,7 +67,7 @@ def small(folder: Path, **changes: object) -> Recipe:
         model=str(blank_model(folder / "model")),
         task=EASY,
         schedule=Schedule(steps=6, checkpoint_every=0, rollouts_every=0),
-        grouping=Grouping(problems=3, group_size=8),
+        grouping=Grouping(groups=3, group_size=8),
         sampling=SamplingParams(max_tokens=4, temperature=0.05),
         optimization=Optimization(lr=1e-4, mini_batches=1),
         engine=LocalEngine(threads=1, matmul="highest"),

@@ -10,9 +10,8 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
@@ -22,7 +21,7 @@ from forage.core.records import Message, Problem, Score
 from forage.tasks.countdown import Countdown
 from forage.verification.assignments import assign
 from forage.verification.failures import WINDOW, WINDOWS_TO_STOP
-from forage.verification.judge import InlineJudge, WorkerJudge, open_judge
+from forage.verification.judge import InlineJudge, Verifying, WorkerJudge, open_judge
 from forage.verification.process import ProcessLost, VerifierProcess
 from forage.verification.scratch import DEPTH_LIMIT, exceeds
 from forage.verification.wire import problem_from_json, problem_to_json
@@ -33,13 +32,8 @@ DEADLINE = 0.6
 PROBLEM = Problem(id="p\0\ud800", prompt="2 + 5", answer="so 7", task="hostile", tags=("easy",))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Verifying:
-    workers: int
-    deadline: float = DEADLINE
-    memory_mb: int = 200
-    overrun: Literal["wrong", "unjudged"] = "wrong"
-    unjudged_limit: float = 0.2
+def limits(**settings: Any) -> Verifying:
+    return Verifying(**{"deadline": DEADLINE, "memory_mb": 200, **settings})
 
 
 def judge_with(**settings: Any) -> WorkerJudge:
@@ -222,7 +216,7 @@ def test_too_many_unjudged_answers_are_said_and_then_end_the_work(
 ) -> None:
     """A quarter has no verdict, above the limit of a fifth: after one window a warning, after three the end."""
     quarter = [*["a"] * 48, *["wrong"] * 16]
-    with open_judge(Hostile(), Verifying(workers=workers, deadline=10.0)) as judge:
+    with open_judge(Hostile(), limits(workers=workers, deadline=10.0)) as judge:
         for _ in range(WINDOW // 64 * WINDOWS_TO_STOP):
             ask(judge, *quarter)
         assert "64 of 256 answers could not be judged, above 20%" in caplog.text
@@ -233,18 +227,18 @@ def test_too_many_unjudged_answers_are_said_and_then_end_the_work(
 
 def test_few_unjudged_answers_are_no_matter(caplog: pytest.LogCaptureFixture) -> None:
     fifth = [*["a"] * 52, *["wrong"] * 12]
-    with open_judge(Hostile(), Verifying(workers=0)) as judge:
+    with open_judge(Hostile(), limits(workers=0)) as judge:
         for _ in range(WINDOW // 64 * (WINDOWS_TO_STOP + 1)):
             ask(judge, *fifth)
     assert "above 20%" not in caplog.text
-    with open_judge(Hostile(), Verifying(workers=0, unjudged_limit=1.0)) as judge:
+    with open_judge(Hostile(), limits(workers=0, unjudged_limit=1.0)) as judge:
         for _ in range(WINDOW // 64 * (WINDOWS_TO_STOP + 1)):
             ask(judge, *["wrong"] * 64)
     assert "above" not in caplog.text
 
 
 def test_a_short_use_says_it_at_its_end(caplog: pytest.LogCaptureFixture) -> None:
-    with open_judge(Hostile(), Verifying(workers=0)) as judge:
+    with open_judge(Hostile(), limits(workers=0)) as judge:
         ask(judge, *["wrong"] * 20)
     assert "20 of 20 answers could not be judged, above 20%" in caplog.text
 
@@ -396,9 +390,9 @@ def wait_for_sleepers(seconds: str, within: float = 20.0) -> list[int]:
 
 
 def test_open_judge() -> None:
-    with open_judge(Hostile(), Verifying(workers=0)) as judge:
+    with open_judge(Hostile(), limits(workers=0)) as judge:
         assert isinstance(judge, InlineJudge)
-    with open_judge(Hostile(), Verifying(workers=1)) as judge:
+    with open_judge(Hostile(), limits(workers=1)) as judge:
         assert isinstance(judge, WorkerJudge)
         assert ask(judge, "a")[0].value == 1.0
     with pytest.raises(RuntimeError, match="closed"):
@@ -482,7 +476,7 @@ def children(parent: int) -> list[int]:
 
 
 def test_a_task_of_the_running_script_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "__main__", sys.modules["hostile_tasks"])
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["support.hostile_tasks"])
     monkeypatch.setattr(Hostile, "__module__", "__main__")
     with pytest.raises(ForageError, match="defined in the script that is running"):
         judge_with()

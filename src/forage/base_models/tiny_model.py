@@ -23,8 +23,9 @@ from typing import Any
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 from torch import Tensor
+from torch.nn import functional
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from forage.core.errors import ForageError
@@ -50,6 +51,12 @@ class Language(ABC):
     @abstractmethod
     def written(self, amount: int) -> Iterator[Example]:
         """The first `amount` examples that the base model learns from, always the same."""
+
+    def targets(self, amount: int) -> Tensor | None:
+        """(amount, R, V) float32: what each token of those responses might have been, a distribution along its own
+        beginning, zeros behind its end. None: the model learns from the tokens that were written.
+        """
+        return None
 
     @abstractmethod
     def identity(self) -> Sequence[Any]:
@@ -149,9 +156,8 @@ def _is_complete(place: Path, digest: str) -> bool:
 def _make(settings: TinySettings, place: Path, digest: str, *, progress: bool) -> None:
     began = time.perf_counter()
     model = untrained(settings)
-    corpus = encode(
-        settings.language.written(settings.traces), pad=model.tokenizer.get_vocab()[str(model.tokenizer.pad_token)]
-    )
+    language, pad = settings.language, model.tokenizer.get_vocab()[str(model.tokenizer.pad_token)]
+    corpus = encode(language.written(settings.traces), pad=pad, targets=language.targets(settings.traces))
     with _bar(settings.steps, shown=progress) as advance:
         losses = _train(model, corpus, settings, advance)
     model.save(place)
@@ -208,26 +214,46 @@ def word_tokenizer(words: Sequence[str], *, end: str, pad: str) -> PreTrainedTok
     )
 
 
+def character_tokenizer(characters: str, *, end: str, pad: str) -> PreTrainedTokenizerFast:
+    """One token per character, without spaces between them. There is no unknown token."""
+    words = (pad, end, *characters)
+    tokenizer = Tokenizer(models.WordLevel({word: token for token, word in enumerate(words)}))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("."), behavior="isolated")
+    tokenizer.decoder = decoders.Fuse()
+    tokenizer.add_special_tokens([AddedToken(pad, special=True), AddedToken(end, special=True)])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        eos_token=end,
+        pad_token=pad,
+        model_max_length=512,
+        clean_up_tokenization_spaces=False,
+    )
+
+
 # ------------------------------------------------------------------------------------------------------------ training
 
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """N written examples: `tokens` (N, T) int32, prompt, response and padding; `prompts` and `lengths` (N,) int64."""
+    """N written examples: `tokens` (N, T) int32, prompt, response and padding; `prompts` and `lengths` (N,) int64.
+
+    `targets` (N, R, V), where the responses have R tokens at most, are those of `Language.targets`.
+    """
 
     tokens: Tensor
     prompts: Tensor
     lengths: Tensor
+    targets: Tensor | None = None
 
 
-def encode(written: Iterable[Example], *, pad: int) -> Corpus:
+def encode(written: Iterable[Example], *, pad: int, targets: Tensor | None = None) -> Corpus:
     """Prompt and response of each example, padded to the longest."""
     rows, prompts = [], []
     for prompt, response in written:
         rows.append(torch.tensor((*prompt, *response), dtype=torch.int32))
         prompts.append(len(prompt))
     tokens = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=pad)
-    return Corpus(tokens, torch.tensor(prompts), torch.tensor([len(row) for row in rows]))
+    return Corpus(tokens, torch.tensor(prompts), torch.tensor([len(row) for row in rows]), targets)
 
 
 def batches(lengths: Tensor, size: int, generator: torch.Generator, *, window: int = 16) -> Iterator[Tensor]:
@@ -271,13 +297,18 @@ def _train(model: LocalModel, corpus: Corpus, settings: TinySettings, advance: C
 
 
 def _loss(model: LocalModel, corpus: Corpus, rows: Tensor) -> Tensor:
-    """Mean negative log-likelihood per response token, in nats."""
+    """Mean negative log-likelihood per response token, in nats: of what was written, or on average over the targets."""
     lengths = corpus.lengths[rows]
     width = int(lengths.max())
     tokens = corpus.tokens[rows, :width].long()
     position = torch.arange(1, width)
     response = (position >= corpus.prompts[rows, None]) & (position < lengths[:, None])
     head = model.head
+    if corpus.targets is not None:
+        targets = corpus.targets[rows]
+        targets = targets[targets.sum(-1) > 0]
+        logits = head.logits(model.hidden(tokens[:, :-1])[response])
+        return functional.cross_entropy(logits, targets)
     logprob, _ = token_logprobs_and_entropy(
         model.hidden(tokens[:, :-1])[response],
         head.weight,

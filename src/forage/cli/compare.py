@@ -11,6 +11,8 @@ from forage.cli.lists import Ks, numbers
 from forage.cli.tables import Tables
 from forage.core.errors import ForageError
 from forage.evaluation.collect import Arm, gather_arms, raw_recipe
+from forage.evaluation.diversity import has_modes
+from forage.evaluation.diversity_tables import diversity_difference_table, diversity_table
 from forage.evaluation.estimate import check_ks
 from forage.evaluation.evaluation import Evaluation
 from forage.evaluation.settings import check_verifiers, unequal_settings
@@ -64,6 +66,11 @@ def compare_command(
     differences = difference_table(base_runs, rest, ks, draws=draws, seed=seed)
     shown.estimates("differences", differences)
     shown.notes("differences", [note for note in differences.notes if note not in said])
+    shown.diversity("diversity", diversity_table(groups, ks, draws=draws, seed=seed))
+    if has_modes([run for runs in groups.values() for run in runs]):
+        shown.say("Differences in that, PCMD on problems with two right answers in every run of both sides:\n")
+        changes = diversity_difference_table(base_runs, rest, ks, draws=draws, seed=seed)
+        shown.diversity("diversity differences", changes)
     if cost := cost_table(arms, untrained, draws=draws, seed=seed):
         shown.say("\nWhat that took, and the gain in pass@1 for it; values are counted with the tokens:\n")
         shown.table("costs", cost)

@@ -8,10 +8,11 @@ import tyro
 from rich.console import Console
 
 from forage.cli.lists import Ks, Temperatures, numbers
-from forage.cli.problem_flags import EngineFlags, TableFlags, chosen_task, leak_note
+from forage.cli.problem_flags import EngineFlags, TableFlags, chosen_task, leak_note, told_apart
 from forage.cli.progress import message_on_interrupt, progress_bar, say_notes
 from forage.cli.tables import Tables
 from forage.engines.distributed.torchrun import open_group
+from forage.evaluation.diversity_tables import diversity_table
 from forage.evaluation.estimate import check_ks, small_sample_warning
 from forage.evaluation.evaluation import Evaluation
 from forage.evaluation.tables import curve_table, majority_table
@@ -23,6 +24,7 @@ def evaluate_command(
     /,
     *,
     task: str | None = None,
+    grams: str = "",
     source: tyro.conf.OmitArgPrefixes[TableFlags] = TableFlags(),  # noqa: B008  (frozen)
     machine: tyro.conf.OmitArgPrefixes[EngineFlags] = EngineFlags(),  # noqa: B008  (frozen)
     split: str = "test",
@@ -45,6 +47,7 @@ def evaluate_command(
     Args:
         checkpoint: a run directory (its newest checkpoint), a checkpoint inside one, or a Hugging Face model folder.
         task: which problems, where the checkpoint does not say: countdown:size=experiment, table:data=FILE,...
+        grams: tell ways to the answer apart by this list of strategic grams, or phrases (docs/diversity.md).
         source: problems from a table.
         machine: where the model computes.
         split: train or test.
@@ -70,7 +73,7 @@ def evaluate_command(
         console.print(f"[yellow]{warning}[/yellow]", highlight=False)
     found = find_checkpoint(checkpoint)
     engine = machine.engine(found.engine)
-    chosen = chosen_task(found, task, source, engine)
+    chosen = told_apart(chosen_task(found, task, source, engine), grams, found)
     say_notes(chosen or found.task)
     for note in leak_note(found, chosen):
         console.print(note, highlight=False, soft_wrap=True, markup=False)
@@ -98,6 +101,7 @@ def evaluate_command(
     labels = {f"{found.label}, T={found.params.temperature:g}": [found] for found in evaluations}
     shown = Tables(json=json)
     shown.curves("levels", curve_table(labels, ks))
+    shown.diversity("diversity", diversity_table(labels, ks))
     shown.table("majority", majority_table(labels, ks))
     shown.value("files", [str(file) for file in files])
     shown.finish()

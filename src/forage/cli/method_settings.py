@@ -61,6 +61,22 @@ SETTINGS = {
     "value": "where values come from: monte-carlo (continuations) or critic (needs ppo)",
     "value_clip": "how far a value may leave the one at sampling in an update",
     "weight": "weight of the model's reward",
+    "dgro.beta": "temperature of the soft maximum of the siblings' rewards; None is their mean",
+    "dgro_free.beta": "temperature of the soft maximum of the siblings' rewards; None is their mean",
+    "gradient": "weight of the policy gradient",
+    "ibro.coefficient": "weight of advantage times entropy in the objective",
+    "ibro_unsigned.coefficient": "weight of |advantage| times entropy in the objective",
+    "middle": "where in the response, 0 to 1, half of the bonus is paid",
+    "negative": "negative advantages: keep or drop",
+    "passes": "passes over each batch of responses",
+    "perplexity_shaping.alpha": "how much credit moves to responses of low perplexity",
+    "perplexity_shuffled.alpha": "how much credit moves between responses",
+    "position_reversed.gamma": "the largest bonus",
+    "position_shaping.gamma": "the largest bonus",
+    "pull": "weight of the squared log-ratio to the source policy",
+    "scope": "perplexities are compared within the group or the batch",
+    "slope": "how suddenly the bonus sets in",
+    "source": "the policy that pulls: reference (training began with it) or sampler",
 }
 """By name; METHOD.NAME where one method means something else by it."""
 

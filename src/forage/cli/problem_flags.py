@@ -10,8 +10,10 @@ import tyro
 from forage.core.errors import ForageError
 from forage.core.protocols import Task
 from forage.engines.local.engine import LocalEngine
+from forage.grams.gram_list import load_grams
 from forage.recipes.table import settled_template
 from forage.tasks.names import parse_task
+from forage.tasks.strategy_modes import with_strategy_modes
 from forage.tasks.table import Table, TableFile, overlap_note
 from forage.tasks.verifiers import parse_verifier
 from forage.training.checkpoints import Checkpoint
@@ -34,6 +36,7 @@ class TableFlags:
         system: system prompt, before every problem.
         template: chat: the tokenizer's chat template; none: plain text; auto: the template where there is one.
         step_ends: where reasoning steps end: newline, sentence, label, code_line, words:..., python:module:function.
+        modes: what tells right answers apart: answer, or python:module:function (docs/diversity.md).
     """
 
     data: Path | None = None
@@ -48,6 +51,7 @@ class TableFlags:
     system: str | None = None
     template: Literal["auto", "chat", "none"] | None = None
     step_ends: str | None = None
+    modes: str | None = None
 
     def given(self) -> dict[str, Any]:
         """The flags that say something."""
@@ -109,6 +113,19 @@ def chosen_task(found: Checkpoint, name: str | None, flags: TableFlags, engine: 
     return _with_flags(base, flags, found, engine, known=own is not None).settled()
 
 
+def told_apart(task: Task | None, grams: str, found: Checkpoint) -> Task | None:
+    """The task with the strategic grams of a list as its modes; as it is without one.
+
+    Raises ForageError where neither the flags nor the checkpoint name a task.
+    """
+    if not grams:
+        return task
+    task = task or found.task
+    if task is None:
+        raise ForageError("Say which problems: --task NAME. The checkpoint does not say it.")
+    return with_strategy_modes(task, load_grams(grams))
+
+
 def leak_note(found: Checkpoint, task: Task | None) -> tuple[str, ...]:
     """Whether problems of `task` are among those that the checkpoint was trained on."""
     if isinstance(found.task, Table) and isinstance(task, Table) and found.task.train is not None:
@@ -134,6 +151,8 @@ def _with_flags(table: Table, flags: TableFlags, found: Checkpoint, engine: Loca
         settings["system"] = flags.system
     if flags.step_ends is not None:
         settings["steps"] = flags.step_ends
+    if flags.modes is not None:
+        settings["modes"] = flags.modes
     if template is not None:
         trusting = engine.trust_remote_code
         settings["template"] = settled_template(template, str(found.weights), trust_remote_code=trusting)

@@ -14,6 +14,8 @@ from forage.evaluation.tables import Cell, ResultTable
 PIPED_WIDTH = 120
 """Columns where the output is no terminal."""
 
+DIVERSITY = ("distinct", "extra", "in")
+
 BESIDE_ESTIMATES = ("crossover", "lost", "gained")
 
 
@@ -37,6 +39,13 @@ class Tables:
         """pass@k and what follows from it."""
         if not self._collect(name, table):
             print_estimates(table)
+
+    def diversity(self, name: str, table: ResultTable) -> None:
+        """PCMD, then distinct@k, what it exceeds pass@k by, and modes among right answers; or why there are none."""
+        if not self._collect(name, table):
+            if any(not math.isnan(cell.value) for row in table.rows for cell in row):
+                print_diversity(table)
+            self.notes(name, table.notes)
 
     def table(self, name: str, table: ResultTable) -> None:
         """Every column, and the notes."""
@@ -77,6 +86,15 @@ def print_estimates(table: ResultTable) -> None:
     """pass@k, then what follows from it in a block of its own; a difference whose interval excludes 0 is bold."""
     for names in (lambda name: name.startswith("pass@"), lambda name: name in BESIDE_ESTIMATES):
         if columns := [i for i in range(1, len(table.columns)) if names(table.columns[i])]:
+            _print(table, columns)
+
+
+def print_diversity(table: ResultTable) -> None:
+    """A block of columns for each kind of number."""
+    kinds = [column.partition("@")[0].partition(" ")[0] for column in table.columns]
+    own = [place for place in range(1, len(kinds)) if kinds[place] not in DIVERSITY]
+    for columns in (own, *([i for i, kind in enumerate(kinds) if kind == name] for name in DIVERSITY)):
+        if columns:
             _print(table, columns)
 
 

@@ -48,7 +48,7 @@ class Batch:
             if shape != (rows,):
                 raise ValueError(f"Batch.{name} has shape {shape}, not (B,) = {(rows,)}")
         if self.loss_mask.dtype != torch.bool:
-            raise ValueError(f"Batch.learn is {self.loss_mask.dtype}, not bool")
+            raise ValueError(f"Batch.loss_mask is {self.loss_mask.dtype}, not bool")
         if bool(self.loss_mask[:, 0].any()):
             raise ValueError("the first token of a sequence has nothing before it, so it cannot be learned from")
 

@@ -4,12 +4,13 @@ from typing import Any
 
 from forage.core.protocols import Task
 from forage.engines.local.engine import LocalEngine
+from forage.tasks.own_modes import OwnModes
 from forage.tasks.source_code import module_digest, package_digest
 from forage.tasks.verifiers import Verifier
 from forage.verification.judge import Verifying
 
 
-def open_sampler(engine: LocalEngine) -> dict[str, Any]:
+def sampled_by(engine: LocalEngine) -> dict[str, Any]:
     """The settings of `engine` (settled) that decide what is sampled, as JSON.
 
     Threads, rows and the number of processes are left out: they change the order of a sum, as another machine would.
@@ -37,7 +38,8 @@ def judged_by(task: Task, verifying: Verifying) -> dict[str, Any]:
 
 
 def task_versions(task: Task) -> dict[str, str]:
-    """What the verifier depends on, by name; of a task around another one (`task.task`), the inner one's too."""
+    """What verdicts and modes depend on, by name; of a task around another one (`task.task`), the inner one's too."""
     verifier, inner = getattr(task, "verifier", None), getattr(task, "task", None)
     found = verifier.versions() if isinstance(verifier, Verifier) else {}
+    found |= task.mode_versions() if isinstance(task, OwnModes) else {}
     return {**found, **(task_versions(inner) if isinstance(inner, Task) else {})}

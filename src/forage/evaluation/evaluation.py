@@ -26,7 +26,9 @@ class ProblemOutcome:
     `n` samples were drawn: `correct` of them right, `unjudged` without a verdict, `truncated` cut by the length limit
     (of all n), `committed` with a final answer (of the judged ones). `length_sum` counts sampled tokens, and
     `entropy_sum` adds up their entropies in nats. `answers` counts the judged samples of each canonical answer, and
-    `right_answers` those of them that were correct; judged samples without an answer are in neither.
+    `right_answers` those of them that were correct; judged samples without an answer are in neither. `modes` counts the
+    correct samples of each mode (`Task.mode`), without those that name none; None: the task names no modes, or they
+    were not counted yet when the file was written.
     """
 
     problem: str
@@ -39,6 +41,7 @@ class ProblemOutcome:
     entropy_sum: float = 0.0
     answers: Mapping[str, int] = field(default_factory=dict)
     right_answers: Mapping[str, int] = field(default_factory=dict)
+    modes: Mapping[str, int] | None = None
 
     def __post_init__(self) -> None:
         where = f"the outcome of problem {self.problem}"
@@ -58,6 +61,9 @@ class ProblemOutcome:
             raise ValueError(f"{where} has more right answers than answers")
         if sum(self.right_answers.values()) > self.correct:
             raise ValueError(f"{where} has more right answers than correct samples")
+        modes = (self.modes or {}).values()
+        if sum(modes) > self.correct or min(modes, default=1) < 1:
+            raise ValueError(f"{where} has counts of modes that do not fit {self.correct} correct samples")
 
     @property
     def judged(self) -> int:
@@ -88,7 +94,7 @@ class Evaluation:
     run_seed: int | None = None
     fingerprint: str = ""
     seconds: float = field(default=0.0, compare=False)
-    open_sampler: Mapping[str, Any] = field(default_factory=dict)
+    sampled_by: Mapping[str, Any] = field(default_factory=dict)
     judged_by: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -40,7 +40,7 @@ class ExternalSample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Columns:
+class SampleColumns:
     """Which columns to read, where a file has more than one answer: names of the verdict's and the mode's column."""
 
     verdict: str | None = None
@@ -48,7 +48,7 @@ class Columns:
     threshold: float = THRESHOLD
 
 
-def read_samples(path: Path, columns: Columns = Columns()) -> tuple[ExternalSample, ...]:
+def read_samples(path: Path, columns: SampleColumns = SampleColumns()) -> tuple[ExternalSample, ...]:
     """The samples of a file: TRL's completions (Parquet), verl's rollouts and validation dumps, prime-rl's and
     open-instruct's rollouts, lm-eval's `samples_*.jsonl`, an Inspect log (.eval), or any JSONL or Parquet with a
     prompt, a response and a verdict.
@@ -98,7 +98,7 @@ def _member(path: Path, name: str) -> bytes:
         return bytes(stream.read())
 
 
-def _reader_of(row: Row) -> Callable[[Row, Columns], list[ExternalSample]]:
+def _reader_of(row: Row) -> Callable[[Row, SampleColumns], list[ExternalSample]]:
     if not isinstance(row, Mapping):
         raise ForageError("it is not an object.")
     for keys, reader in _READERS:
@@ -108,7 +108,7 @@ def _reader_of(row: Row) -> Callable[[Row, Columns], list[ExternalSample]]:
     raise ForageError(f"it has the columns {', '.join(map(str, row))}, and a known format has: {known}.")
 
 
-def _lm_eval(row: Row, columns: Columns) -> list[ExternalSample]:
+def _lm_eval(row: Row, columns: SampleColumns) -> list[ExternalSample]:
     """One verdict per row; of several responses each is compared with the target, as exact_match does."""
     problem = _text(row.get("doc_hash", row["doc_id"]))
     first = row["filtered_resps"][0]
@@ -126,7 +126,7 @@ def _lm_eval(row: Row, columns: Columns) -> list[ExternalSample]:
     return [ExternalSample(problem, _text(one), known, _text(one)) for one, known in zip(responses, right, strict=True)]
 
 
-def _inspect(row: Row, columns: Columns) -> list[ExternalSample]:
+def _inspect(row: Row, columns: SampleColumns) -> list[ExternalSample]:
     """Scorers say C and I, P for a part, N for no answer; or a number."""
     scores = row["scores"]
     if row.get("error") or not scores:
@@ -138,26 +138,26 @@ def _inspect(row: Row, columns: Columns) -> list[ExternalSample]:
     return [ExternalSample(_text(row["id"]), _text(answer or ""), correct, None if answer is None else _text(answer))]
 
 
-def _verl(row: Row, columns: Columns) -> list[ExternalSample]:
+def _verl(row: Row, columns: SampleColumns) -> list[ExternalSample]:
     name = columns.verdict or ("acc" if "acc" in row else "score")
     mode = _mode(row, columns) if columns.mode else row.get("pred")
     verdict = _verdict(row[name], columns)
     return [ExternalSample(_text(row["input"]), _text(row["output"]), verdict, None if mode is None else _text(mode))]
 
 
-def _open_instruct(row: Row, columns: Columns) -> list[ExternalSample]:
+def _open_instruct(row: Row, columns: SampleColumns) -> list[ExternalSample]:
     """The file holds tokens, not texts: siblings share the step and the number of their prompt."""
     problem = f"step {row['step']}, prompt {row['prompt_idx']}"
     return [ExternalSample(problem, "", _verdict(row[columns.verdict or "reward"], columns), _mode(row, columns))]
 
 
-def _trl(row: Row, columns: Columns) -> list[ExternalSample]:
+def _trl(row: Row, columns: SampleColumns) -> list[ExternalSample]:
     rewards = [name for name, value in row.items() if name not in TRL_COLUMNS and _is_number(value)]
     name = columns.verdict or _only(rewards)
     return [_plain(row, "prompt", "completion", name, columns)]
 
 
-def _table(row: Row, columns: Columns) -> list[ExternalSample]:
+def _table(row: Row, columns: SampleColumns) -> list[ExternalSample]:
     """Any table: prime-rl's rollouts, results of verifiers, samples of one's own."""
     problem = next((key for key in ("problem", "example_id", "prompt", "question") if key in row), None)
     text = next((key for key in ("response", "completion", "text", "output") if key in row), None)
@@ -169,12 +169,12 @@ def _table(row: Row, columns: Columns) -> list[ExternalSample]:
     return [_plain(row, problem, text, verdict, columns)]
 
 
-def _plain(row: Row, problem: str, text: str | None, verdict: str, columns: Columns) -> ExternalSample:
+def _plain(row: Row, problem: str, text: str | None, verdict: str, columns: SampleColumns) -> ExternalSample:
     said = _text(row[text]) if text else ""
     return ExternalSample(_text(row[problem]), said, _verdict(row[verdict], columns), _mode(row, columns))
 
 
-def _mode(row: Row, columns: Columns) -> str | None:
+def _mode(row: Row, columns: SampleColumns) -> str | None:
     name = columns.mode or ("mode" if "mode" in row else None)
     if name is None:
         return None
@@ -183,7 +183,7 @@ def _mode(row: Row, columns: Columns) -> str | None:
     return None if row[name] is None else _text(row[name])
 
 
-def _verdict(value: Any, columns: Columns) -> bool | None:
+def _verdict(value: Any, columns: SampleColumns) -> bool | None:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if not _is_number(value):
@@ -207,7 +207,7 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
 
 
-_READERS: tuple[tuple[tuple[str, ...], Callable[[Row, Columns], list[ExternalSample]]], ...] = (
+_READERS: tuple[tuple[tuple[str, ...], Callable[[Row, SampleColumns], list[ExternalSample]]], ...] = (
     (("doc_id", "doc", "filtered_resps"), _lm_eval),
     (("id", "epoch", "scores"), _inspect),
     (("prompt_idx", "response_tokens", "reward"), _open_instruct),

@@ -43,8 +43,13 @@ SCHEMA = pa.schema(
         pa.field("correct", pa.bool_(), nullable=False),
         pa.field("committed", pa.bool_(), nullable=False),
         pa.field("answer", pa.string()),
+        pa.field("mode", pa.string()),
     ]
 )
+
+
+MODE = SCHEMA.field("mode")
+"""The one column that older files lack."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +58,7 @@ class Sample:
 
     `sample` counts from 0 within the problem; `length` is in tokens and `entropy` the sum of the tokens' entropies in
     nats; `truncated`: cut by the length limit. `correct`, `committed` and `answer` (canonical; None: no answer) are
-    False, False and None where `judged` is False.
+    False, False and None where `judged` is False. `mode` names the way of a correct one, where the task does.
     """
 
     problem: str
@@ -66,6 +71,7 @@ class Sample:
     correct: bool
     committed: bool
     answer: str | None
+    mode: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +142,8 @@ class SampleCache:
         try:
             with pq.ParquetFile(path, page_checksum_verification=True) as file:
                 table = file.read()
+            if MODE.name not in table.column_names:
+                table = table.append_column(MODE, pa.nulls(len(table), MODE.type))
             if not table.schema.equals(SCHEMA):
                 return self._damaged(path, "its columns are not those of a sample table")
             samples = [Sample(**row) for row in table.to_pylist()]

@@ -47,7 +47,7 @@ def unequal_settings(groups: Groups) -> tuple[str, ...]:
         told = [f"{name} {' / '.join(dict.fromkeys(_text(flat.get(name)) for flat in known))}" for name in names]
         if told:
             notes.append(f"The evaluations were {said}: {told_of(told)}. A difference may come from that.")
-    if any(not run.open_sampler for run in runs) and any(run.open_sampler for run in runs):
+    if any(not run.sampled_by for run in runs) and any(run.sampled_by for run in runs):
         notes.append(
             "Some of the evaluations were made before stop texts, numbers and limits were recorded: whether these are "
             "equal is not known."
@@ -56,7 +56,7 @@ def unequal_settings(groups: Groups) -> tuple[str, ...]:
 
 
 def _sampling(run: Evaluation) -> dict[str, Any]:
-    return {**asdict(run.params), **{name: value for name, value in run.open_sampler.items() if name != "matmul"}}
+    return {**asdict(run.params), **{name: value for name, value in run.sampled_by.items() if name != "matmul"}}
 
 
 def _judging(run: Evaluation) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def curve_table(groups: Runs, ks: Sequence[int], *, draws: int = DRAWS, seed: in
                 Cell(label),
                 Cell(str(len(runs)), len(runs)),
                 _temperature(runs),
-                *(_level(interval) for interval in pass_curve(runs, ks, draws=draws, seed=seed)),
+                *(level_cell(interval) for interval in pass_curve(runs, ks, draws=draws, seed=seed)),
                 _number(_mean(np.concatenate(votes)), ".3f"),
                 *_confounds(runs),
             )
@@ -65,7 +65,7 @@ def majority_table(groups: Runs, ks: Sequence[int], *, draws: int = DRAWS, seed:
                 for run in runs
             ]
         )
-        rows.append((Cell(label), *(_level(interval) for interval in intervals(votes, draws=draws, seed=seed))))
+        rows.append((Cell(label), *(level_cell(interval) for interval in intervals(votes, draws=draws, seed=seed))))
     return ResultTable(("policy", *(f"majority@{k}" for k in ks)), tuple(rows))
 
 
@@ -86,7 +86,7 @@ def difference_table(
             Cell(base[0].label),
             Cell(str(len(base)), len(base)),
             _temperature(base),
-            *(_level(interval) for interval in curve),
+            *(level_cell(interval) for interval in curve),
             *(empty, empty, empty),
             *_confounds(base),
         )
@@ -141,7 +141,7 @@ def _difference_row(label: str, runs: Sequence[Evaluation], comparison: Comparis
         Cell(label),
         Cell(str(len(runs)), len(runs)),
         _temperature(runs),
-        *(_difference(interval) for interval in comparison.difference),
+        *(difference_cell(interval) for interval in comparison.difference),
         Cell(crossover_text(cross), cross.k, cross.low, cross.high),
         _number(math.fsum(comparison.lost.values()), ".3g"),
         _number(math.fsum(comparison.gained.values()), ".3g"),
@@ -149,11 +149,13 @@ def _difference_row(label: str, runs: Sequence[Evaluation], comparison: Comparis
     )
 
 
-def _level(interval: Interval) -> Cell:
+def level_cell(interval: Interval) -> Cell:
+    """An estimate with its interval."""
     return Cell(interval_text(interval), interval.estimate, interval.low, interval.high)
 
 
-def _difference(interval: Interval) -> Cell:
+def difference_cell(interval: Interval) -> Cell:
+    """A difference with its interval, marked where that leaves out 0."""
     text = interval_text(interval, signed=True)
     return Cell(text, interval.estimate, interval.low, interval.high, interval.excludes_zero)
 

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Literal
 
 from forage.grams.entropy import Pair
@@ -39,6 +40,15 @@ class Strategies:
     def occurrences(self, text: str) -> list[Occurrence]:
         """(bin, place) of each match in the text, in order; matches may overlap."""
         return [(self.bins[match.gram], (match.start, match.end)) for match in self.matcher.find(text)]
+
+    def sequence(self, text: str) -> tuple[str, ...]:
+        """The bins that the text shows, in order: its strategy."""
+        return in_sequence(self.occurrences(text))
+
+
+def in_sequence(grams: Sequence[Occurrence]) -> tuple[str, ...]:
+    """The bins of occurrences in order; one that repeats at once counts once."""
+    return tuple(name for name, _ in groupby(name for name, _ in grams))
 
 
 def following_words(text: str, grams: Sequence[Occurrence], *, words: int = FOLLOWING) -> list[tuple[str, str]]:

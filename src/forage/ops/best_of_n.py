@@ -15,13 +15,27 @@ VOTES = 1024
 
 
 def best_of_n(score: Floats, worth: Floats, ns: Sequence[int]) -> Floats:
-    """The expected worth of the highest-scoring of n samples, for every n: (K,) float64, unbiased.
+    """The expected worth of the highest-scoring of n samples, for every n (exact form of pass@k, arXiv 2107.03374).
 
-    score and worth (N,) float64. The mean over all subsets of size n, exactly: the sample of rank j (from 0, best
-    first) is the best of C(N-1-j, n-1) of the C(N, n) subsets. Samples that tie share their worth, which is the mean
-    over the orders that an exchangeable pool might have come in, so the result does not depend on the order. n = 1 is
-    the mean worth, and a score that equals the worth makes it non-decreasing in n. Raises ForageError unless
-    1 <= n <= N and every score is a number.
+        sum_j C(N - 1 - j, n - 1) / C(N, n) worth_(j), j the rank by score from 0, best first
+
+    The mean over all subsets of size n. Samples that tie share their worth, so the order of the pool does not matter.
+    n = 1 is the mean worth.
+
+    Args:
+        score: (N,) float64, by which the choice is made.
+        worth: (N,) float64, what a chosen sample is worth.
+        ns: the values of n, each 1 to N.
+
+    Returns:
+        (K,) float64, unbiased, one for each n.
+
+    Raises:
+        ForageError: not 1 <= n <= N, or a score that is NaN.
+
+    Example:
+        >>> best_of_n(np.array([0.9, 0.5, 0.1]), np.array([1.0, 0.0, 0.0]), [1, 3])
+        array([0.33333333, 1.        ])
     """
     score, worth = np.asarray(score, dtype=np.float64), np.asarray(worth, dtype=np.float64)
     _check(len(score), ns)
@@ -34,12 +48,29 @@ def best_of_n(score: Floats, worth: Floats, ns: Sequence[int]) -> Floats:
 
 
 def vote_of_n(answer: Sequence[int], weight: Floats, worth: Floats, ns: Sequence[int], *, seed: int) -> Floats:
-    """How often the answer with the largest total weight among n samples is right, for every n: (K,) float64.
+    """How often the answer with the largest total weight among n samples is right (arXiv 2203.11171; 2311.05821).
 
-    answer (N,) whole numbers, -1 where a sample gives none (it does not vote); weight (N,) 0 or more, 1 for a majority
-    vote; worth (N,). An answer is worth the mean worth of its samples; answers that tie share; where nobody votes the
-    result is 0. Exact for n = N; else the mean over 1,024 subsets drawn with `seed`: the first n of 1,024 orders of the
-    pool, the same orders for every n and every weight. Raises ForageError unless 1 <= n <= N.
+        the winner of sum of weights by answer; ties share, an answer is worth the mean worth of its samples
+
+    Exact for n = N, else the mean over 1,024 subsets: the first n of 1,024 orders of the pool, the same orders for
+    every n and every weight. Where nobody votes the result is 0.
+
+    Args:
+        answer: (N,) whole numbers, equal for equal answers; -1 where a sample gives none, which does not vote.
+        weight: (N,) float64, 0 or more; 1 for a majority vote.
+        worth: (N,) float64.
+        ns: the values of n, each 1 to N.
+        seed: of the orders.
+
+    Returns:
+        (K,) float64, one for each n.
+
+    Raises:
+        ForageError: not 1 <= n <= N.
+
+    Example:
+        >>> vote_of_n([0, 0, 1], np.ones(3), np.array([1.0, 1.0, 0.0]), [3], seed=0)
+        array([1.])
     """
     names = np.asarray(answer, dtype=np.int64)
     total = len(names)

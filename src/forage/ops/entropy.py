@@ -22,13 +22,28 @@ def check_kappa(kappa: float) -> None:
 
 
 def entropy_bonus(advantage: Tensor, entropy: Tensor, *, alpha: float, kappa: float) -> Tensor:
-    """The advantage plus a small bonus at uncertain tokens: A + min(alpha * H, |A| / kappa).
+    """The advantage plus a small bonus at uncertain tokens (Cheng et al. 2025, arXiv 2506.14758, equations 5 and 6).
 
-    Equations 5 and 6 of arXiv 2506.14758; no gradient flows through the entropy. `advantage` and `entropy` (in nats,
-    0 or more; a rounding error below 0 counts as 0) are float tensors of one shape; the result is a new tensor of the
-    advantage's dtype. 0 <= A' - A <= |A| / kappa: a sign never changes, and 0 stays 0. alpha = 0 is the identity.
+        A' = A + min(alpha sg[H], |A| / kappa)
 
-    Raises ForageError for alpha < 0 or kappa <= 1, ValueError where the shapes differ.
+    0 <= A' - A <= |A| / kappa: a sign never changes, and 0 stays 0. No gradient flows through the entropy.
+
+    Args:
+        advantage: float of any shape, A.
+        entropy: float of the same shape, H in nats; a rounding error below 0 counts as 0.
+        alpha: the strength, 0 (off) or more. Published: 0.4 with GRPO, 0.1 with PPO.
+        kappa: above 1, the cap. Published: 2.
+
+    Returns:
+        A new tensor of the shape and dtype of `advantage`.
+
+    Raises:
+        ForageError: alpha is below 0, or kappa not above 1.
+        ValueError: the shapes differ.
+
+    Example:
+        >>> entropy_bonus(torch.tensor([1.0, -1.0, 0.0]), torch.tensor([0.5, 2.0, 2.0]), alpha=0.5, kappa=2.0)
+        tensor([ 1.2500, -0.5000,  0.0000])
     """
     check_alpha(alpha)
     check_kappa(kappa)

@@ -8,9 +8,23 @@ from forage.ops.masked import require_shape
 
 
 def group_ranks(score: Tensor, group: Tensor) -> Tensor:
-    """The rank of each score in its group, from 0 for the lowest; equal scores share the mean of their ranks.
+    """The rank of each score in its group, from 0 for the lowest (used by arXiv 2506.02355).
 
-    score (B,) float, group (B,) int64 -> (B,) float64. NaN where the score is NaN: it takes no part in the others'.
+        rank_i = #{j: s_j < s_i} + (#{j: s_j = s_i} - 1) / 2
+
+    Args:
+        score: (B,) float; NaN takes no part in the ranks of the others.
+        group: (B,) int64, equal numbers for siblings.
+
+    Returns:
+        (B,) float64; equal scores share the mean of their ranks, NaN stays NaN.
+
+    Raises:
+        ValueError: the shapes differ.
+
+    Example:
+        >>> group_ranks(torch.tensor([0.5, -1.0, 0.5]), torch.zeros(3, dtype=torch.int64))
+        tensor([1.5000, 0.0000, 1.5000], dtype=torch.float64)
     """
     require_shape((score.numel(),), score=score, group=group)
     same = group[:, None] == group[None, :]
@@ -20,11 +34,28 @@ def group_ranks(score: Tensor, group: Tensor) -> Tensor:
 
 
 def unlikeliness_reward(reward: Tensor, score: Tensor, group: Tensor, *, beta: float) -> Tensor:
-    """r (1 - beta * rank / G): right responses that were less likely than their siblings keep more (arXiv 2506.02355).
+    """Right responses that were less likely than their siblings keep more of their reward (arXiv 2506.02355).
 
-    The rank of `score` (B,) float among all judged siblings, right and wrong, from 0 for the least likely; G of them.
-    reward (B,) float, NaN where not judged (stays NaN); group (B,) int64. A NaN score keeps its reward. Equal scores
-    get equal rewards. beta = 0 changes nothing. Raises ForageError unless 0 <= beta <= 1.
+        r (1 - beta rank / G), rank 0 for the least likely of the G judged siblings, right and wrong
+
+    Args:
+        reward: (B,) float, NaN where not judged.
+        score: (B,) float, how likely the policy found each response; equal scores share a rank, NaN keeps its reward.
+        group: (B,) int64, equal numbers for siblings.
+        beta: the share of the reward that the likeliest response would lose, in [0, 1]; 0 changes nothing.
+
+    Returns:
+        (B,) of the dtype of `reward`; NaN stays NaN.
+
+    Raises:
+        ForageError: beta lies outside [0, 1].
+        ValueError: the shapes differ.
+
+    Example:
+        >>> group = torch.zeros(4, dtype=torch.int64)
+        >>> reward, score = torch.tensor([1.0, 1.0, 0.0, 1.0]), torch.tensor([-1.0, -4.0, -2.0, -3.0])
+        >>> unlikeliness_reward(reward, score, group, beta=0.5)
+        tensor([0.6250, 1.0000, 0.0000, 0.8750])
     """
     if not 0 <= beta <= 1:
         raise ForageError(f"beta is the share of the reward that the likeliest response loses: in [0, 1], not {beta}.")

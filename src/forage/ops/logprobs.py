@@ -26,18 +26,37 @@ def token_logprobs_and_entropy(
     softcap: float | None = None,
     scale: float = 1.0,
 ) -> tuple[Tensor, Tensor]:
-    """The log-probability of each token and the entropy of the distribution it was drawn from.
+    """Log-probability and entropy of tokens, without ever holding all the logits (arXiv 2506.14758, equation 4).
 
-    logits = scale * (hidden @ weight.T + bias), then softcap * tanh(logits / softcap) where given, then divided by the
-    temperature; p = softmax(logits); logprob = log p[token]; entropy = -sum_v p_v log p_v in nats, in [0, ln V].
+        logits = scale (hidden @ weight.T + bias), softcap tanh(logits / softcap) where given, over the temperature
+        logprob = log p[token],  entropy = -sum_v p_v log p_v,  p = softmax(logits)
 
-    hidden (N, d), weight (V, d), bias (V,) or None: float of any width; tokens (N,) int64. Returns logprob (N,) and
-    entropy (N,), float32 (float64 where `hidden` is), both differentiable once with respect to hidden, weight and bias.
-    The logits are computed in float32 whatever the inputs are, `chunk` tokens at a time, and computed again in the
-    backward pass where there is more than one chunk: no tensor with both a token and a vocabulary axis is ever larger
-    than (chunk, V).
+    Computed in float32 whatever the inputs are, `chunk` tokens at a time, and computed again in the backward pass where
+    there is more than one chunk: no tensor with both a token and a vocabulary axis is larger than (chunk, V).
 
-    Raises ForageError for a temperature or chunk that is not positive, ValueError for shapes that do not fit.
+    Args:
+        hidden: (N, d) float, the last hidden states.
+        weight: (V, d) float, the vocabulary head.
+        tokens: (N,) int64, the sampled tokens.
+        temperature: above 0.
+        chunk: 1 or more.
+        bias: (V,) float, or None.
+        softcap: the soft cap of the logits, or None.
+        scale: a factor of the logits.
+
+    Returns:
+        logprob: (N,) float32 (float64 where `hidden` is), differentiable once by hidden, weight and bias.
+        entropy: (N,) of the same dtype, in nats, in [0, ln V], differentiable in the same way.
+
+    Raises:
+        ForageError: the temperature or the chunk is not positive.
+        ValueError: the shapes do not fit.
+
+    Example:
+        >>> hidden, weight = torch.zeros(2, 3), torch.ones(4, 3)
+        >>> logprob, entropy = token_logprobs_and_entropy(hidden, weight, torch.tensor([0, 3]))
+        >>> logprob.exp(), entropy.exp().round(decimals=4)
+        (tensor([0.2500, 0.2500]), tensor([4., 4.]))
     """
     if not (math.isfinite(temperature) and temperature > 0):
         raise ForageError(f"The temperature must be above 0 where log-probabilities are wanted, not {temperature}.")

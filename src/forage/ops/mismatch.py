@@ -27,11 +27,26 @@ def known(behaviour: Tensor, mask: Tensor) -> Tensor:
 
 
 def mismatch(logprob: Tensor, behaviour: Tensor, mask: Tensor) -> dict[str, float]:
-    """What two engines say about the same tokens: logprob (trainer's) and behaviour (sampler's), (B, T) float32, nats.
+    """What two engines say about the same tokens (Yao et al. 2025, OpenReview 8MHqvb4lK9).
 
-    `mismatch`: mean |log pi_old - log mu| over the known tokens, and `mismatch_max` the largest; `mismatch_kl`:
-    KL(mu || pi_old) per token, estimator k3; `mismatch_unknown`: share of tokens whose log-probability is not finite.
-    All are 0 where nothing is known.
+        mismatch = mean |log pi_old - log mu|, mismatch_kl = KL(mu || pi_old) per token by the estimator k3
+
+    Args:
+        logprob: (B, T) float, log pi_old by the trainer, before any update.
+        behaviour: (B, T) float, log mu by the sampler; not finite where it is not known.
+        mask: (B, T) bool.
+
+    Returns:
+        A dict of floats in nats over the known tokens: `mismatch`, `mismatch_max` (the largest), `mismatch_kl`, and the
+        share `mismatch_unknown` of tokens that are not known. All are 0 where nothing is known.
+
+    Raises:
+        ValueError: the shapes differ.
+
+    Example:
+        >>> trainer, sampler = torch.tensor([[-1.0, -2.0]]), torch.tensor([[-1.0, torch.nan]])
+        >>> mismatch(trainer, sampler, torch.ones(1, 2, dtype=torch.bool))
+        {'mismatch': 0.0, 'mismatch_max': 0.0, 'mismatch_kl': 0.0, 'mismatch_unknown': 0.5}
     """
     seen = known(behaviour, mask)
     ours, theirs = masked(logprob, seen), masked(behaviour, seen)
@@ -56,13 +71,33 @@ def importance_weight(
     level: WeightLevel = "token",
     floor: float = 0.0,
 ) -> Tensor:
-    """w = pi_old / mu held in bounds, (B, T) float32; 1 off the mask and where the sampler's number is not known.
+    """The weight that corrects for a sampler that is not quite the trainer's policy, held in bounds.
 
-    rule "truncate": min(w, cap), bias bounded by what the cap cuts off for a bounded variance (Ionides 2008; per action
-    as in IMPALA, arXiv 1802.01561, section 4.1; between the engines of one run in Yao et al. 2025). "mask": w where
-    floor <= w <= cap and 0 elsewhere; per token with .5 and 5 it is IcePop (arXiv 2510.18855). level "sequence" takes
-    the product over the known tokens of a row as the w of each of them. What overflows counts as infinite: held at the
-    cap, or masked. Raises ForageError for bounds or names that have no meaning (`check_weight`).
+        w = pi_old / mu;  "truncate": min(w, cap);  "mask": w where floor <= w <= cap, else 0
+
+    Truncated importance sampling (Ionides 2008; per action as in IMPALA, arXiv 1802.01561, section 4.1; between two
+    engines Yao et al. 2025). "mask" per token with .5 and 5 is IcePop (arXiv 2510.18855).
+
+    Args:
+        logprob: (B, T) float, log pi_old by the trainer, before any update.
+        behaviour: (B, T) float, log mu by the sampler; not finite where it is not known.
+        mask: (B, T) bool.
+        cap: 1 or more.
+        rule: "truncate" or "mask".
+        level: "token", or "sequence" for the product over the known tokens of a row.
+        floor: in [0, 1], with "mask" only.
+
+    Returns:
+        (B, T) float32 without a gradient; 1 off the mask and where the sampler's number is not known.
+
+    Raises:
+        ForageError: bounds or names without a meaning.
+        ValueError: the shapes differ.
+
+    Example:
+        >>> trainer, sampler = torch.tensor([[0.5, 0.5]]).log(), torch.tensor([[0.1, 0.4]]).log()
+        >>> importance_weight(trainer, sampler, torch.ones(1, 2, dtype=torch.bool), cap=2.0)
+        tensor([[2.0000, 1.2500]])
     """
     check_weight(cap=cap, rule=rule, level=level, floor=floor)
     seen = known(behaviour, mask)

@@ -33,17 +33,37 @@ def mode_reward(
     strength: float = 0.5,
     modes: int = 0,
 ) -> Tensor:
-    """The reward of each response weighted by its mode: (B,) of the dtype of `reward`, NaN stays NaN.
+    """The reward of each response weighted by how usual its mode is among its siblings, before any mean is taken.
 
-    rule "ips": r (G / n)^alpha, inverse propensity (arXiv 2601.21669). "darling": r max(d, 0.1) with
-    d = (G - n) / (G - 1), and "darling_right" the same with d = (K - n) / (K - 1), 1 for a single success
-    (arXiv 2509.02534). "gapo": r (2 - n / K + 1 / modes) / 2, with `modes` the number of valid modes of the problem,
-    which is privileged knowledge (EMNLP 2025, paper 1649). "repetition": r - strength (n - 1) / G, of wrong responses
-    too where they have a mode (arXiv 2509.06941).
+        "ips":           r (G / n)^alpha                            arXiv 2601.21669
+        "darling":       r max((G - n) / (G - 1), 0.1)              arXiv 2509.02534
+        "darling_right": r max((K - n) / (K - 1), 0.1)              the same among right responses
+        "gapo":          r (2 - n / K + 1 / modes) / 2              EMNLP 2025, paper 1649
+        "repetition":    r - strength (n - 1) / G                   arXiv 2509.06941
 
-    reward (B,) float, NaN where not judged; mode: a name for every response, None where it has none, which leaves its
-    reward as it is; group (B,) int64. With alpha = 0, strength = 0 nothing changes. Raises ForageError for an unknown
-    rule, alpha or strength below 0, and "gapo" without `modes`; ValueError where lengths differ.
+    n is the number of judged siblings in the response's mode, K of those that have a mode, G of all. "repetition" also
+    takes from wrong responses that have a mode. alpha = 0 or strength = 0 changes nothing.
+
+    Args:
+        reward: (B,) float, NaN where not judged.
+        mode: a name for every response, None where it has none, which leaves its reward as it is.
+        group: (B,) int64, equal numbers for siblings.
+        rule: one of the names above.
+        alpha: the power of "ips", 0 or more.
+        strength: the strength of "repetition", 0 or more.
+        modes: for "gapo", the number of valid modes of the problem: knowledge that training usually lacks.
+
+    Returns:
+        (B,) of the dtype of `reward`; NaN stays NaN.
+
+    Raises:
+        ForageError: an unknown rule, alpha or strength below 0, or "gapo" without `modes`.
+        ValueError: the lengths differ.
+
+    Example:
+        >>> reward, group = torch.tensor([1.0, 1.0, 1.0, 0.0]), torch.zeros(4, dtype=torch.int64)
+        >>> mode_reward(reward, ["a", "a", "b", None], group, rule="ips")
+        tensor([2., 2., 4., 0.])
     """
     check_mode_rule(rule, alpha=alpha, strength=strength, modes=modes)
     require_shape((len(mode),), reward=reward, group=group)

@@ -19,10 +19,29 @@ FLOOR = 1e-6
 
 
 def inverse_weight(reward: Tensor, mode: Sequence[Hashable | None], group: Tensor, *, alpha: float = 1.0) -> Tensor:
-    """n^-alpha, n the judged siblings in the response's mode; 1 without a mode: (B,) float64.
+    """A factor for settled advantages: one over the size of the response's mode (arXiv 2601.08763).
 
-    With the modes of right responses it is "1/n after centring"; with clusters of all responses, right and wrong, it is
-    the uniqueness weight of arXiv 2601.08763, under which advantages no longer add up to 0.
+        w = n^-alpha, n the judged siblings in its mode; 1 without a mode
+
+    With clusters of all responses, right and wrong, it is the uniqueness weight of the paper, under which advantages no
+    longer add up to 0. A factor is silent where the advantage is 0; `mode_reward` is not.
+
+    Args:
+        reward: (B,) float, NaN where not judged.
+        mode: a name for every response, None where it has none.
+        group: (B,) int64, equal numbers for siblings.
+        alpha: 0 (off) or more.
+
+    Returns:
+        (B,) float64.
+
+    Raises:
+        ForageError: alpha is below 0.
+        ValueError: the lengths differ.
+
+    Example:
+        >>> inverse_weight(torch.ones(3), ["a", "a", "b"], torch.zeros(3, dtype=torch.int64))
+        tensor([0.5000, 0.5000, 1.0000], dtype=torch.float64)
     """
     _check_alpha(alpha)
     same = mode_counts(reward, mode, group).same
@@ -30,9 +49,28 @@ def inverse_weight(reward: Tensor, mode: Sequence[Hashable | None], group: Tenso
 
 
 def cue_weight(reward: Tensor, mode: Sequence[Hashable | None], group: Tensor, *, alpha: float = 1.0) -> Tensor:
-    """K n^-alpha / sum over the K right ones of n^-alpha (Cue-GRPO, arXiv 2608.03467); 1 without a mode: (B,) float64.
+    """A factor for settled advantages whose mean over the right responses is 1 (Cue-GRPO, arXiv 2608.03467).
 
-    Its mean over the right responses (those with a mode) is 1, so it moves credit among them and adds none.
+        w = K n^-alpha / sum over the K right ones of n^-alpha; 1 without a mode
+
+    It moves credit among the right responses (those with a mode) and adds none.
+
+    Args:
+        reward: (B,) float, NaN where not judged.
+        mode: a name for every right response, None for the others.
+        group: (B,) int64, equal numbers for siblings.
+        alpha: 0 (off) or more.
+
+    Returns:
+        (B,) float64.
+
+    Raises:
+        ForageError: alpha is below 0.
+        ValueError: the lengths differ.
+
+    Example:
+        >>> cue_weight(torch.tensor([1.0, 1.0, 1.0, 0.0]), ["a", "a", "b", None], torch.zeros(4, dtype=torch.int64))
+        tensor([0.7500, 0.7500, 1.5000, 1.0000], dtype=torch.float64)
     """
     _check_alpha(alpha)
     counts = mode_counts(reward, mode, group)
@@ -41,11 +79,28 @@ def cue_weight(reward: Tensor, mode: Sequence[Hashable | None], group: Tensor, *
 
 
 def ucpo_weight(score: Tensor, right: Tensor, group: Tensor, *, tau: float = 0.2) -> Tensor:
-    """1 - tau + tau K v / sum v on right responses, v = 1 / max(q, 1e-6); 1 elsewhere (arXiv 2605.00365): (B,) float64.
+    """A factor for settled advantages by how unlikely a right response was (UCPO, arXiv 2605.00365).
 
-    q is the softmax of `score` (B,) float, the mean log-probability per token, over the right responses of the group;
-    right (B,) bool. Its mean over them is 1. Right responses whose score is NaN count as the mean of the others'
-    weights. tau = 0 is 1 everywhere. Raises ForageError unless 0 <= tau <= 1.
+        w = 1 - tau + tau K v / sum v,  v = 1 / max(q, 1e-6),  q = softmax of the scores of the K right responses
+
+    Args:
+        score: (B,) float, the mean log-probability per token; a right response whose score is NaN counts as the mean of
+            the weights of the others.
+        right: (B,) bool.
+        group: (B,) int64, equal numbers for siblings.
+        tau: the share of credit that goes by unlikeliness, in [0, 1].
+
+    Returns:
+        (B,) float64, with mean 1 over the right responses of a group and 1 elsewhere.
+
+    Raises:
+        ForageError: tau lies outside [0, 1].
+        ValueError: the shapes differ.
+
+    Example:
+        >>> right = torch.tensor([True, True, False])
+        >>> ucpo_weight(torch.tensor([0.0, -1.0, -2.0]), right, torch.zeros(3, dtype=torch.int64), tau=0.5)
+        tensor([0.7689, 1.2311, 1.0000], dtype=torch.float64)
     """
     if not 0 <= tau <= 1:
         raise ForageError(f"tau is the share of credit that goes by unlikeliness: in [0, 1], not {tau}.")
@@ -57,10 +112,26 @@ def ucpo_weight(score: Tensor, right: Tensor, group: Tensor, *, tau: float = 0.2
 
 
 def set_bonus(reward: Tensor, mode: Sequence[Hashable | None], group: Tensor) -> Tensor:
-    """D(group) - D(group without the response), D the share of pairs that differ: (B,) float64.
+    """What a response adds to the share of sibling pairs that differ (SetPO, arXiv 2602.01062).
 
-    SetPO, arXiv 2602.01062. mode names a cluster for every judged response; 0 for one without a cluster, and in groups
-    of fewer than three.
+        b_i = D(group) - D(group without i), D the share of pairs in different clusters
+
+    Added to settled advantages it also moves groups in which all are right.
+
+    Args:
+        reward: (B,) float, NaN where not judged.
+        mode: the name of a cluster for every judged response, None for one without a cluster.
+        group: (B,) int64, equal numbers for siblings.
+
+    Returns:
+        (B,) float64; 0 for a response without a cluster, and in groups of fewer than three.
+
+    Raises:
+        ValueError: the lengths differ.
+
+    Example:
+        >>> set_bonus(torch.ones(3), ["a", "a", "b"], torch.zeros(3, dtype=torch.int64))
+        tensor([-0.3333, -0.3333,  0.6667], dtype=torch.float64)
     """
     counts = mode_counts(reward, mode, group)
     size, same = counts.known, counts.same

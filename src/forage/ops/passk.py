@@ -18,11 +18,28 @@ def pass_at_k(n: int, c: int, k: int) -> float: ...  # pyright: ignore[reportOve
 @overload
 def pass_at_k(n: ArrayLike, c: ArrayLike, k: ArrayLike) -> NDArray[np.float64]: ...
 def pass_at_k(n: ArrayLike, c: ArrayLike, k: ArrayLike) -> NDArray[np.float64] | float:
-    """The chance that at least one of k samples is right, from n samples of which c are: 1 - C(n-c, k) / C(n, k).
+    """The chance that at least one of k samples is right, from n samples of which c are.
 
-    The unbiased estimator of Chen et al. 2021 (arXiv 2107.03374, equation 1), as a product that cannot overflow. n, c
-    and k are whole numbers or arrays that broadcast; the result is float64 in [0, 1], of the common shape (a float
-    where all three are numbers). Raises ForageError unless 0 <= c <= n and 1 <= k <= n.
+        pass@k = 1 - C(n - c, k) / C(n, k)
+
+    The unbiased estimator of Chen et al. 2021 (arXiv 2107.03374, equation 1), as a product that cannot overflow.
+
+    Args:
+        n: the number of samples; whole numbers that broadcast with the others, as are all three.
+        c: how many of them are right, 0 to n.
+        k: how many samples may be drawn, 1 to n.
+
+    Returns:
+        float64 in [0, 1] of the common shape, a float where all three are numbers.
+
+    Raises:
+        ForageError: not 0 <= c <= n, or not 1 <= k <= n.
+
+    Example:
+        >>> pass_at_k(4, 1, 2)
+        0.5
+        >>> pass_at_k(8, [0, 4, 8], 1)
+        array([0. , 0.5, 1. ])
     """
     samples, right, tries = np.broadcast_arrays(np.asarray(n), np.asarray(c), np.asarray(k))
     if samples.size and (np.any(right < 0) or np.any(right > samples)):
@@ -38,18 +55,31 @@ def pass_at_k(n: ArrayLike, c: ArrayLike, k: ArrayLike) -> NDArray[np.float64] |
 
 
 def pass_at_k_advantage(reward: Tensor, group: Tensor, *, k: int) -> Tensor:
-    """What a response adds to the best of k: E[max of k siblings that contain it] - E[max of k siblings], (B,).
+    """What a response adds to the best of k of its siblings, exactly (arXiv 2508.10751; 2505.15201).
 
-    The subsets are drawn uniformly from the judged siblings of its group. For 0/1 rewards this is the analytic pass@k
-    advantage of arXiv 2508.10751 before its division by a standard deviation; it holds for any real rewards. It sums to
-    0 over a group, and k = 1 is mean-centring. Over independent siblings its policy gradient is that of pass@k times
-    (1 - k/n) / k for groups of n: the baseline's subsets contain the response with chance k/n. In a group of at most k
-    judged siblings every subset is the group, so all its advantages are exactly 0, as they are wherever every subset
-    holds one of the best.
+        A_i = E[max of k siblings | i is among them] - E[max of k siblings]
 
-    reward (B,) float, NaN where not judged (stays NaN, and is in no subset); group (B,) int64. The result has the
-    dtype of `reward`; computed in float64 from sorted rewards, in O(n log n) for a group of n. Raises ForageError for
-    k < 1.
+    The subsets are drawn uniformly from the judged siblings. For 0/1 rewards this is the analytic pass@k advantage of
+    arXiv 2508.10751 before its division by a standard deviation; it holds for any real rewards. k = 1 is centering.
+    Over independent siblings its policy gradient is that of pass@k times (1 - k/n) / k for groups of n: the subsets of
+    the baseline contain the response with chance k/n. Where every subset holds one of the best (or is the group itself)
+    all advantages are exactly 0. Computed in float64 in O(n log n) for a group of n.
+
+    Args:
+        reward: (B,) float, NaN where not judged.
+        group: (B,) int64, equal numbers for siblings.
+        k: the number of tries to train for, 1 or more.
+
+    Returns:
+        (B,) of the dtype of `reward`, with sum 0 over a group; NaN stays NaN.
+
+    Raises:
+        ForageError: k is below 1.
+        ValueError: the shapes differ.
+
+    Example:
+        >>> pass_at_k_advantage(torch.tensor([1.0, 0.0, 0.0, 0.0]), torch.zeros(4, dtype=torch.int64), k=2)
+        tensor([ 0.5000, -0.1667, -0.1667, -0.1667])
     """
     if k < 1:
         raise ForageError(f"k counts siblings, so it must be at least 1, not {k}.")

@@ -57,10 +57,24 @@ def centre(value: Tensor, group: Tensor) -> Tensor:
 
 
 def leave_one_out(value: Tensor, group: Tensor) -> Tensor:
-    """value (B,) minus the mean of the *other* judged values of its group: (B,), NaN stays NaN.
+    """The value minus the mean of the other judged values of its group: RLOO (Kool et al. 2019; arXiv 2402.14740).
 
-    Computed as n / (n - 1) times the centered value, which is the same number; exactly 0 in a group without variance
-    and for a value without siblings. Kool et al. 2019; Ahmadian et al., arXiv 2402.14740.
+        A_i = r_i - 1 / (n - 1) sum_{j != i} r_j = n / (n - 1) (r_i - mean)
+
+    Args:
+        value: (B,) float, NaN where not judged.
+        group: (B,) int64, equal numbers for siblings.
+
+    Returns:
+        (B,) of the dtype of `value`; exactly 0 in a group without variance and for a value without siblings, NaN stays
+        NaN.
+
+    Raises:
+        ValueError: the shapes differ.
+
+    Example:
+        >>> leave_one_out(torch.tensor([1.0, 0.0, 0.0]), torch.tensor([0, 0, 0]))
+        tensor([ 1.0000, -0.5000, -0.5000])
     """
     groups = segments(value, group)
     factor = groups.count / (groups.count - 1).clamp_min(1)
@@ -88,11 +102,30 @@ def scale_by_std(value: Tensor, group: Tensor, *, ddof: int = 1, eps: float = 1e
 def group_advantage(
     reward: Tensor, group: Tensor, *, scale: Literal["none", "std"] = "std", ddof: int = 1, eps: float = 1e-6
 ) -> Tensor:
-    """How much better than its siblings each response did: (B,), of the dtype of `reward` (B,) float.
+    """How much better than its siblings each response did.
 
-    `group` (B,) int64 names the siblings. `scale="none"` subtracts the group's mean (Dr. GRPO, arXiv 2503.20783);
-    "std" also divides by the group's standard deviation plus `eps` (GRPO, arXiv 2402.03300, section 4.1.2). A group
-    without variance is exactly 0. A NaN reward was not judged: its advantage is 0, and its siblings do not see it.
+        A = r - mean(group)                        scale "none": Dr. GRPO, arXiv 2503.20783
+        A = (r - mean(group)) / (std(group) + eps) scale "std": GRPO, arXiv 2402.03300, section 4.1.2
+
+    A group without variance is exactly 0, decided by comparing its rewards before any division.
+
+    Args:
+        reward: (B,) float; NaN where a response was not judged, which its siblings then do not see.
+        group: (B,) int64, equal numbers for siblings.
+        scale: "none" or "std".
+        ddof: 1 for the sample standard deviation (Bessel), 0 for that of the population.
+        eps: added to the standard deviation, 0 or more.
+
+    Returns:
+        (B,) of the dtype of `reward`; 0 where the reward is NaN.
+
+    Raises:
+        ForageError: an unknown scale, another `ddof` or a negative `eps`.
+        ValueError: the shapes differ.
+
+    Example:
+        >>> group_advantage(torch.tensor([1.0, 0.0, 0.0, 1.0, 1.0]), torch.tensor([0, 0, 0, 1, 1]), scale="none")
+        tensor([ 0.6667, -0.3333, -0.3333,  0.0000,  0.0000])
     """
     if scale not in ("none", "std"):
         raise ForageError(f'scale must be "none" or "std", not {scale!r}.')
@@ -116,10 +149,26 @@ def _extreme(values: Tensor, index: Tensor, size: int, kind: Literal["amin", "am
     return start.scatter_reduce(0, index, values, kind)
 
 
-def best_share(value: Tensor, group: Tensor) -> Tensor:
-    """n / b for the b highest of the n judged values of a group, 0 for the others: (B,), NaN stays NaN.
+def best_of_group_advantage(value: Tensor, group: Tensor) -> Tensor:
+    """Only the best sibling counts: rejection-sampling fine-tuning as an advantage (RAFT, arXiv 2304.06767).
 
-    Its mean over the judged values of a group is 1. A group without variance becomes exactly 0.
+        A = n / b for the b highest of the n judged values of a group, 0 for the others
+
+    With `reinforce` and `sequence_mean` the loss is the negative log-likelihood of the chosen responses.
+
+    Args:
+        value: (B,) float, NaN where not judged.
+        group: (B,) int64, equal numbers for siblings.
+
+    Returns:
+        (B,) of the dtype of `value`; a group without variance chooses nothing and is exactly 0, NaN stays NaN.
+
+    Raises:
+        ValueError: the shapes differ.
+
+    Example:
+        >>> best_of_group_advantage(torch.tensor([0.2, 0.9, 0.9, 0.1]), torch.zeros(4, dtype=torch.int64))
+        tensor([0., 2., 2., 0.])
     """
     groups = segments(value, group)
     exact = value.double().masked_fill(~groups.judged, -torch.inf)

@@ -7,11 +7,24 @@ from forage.core.errors import ForageError
 
 
 def semantic_entropy(counts: Tensor) -> Tensor:
-    """-sum_i p_i ln p_i in nats with p = counts / sum(counts), over the last axis.
+    """The entropy of how often each kind of thing occurs (of strategic grams: HICRA, arXiv 2509.03646, section 2).
 
-    Of strategic grams it is the "semantic entropy" of HICRA (arXiv 2509.03646, section 2). counts (..., M) of any
-    number type, 0 or more; the result (...) is float64 in [0, ln M], and 0 where nothing was counted. The plug-in
-    estimate is too low for small totals: compare at equal totals. Raises ForageError for a negative count.
+        -sum_i p_i ln p_i,  p = counts / sum(counts)
+
+    The plug-in estimate is too low for small totals: compare at equal totals.
+
+    Args:
+        counts: (..., M) of any number type, 0 or more.
+
+    Returns:
+        (...) float64 in [0, ln M]; 0 where nothing was counted.
+
+    Raises:
+        ForageError: a negative count.
+
+    Example:
+        >>> semantic_entropy(torch.tensor([[2, 2], [4, 0]])).exp()
+        tensor([2., 1.], dtype=torch.float64)
     """
     if bool((counts < 0).any()):
         raise ForageError("semantic_entropy takes counts, which cannot be negative.")

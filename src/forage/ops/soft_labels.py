@@ -9,12 +9,26 @@ from forage.core.errors import ForageError
 
 
 def soft_label(outcomes: Tensor, *, eta: float) -> Tensor:
-    """(1 / eta) * ln mean exp(eta * y) over the last axis: between the mean (eta 0) and the best (eta inf) outcome.
+    """The value of a state under an entropy-regularized objective (ER-PRM, arXiv 2412.11006).
 
-    The value of a state under the entropy-regularized objective of arXiv 2412.11006, from Monte-Carlo completions of
-    the reference policy. outcomes (..., M) of any number type, M >= 1; the result (...) is float64 and lies between
-    the smallest and the largest outcome. eta = 0 is the mean, inf the maximum, -inf the minimum; it is computed
-    without overflow or cancellation for every eta. Raises ForageError for no outcomes or a NaN eta.
+        (1 / eta) ln mean exp(eta y)
+
+    From Monte-Carlo completions of the reference policy: between the mean (eta 0) and the best (eta inf) outcome.
+    Computed without overflow or cancellation for every eta.
+
+    Args:
+        outcomes: (..., M) of any number type, M >= 1, the outcomes y.
+        eta: any number; 0 is the mean, inf the maximum, -inf the minimum.
+
+    Returns:
+        (...) float64, between the smallest and the largest outcome.
+
+    Raises:
+        ForageError: no outcomes, or a NaN eta.
+
+    Example:
+        >>> [round(soft_label(torch.tensor([1, 0, 0, 0]), eta=eta).item(), 4) for eta in (0, 1, torch.inf)]
+        [0.25, 0.3574, 1.0]
     """
     if outcomes.dim() == 0 or outcomes.shape[-1] == 0:
         raise ForageError("A soft label needs at least one outcome.")

@@ -12,12 +12,27 @@ from forage.ops.segments import segments
 
 
 def maxrl_advantage(reward: Tensor, group: Tensor) -> Tensor:
-    """(r - mean) / mean of the group: (B,) of the dtype of `reward`; 0 in a group without variance, NaN stays NaN.
+    """Reward over the group's mean: maximum-likelihood reinforcement learning (MaxRL, arXiv 2602.02710).
 
-    Maximum-likelihood reinforcement learning (arXiv 2602.02710). With 0/1 rewards and groups of n, its policy gradient
-    is that of sum_{k < n} pass@k / k, the expansion of log P up to order n - 1. Values lie in [-1, n - 1] and sum to 0
-    over a group. reward (B,) float, 0 or more, NaN where not judged; group (B,) int64. Raises ForageError for a
-    negative reward in a group that varies: its mean may be 0 or turn the signs.
+        A = (r - mean) / mean
+
+    With 0/1 rewards and groups of n its policy gradient is that of sum_{k < n} pass@k / k, the expansion of ln P up to
+    order n - 1. Values lie in [-1, n - 1] and sum to 0 over a group.
+
+    Args:
+        reward: (B,) float, 0 or more, NaN where not judged.
+        group: (B,) int64, equal numbers for siblings.
+
+    Returns:
+        (B,) of the dtype of `reward`; exactly 0 in a group without variance, NaN stays NaN.
+
+    Raises:
+        ForageError: a negative reward in a group that varies, whose mean may be 0 or turn the signs.
+        ValueError: the shapes differ.
+
+    Example:
+        >>> maxrl_advantage(torch.tensor([1.0, 0.0, 0.0, 0.0]), torch.zeros(4, dtype=torch.int64))
+        tensor([ 3., -1., -1., -1.])
     """
     groups = segments(reward, group)
     constant = groups.constant[groups.index]
@@ -32,12 +47,27 @@ def maxrl_advantage(reward: Tensor, group: Tensor) -> Tensor:
 
 
 def tailrl_advantage(reward: Tensor, group: Tensor) -> Tensor:
-    """MaxRL for graded rewards: w minus its mean, w_(i) = w_(i-1) + (r_(i) - r_(i-1)) / (n - i + 1) in rising order.
+    """MaxRL for graded rewards: the integral over thresholds t of ln P(r > t) (TailRL, arXiv 2609.02987).
 
-    arXiv 2609.02987: the integral over thresholds t of log P(r > t). r_(0) = w_(0) = 0, n judged siblings. 0/1 rewards
-    give `maxrl_advantage` / n; siblings of equal reward have equal values, and they sum to 0 over a group. Because of
-    that an offset of the rewards changes nothing, and any real rewards will do. Shapes and dtypes are those of
-    `maxrl_advantage`.
+        w_(i) = w_(i-1) + (r_(i) - r_(i-1)) / (n - i + 1),  A = w - mean(w)
+
+    over the n judged siblings in rising order, from r_(0) = w_(0) = 0. 0/1 rewards give `maxrl_advantage` / n. An
+    offset of the rewards changes nothing, so any real rewards will do.
+
+    Args:
+        reward: (B,) float, NaN where not judged.
+        group: (B,) int64, equal numbers for siblings.
+
+    Returns:
+        (B,) of the dtype of `reward`; equal rewards have equal values, which sum to 0 over a group; exactly 0 in a
+        group without variance, NaN stays NaN.
+
+    Raises:
+        ValueError: the shapes differ.
+
+    Example:
+        >>> tailrl_advantage(torch.tensor([1.0, 0.0, 0.0, 0.0]), torch.zeros(4, dtype=torch.int64))
+        tensor([ 0.7500, -0.2500, -0.2500, -0.2500])
     """
     groups = segments(reward, group)
     result = torch.zeros(reward.shape, dtype=torch.float64, device=reward.device)
@@ -53,10 +83,26 @@ def tailrl_advantage(reward: Tensor, group: Tensor) -> Tensor:
 
 
 def signed_advantage(reward: Tensor, *, positive: float, negative: float) -> Tensor:
-    """`positive` where the reward is 1, `negative` where it is 0: (B,), NaN stays NaN.
+    """Right and wrong responses at weights of their own, without a baseline (arXiv 2506.01347, section 3).
 
-    Positive and negative sample reinforcement and their weighted sum (arXiv 2506.01347): PSR is (1, 0), NSR (0, -1) and
-    W-REINFORCE (0.1, -1). reward (B,) float. Raises ForageError for a reward that is neither 0 nor 1.
+        A = positive where r = 1, negative where r = 0
+
+    PSR is (1, 0), NSR (0, -1) and W-REINFORCE (0.1, -1).
+
+    Args:
+        reward: (B,) float, each 0, 1 or NaN (not judged).
+        positive: the advantage of a right response.
+        negative: the advantage of a wrong response.
+
+    Returns:
+        (B,) of the dtype of `reward`; NaN stays NaN.
+
+    Raises:
+        ForageError: a reward that is neither 0 nor 1.
+
+    Example:
+        >>> signed_advantage(torch.tensor([1.0, 0.0]), positive=0.5, negative=-1.0)
+        tensor([ 0.5000, -1.0000])
     """
     require_shape((reward.numel(),), reward=reward)
     judged = ~reward.isnan()
@@ -69,5 +115,42 @@ def signed_advantage(reward: Tensor, *, positive: float, negative: float) -> Ten
 
 
 def nsr_advantage(reward: Tensor) -> Tensor:
-    """r - 1: wrong responses lose probability, right ones are not learned from. Negative sample reinforcement."""
+    """Negative sample reinforcement: learning from wrong responses alone (NSR, arXiv 2506.01347, section 3).
+
+        A = r - 1
+
+    Args:
+        reward: (B,) float, each 0, 1 or NaN (not judged).
+
+    Returns:
+        (B,) of the dtype of `reward`; NaN stays NaN.
+
+    Raises:
+        ForageError: a reward that is neither 0 nor 1.
+
+    Example:
+        >>> nsr_advantage(torch.tensor([1.0, 0.0]))
+        tensor([ 0., -1.])
+    """
     return signed_advantage(reward, positive=0.0, negative=-1.0)
+
+
+def psr_advantage(reward: Tensor) -> Tensor:
+    """Positive sample reinforcement: learning from right responses alone (PSR, arXiv 2506.01347, section 3).
+
+        A = r
+
+    Args:
+        reward: (B,) float, each 0, 1 or NaN (not judged).
+
+    Returns:
+        (B,) of the dtype of `reward`; NaN stays NaN.
+
+    Raises:
+        ForageError: a reward that is neither 0 nor 1.
+
+    Example:
+        >>> psr_advantage(torch.tensor([1.0, 0.0]))
+        tensor([1., 0.])
+    """
+    return signed_advantage(reward, positive=1.0, negative=0.0)

@@ -13,13 +13,31 @@ from forage.ops.masked import masked, require_shape
 def clipped_value_error(
     value: Tensor, before: Tensor, target: Tensor, mask: Tensor, *, clip: float
 ) -> tuple[Tensor, Tensor]:
-    """Half the squared error of `value`, and never less than that of the value held near `before`.
+    """The loss of a critic, held near the values before the update (Engstrom et al. 2020, arXiv 2005.12729).
 
-    max((V - target)^2, (hold(V) - target)^2) / 2, hold(V) = before + clamp(V - before, -clip, clip): the loss of the
-    PPO implementations that Engstrom et al. 2020 (arXiv 2005.12729) study; arXiv 1707.06347 itself clips no values.
-    All (B, T) float, mask (B, T) bool; only `value` has a gradient. Returns the error and a bool tensor that marks
-    where the held value was taken, so that no gradient is left; both are 0 off the mask. clip = inf is the plain
-    squared error. Raises ForageError unless clip is above 0.
+        max((V - target)^2, (hold(V) - target)^2) / 2,  hold(V) = before + clamp(V - before, -clip, clip)
+
+    The loss of PPO's implementations; arXiv 1707.06347 itself clips no values.
+
+    Args:
+        value: (B, T) float, V; the only one with a gradient.
+        before: (B, T) float, the values before the update.
+        target: (B, T) float, the returns.
+        mask: (B, T) bool.
+        clip: above 0; inf is the plain squared error.
+
+    Returns:
+        error: (B, T), 0 off the mask.
+        clipped: (B, T) bool, where the held value was taken, so that no gradient is left.
+
+    Raises:
+        ForageError: the clip is not above 0.
+        ValueError: the shapes differ.
+
+    Example:
+        >>> value, before, target = torch.tensor([[1.0]]), torch.tensor([[0.0]]), torch.tensor([[1.0]])
+        >>> clipped_value_error(value, before, target, torch.tensor([[True]]), clip=0.5)
+        (tensor([[0.1250]]), tensor([[True]]))
     """
     if not clip > 0:
         raise ForageError(f"The clip of values must be above 0 (use inf for none), not {clip}.")
@@ -31,10 +49,27 @@ def clipped_value_error(
 
 
 def explained_variance(value: Tensor, target: Tensor, mask: Tensor) -> float:
-    """1 - Var(target - value) / Var(target) over the tokens on the mask: 1 is perfect, 0 is no better than a constant.
+    """How much of the returns a critic explains (as PPO implementations report it; Engstrom et al. 2020, 2005.12729).
 
-    value and target (B, T) float, mask (B, T) bool. NaN where the targets do not vary.
+        1 - Var(target - value) / Var(target)
+
+    Args:
+        value: (B, T) float.
+        target: (B, T) float.
+        mask: (B, T) bool.
+
+    Returns:
+        A float: 1 is perfect, 0 no better than a constant; NaN where the targets do not vary.
+
+    Raises:
+        ValueError: the shapes differ.
+
+    Example:
+        >>> mask = torch.ones(1, 2, dtype=torch.bool)
+        >>> explained_variance(torch.tensor([[0.5, 1.5]]), torch.tensor([[0.0, 2.0]]), mask)
+        0.75
     """
+    require_shape(tuple(mask.shape), value=value, target=target)
     wanted, error = target[mask].double(), (target[mask] - value[mask]).double()
     if len(wanted) == 0 or bool((wanted == wanted[0]).all()):
         return float("nan")

@@ -11,10 +11,28 @@ from forage.ops.masked import masked
 
 
 def whiten(values: Tensor, mask: Tensor, *, eps: float) -> Tensor:
-    """(values - mean) / (deviation + eps) on the mask, 0 off it; the deviation has Bessel's correction.
+    """Mean 0 and deviation 1 over everything on the mask, as PPO is implemented (arXiv 2005.12729).
 
-    values (B, T) float, mask (B, T) bool -> (B, T) of the dtype of `values`; computed in float64. Fewer than two
-    values, or values that are all equal, become exactly 0. Raises ForageError for a negative eps.
+        (A - mean) / (deviation + eps)
+
+    Computed in float64; the deviation has Bessel's correction.
+
+    Args:
+        values: (B, T) float.
+        mask: (B, T) bool, the learned tokens of the whole step.
+        eps: added to the deviation, 0 or more.
+
+    Returns:
+        (B, T) of the dtype of `values`, 0 off the mask; exactly 0 for fewer than two values or all equal ones.
+
+    Raises:
+        ForageError: eps is negative.
+        ValueError: the shapes differ.
+
+    Example:
+        >>> mask = torch.tensor([[True, True, True, False]])
+        >>> whiten(torch.tensor([[1.0, 2.0, 3.0, 9.0]]), mask, eps=0.0)
+        tensor([[-1.,  0.,  1.,  0.]])
     """
     if not eps >= 0:
         raise ForageError(f"eps must be 0 or more, not {eps}.")

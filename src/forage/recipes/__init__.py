@@ -1,12 +1,20 @@
 """Whole runs as functions: their parameters are the flags of `forage train RECIPE`."""
 
 from forage.recipes.code import code
+from forage.recipes.colouring import colouring
 from forage.recipes.countdown import countdown
 from forage.recipes.dialogue import dialogue
 from forage.recipes.gym import gym
 from forage.recipes.table import table
 
-RECIPES = {"countdown": countdown, "code": code, "dialogue": dialogue, "gym": gym, "table": table}
+RECIPES = {
+    "countdown": countdown,
+    "colouring": colouring,
+    "code": code,
+    "dialogue": dialogue,
+    "gym": gym,
+    "table": table,
+}
 """Every recipe by the name that `forage train` takes."""
 
-__all__ = ["RECIPES", "code", "countdown", "dialogue", "gym", "table"]
+__all__ = ["RECIPES", "code", "colouring", "countdown", "dialogue", "gym", "table"]

@@ -29,6 +29,7 @@ def table(
     system: str = "",
     template: Literal["auto", "chat", "none"] = "auto",
     step_ends: str = "newline",
+    modes: str = "",
     **settings: Unpack[Settings],
 ) -> Recipe:
     """Problems from a table of yours, with a model of yours and a verifier.
@@ -49,6 +50,8 @@ def table(
         template: chat: the tokenizer's chat template; none: plain text; auto: the template where there is one.
         step_ends: where reasoning steps end: newline, sentence, label (Step 1:), code_line, "words:so wait" (each
             begins a step), python:module:function.
+        modes: what tells right answers apart: nothing unless given, answer, or python:module:function (of the problem
+            and the text); docs/diversity.md.
     """
     model = required(settings.get("model"), "table")
     task = open_table(
@@ -62,6 +65,7 @@ def table(
         template=settled_template(template, model, trust_remote_code=settings.get("trust_remote_code", False)),
         steps=step_ends,
         skip_bad_rows=skip_bad_rows,
+        modes=modes,
     )
     task.step_ends(["-"])  # a function of the user's own is found now, or never
     return compose(name=Path(data).stem, task=task, settings=settings)

@@ -47,6 +47,7 @@ def rollout_rows(
             "values": _known(values, loss_mask, row),
             "reward": score.value,
             "correct": score.parts.get("correct", float("nan")),
+            "mode": score.mode,
             "stop": rollout.stop,
         }
         for row, (number, sibling, rollout, score) in enumerate(members)

@@ -29,6 +29,7 @@ SCHEMA = pa.schema(
         pa.field("values", pa.list_(pa.float32())),  # of the state before each token; NaN, or empty, where not known
         pa.field("reward", pa.float64()),  # NaN: could not be judged
         pa.field("correct", pa.float64()),
+        pa.field("mode", pa.string()),  # of a correct response, where the task names modes
         pa.field("stop", pa.string()),  # "eos" or "length"
     ]
 )
@@ -36,8 +37,8 @@ SCHEMA = pa.schema(
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
-VALUES = "values"
-"""The one column that older files lack."""
+LATER = ("values", "mode")
+"""Columns that older files lack, of lists or of what may be unknown."""
 
 
 def write_rollouts(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -62,10 +63,11 @@ def read_rollouts(path: Path) -> list[dict[str, Any]]:
     except (OSError, ValueError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
         raise ForageError(f"The rollouts in {path} cannot be read: {reason}. Delete the file.") from error
-    if VALUES not in table.column_names:  # written before states were valued
-        place = SCHEMA.get_field_index(VALUES)
-        unknown = pa.array([[]] * len(table), SCHEMA.field(VALUES).type)
-        table = table.add_column(place, SCHEMA.field(VALUES), unknown)
+    for name in LATER:
+        if name not in table.column_names:
+            place, column = SCHEMA.get_field_index(name), SCHEMA.field(name)
+            unknown = [[] if pa.types.is_list(column.type) else None] * len(table)
+            table = table.add_column(place, column, pa.array(unknown, column.type))
     if not table.schema.equals(SCHEMA):
         raise ForageError(f"The columns of {path} are not those of a rollout file. Delete the file.")
     return table.to_pylist()

@@ -11,8 +11,9 @@ from forage.core.errors import ForageError
 from forage.core.records import Message, Problem, Score
 from forage.core.seeds import derive_seed
 from forage.core.spec import Value, parse_call
+from forage.tasks.own_modes import OwnModes
 from forage.tasks.steps import ends_at, rule_of
-from forage.tasks.verifiers import Verified, Verifier
+from forage.tasks.verifiers import Verifier
 from forage.tasks.verifiers.base import installed
 from forage.tasks.verifiers.extraction import final_answer, marked_answer
 
@@ -26,6 +27,7 @@ OWN_SETTINGS = {
     "steps": "newline",
     "system": "",
     "answer_format": "any",
+    "modes": "",
 }
 """What forage decides itself; everything else is a parameter of the data set."""
 
@@ -84,14 +86,15 @@ class GymScorer(Verifier):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gym(Verified):
+class Gym(OwnModes):
     """Problems of one reasoning-gym data set. `parameters` are the data set's own.
 
     `system` is a system prompt: a message of its own in a chat, else the text before each question. `answer_format`
     says how the answer is to be marked, which the prompt then asks for: not at all (any), in LaTeX's box (boxed), or in
     <answer>...</answer> (tags); what is not marked as asked is wrong. `chat` asks each question as a user's message,
     for the tokenizer's chat template; otherwise it is plain text. `steps` says where reasoning steps end
-    (`tasks.steps.rule_of`). Test problems do not depend on `seed`; training problems do, and none of them asks what a
+    (`tasks.steps.rule_of`). `modes` says what tells right answers apart: "answer" where a data set takes several
+    (`OwnModes`). Test problems do not depend on `seed`; training problems do, and none of them asks what a
     test problem asks.
     """
 
@@ -106,9 +109,11 @@ class Gym(Verified):
     steps: str = "newline"
     system: str = ""
     answer_format: AnswerFormat = "any"
+    modes: str = ""
 
     def __post_init__(self) -> None:
         rule_of(self.steps)
+        self.check_modes()
         if self.answer_format not in ASKS:
             raise ForageError(f"answer_format is one of {', '.join(ASKS)}, not {self.answer_format!r}.")
         if min(self.train_problems, self.test_problems) < 1:

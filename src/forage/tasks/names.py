@@ -9,13 +9,20 @@ from typing import Any
 from forage.core.protocols import Task
 from forage.core.spec import parse_call
 from forage.tasks.code import TinyCode
+from forage.tasks.colouring import ColoringTask
 from forage.tasks.countdown import Countdown
 from forage.tasks.dialogue import Dialogue
 from forage.tasks.gym import parse_gym
-from forage.tasks.steps import Stepwise
 from forage.tasks.table import Table, parse_table
+from forage.tasks.wrapped import Wrapped
 
-TASKS: Mapping[str, type[Task]] = {"countdown": Countdown, "code": TinyCode, "dialogue": Dialogue, "table": Table}
+TASKS: Mapping[str, type[Task]] = {
+    "countdown": Countdown,
+    "colouring": ColoringTask,
+    "code": TinyCode,
+    "dialogue": Dialogue,
+    "table": Table,
+}
 
 
 def parse_task(text: str) -> Task:
@@ -37,11 +44,11 @@ def parse_task(text: str) -> Task:
 
 def file_name(task: Task, split: str) -> str:
     """What a task is called in the names of files: what it is, its data set, size or table, and how it is judged."""
-    if isinstance(task, Stepwise):
+    if isinstance(task, Wrapped):
         return file_name(task.task, split)
     parts = [task.name]
     if isinstance(task, Table):
         source = (task.test if split == "test" else None) or task.train
         parts += [Path(source.path).stem if source else "", task.verifier.name]
-    parts += [str(vars(task)[name]) for name in ("dataset", "size") if name in vars(task)]
+    parts += [str(vars(task)[name]) for name in ("dataset", "size", "answers") if name in vars(task)]
     return "-".join(re.sub(r"[^A-Za-z0-9_.]+", "_", part) for part in parts if part)[:80]

@@ -12,12 +12,11 @@ from functools import cached_property
 from itertools import accumulate, takewhile
 from operator import index
 from types import MappingProxyType
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from forage.core.errors import ForageError
-from forage.core.protocols import Task
-from forage.core.records import Problem, Score
 from forage.tasks.own_function import check_name, load_function
+from forage.tasks.wrapped import Wrapped
 
 Rule = Callable[[str], Iterable[int]]
 """The characters of a text at which steps begin. Order, repetition and places at or outside its ends do not matter."""
@@ -111,7 +110,7 @@ def ends_at(pieces: Sequence[str], rule: Rule) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stepwise(Task):
+class Stepwise(Wrapped):
     """Another task with other step boundaries: `steps` names a rule (`rule_of`), or `words` begin a step each.
 
     Everything else is the task's own. Raises ForageError for `steps="words"` without words.
@@ -119,7 +118,6 @@ class Stepwise(Task):
 
     name: ClassVar[str] = "stepwise"
 
-    task: Task
     steps: str = "newline"
     words: tuple[str, ...] = ()
 
@@ -127,47 +125,6 @@ class Stepwise(Task):
         if (self.steps == "words") != bool(self.words):
             raise ForageError('steps="words" goes with the words that begin a step, and no other rule takes words.')
         _ = self._rule
-
-    def notes(self) -> tuple[str, ...]:
-        return self.task.notes()
-
-    @property
-    def hangs(self) -> bool:
-        return self.task.hangs
-
-    def problems(self, split: Literal["train", "test"]) -> Sequence[Problem]:
-        return self.task.problems(split)
-
-    def verify(self, problem: Problem, text: str) -> Score:
-        return self.task.verify(problem, text)
-
-    def prepare(self) -> None:
-        self.task.prepare()
-
-    def quick(self, problem: Problem, text: str) -> Score | None:
-        return self.task.quick(problem, text)
-
-    def answer(self, problem: Problem, text: str) -> str | None:
-        return self.task.answer(problem, text)
-
-    def marks_answer(self, problem: Problem, text: str) -> bool:
-        return self.task.marks_answer(problem, text)
-
-    @property
-    def has_modes(self) -> bool:
-        return self.task.has_modes
-
-    def mode(self, problem: Problem, text: str) -> str | None:
-        return self.task.mode(problem, text)
-
-    def oracle(self, problem: Problem, text: str) -> float | None:
-        return self.task.oracle(problem, text)
-
-    def state(self, problem: Problem, text: str) -> str | None:
-        return self.task.state(problem, text)
-
-    def reference(self, problem: Problem) -> str | None:
-        return self.task.reference(problem)
 
     def step_ends(self, pieces: Sequence[str]) -> tuple[int, ...]:
         return ends_at(pieces, self._rule)

@@ -12,7 +12,7 @@ from forage.core.protocols import OnProgress, Task
 from forage.core.records import Problem, SamplingParams
 from forage.core.serialize import decode_part, encode_part
 from forage.engines.distributed.process_group import Alone, ProcessGroup
-from forage.engines.identity import judged_by, open_sampler
+from forage.engines.identity import judged_by, sampled_by
 from forage.engines.local.adapters import is_adapter, merge_adapter
 from forage.engines.local.engine import LocalEngine
 from forage.engines.local.model import LocalModel
@@ -122,7 +122,7 @@ def evaluate_checkpoint(
     verifying = verifying if workers is None else replace(verifying, workers=workers)
     limit = max_prompt_tokens or (found.recipe.max_prompt_tokens if found.recipe else None)
     asked = within_limits(
-        _problems(task, split, problems),
+        split_problems(task, split, problems),
         opened.codec,
         max_prompt=limit,
         max_tokens=params.max_tokens,
@@ -145,7 +145,7 @@ def evaluate_checkpoint(
                 params=replace(params, temperature=temperature),
                 seed=seed,
                 cache=folder / "samples",
-                open_sampler=open_sampler(engine),
+                sampled_by=sampled_by(engine),
                 judged_by=judged_by(task, verifying),
                 on_progress=on_progress,
                 ranks=ranks,
@@ -155,7 +155,7 @@ def evaluate_checkpoint(
     return files
 
 
-def _problems(task: Task, split: str, amount: int | None) -> Sequence[Problem]:
+def split_problems(task: Task, split: str, amount: int | None) -> Sequence[Problem]:
     if split not in ("train", "test"):
         raise ForageError(f"The split is train or test, not {split!r}.")
     if amount is not None and amount < 1:

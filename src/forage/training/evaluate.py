@@ -61,7 +61,7 @@ def evaluate(
     params: SamplingParams,
     seed: int,
     cache: Path,
-    open_sampler: Mapping[str, Any] = NOTHING,
+    sampled_by: Mapping[str, Any] = NOTHING,
     judged_by: Mapping[str, Any] = NOTHING,
     on_progress: OnProgress | None = None,
     ranks: ProcessGroup | None = None,
@@ -77,9 +77,9 @@ def evaluate(
     """
     _check_problems(problems)
     tools = _Tools(sampler, codec, judge, task)
-    sampling = _sampling(subject, params, seed, split, open_sampler)
+    sampling = _sampling(subject, params, seed, split, sampled_by)
     store = SampleCache.open(cache, sampling, _judging(task_json, judged_by))
-    tallies = {problem.id: _Tally() for problem in problems}
+    tallies = {problem.id: _Tally(modes=Counter() if task.has_modes else None) for problem in problems}
     seconds, progress = 0.0, _Progress(n * len(problems), on_progress)
     if ranks is not None and ranks.world > 1:
         _divide(tools, store, ranks.share(list(_shards(problems, n))), params, seed, progress, ranks)
@@ -100,7 +100,7 @@ def evaluate(
         n=n,
         seed=seed,
         problems=tuple(tallies[problem.id].outcome(problem.id) for problem in problems),
-        open_sampler=dict(open_sampler),
+        sampled_by=dict(sampled_by),
         judged_by=dict(judged_by),
         seconds=seconds,
     )
@@ -113,7 +113,7 @@ def iterate_samples(cache: Path, problems: Sequence[Problem], evaluation: Evalua
     """
     _check_problems(problems)
     params, seed, task_json = evaluation.params, evaluation.seed, evaluation.task
-    sampling = _sampling(evaluation, params, seed, evaluation.split, evaluation.open_sampler)
+    sampling = _sampling(evaluation, params, seed, evaluation.split, evaluation.sampled_by)
     store = SampleCache.at(cache, sampling, _judging(task_json, evaluation.judged_by))
     old = {"fingerprint": evaluation.fingerprint, "task": dict(task_json), "params": asdict(params), "seed": seed}
     for shard in _shards(problems, evaluation.n):
@@ -139,6 +139,7 @@ class _Tally:
     counts: Counter[str] = field(default_factory=Counter)
     answers: Counter[str] = field(default_factory=Counter)
     right_answers: Counter[str] = field(default_factory=Counter)
+    modes: Counter[str] | None = None
     entropy: float = 0.0
 
     def add(self, sample: Sample) -> None:
@@ -155,6 +156,8 @@ class _Tally:
             self.answers[sample.answer] += 1
             if sample.correct:
                 self.right_answers[sample.answer] += 1
+        if self.modes is not None and sample.mode is not None:
+            self.modes[sample.mode] += 1
 
     def outcome(self, problem: str) -> ProblemOutcome:
         return ProblemOutcome(
@@ -162,6 +165,7 @@ class _Tally:
             entropy_sum=self.entropy,
             answers=dict(sorted(self.answers.items())),
             right_answers=dict(sorted(self.right_answers.items())),
+            modes=None if self.modes is None else dict(sorted(self.modes.items())),
             **self.counts,
         )
 
@@ -285,6 +289,7 @@ def _verdict(task: Task, problem: Problem, text: str, score: Score) -> dict[str,
         "correct": score.correct,
         "committed": score.judged and answered(task, problem, text, score),
         "answer": None if answer is None else storable(answer),
+        "mode": None if score.mode is None else storable(score.mode),
     }
 
 
@@ -293,11 +298,11 @@ def _shards(problems: Sequence[Problem], n: int) -> Iterator[Shard]:
 
 
 def _sampling(
-    subject: Subject | Evaluation, params: SamplingParams, seed: int, split: str, open_sampler: Mapping[str, Any]
+    subject: Subject | Evaluation, params: SamplingParams, seed: int, split: str, sampled_by: Mapping[str, Any]
 ) -> dict[str, Any]:
     """All that decides the texts but the prompts, which name the shards."""
     about = {"fingerprint": subject.fingerprint, "params": asdict(params), "seed": seed, "split": split}
-    return {**about, "sampled_by": dict(open_sampler)}
+    return {**about, "sampled_by": dict(sampled_by)}
 
 
 def _judging(task_json: Mapping[str, Any], judged_by: Mapping[str, Any]) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def step(run: Run, number: int) -> StepReport:
         run.tokens += run.meter.take()
 
     metrics = {"step": number, "seconds": time.perf_counter() - began, "tokens": run.tokens}
-    seen = rollout_metrics(sampled) | signal_metrics(recipe.signals, sampled, run.tools)
+    seen = rollout_metrics(sampled, modes=recipe.task.has_modes) | signal_metrics(recipe.signals, sampled, run.tools)
     metrics |= {**seen, **memory_metrics, **update}
     for sentence in run.watch.note(metrics):
         warnings.warn(sentence, stacklevel=2)

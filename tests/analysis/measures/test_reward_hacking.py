@@ -138,7 +138,7 @@ def test_a_policy_that_hacks_is_told_from_one_that_learns(word: str, hacked: boo
         model=str(blank_model(tmp_path / "model")),
         task=RIGHT_ENDS_ONCE,
         schedule=Schedule(steps=40, checkpoint_every=0, rollouts_every=0),
-        grouping=Grouping(problems=3, group_size=16),
+        grouping=Grouping(groups=3, group_size=16),
         sampling=SamplingParams(max_tokens=6),
         optimization=Optimization(lr=3e-3),
         engine=LocalEngine(threads=1, matmul="highest"),

@@ -31,13 +31,13 @@ from support.builders import group
 from support.two_processes import recipe, stopping_at
 from support.worlds import blank_model
 
-HERE = Path(__file__).parent
+TESTS = Path(__file__).parents[2]
 
 
 def torchrun(*arguments: str | Path, **settings: Any) -> subprocess.Popen[str]:
     """In a group of its own, so that a signal to the group is what Ctrl-C is to a terminal's processes."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *arguments]
-    paths = [str(HERE.parent / "src"), str(HERE), os.environ.get("PYTHONPATH", "")]
+    paths = [str(TESTS.parent / "src"), str(TESTS), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths)}
     return subprocess.Popen(
         list(map(str, command)), env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True, **settings
@@ -50,7 +50,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("two")
     model = blank_model(place / "model")
     train(recipe(model, steps=6), out=place / "by one first", on_step=stopping_at(3))
-    process = torchrun(HERE / "two_processes.py", model, place)
+    process = torchrun(TESTS / "support" / "two_processes.py", model, place)
     train(recipe(model, steps=6), out=place / "alone")  # meanwhile
     _, said = process.communicate(timeout=240)
     assert process.returncode == 0, said
@@ -114,14 +114,14 @@ def test_critics_of_several_processes_are_one(found: list[dict[str, Any]]) -> No
 
 
 def test_a_run_whose_process_was_killed_goes_on_to_the_same_weights(place: Path) -> None:
-    process = torchrun(HERE / "two_processes.py", place / "model", place, "killed")
+    process = torchrun(TESTS / "support" / "two_processes.py", place / "model", place, "killed")
     _, said = process.communicate(timeout=240)
     assert process.returncode != 0
     assert "Another process of this run has ended" in said
     run = RunDirectory.open(place / "killed")
     assert run.checkpoints()[-1] == 2
     shutil.copytree(place / "killed", place / "killed, by one")
-    process = torchrun(HERE / "two_processes.py", place / "model", place, "goes on")
+    process = torchrun(TESTS / "support" / "two_processes.py", place / "model", place, "goes on")
     assert resume(place / "killed, by one").finished  # meanwhile
     _, said = process.communicate(timeout=240)
     assert process.returncode == 0, said
@@ -186,7 +186,7 @@ def test_an_evaluation_is_divided(place: Path, found: list[dict[str, Any]]) -> N
 
 
 def command(model: Path, path: Path, *more: str) -> list[str | Path]:
-    settings = "--steps 2000 --problems 2 --group-size 4 --max-tokens 8 --matmul highest --checkpoint-every 4"
+    settings = "--steps 2000 --groups 2 --group-size 4 --max-tokens 8 --matmul highest --checkpoint-every 4"
     return ["-m", "forage", "train", "countdown", "--model", model, "--out", path, *settings.split(), *more]
 
 

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 import torch
-from architectures import COMMON, MORE, REFUSED, WINDOW, build_architecture
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from conftest import word_tokenizer
 from forage.core.errors import ForageError
 from forage.core.records import SampleRequest, SamplingParams
 from forage.engines.local.model import LocalModel
 from forage.engines.local.sampler import LocalSampler
+from support.architectures import COMMON, MORE, REFUSED, WINDOW, build_architecture
+from support.word_tokenizer import word_tokenizer
 
 NEW, PROMPTS = 20, ((4, 9, 20, 31, 7, 7, 12, 5, 33), (8, 30), (4, 9, 20, 31, 11))
 LARGEST = 1e-4

@@ -5,11 +5,9 @@ from typing import Any
 
 import pytest
 import torch
-from architectures import BODY, build_architecture
 from torch import Tensor
 from transformers import Gemma3TextConfig, LlamaConfig, Phi3Config
 
-from conftest import word_tokenizer
 from forage.cli import main
 from forage.core.errors import ForageError
 from forage.core.records import SampleRequest, SamplingParams
@@ -18,6 +16,8 @@ from forage.engines.local.model import LocalModel
 from forage.engines.local.positions import positions_of
 from forage.engines.local.reward_model import RewardModel
 from forage.engines.local.sampler import LocalSampler
+from support.architectures import BODY, build_architecture
+from support.word_tokenizer import word_tokenizer
 
 ORIGINAL = 16
 LONGROPE = {

@@ -5,11 +5,11 @@ import torch
 from torch import Tensor
 
 from forage.core.errors import ForageError
-from forage.ops.planning import planning_credit
+from forage.ops.planning import most_uncertain, planning_credit
 from forage.parts.credit.shape.entropy_planning_bonus import EntropyPlanningBonus
 from forage.parts.credit.shape.inverted_planning_credit import InvertedPlanningCredit
 from forage.parts.credit.shape.planning_credit import PlanningCredit
-from forage.parts.credit.shape.reported_planning_credit import ReportedPlanningCredit, most_uncertain
+from forage.parts.credit.shape.reported_planning_credit import ReportedPlanningCredit
 from laws import make_train
 
 
@@ -114,7 +114,7 @@ def test_most_uncertain_counts_learned_tokens_and_keeps_ties() -> None:
     entropy = torch.tensor([[9.0, 0.5, 0.5, 0.1, 0.0], [0.0, 1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0, 0.0]])
     loss_mask = torch.tensor([[0, 1, 1, 1, 0], [0, 1, 0, 0, 0], [0, 0, 0, 0, 0]], dtype=torch.bool)
     wanted = torch.tensor([[0, 1, 1, 0, 0], [0, 1, 0, 0, 0], [0, 0, 0, 0, 0]], dtype=torch.bool)
-    assert torch.equal(most_uncertain(entropy, loss_mask, 0.3), wanted)  # ceil(.9) = 1, and its tie
+    assert torch.equal(most_uncertain(entropy, loss_mask, share=0.3), wanted)  # ceil(.9) = 1, and its tie
 
 
 def test_settings_that_break_signs_are_refused() -> None:

@@ -7,12 +7,13 @@ import torch
 
 from forage.core.errors import ForageError
 from forage.core.protocols import Shape
+from forage.ops.entropy_placebos import shuffle_within_rows
 from forage.parts.credit.shape.constant_bonus import ConstantBonus
 from forage.parts.credit.shape.entropy_bonus import EntropyBonus
 from forage.parts.credit.shape.group_reweight import GroupReweight
 from forage.parts.credit.shape.high_entropy_scale import HighEntropyScale
 from forage.parts.credit.shape.random_token_bonus import RandomTokenBonus
-from forage.parts.credit.shape.shuffled_entropy_bonus import ShuffledEntropyBonus, shuffle_within_rows
+from forage.parts.credit.shape.shuffled_entropy_bonus import ShuffledEntropyBonus
 from forage.parts.credit.shape.unclipped_entropy_bonus import UnclippedEntropyBonus
 from laws import make_train
 

@@ -92,7 +92,7 @@ def test_log_probabilities_of_shared_tokens_are_the_policys_own(tmp_path: Path) 
         model=str(blank_model(tmp_path / "model")),
         task=EASY,
         schedule=Schedule(steps=1, checkpoint_every=0, rollouts_every=0),
-        grouping=Grouping(problems=3, group_size=8),
+        grouping=Grouping(groups=3, group_size=8),
         sampling=SamplingParams(max_tokens=4),
         optimization=Optimization(lr=1e-3, mini_batches=3, epochs=2),
         engine=LocalEngine(threads=1, matmul="highest"),

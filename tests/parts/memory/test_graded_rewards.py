@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from memory.test_retrospective import PARAMS, PROBLEMS, RESPONSE, Tails, coins, config, entries, failed
 
 from forage.core.errors import ForageError
 from forage.core.protocols import Memory, Reward
 from forage.core.records import UNJUDGED, Group, Origin, Rollout, Score, Start
 from forage.parts.memory import CutBack
 from forage.parts.memory.outcomes import Scale, ended_well, usual_of, widened
+from parts.memory.test_retrospective import PARAMS, PROBLEMS, RESPONSE, Tails, coins, config, entries, failed
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,6 @@ from typing import Literal
 
 import pytest
 import torch
-from memory.test_key_and_door import PARAMS, PROBLEMS, RATE, Rooms, Walker, play, softmax
 from torch import Tensor
 
 from forage.core.batch import Batch
@@ -16,6 +15,7 @@ from forage.core.records import Group
 from forage.core.seeds import derive_seed
 from forage.parts.memory import ReplaySchedule, RetrospectiveReplay
 from forage.parts.values import CriticValues
+from parts.memory.test_key_and_door import PARAMS, PROBLEMS, RATE, Rooms, Walker, play, softmax
 
 CRITIC_RATE = 0.1
 

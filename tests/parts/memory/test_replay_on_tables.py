@@ -54,7 +54,7 @@ def test_states_are_kept_whatever_checks_the_answers(verifier: str, world: Path)
         step_ends="python:replay_checks:places",
         method=(grpo(), rrl(collect=1.0, margin=-1.0, continuations=1, traces=1)),
         steps=1,
-        problems=2,
+        groups=2,
         group_size=2,
         max_tokens=12,
         verifier_workers=1,

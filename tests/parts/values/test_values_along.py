@@ -4,10 +4,10 @@ import math
 from dataclasses import replace
 
 import torch
-from values.test_start_values import Heads
 
 from forage.core.records import Group, SamplingParams, Score, Start
 from forage.parts.values import MonteCarlo, values_along
+from parts.values.test_start_values import Heads
 from support.builders import problem, rollout
 from support.coins import Coins
 

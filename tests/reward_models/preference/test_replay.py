@@ -26,7 +26,7 @@ def judge(dialogue_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 def trained(base: Path, methods: Sequence[Applied], out: Path) -> RunDirectory:
     recipe = dialogue(
-        model=str(base), method=methods, steps=5, problems=2, group_size=4, max_tokens=20, rollouts_every=1, threads=1,
+        model=str(base), method=methods, steps=5, groups=2, group_size=4, max_tokens=20, rollouts_every=1, threads=1,
         matmul="highest",
     )  # fmt: skip
     train(recipe, out=out)

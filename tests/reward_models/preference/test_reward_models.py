@@ -321,7 +321,7 @@ def test_the_whole_road_by_command(
     assert "Average of their weights" in capsys.readouterr().err
     assert main(["reward", "score", "warm", "pairs.jsonl", "--out", "scores.jsonl"]) == 0
     methods = ["--method", "grpo", "--method", "reward_model:model=warm", "--method", "kl_penalty:coefficient=0.1"]
-    small = ["--steps", "2", "--problems", "2", "--group-size", "4", "--threads", "1", "--model", base, "--out", "run"]
+    small = ["--steps", "2", "--groups", "2", "--group-size", "4", "--threads", "1", "--model", base, "--out", "run"]
     assert main(["train", "dialogue", *small, *methods]) == 0
     row = json.loads(Path("run/metrics.jsonl").read_text().splitlines()[-1])
     assert row["reward"] == pytest.approx(row["reward_model"])
@@ -331,7 +331,7 @@ def test_the_whole_road_by_command(
 
 
 def test_without_a_reward_model_the_hidden_utility_is_the_reward(dialogue_base: Path, tmp_path: Path) -> None:
-    recipe = dialogue(model=str(dialogue_base), steps=1, problems=2, group_size=4, threads=1)
+    recipe = dialogue(model=str(dialogue_base), steps=1, groups=2, group_size=4, threads=1)
     outcome = train(recipe, out=tmp_path / "run")
     row = json.loads((outcome.path / "metrics.jsonl").read_text())
     assert "reward_model" not in row

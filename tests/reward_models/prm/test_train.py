@@ -10,8 +10,8 @@ import torch
 from forage.core.errors import ForageError
 from forage.engines.local.model import LocalModel
 from forage.engines.local.process_model import Encoded, ProcessModel, read_record
+from forage.ops.step_objectives import step_cross_entropy
 from forage.reward_models.prm.formats import TaggedSolution
-from forage.reward_models.prm.objectives import step_cross_entropy
 from forage.reward_models.prm.train import ProcessTraining, permute_labels, prepare, train_process_model
 
 PROMPT = "use 1 2 3 4 to make 10"

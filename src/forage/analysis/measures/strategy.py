@@ -13,7 +13,7 @@ import torch
 from forage.analysis.measures.contrast import DRAWS, Contrast, contrast, mean_draws, mean_interval, problem_weights
 from forage.analysis.measures.responses import Bools, Floats, Ints, Response, flatten, problem_numbers
 from forage.grams.entropy import Pair, conditional_draws, conditional_entropy_at, entropy_at, miller_madow
-from forage.grams.strategies import Occurrence, Strategies, pairs_of
+from forage.grams.strategies import Occurrence, Strategies, in_sequence, pairs_of
 from forage.ops.passk import pass_at_k
 from forage.ops.resampling import Interval, percentile_interval
 from forage.ops.semantic import semantic_entropy
@@ -201,6 +201,5 @@ def _sequences(found: Sequence[Sequence[Occurrence]], problems: Sequence[int]) -
     """For each problem, the counts of its different gram sequences; a gram that repeats at once counts once."""
     by_problem: dict[int, Counter[tuple[str, ...]]] = defaultdict(Counter)
     for problem, grams in zip(problems, found, strict=True):
-        names = [name for name, _ in grams]
-        by_problem[problem][tuple(b for a, b in zip([None, *names], names, strict=False) if a != b)] += 1
+        by_problem[problem][in_sequence(grams)] += 1
     return tuple(tuple(counts.values()) for _, counts in sorted(by_problem.items()))

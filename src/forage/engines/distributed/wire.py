@@ -65,12 +65,12 @@ def groups_from_bytes(content: bytes) -> list[Group]:
 
 
 def _score_to_json(score: Score) -> list[Any]:
-    return [score.value, dict(score.parts), score.steps, score.graded]
+    return [score.value, dict(score.parts), score.steps, score.graded, score.mode]
 
 
 def _score_from_json(content: Sequence[Any]) -> Score:
-    value, parts, steps, graded = content
-    return Score(value, parts, None if steps is None else tuple(steps), graded)
+    value, parts, steps, graded, mode = content
+    return Score(value, parts, None if steps is None else tuple(steps), graded, mode)
 
 
 class _Tokens:

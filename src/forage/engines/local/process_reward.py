@@ -11,7 +11,7 @@ from forage.core.errors import ForageError
 from forage.core.protocols import Reward, Task
 from forage.core.records import Rollout, Score
 from forage.engines.local.process_model import ProcessModel
-from forage.ops.step_scores import AGGREGATORS, Aggregator, aggregate
+from forage.ops.step_scores import AGGREGATORS, Aggregator, aggregate, potential_differences
 from forage.tasks.step_texts import prompt_text, step_texts
 
 
@@ -72,10 +72,9 @@ class ProcessReward(Reward):
             graded = score.graded or self.outcome == 0
             return replace(score, value=value + self.weight * whole, parts=parts, graded=graded)
         differences = [0.0] * len(rollout.step_ends)  # steps without a text change nothing
-        then = start
-        for end, now in own:
-            differences[bisect_left(rollout.step_ends, end)] += self.weight * (now - then)
-            then = now
+        changes = potential_differences([now for _, now in own], start)
+        for (end, _), change in zip(own, changes, strict=True):
+            differences[bisect_left(rollout.step_ends, end)] += self.weight * change
         return replace(score, value=value, parts=parts, steps=tuple(differences))
 
     def _steps(self, rollout: Rollout) -> list[tuple[int, str]]:

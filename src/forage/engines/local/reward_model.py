@@ -22,6 +22,7 @@ from forage.engines.local.codec import LocalCodec
 from forage.engines.local.model import DTYPES, first_line, load_tokenizer, put_on, source_of, suppress_hf_logs
 from forage.engines.local.placement import micro_batches
 from forage.engines.local.positions import within_positions
+from forage.ops.weight_average import average_weights
 
 RECORD = "reward_model.json"
 """Beside the weights: how the model was trained. Classifiers of other programs have none, and load as well."""
@@ -176,25 +177,8 @@ def average(models: Sequence[RewardModel]) -> RewardModel:
     if not models:
         raise ForageError("An average needs at least one reward model.")
     states = [model.module.state_dict() for model in models]
-    first = states[0]
-    for number, state in enumerate(states[1:], 2):
-        different = sorted(
-            name
-            for name in first.keys() | state.keys()
-            if name not in first or name not in state or first[name].shape != state[name].shape
-        )
-        if different:
-            raise ForageError(
-                f"Reward model {number} cannot be averaged with the first: they differ in {different[0]} and "
-                f"{len(different) - 1} more tensors. Models of one average begin as one model."
-            )
-    for name, value in first.items():
-        others = [state[name].to(value.device) for state in states]
-        if not value.is_floating_point():
-            if any(not torch.equal(value, other) for other in others):
-                raise ForageError(f"The reward models differ in {name}, which holds no numbers that could be averaged.")
-            continue
-        value.copy_(torch.stack([other.double() for other in others]).mean(0))
+    for name, value in average_weights(states).items():
+        states[0][name].copy_(value)
     return models[0]
 
 

@@ -1,14 +1,20 @@
 """What a step's rollouts and their scores show, as the metrics of the step."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 
 from forage.core.records import Group, Score
 from forage.evaluation.metrics.process_watch import process_watch
+from forage.ops.diversity import pcmd
 
 
-def rollout_metrics(groups: Sequence[Group]) -> dict[str, float]:
+def rollout_metrics(groups: Sequence[Group], *, modes: bool = False) -> dict[str, float]:
     """Means over rollouts; entropy, in nats, over tokens.
+
+    `all_right` is the share of groups whose judged siblings are all correct. With `modes` (the task names them):
+    distinct_modes, the different modes among a group's siblings, as a mean over groups; and pcmd, the chance that two
+    right siblings differ in mode, over the groups that have two; NaN where none has.
 
     Every other part of the scores (a reward model's reward, a penalty, ...) has its mean, over the judged responses
     that have it, under its own name.
@@ -31,7 +37,23 @@ def rollout_metrics(groups: Sequence[Group]) -> dict[str, float]:
         "length": share(tokens, len(members)),
         "entropy": share(math.fsum(h for rollout, _ in members for h in rollout.entropies), tokens),
         "zero_variance": share(sum(not group.varies for group in groups), len(groups)),
+        "all_right": share(sum(map(_all_right, groups)), len(groups)),
+        **(_mode_metrics(groups) if modes else {}),
         **process_watch(groups),
+    }
+
+
+def _all_right(group: Group) -> bool:
+    judged = [score.correct for score in group.scores if score.judged]
+    return bool(judged) and all(judged)
+
+
+def _mode_metrics(groups: Sequence[Group]) -> dict[str, float]:
+    counts = [Counter(score.mode for score in group.scores if score.mode is not None) for group in groups]
+    pairs = [chance for found in counts if not math.isnan(chance := float(pcmd(list(found.values()))))]
+    return {
+        "distinct_modes": math.fsum(map(len, counts)) / len(counts) if counts else math.nan,
+        "pcmd": math.fsum(pairs) / len(pairs) if pairs else math.nan,
     }
 
 

@@ -2,18 +2,15 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 from torch import Tensor
 
 from forage.core.batch import TrainBatch
 from forage.core.errors import ForageError
 from forage.core.protocols import Forward, Penalty
-from forage.ops.divergences import k1, k2, k3
+from forage.ops.divergences import KLEstimator, check_estimator, kl_estimate
 from forage.ops.masked import masked
 from forage.ops.ratios import log_ratio
-
-_ESTIMATORS = {"k1": k1, "k2": k2, "k3": k3}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +23,7 @@ class KLPenalty(Penalty):
     """
 
     coefficient: float
-    estimator: Literal["k1", "k2", "k3"] = "k3"
+    estimator: KLEstimator = "k3"
 
     name = "kl"
     needs = frozenset({"reference"})
@@ -34,13 +31,12 @@ class KLPenalty(Penalty):
     def __post_init__(self) -> None:
         if not (math.isfinite(self.coefficient) and self.coefficient >= 0):
             raise ForageError(f"The coefficient of the KL penalty must be 0 or more, not {self.coefficient}.")
-        if self.estimator not in _ESTIMATORS:
-            raise ForageError(f"There is no KL estimator {self.estimator!r}; there are {', '.join(_ESTIMATORS)}.")
+        check_estimator(self.estimator)
 
     def __call__(self, forward: Forward, train: TrainBatch) -> Tensor:
         loss_mask = train.batch.loss_mask
         reference = masked(train.signals["reference"], loss_mask)
-        return _ESTIMATORS[self.estimator](masked(forward.logprob, loss_mask), reference)
+        return kl_estimate(masked(forward.logprob, loss_mask), reference, estimator=self.estimator)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,12 +7,10 @@ tokens. Axes: B sequences, T tokens.
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-from forage.core.errors import ForageError
 from forage.core.protocols import Reduction
-from forage.ops.masked import require_shape
+from forage.ops.reductions import check_length, fixed_length, sequence_mean, token_mean
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,8 +18,7 @@ class TokenMean(Reduction):
     """The mean over all learned tokens of the step: w_b / sum_b w_b n_b. Long responses count more (DAPO)."""
 
     def __call__(self, loss_mask: Tensor, weight: Tensor) -> Tensor:
-        count = _weighted(loss_mask, weight)
-        return _over(count, count.sum())
+        return token_mean(loss_mask, weight)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,11 +29,7 @@ class SequenceMean(Reduction):
     """
 
     def __call__(self, loss_mask: Tensor, weight: Tensor) -> Tensor:
-        length = loss_mask.sum(dim=1).double()
-        return _over(
-            _weighted(loss_mask, weight) / length.clamp_min(1)[:, None],
-            weight.double().masked_fill(length == 0, 0).sum(),
-        )
+        return sequence_mean(loss_mask, weight)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,19 +43,7 @@ class FixedLength(Reduction):
     length: int
 
     def __post_init__(self) -> None:
-        if self.length < 1:
-            raise ForageError(f"The constant length must be at least 1 token, not {self.length}.")
+        check_length(self.length)
 
     def __call__(self, loss_mask: Tensor, weight: Tensor) -> Tensor:
-        return _over(_weighted(loss_mask, weight), self.length * weight.double().sum())
-
-
-def _weighted(loss_mask: Tensor, weight: Tensor) -> Tensor:
-    """(B, T) float64: the sequence's weight on its learned tokens."""
-    require_shape((loss_mask.shape[0],), weight=weight)
-    return loss_mask.double() * weight.double()[:, None]
-
-
-def _over(weights: Tensor, total: Tensor) -> Tensor:
-    """Zero where there is nothing to average over."""
-    return torch.where(total > 0, weights / total, 0).to(torch.float32)
+        return fixed_length(loss_mask, weight, length=self.length)

@@ -9,12 +9,17 @@ import torch
 from torch import Tensor
 
 from forage.core.batch import TrainBatch
-from forage.core.errors import ForageError
 from forage.core.protocols import Forward, StepSignal
-from forage.ops.entropy_control import adapted_coefficient
+from forage.ops.entropy_control import adapted_coefficient, check_controller
 from forage.ops.masked import masked, masked_mean
-from forage.ops.ratios import token_ratio
-from forage.ops.token_covariance import check_share, largest, share_count, token_covariance
+from forage.ops.token_covariance import (
+    check_covariance_bounds,
+    check_share,
+    clip_cov_tokens,
+    kl_cov_tokens,
+    largest,
+    share_count,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,18 +41,24 @@ class ClipCovTokens(StepSignal):
     needs = frozenset({"noise"})
 
     def __post_init__(self) -> None:
-        check_share(self.share)
-        if not self.low < self.high:
-            raise ForageError(f"Covariances qualify between low and high: low < high, not {self.low}, {self.high}.")
+        check_covariance_bounds(self.share, self.low, self.high)
 
     def __call__(self, forward: Forward, train: TrainBatch, state: dict[str, float]) -> Tensor:
         mask, advantage, logprob = _counted(forward, train)
-        covariance = token_covariance(advantage, logprob, mask)
-        ratio = token_ratio(logprob, train.batch.behaviour, mask)
-        stopped = ((advantage > 0) & (ratio > 1 + self.clip_high)) | ((advantage < 0) & (ratio < 1 - self.clip_low))
-        eligible = mask & (covariance > self.low) & (covariance < self.high) & ~stopped
-        count = min(share_count(self.share, mask), int(eligible.sum()))
-        return largest(train.signals["noise"], mask if self.random else eligible, count).float()
+        noise = train.signals["noise"]
+        chosen = clip_cov_tokens(
+            advantage,
+            logprob,
+            train.batch.behaviour,
+            noise,
+            mask,
+            share=self.share,
+            low=self.low,
+            high=self.high,
+            clip_low=self.clip_low,
+            clip_high=self.clip_high,
+        )
+        return (largest(noise, mask, int(chosen.sum())) if self.random else chosen).float()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +79,9 @@ class KLCovTokens(StepSignal):
 
     def __call__(self, forward: Forward, train: TrainBatch, state: dict[str, float]) -> Tensor:
         mask, advantage, logprob = _counted(forward, train)
-        score = train.signals["noise"] if self.random else token_covariance(advantage, logprob, mask)
-        return largest(score, mask, share_count(self.share, mask)).float()
+        if self.random:
+            return largest(train.signals["noise"], mask, share_count(self.share, mask)).float()
+        return kl_cov_tokens(advantage, logprob, mask, share=self.share).float()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,11 +99,7 @@ class EntropyCoefficient(StepSignal):
     name = "entropy_coefficient"
 
     def __post_init__(self) -> None:
-        if not (self.target >= 0 and self.step > 0 and self.maximum > 0):
-            raise ForageError(
-                f"An entropy controller needs a target of 0 or more and a step and a maximum above 0, not "
-                f"{self.target}, {self.step} and {self.maximum}."
-            )
+        check_controller(self.target, self.step, self.maximum)
 
     def __call__(self, forward: Forward, train: TrainBatch, state: dict[str, float]) -> Tensor:
         loss_mask = train.batch.loss_mask

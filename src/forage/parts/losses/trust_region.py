@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from forage.core.protocols import Surrogate
+from forage.ops.surrogates import check_bounds
 from forage.ops.trust_regions import Divergence, ce_gppo, check_ce_gppo, check_dppo, check_sapo, dppo, sapo
-from forage.parts.losses.surrogate import check_bounds
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from forage.core.errors import ForageError
 from forage.core.protocols import Reward
 from forage.core.records import Rollout, Score
+from forage.ops.verdict_rewards import check_overlong, overlong_penalty
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,16 +19,12 @@ class Overlong(Reward):
     buffer: int
 
     def __post_init__(self) -> None:
-        if not 0 < self.buffer <= self.limit:
-            raise ForageError(
-                f"Overlong needs 0 < buffer <= limit, not buffer {self.buffer} and limit {self.limit}: "
-                "the penalty grows over the last `buffer` tokens before the limit."
-            )
+        check_overlong(self.limit, self.buffer)
 
     def __call__(self, rollouts: Sequence[Rollout], scores: Sequence[Score]) -> tuple[Score, ...]:
         return tuple(self._add(rollout, score) for rollout, score in zip(rollouts, scores, strict=True))
 
     def _add(self, rollout: Rollout, score: Score) -> Score:
         length = len(rollout.start.prefix) + len(rollout.tokens)
-        penalty = -min(max((length - (self.limit - self.buffer)) / self.buffer, 0.0), 1.0)
+        penalty = overlong_penalty(length, limit=self.limit, buffer=self.buffer)
         return replace(score, value=score.value + penalty, parts={**score.parts, "overlong": penalty})

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from forage.core.errors import ForageError
 from forage.core.protocols import Reward
 from forage.core.records import Origin, Rollout, Score
+from forage.ops.verdict_rewards import check_turn, restart_bonus
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,8 +18,7 @@ class RestartBonus(Reward):
     beta: float = 0.5
 
     def __post_init__(self) -> None:
-        if not self.beta >= 0:
-            raise ForageError(f"beta is what a turn is worth, 0 or more, not {self.beta}.")
+        check_turn(self.beta)
 
     def __call__(self, rollouts: Sequence[Rollout], scores: Sequence[Score]) -> tuple[Score, ...]:
         return tuple(self._add(rollout, score) for rollout, score in zip(rollouts, scores, strict=True))
@@ -27,10 +26,6 @@ class RestartBonus(Reward):
     def _add(self, rollout: Rollout, score: Score) -> Score:
         if not score.judged:
             return score
-        right = score.correct
-        bonus = 0.0
-        if right and rollout.start.origin is Origin.WRONG:
-            bonus = self.beta
-        elif not right and rollout.start.origin is Origin.RIGHT:
-            bonus = -self.beta
+        cut_from = {Origin.RIGHT: True, Origin.WRONG: False}.get(rollout.start.origin)
+        bonus = restart_bonus(score.correct, cut_from, beta=self.beta)
         return replace(score, value=score.value - 1 + bonus, parts={**score.parts, "restart": bonus})

@@ -6,8 +6,10 @@ A node is a prefix that ends with a step (its tokens after the start); rollouts 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from forage.core.records import Rollout
+from forage.ops.search import puct, step_prior
 
 Prefix = tuple[int, ...]
 
@@ -47,7 +49,7 @@ def grow(rollouts: Sequence[Rollout], values: Sequence[float]) -> Node:
             prefix = rollout.tokens[:end]
             child = next((each for each in node.children if each.prefix == prefix), None)
             if child is None:
-                child = Node(prefix, begin, row, _prior(rollout.logprobs[begin:end]))
+                child = Node(prefix, begin, row, step_prior(rollout.logprobs[begin:end]))
                 node.children.append(child)
             _visit(child, value)
             node, begin = child, end
@@ -63,8 +65,7 @@ def promising(root: Node, *, actions: int, exploration: float) -> Node:
         inner = [child for child in node.children if not child.terminal]
         if len(node.children) < actions or not inner:
             return node
-        reach = exploration * math.sqrt(node.visits)
-        node = max(inner, key=lambda child: child.value + reach * child.prior / (1 + child.visits))
+        node = max(inner, key=partial(_attraction, parent=node, exploration=exploration))
 
 
 def pairs(root: Node, *, gap: float = 0.0) -> list[tuple[Node, Node]]:
@@ -90,5 +91,5 @@ def _visit(node: Node, value: float) -> None:
     node.total += value
 
 
-def _prior(logprobs: Sequence[float]) -> float:
-    return math.exp(math.fsum(logprobs) / len(logprobs) ** 1.25)
+def _attraction(child: Node, *, parent: Node, exploration: float) -> float:
+    return puct(child.value, child.prior, child.visits, parent.visits, exploration=exploration)

@@ -43,9 +43,9 @@ class Chart:
 
 PANELS = (
     Chart(id="gram-entropy", title="Diversity of strategies", unit="nats", of="strategy",
-          lines=(Curve(value=lambda p: p.diversity),), how="The semantic entropy of strategic grams. Up: grams are used "
-          "more evenly, so more strategies are in play. It misleads where the list of grams is short or fits another "
-          "model, and it says nothing about whether a strategy was any good. Corrected for small "
+          lines=(Curve(value=lambda p: p.diversity),), how="The semantic entropy of strategic grams. Up: grams are "
+          "used more evenly, so more strategies are in play. It misleads where the list of grams is short or fits "
+          "another model, and it says nothing about whether a strategy was any good. Corrected for small "
           "counts; the bands are 95% over problems."),
     Chart(id="token-entropy", title="Token entropy", unit="nats per token", lines=(Curve(value=lambda p: p.entropy),),
           how="Read it beside the diversity of strategies: token entropy may fall, as execution becomes routine, while "

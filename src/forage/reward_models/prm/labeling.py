@@ -13,7 +13,7 @@ from forage.core.errors import ForageError
 from forage.core.protocols import Judge, OnProgress, Task, Tools
 from forage.core.records import Problem, SamplingParams
 from forage.core.serialize import encode_part
-from forage.engines.identity import judged_by, open_sampler
+from forage.engines.identity import judged_by, sampled_by
 from forage.engines.local.engine import LocalEngine, Opened
 from forage.engines.out_of_memory import explain_out_of_memory
 from forage.evaluation.fingerprint import fingerprint
@@ -157,8 +157,8 @@ def _generators(
     identity = {
         "solver": fingerprint(first.weights),
         "completer": fingerprint(other.weights),
-        "solved_by": open_sampler(engines[0]),
-        "completed_by": open_sampler(engines[1]),
+        "solved_by": sampled_by(engines[0]),
+        "completed_by": sampled_by(engines[1]),
         "task": encode_part(task),
         "judged_by": judged_by(task, verifying),
     }

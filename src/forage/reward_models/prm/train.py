@@ -13,10 +13,10 @@ from forage.core.errors import ForageError
 from forage.core.seeds import derive_seed
 from forage.engines.local.process_model import Encoded, ProcessModel, batches
 from forage.engines.optimization import shuffled_batches
+from forage.ops.step_objectives import step_cross_entropy, step_ranking
 from forage.reward_models.fit import Checkpointing, OnUpdate, Updates
 from forage.reward_models.prm.calibration import Calibration, FirstErrors, calibrate, locate_errors
 from forage.reward_models.prm.formats import Rejected, TaggedSolution
-from forage.reward_models.prm.objectives import step_cross_entropy, step_ranking
 
 Objective = Literal["steps", "outcome", "ranking"]
 

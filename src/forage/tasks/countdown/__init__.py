@@ -12,6 +12,7 @@ from forage.core.errors import ForageError
 from forage.core.protocols import Task
 from forage.core.records import Problem, Score
 from forage.tasks.countdown import grammar, oracle, verifier
+from forage.tasks.countdown.expression import expression_of
 from forage.tasks.countdown.problems import DEMO, EXPERIMENT, Puzzle, Range, draw_pool
 from forage.tasks.countdown.traces import Trace, write_traces
 
@@ -72,6 +73,11 @@ class Countdown(Task):
     def answer(self, problem: Problem, text: str) -> str | None:
         number = verifier.committed_number(text)
         return None if number is None else str(number)
+
+    def mode(self, problem: Problem, text: str) -> str | None:
+        """The calculation that survives, whatever the order of its operands: `expression.expression_of`."""
+        puzzle, path = grammar.puzzle_of(problem.prompt), verifier.surviving_path(text.split())
+        return expression_of(puzzle, path) if verifier.reaches_goal(puzzle, path, self.space.limit) else None
 
     def oracle(self, problem: Problem, text: str) -> float:
         return oracle.worth(grammar.puzzle_of(problem.prompt), text, self.space.limit)

@@ -12,12 +12,13 @@ from forage.core.errors import ForageError
 from forage.core.records import Problem
 from forage.core.seeds import derive_seed
 from forage.core.spec import parse_call
+from forage.tasks.own_modes import OwnModes
 from forage.tasks.steps import ends_at, rule_of
 from forage.tasks.table.files import content_digest, data_files, has_split, read_rows
 from forage.tasks.table.prompts import Template, find_overlap, normalized, render
 from forage.tasks.table.rows import Columns, Entry, Read, RejectedRow, read_entries
 from forage.tasks.table.separated import Separated
-from forage.tasks.verifiers import Verified, Verifier, parse_verifier
+from forage.tasks.verifiers import Verifier, parse_verifier
 
 __all__ = ["Columns", "Separated", "Table", "TableFile", "open_table", "overlap_note", "parse_table"]
 
@@ -36,12 +37,13 @@ class TableFile:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table(Verified):
+class Table(OwnModes):
     """Problems of a table: `train`, and either a `test` table or a share of the training questions that is held out.
 
     `test_share` takes whole questions, so that no question is on both sides; `seed` selects which. Where the verifier
     can hang, responses are judged in worker processes. A row that cannot be used ends the reading, or is left out and
-    counted with `skip_bad_rows`. Raises ForageError where the content of a file is not the one that `digest` names.
+    counted with `skip_bad_rows`. `modes` says what tells right answers apart (`OwnModes`). Raises ForageError where the
+    content of a file is not the one that `digest` names.
     """
 
     name: ClassVar[str] = "table"
@@ -57,9 +59,11 @@ class Table(Verified):
     template: Template = "none"
     steps: str = "newline"
     skip_bad_rows: bool = False
+    modes: str = ""
 
     def __post_init__(self) -> None:
         rule_of(self.steps)
+        self.check_modes()
         if not 0 <= self.test_share < 1:
             raise ForageError(f"The share of test problems lies in [0, 1), and {self.test_share} does not.")
         if self.test is not None and self.test_share:
@@ -162,6 +166,7 @@ def open_table(
     template: Template = "none",
     steps: str = "newline",
     skip_bad_rows: bool = False,
+    modes: str = "",
 ) -> Table:
     """The task of a table on disk, settled. The test problems are those of `test`; else the test split of a folder that
     has one; else `test_share` (a tenth unless given) of the questions, held out. A share of 0 leaves none.
@@ -182,6 +187,7 @@ def open_table(
         template=template,
         steps=steps,
         skip_bad_rows=skip_bad_rows,
+        modes=modes,
     ).settled()
 
 
@@ -200,8 +206,8 @@ def overlap_note(trained: Table, tested: Table) -> tuple[str, ...]:
 def parse_table(text: str) -> Table:
     """`table:data=FILE,verifier=math` as the task of a table, read as plain text; the verifier takes all that follows.
 
-    Settings: data, test, test_share, prompt, answer, system, template (chat or none), steps, skip_bad_rows, delimiter,
-    encoding. Raises ForageError for anything else.
+    Settings: data, test, test_share, prompt, answer, system, template (chat or none), steps, skip_bad_rows, modes,
+    delimiter, encoding. Raises ForageError for anything else.
     """
     before, _, verifier = text.partition("verifier=")
     defaults: dict[str, Any] = {
@@ -214,6 +220,7 @@ def parse_table(text: str) -> Table:
         "template": "none",
         "steps": "newline",
         "skip_bad_rows": False,
+        "modes": "",
         "delimiter": "",
         "encoding": Separated().encoding,
     }
@@ -234,6 +241,7 @@ def parse_table(text: str) -> Table:
         template=found["template"],
         steps=found["steps"],
         skip_bad_rows=found["skip_bad_rows"],
+        modes=found["modes"],
     )
 
 

@@ -53,6 +53,18 @@ class Verifier(ABC):
         """Whether the text marks a final answer. `answer` may read one out of any text; this asks for a sign of it."""
         return marks_answer(text)
 
+    @property
+    def has_modes(self) -> bool:
+        """Whether `mode` names modes."""
+        return type(self).mode is not Verifier.mode
+
+    def mode(self, problem: Problem, text: str) -> str | None:
+        """Which right answer a correct response gave, or which way to it, where the verifier can tell; else None.
+
+        Asked where `judge` is: in a verifier process, if judging may hang.
+        """
+        return None
+
     def versions(self) -> dict[str, str]:
         """Versions of what decides verdicts beside the settings: libraries, a user's source."""
         return {}
@@ -105,3 +117,10 @@ class Verified(Task):
 
     def marks_answer(self: HasVerifier, problem: Problem, text: str) -> bool:
         return self.verifier.marks_answer(problem, text)
+
+    @property
+    def has_modes(self: HasVerifier) -> bool:
+        return self.verifier.has_modes
+
+    def mode(self: HasVerifier, problem: Problem, text: str) -> str | None:
+        return self.verifier.mode(problem, text)

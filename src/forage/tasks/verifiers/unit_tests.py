@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from forage.core.errors import ForageError
 from forage.core.records import Problem, Score
 from forage.tasks.verifiers.base import Verifier, verdict
+from forage.tasks.verifiers.program_form import program_form
 
 _FENCE = re.compile(r"^```[ \t]*(?:python|py)?[ \t]*\n(.*?)^```", re.MULTILINE | re.DOTALL | re.IGNORECASE)
 
@@ -112,6 +113,10 @@ class UnitTests(Verifier):
 
     def marks_answer(self, problem: Problem, text: str) -> bool:
         return self.answer(problem, text) is not None
+
+    def mode(self, problem: Problem, text: str) -> str | None:
+        """The program, whatever its names and the order of what commutes (`program_form`)."""
+        return program_form(program_in(text, read_examination(problem.answer).starter))
 
 
 def program_in(text: str, starter: str = "") -> str:

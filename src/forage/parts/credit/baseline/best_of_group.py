@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from forage.core.protocols import Baseline
-from forage.ops.segments import best_share
+from forage.ops.segments import best_of_group_advantage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,4 +21,4 @@ class BestOfGroup(Baseline):
         return 2
 
     def __call__(self, value: Tensor, group: Tensor) -> Tensor:
-        return best_share(value, group)
+        return best_of_group_advantage(value, group)

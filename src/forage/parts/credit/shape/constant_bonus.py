@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from forage.core.protocols import Shape
-from forage.ops.entropy import check_alpha, check_kappa, entropy_bonus
-from forage.ops.masked import masked, masked_sum
+from forage.ops.entropy import check_alpha, check_kappa
+from forage.ops.entropy_placebos import constant_bonus
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,14 +29,4 @@ class ConstantBonus(Shape):
         check_kappa(self.kappa)
 
     def __call__(self, advantage: Tensor, signals: Mapping[str, Tensor], loss_mask: Tensor) -> Tensor:
-        advantage = masked(advantage, loss_mask).double()
-        total = entropy_bonus_total(advantage, signals["entropy"], loss_mask, alpha=self.alpha, kappa=self.kappa)
-        size = advantage.abs().sum()
-        share = torch.where(size > 0, total / size, 0).clamp(0, 1 / self.kappa)
-        return (advantage + share * advantage.abs()).to(torch.float32)
-
-
-def entropy_bonus_total(advantage: Tensor, entropy: Tensor, loss_mask: Tensor, *, alpha: float, kappa: float) -> Tensor:
-    """() float64: the sum over the learned tokens of the entropy bonus; `advantage` (B, T) float64."""
-    exact = masked(entropy, loss_mask).double()
-    return masked_sum(entropy_bonus(advantage, exact, alpha=alpha, kappa=kappa) - advantage, loss_mask)
+        return constant_bonus(advantage, signals["entropy"], loss_mask, alpha=self.alpha, kappa=self.kappa)

@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from forage.core.protocols import Moment, Shape, Tallies
-from forage.ops.entropy import check_alpha, check_kappa, entropy_bonus
+from forage.ops.entropy import check_alpha, check_kappa
 from forage.ops.masked import masked
-from forage.ops.planning import check_planning_alpha, planning_credit
+from forage.ops.planning import check_planning_alpha, entropy_planning_bonus, entropy_planning_wish
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,18 +35,27 @@ class EntropyPlanningBonus(Shape):
         check_kappa(self.total_kappa)
 
     def __call__(self, advantage: Tensor, signals: Mapping[str, Tensor], loss_mask: Tensor) -> Tensor:
-        wish, cap = self._wish(advantage, signals), advantage.abs() / self.total_kappa
-        return masked(advantage + torch.minimum(wish, cap), loss_mask)
+        shaped = entropy_planning_bonus(
+            advantage,
+            signals["entropy"],
+            signals["planning"],
+            entropy_alpha=self.entropy_alpha,
+            kappa=self.kappa,
+            planning_alpha=self.planning_alpha,
+            total_kappa=self.total_kappa,
+        )
+        return masked(shaped, loss_mask)
 
     def tallies(self, advantage: Tensor, signals: Mapping[str, Tensor], loss_mask: Tensor) -> Tallies:
         """`bonus_saturated`: the share of the tokens with an advantage whose bonus is at the common cap."""
         paid = loss_mask & (advantage != 0)
-        at_cap = self._wish(advantage, signals) >= advantage.abs() / self.total_kappa
+        wish = entropy_planning_wish(
+            advantage,
+            signals["entropy"],
+            signals["planning"],
+            entropy_alpha=self.entropy_alpha,
+            kappa=self.kappa,
+            planning_alpha=self.planning_alpha,
+        )
+        at_cap = wish >= advantage.abs() / self.total_kappa
         return {"bonus_saturated": ((at_cap & paid).sum(), paid.sum())}
-
-    def _wish(self, advantage: Tensor, signals: Mapping[str, Tensor]) -> Tensor:
-        """The two bonuses added up, before the common cap."""
-        zero = torch.zeros_like(advantage)
-        uncertain = entropy_bonus(advantage, signals["entropy"], alpha=self.entropy_alpha, kappa=self.kappa) - advantage
-        planned = planning_credit(advantage.abs(), signals["planning"], alpha=self.planning_alpha) - advantage.abs()
-        return torch.maximum(uncertain + planned, zero)

@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-import torch
 from torch import Tensor
 
 from forage.core.errors import ForageError
 from forage.core.protocols import Shape
 from forage.ops.masked import masked
-from forage.ops.token_covariance import check_share, largest
+from forage.ops.token_covariance import check_share, top_share
 
 TokenChoice = Literal["top", "bottom", "random"]
 
@@ -39,7 +38,6 @@ class EntropyTokens(Shape):
     def __call__(self, advantage: Tensor, signals: Mapping[str, Tensor], loss_mask: Tensor) -> Tensor:
         entropy = signals["entropy"].detach()
         score = {"top": entropy, "bottom": -entropy, "random": signals["noise"]}[self.choice]
-        tokens = int(loss_mask.sum())
-        count = min(tokens, max(1, round(self.share * tokens)))
-        factor = tokens / count if self.kept and count else 1.0
-        return masked(advantage, largest(torch.where(loss_mask, score, 0), loss_mask, count)) * factor
+        chosen = top_share(score, loss_mask, share=self.share)
+        tokens, count = int(loss_mask.sum()), int(chosen.sum())
+        return masked(advantage, chosen) * (tokens / count if self.kept and count else 1.0)

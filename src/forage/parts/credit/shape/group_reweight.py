@@ -7,6 +7,7 @@ from torch import Tensor
 
 from forage.core.protocols import Moment, Shape
 from forage.ops.entropy import check_kappa
+from forage.ops.entropy_placebos import group_reweight
 from forage.ops.masked import masked
 
 
@@ -26,4 +27,4 @@ class GroupReweight(Shape):
         check_kappa(self.kappa)
 
     def __call__(self, advantage: Tensor, signals: Mapping[str, Tensor], loss_mask: Tensor) -> Tensor:
-        return masked(advantage * (1 + (1 - 2 * signals["success_rate"]) / self.kappa), loss_mask)
+        return masked(group_reweight(advantage, signals["success_rate"], kappa=self.kappa), loss_mask)

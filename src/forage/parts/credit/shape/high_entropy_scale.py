@@ -1,15 +1,12 @@
 """A control of entropy-based advantage shaping: a factor on uncertain tokens, the same for praise and blame."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-from forage.core.errors import ForageError
 from forage.core.protocols import Shape
-from forage.ops.masked import masked
+from forage.ops.entropy_placebos import check_scale, high_entropy_scale
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,20 +24,7 @@ class HighEntropyScale(Shape):
     needs = frozenset({"entropy"})
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.scale) and self.scale > -1):
-            raise ForageError(f"scale must be above -1, so that no advantage changes its sign, not {self.scale}.")
-        if not 0 <= self.quantile <= 1:
-            raise ForageError(f"quantile must lie between 0 and 1, not {self.quantile}.")
+        check_scale(self.scale, self.quantile)
 
     def __call__(self, advantage: Tensor, signals: Mapping[str, Tensor], loss_mask: Tensor) -> Tensor:
-        entropy = masked(signals["entropy"].detach(), loss_mask)
-        high = loss_mask & (entropy > entropy_quantile(entropy[loss_mask], self.quantile))
-        return masked(torch.where(high, advantage * (1 + self.scale), advantage), loss_mask)
-
-
-def entropy_quantile(entropy: Tensor, quantile: float) -> Tensor:
-    """() the smallest of `entropy` (N,) that at least the share `quantile` does not exceed; -inf for quantile 0."""
-    rank = math.ceil(quantile * len(entropy))
-    if rank == 0:
-        return entropy.new_tensor(-torch.inf)
-    return entropy.sort().values[rank - 1]
+        return high_entropy_scale(advantage, signals["entropy"], loss_mask, scale=self.scale, quantile=self.quantile)

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from forage.core.errors import ForageError
 from forage.core.protocols import Shape
-from forage.ops.masked import masked
+from forage.ops.reductions import check_kept_share, kept_denominator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,10 +23,7 @@ class KeptDenominator(Shape):
     at = "sampling"
 
     def __post_init__(self) -> None:
-        if not 0 <= self.share <= 1:
-            raise ForageError(f"share lies between 0 (all tokens) and 1 (kept tokens only), not {self.share}.")
+        check_kept_share(self.share)
 
     def __call__(self, advantage: Tensor, signals: Mapping[str, Tensor], loss_mask: Tensor) -> Tensor:
-        plain = masked(advantage, loss_mask)
-        kept = (plain != 0).sum().clamp_min(1)
-        return plain * (1 + self.share * (loss_mask.sum() / kept - 1))
+        return kept_denominator(advantage, loss_mask, share=self.share)

@@ -3,13 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from forage.core.protocols import Shape
 from forage.ops.entropy import check_alpha, check_kappa
-from forage.ops.masked import masked
-from forage.parts.credit.shape.constant_bonus import entropy_bonus_total
+from forage.ops.entropy_placebos import random_token_bonus
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,11 +31,6 @@ class RandomTokenBonus(Shape):
         check_kappa(self.kappa)
 
     def __call__(self, advantage: Tensor, signals: Mapping[str, Tensor], loss_mask: Tensor) -> Tensor:
-        advantage = masked(advantage, loss_mask).double()
-        total = entropy_bonus_total(advantage, signals["entropy"], loss_mask, alpha=self.alpha, kappa=self.kappa)
-        cap = (advantage.abs() / self.kappa).flatten()
-        order = signals["noise"].masked_fill(~loss_mask, torch.inf).flatten().argsort(stable=True)
-        before = cap[order].cumsum(0) - cap[order]
-        paid = (total - before).clamp_min(0).minimum(cap[order])
-        bonus = torch.zeros_like(cap).scatter_(0, order, paid).view_as(advantage)
-        return (advantage + bonus).to(torch.float32)
+        return random_token_bonus(
+            advantage, signals["entropy"], signals["noise"], loss_mask, alpha=self.alpha, kappa=self.kappa
+        )

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from forage.core.protocols import Moment, Shape
 from forage.ops.entropy import check_alpha, check_kappa, entropy_bonus
+from forage.ops.entropy_placebos import shuffle_within_rows
 from forage.ops.masked import masked
 
 
@@ -32,14 +32,3 @@ class ShuffledEntropyBonus(Shape):
     def __call__(self, advantage: Tensor, signals: Mapping[str, Tensor], loss_mask: Tensor) -> Tensor:
         shuffled = shuffle_within_rows(signals["entropy"].detach(), signals["noise"], loss_mask)
         return masked(entropy_bonus(advantage, shuffled, alpha=self.alpha, kappa=self.kappa), loss_mask)
-
-
-def shuffle_within_rows(values: Tensor, noise: Tensor, loss_mask: Tensor) -> Tensor:
-    """`values` (B, T) permuted within each row among the tokens of `loss_mask` (B, T) bool, in the order of `noise`
-    (B, T).
-
-    The i-th learned token of a row gets the value of the learned token whose noise is the i-th smallest.
-    """
-    source = noise.masked_fill(~loss_mask, torch.inf).argsort(dim=1, stable=True)
-    target = (~loss_mask).to(torch.int8).argsort(dim=1, stable=True)
-    return torch.empty_like(values).scatter_(1, target, values.gather(1, source))

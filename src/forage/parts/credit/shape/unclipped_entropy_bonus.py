@@ -7,6 +7,7 @@ from torch import Tensor
 
 from forage.core.protocols import Moment, Shape
 from forage.ops.entropy import check_alpha
+from forage.ops.entropy_placebos import unclipped_entropy_bonus
 from forage.ops.masked import masked
 
 
@@ -28,4 +29,4 @@ class UnclippedEntropyBonus(Shape):
         check_alpha(self.alpha)
 
     def __call__(self, advantage: Tensor, signals: Mapping[str, Tensor], loss_mask: Tensor) -> Tensor:
-        return masked(advantage + self.alpha * signals["entropy"].detach().to(advantage.dtype), loss_mask)
+        return masked(unclipped_entropy_bonus(advantage, signals["entropy"], alpha=self.alpha), loss_mask)

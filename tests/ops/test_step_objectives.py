@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forage.reward_models.prm.objectives import step_cross_entropy, step_ranking
+from forage.ops.step_objectives import step_cross_entropy, step_ranking
 
 
 def test_cross_entropy_by_hand() -> None:

@@ -1,0 +1,142 @@
+"""What keeps several right answers: every arm on graph coloring, exact numbers on unseen graphs.
+
+    python experiments/colouring.py --out runs/colouring-arms --seeds 0,1,2,3,4 --workers 2
+
+Trains each arm with each seed (a base model, training graphs and a run of its own per seed), computes pass@k,
+distinct@k and PCMD from the probabilities of all answers, and writes one line of JSON per run to OUT/rows.jsonl.
+Interrupted, the same command goes on with the arms that are missing. Ends with the table of means over seeds.
+"""
+
+import argparse
+import json
+import multiprocessing
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+ARMS: dict[str, tuple[str, ...]] = {
+    "Dr. GRPO": ("dr_grpo",),
+    "GRPO": ("grpo",),
+    "GRPO + entropy advantage": ("grpo", "entropy_advantage"),
+    "GRPO + shuffled entropy (control)": ("grpo", "shuffled_entropy"),
+    "MaxRL": ("maxrl",),
+    "TailRL": ("tailrl",),
+    "NSR": ("nsr",),
+    "PSR": ("psr",),
+    "W-REINFORCE": ("weighted_reinforce",),
+    "pass@4 advantage": ("passk:k=4",),
+    "IPS": ("dr_grpo", "mode_diversity:rule=ips"),
+    "IPS, keys permuted (control)": ("dr_grpo", "mode_diversity_random:rule=ips"),
+    "1/n after centering (control)": ("dr_grpo", "mode_diversity_after"),
+    "DARLING": ("dr_grpo", "mode_diversity:rule=darling"),
+    "DARLING, right only": ("dr_grpo", "mode_diversity:rule=darling_right"),
+    "repetition": ("dr_grpo", "mode_diversity:rule=repetition"),
+    "unlikeliness": ("dr_grpo", "unlikeliness"),
+    "unlikeliness, random ranks (control)": ("dr_grpo", "unlikeliness_random"),
+    "UCPO": ("dr_grpo", "ucpo"),
+    "uniqueness": ("dr_grpo", "uniqueness"),
+    "Cue": ("dr_grpo", "cue"),
+    "SetPO": ("dr_grpo", "setpo"),
+    "entropy penalty .03": ("dr_grpo", "entropy_penalty:coefficient=0.03"),
+    "entropy penalty .1": ("dr_grpo", "entropy_penalty:coefficient=0.1"),
+    "KL to base .03": ("dr_grpo", "kl_penalty:coefficient=0.03"),
+    "KL to base .1": ("dr_grpo", "kl_penalty:coefficient=0.1"),
+    "top 20% entropy tokens": ("dr_grpo", "top_entropy_tokens"),
+    "random 20% of tokens (control)": ("dr_grpo", "random_entropy_tokens"),
+    "Clip-Cov": ("dr_grpo", "clip_cov"),
+    "entropy target": ("dr_grpo", "entropy_target"),
+    "DPPO": ("dppo",),
+    "SAPO": ("sapo",),
+    "CE-GPPO": ("ce_gppo",),
+    "replay of verified modes .3": ("dr_grpo", "mode_replay:coefficient=0.3"),
+}
+COLUMNS = ("pass@1", "pass@8", "pass@64", "distinct@8", "pcmd")
+
+
+def work(job: tuple[str, int, str, float, int, str]) -> dict[str, Any]:
+    """One run from its base to its row. A failure is a row too: nothing else is lost."""
+    arm, seed, answers, lr, steps, out = job
+    import torch
+
+    torch.set_num_threads(1)
+    from forage.recipes import colouring
+    from forage.training.exact import exact_evaluation
+    from forage.training.loop import train
+
+    began = time.perf_counter()
+    try:
+        place = Path(out) / "runs" / f"{answers}-lr{lr:g}-{''.join(c if c.isalnum() else '-' for c in arm)}-{seed}"
+        shared: dict[str, Any] = {"answers": answers, "world_seed": seed, "seed": seed, "lr": lr, "steps": steps}
+        recipe = colouring(**shared, method=list(ARMS.get(arm, ("grpo",))), matmul="highest", threads=1)
+        checkpoint = recipe.model if arm == "base" else str(train(recipe, out=place).path)
+        splits = {split: exact_evaluation(checkpoint, task=recipe.task, split=split) for split in ("test", "train")}
+        found: dict[str, Any] = {split: each.summary() for split, each in splits.items()}
+    except Exception as error:
+        found = {"failed": f"{type(error).__name__}: {error}"[:300]}
+    key = {"arm": arm, "seed": seed, "answers": answers, "lr": lr, "steps": steps}
+    return {**key, **found, "seconds": round(time.perf_counter() - began, 1)}
+
+
+def base(job: tuple[int, str]) -> None:
+    import torch
+
+    torch.set_num_threads(1)
+    from forage.base_models.colouring import build_coloring_base
+
+    build_coloring_base(answers=job[1], seed=job[0], progress=False)  # pyright: ignore[reportArgumentType]
+
+
+def table(rows: Sequence[dict[str, Any]], answers: str, lr: float) -> str:
+    lines = ["| arm (test graphs) | " + " | ".join(COLUMNS) + " | seeds |", "|---" * (len(COLUMNS) + 2) + "|"]
+    for arm in ("base", *ARMS):
+        mine = [r["test"] for r in rows if (r["arm"], r["answers"], r["lr"]) == (arm, answers, lr) and "test" in r]
+        if not mine:
+            continue
+        cells = []
+        for name in COLUMNS:
+            values = [each[name] for each in mine]
+            spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+            cells.append(f"{statistics.mean(values):.3f}{spread}")
+        lines.append(f"| {arm} | {' | '.join(cells)} | {len(mine)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", default="runs/colouring-arms")
+    parser.add_argument("--seeds", default="0,1,2,3,4")
+    parser.add_argument("--answers", default="short", choices=("short", "long"))
+    parser.add_argument("--lr", type=float, default=1e-4)
+    parser.add_argument("--steps", type=int, default=512)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--arms", default="", help="names separated by commas; all unless given")
+    parser.add_argument("--minutes", type=float, default=0, help="begin no run after so many minutes")
+    flags = parser.parse_args()
+    out, seeds = Path(flags.out), [int(seed) for seed in flags.seeds.split(",")]
+    out.mkdir(parents=True, exist_ok=True)
+    file = out / "rows.jsonl"
+    rows = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    done = {(r["arm"], r["seed"], r["answers"], r["lr"], r["steps"]) for r in rows if "test" in r}
+    names = ["base", *ARMS] if not flags.arms else flags.arms.split(",")
+    jobs = [(name, seed, flags.answers, flags.lr, flags.steps, str(out)) for seed in seeds for name in names]
+    jobs = [job for job in jobs if job[:5] not in done]
+    began = time.monotonic()
+    with multiprocessing.get_context("spawn").Pool(flags.workers) as pool:
+        pool.map(base, [(seed, flags.answers) for seed in seeds], chunksize=1)
+        print(f"bases built after {time.monotonic() - began:.0f} s; {len(jobs)} runs", flush=True)
+        for row in pool.imap_unordered(work, jobs, chunksize=1):
+            rows.append(row)
+            with file.open("a") as stream:
+                stream.write(json.dumps(row) + "\n")
+            said = row.get("failed") or {name: round(row["test"][name], 3) for name in COLUMNS}
+            print(row["arm"], row["seed"], said, f"{row['seconds']} s", flush=True)
+            if flags.minutes and time.monotonic() - began > 60 * flags.minutes:
+                pool.terminate()
+                break
+    print(table(rows, flags.answers, flags.lr))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""The base model of the coloring world: it knows several right answers to each graph, and likes some of them better.
+
+It learns from soft targets, the whole distribution of each next token: from one answer to a graph it would have to
+guess which of 27 were likely.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import PreTrainedTokenizerFast
+
+from forage.base_models.soft_targets import draw_with_targets
+from forage.base_models.tiny_model import Example, Language, TinySettings, build, character_tokenizer
+from forage.core.seeds import derive_seed
+from forage.tasks.colouring import Answers, ColoringTask
+from forage.tasks.colouring.graphs import BASE, COLORINGS, Graph, base_graphs
+
+PAD, END = "<pad>", "<eos>"
+CHARACTERS = "123abcdef.|="
+TOKEN_OF = {character: token for token, character in enumerate((PAD, END, *CHARACTERS))}
+
+RIGHT_MASS = 0.45
+"""How much of the supervised probability lies on right colorings; the wrong ones share the rest alike."""
+DECAY = 0.5
+"""What a right coloring has of the mass of the one before it in canonical order."""
+
+
+def coloring_chances(graph: Graph) -> NDArray[np.float64]:
+    """(27,) the supervised probability of each coloring, in the order of `COLORINGS`."""
+    ranked = graph.canonical
+    chances = np.full(len(COLORINGS), (1 - RIGHT_MASS) / (len(COLORINGS) - len(ranked)))
+    shares = DECAY ** np.arange(len(ranked))
+    for coloring, share in zip(ranked, RIGHT_MASS * shares / shares.sum(), strict=True):
+        chances[COLORINGS.index(coloring)] = share
+    return chances
+
+
+@dataclass(frozen=True)
+class WrittenColorings(Language):
+    """Graphs of the base split in turn, an answer drawn to each."""
+
+    task: ColoringTask
+
+    def tokenizer(self) -> PreTrainedTokenizerFast:
+        return character_tokenizer(CHARACTERS, end=END, pad=PAD)
+
+    @cached_property
+    def texts(self) -> Tensor:
+        """(N, R) int64: the tokens of every response, the same to each graph."""
+        written = [text for coloring in COLORINGS for text in self.task.written(coloring)]
+        return torch.tensor([[*(TOKEN_OF[character] for character in text), TOKEN_OF[END]] for text in written])
+
+    def drawn(self, amount: int) -> tuple[list[Graph], Tensor, Tensor]:
+        graphs = [base_graphs()[number % BASE] for number in range(amount)]
+        ways = len(self.texts) // len(COLORINGS)
+        chances = np.stack([coloring_chances(graph) for graph in graphs[:BASE]]).repeat(ways, axis=1) / ways
+        generator = torch.Generator().manual_seed(derive_seed("colouring base", self.task.seed))
+        index = torch.arange(amount) % BASE
+        responses, targets = draw_with_targets(
+            self.texts, torch.from_numpy(chances).float()[index], vocabulary=len(TOKEN_OF), generator=generator
+        )
+        return graphs, responses, targets
+
+    def written(self, amount: int) -> Iterator[Example]:
+        graphs, responses, _ = self.drawn(amount)
+        for graph, response in zip(graphs, responses.tolist(), strict=True):
+            yield [TOKEN_OF[character] for character in graph.prompt], response
+
+    def targets(self, amount: int) -> Tensor:
+        return self.drawn(amount)[2]
+
+    def identity(self) -> Sequence[Any]:
+        graphs, responses, targets = self.drawn(100)
+        return [[graph.prompt for graph in graphs], responses.tolist(), targets.round(decimals=4).tolist(), CHARACTERS]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColoringBase(TinySettings):
+    """How a base model of the coloring world is made: 0.34 million weights."""
+
+    answers: Answers = "short"
+    traces: int = 28_800
+    steps: int = 300
+    batch: int = 96
+    lr: float = 2e-3
+    weight_decay: float = 0.0
+    heads: int = 4
+    head_dim: int = 24
+    inner: int = 312
+
+    @property
+    def language(self) -> WrittenColorings:
+        return WrittenColorings(ColoringTask(answers=self.answers, seed=self.seed))
+
+    @property
+    def world(self) -> str:
+        return f"colouring:answers={self.answers}"
+
+    @property
+    def label(self) -> str:
+        return f"base-colouring-{self.answers}"
+
+
+def build_coloring_base(
+    out: Path | None = None, *, answers: Answers = "short", seed: int = 0, progress: bool = True
+) -> Path:
+    """The directory of the base model for these answers, built unless it exists: `tiny_model.build`.
+
+    `seed` selects answers, initial weights and order. Raises ForageError where `out` holds something else.
+    """
+    return build(ColoringBase(answers=answers, seed=seed), out, progress=progress)

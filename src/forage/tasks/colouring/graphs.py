@@ -1,0 +1,130 @@
+"""Graphs of six vertices whose first three are colored, and who may see which of them."""
+
+import itertools
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+Coloring = tuple[int, int, int]
+"""The colors (1 to 3) of d, e and f."""
+
+VERTICES = "abcdef"
+COLORINGS: tuple[Coloring, ...] = tuple(itertools.product((1, 2, 3), (1, 2, 3), (1, 2, 3)))
+"""All 27, in the order of their digits."""
+FEWEST, MOST = 4, 12
+"""How many right answers a problem has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """`colors` of a, b and c, and the earlier vertices that d, e and f have an edge to."""
+
+    colors: Coloring
+    neighbors: tuple[str, str, str]
+
+    @property
+    def prompt(self) -> str:
+        """As `121|a..|.bc.|a..d.=`: colors, then the neighbors of d, of e and of f, a dot for each that is none."""
+        rows = (
+            "".join(other if other in known else "." for other in VERTICES[:place])
+            for place, known in zip((3, 4, 5), self.neighbors, strict=True)
+        )
+        return "|".join(("".join(map(str, self.colors)), *rows)) + "="
+
+    def allows(self, coloring: Coloring) -> bool:
+        """Whether no edge joins equal colors."""
+        color = dict(zip(VERTICES, (*self.colors, *coloring), strict=True))
+        return all(
+            color[vertex] != color[other]
+            for vertex, known in zip("def", self.neighbors, strict=True)
+            for other in known
+        )
+
+    @property
+    def right(self) -> tuple[Coloring, ...]:
+        return tuple(coloring for coloring in COLORINGS if self.allows(coloring))
+
+    @property
+    def canonical(self) -> tuple[Coloring, ...]:
+        """The right colorings in the order in which the base model prefers them.
+
+        Colors count from that of a, and the vertices are compared in an order that the color of b rotates: no coloring
+        comes first in all problems.
+        """
+        first, turn = self.colors[0], self.colors[1] - 1
+
+        def key(coloring: Coloring) -> Coloring:
+            counted = [(color - first) % 3 for color in coloring]
+            return (counted[turn], counted[(turn + 1) % 3], counted[(turn + 2) % 3])
+
+        return tuple(sorted(self.right, key=key))
+
+
+@lru_cache(maxsize=4096)
+def graph_of(prompt: str) -> Graph:
+    """The graph that a prompt shows."""
+    colors, *rows = prompt.removesuffix("=").split("|")
+    first, second, third = (row.replace(".", "") for row in rows)
+    return Graph(_coloring(colors), (first, second, third))
+
+
+def _coloring(digits: str) -> Coloring:
+    first, second, third = map(int, digits)
+    return first, second, third
+
+
+@lru_cache(maxsize=1)
+def all_graphs() -> tuple[Graph, ...]:
+    """The graphs that have 4 to 12 right answers, 33,096 of them, in an order that is always the same and shuffled."""
+    subsets = [
+        ["".join(chosen) for size in range(place + 1) for chosen in itertools.combinations(VERTICES[:place], size)]
+        for place in (3, 4, 5)
+    ]
+    found: list[Graph] = []
+    for colors in COLORINGS:
+        # Only the colors at its neighbors forbid anything of a vertex, so the colors of a, b and c are settled first.
+        for d, e, f in itertools.product(*subsets):
+            if FEWEST <= _ways(colors, d, e, f) <= MOST:
+                found.append(Graph(colors, (d, e, f)))
+    random.Random("colouring graphs").shuffle(found)
+    return tuple(found)
+
+
+def _ways(colors: Coloring, *neighbors: str) -> int:
+    """How many colorings are right: for each of d and e, what is left to f."""
+    base = dict(zip("abc", colors, strict=True))
+    first, second, third = neighbors
+    total = 0
+    for d in _left(base, first):
+        with_d = {**base, "d": d}
+        for e in _left(with_d, second):
+            total += len(_left({**with_d, "e": e}, third))
+    return total
+
+
+def _left(color: dict[str, int], known: str) -> list[int]:
+    taken = {color[other] for other in known}
+    return [each for each in (1, 2, 3) if each not in taken]
+
+
+BASE, TEST = 20_000, 4_096
+"""How many graphs the base model learns from, and how many more are kept for evaluations."""
+
+
+def base_graphs() -> Sequence[Graph]:
+    return all_graphs()[:BASE]
+
+
+def test_graphs(amount: int) -> Sequence[Graph]:
+    return all_graphs()[BASE : BASE + TEST][:amount]
+
+
+def train_graphs(amount: int, *, seed: int) -> Sequence[Graph]:
+    """`amount` of the graphs that are neither the base's nor for evaluations; `seed` selects which."""
+    rest = all_graphs()[BASE + TEST :]
+    return random.Random(f"colouring train {seed}").sample(rest, amount)
+
+
+def train_limit() -> int:
+    return len(all_graphs()) - BASE - TEST

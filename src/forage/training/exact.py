@@ -1,0 +1,102 @@
+"""A checkpoint asked for the chances of all its answers, where a task can list them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeGuard
+
+from forage.core.errors import ForageError
+from forage.core.protocols import Task
+from forage.core.records import Problem
+from forage.core.serialize import encode_part
+from forage.engines.local.codec import LocalCodec
+from forage.engines.local.engine import LocalEngine
+from forage.engines.local.response_logprobs import response_logprobs
+from forage.evaluation.exact import ExactEvaluation, ExactProblem
+from forage.tasks.enumerable import Enumerable
+from forage.training.checkpoints import find_checkpoint, split_problems
+
+KS = (1, 8, 64)
+
+
+def exact_evaluation(
+    checkpoint: Path | str,
+    *,
+    task: Task | None = None,
+    split: str = "test",
+    problems: int | None = None,
+    ks: Sequence[int] = KS,
+    temperature: float = 1.0,
+    max_tokens: int | None = None,
+    threads: int | None = None,
+    engine: LocalEngine | None = None,
+) -> ExactEvaluation:
+    """pass@k, distinct@k and PCMD of a checkpoint from the chances of all its answers, without sampling.
+
+    `task` and `engine` are the checkpoint's own unless given; `problems` takes the first so many of the split. A
+    response that `max_tokens` cuts needs no end token, as in sampling; without it every response has to end.
+    Exact where the tokenizer writes a text in one way, as those of the tiny base models do.
+
+    Raises ForageError for a task that cannot list its answers.
+    """
+    found = find_checkpoint(Path(checkpoint))
+    task = task or found.task
+    if task is None:
+        raise ForageError(f"{checkpoint} does not say which problems it is for: name a `task`, as in colouring.")
+    if not can_enumerate(task):
+        raise ForageError(
+            f"The task {task.name!r} cannot list every response, so nothing about it is known exactly. "
+            "Sample instead: leave the exact evaluation out."
+        )
+    asked = split_problems(task, split, problems)
+    engine = engine or found.engine
+    opened = (engine if threads is None else replace(engine, threads=threads)).open(str(found.weights))
+    limit, ends = max_tokens or found.max_tokens, opened.policy.model.stop_ids
+    texts = [list(task.responses(problem)) for problem in asked]
+    tokens = [[_tokens(opened.codec, text, ends[0], limit) for text in each] for each in texts]
+    kept = [[number for number, each in enumerate(some) if each is not None] for some in tokens]
+    logprobs = response_logprobs(
+        opened.policy.model,
+        [opened.codec.prompt(problem) for problem in asked],
+        [[each for each in some if each is not None] for some in tokens],
+        temperature=temperature,
+    )
+    outcomes = (
+        _outcome(task, problem, [some[number] for number in within], logprob.exp().tolist())
+        for problem, some, within, logprob in zip(asked, texts, kept, logprobs, strict=True)
+    )
+    return ExactEvaluation(
+        label=found.label,
+        split=split,
+        ks=tuple(ks),
+        problems=tuple(outcomes),
+        step=found.step,
+        task=encode_part(task),
+    )
+
+
+def can_enumerate(task: Task) -> TypeGuard[Enumerable]:
+    return isinstance(task, Enumerable)
+
+
+def _tokens(codec: LocalCodec, text: str, end: int, limit: int | None) -> tuple[int, ...] | None:
+    """A response as it is sampled: with its end, or cut at the limit; None where it does not fit."""
+    tokens = codec.encode(text)
+    if limit is not None and len(tokens) >= limit:
+        return tokens if len(tokens) == limit else None
+    return (*tokens, end)
+
+
+def _outcome(task: Enumerable, problem: Problem, texts: Sequence[str], chances: Sequence[float]) -> ExactProblem:
+    modes: dict[str, float] = {}
+    correct = 0.0
+    for text, chance in zip(texts, chances, strict=True):
+        if not task.verify(problem, text).correct:
+            continue
+        correct += chance
+        mode = task.mode(problem, text)
+        if mode is not None:
+            modes[mode] = modes.get(mode, 0.0) + chance
+    return ExactProblem(
+        problem=problem.id, correct=correct, listed=sum(chances), modes=modes if task.has_modes else None
+    )
