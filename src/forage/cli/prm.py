@@ -190,7 +190,8 @@ def rank_command(
         model: a process reward model.
         evaluation: the JSON file that `forage eval` saved, or a directory that holds one evaluation.
         k: how many samples there are to choose from, separated by commas; those beyond the evaluation's are left out.
-        aggregate: how the scores of steps become one, separated by commas: min, last, mean, product, max, sum. The first one weighs the votes.
+        aggregate: how the scores of steps become one, separated by commas: min, last, mean, product, max, sum. The
+            first one weighs the votes.
         outcome: an outcome model (`prm train --objective outcome`) that chooses too, by whole solutions.
         out: a JSON file for the curves; process/ beside the evaluation's folder unless given, where reports look. In
             a model folder nothing is written: there it is below runs/evals.

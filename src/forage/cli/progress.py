@@ -11,7 +11,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from forage.core.interrupts import Interrupted
 from forage.core.protocols import OnProgress, Task
 
-
 LINE_SECONDS = 60.0
 """Between two lines of progress where the output is no terminal."""
 
@@ -55,13 +54,14 @@ class _Lines:
     """For logs: the first line at once, then at most one a minute, and one at the end."""
 
     def __init__(self, label: str, console: Console) -> None:
-        self._label, self._console, self._due = label, console, -math.inf
+        self._label, self._console, self._due, self._ended = label, console, -math.inf, False
 
     def __call__(self, done: int, total: int, note: str = "") -> None:
-        now = time.monotonic()
-        if now >= self._due or done >= total:
-            self._due = math.inf if done >= total else now + LINE_SECONDS
-            self._console.print(f"{self._label} {done}/{total} {note}".rstrip(), highlight=False, soft_wrap=True)
+        now, ended = time.monotonic(), done >= total
+        if now < self._due and (self._ended or not ended):
+            return
+        self._due, self._ended = now + LINE_SECONDS, ended
+        self._console.print(f"{self._label} {done}/{total} {note}".rstrip(), highlight=False, soft_wrap=True)
 
 
 def training_note(metrics: Mapping[str, float]) -> str:

@@ -71,7 +71,9 @@ def verify_command(
         pairs = [(problem, text) for text in texts]
     else:
         pairs = responses_of(file, answer=answer_column, response=response_column, prompt=prompt_column)
-    with WorkerJudge(Stressed(verifier=chosen), workers=verifier_workers, deadline=deadline, memory_mb=memory_mb) as judge:
+    with WorkerJudge(
+        Stressed(verifier=chosen), workers=verifier_workers, deadline=deadline, memory_mb=memory_mb
+    ) as judge:
         waiting = [judge.submit(problem, [text]) for problem, text in pairs]
         judged = [Judged.of(chosen, *pair, future.result()[0]) for pair, future in zip(pairs, waiting, strict=True)]
     print_judged(judged, as_json=json, whole=file is None)
