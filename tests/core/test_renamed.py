@@ -45,7 +45,7 @@ def test_an_old_keyword_names_the_new_one_and_a_misspelt_one_the_nearest(name: s
     for old, new in SETTINGS.items():
         with pytest.raises(ForageError, match=f"`{old}` is now `{new}`"):
             RECIPES[name](**{old: 3})
-    with pytest.raises(ForageError, match="no setting 'group_sise'. Did you mean group_size"):
+    with pytest.raises(ForageError, match=r"no setting 'group_sise'\. Did you mean group_size"):
         RECIPES[name](group_sise=3)
 
 
