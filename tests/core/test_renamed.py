@@ -30,9 +30,8 @@ def test_an_old_flag_names_the_new_one(command: str, old: str, new: str, capsys:
     for typed in ([f"--{old}", "3"], [f"--{old}=3"]):
         assert main([*words, *typed]) == 2
         assert f"--{old} is now --{new}." in capsys.readouterr().err
-    if command in ("train", "bench"):
-        assert main([*words, f"--{new}", "nonsense"]) == 2
-        assert f"{new}" in "".join(capsys.readouterr())
+    assert main([*words, "--help"]) == 0
+    assert f"--{new} " in capsys.readouterr().out
 
 
 def test_flags_that_keep_their_name_elsewhere_are_left_alone() -> None:
@@ -45,7 +44,7 @@ def test_an_old_keyword_names_the_new_one_and_a_misspelt_one_the_nearest(name: s
     for old, new in SETTINGS.items():
         with pytest.raises(ForageError, match=f"`{old}` is now `{new}`"):
             RECIPES[name](**{old: 3})
-    with pytest.raises(ForageError, match="no setting 'group_sise'. Did you mean group_size"):
+    with pytest.raises(ForageError, match=r"no setting 'group_sise'\. Did you mean group_size"):
         RECIPES[name](group_sise=3)
 
 

@@ -72,6 +72,10 @@ class Codec(Protocol):
         """The tokens that the model reads before it answers."""
         ...
 
+    def encode(self, text: str) -> tuple[int, ...]:
+        """A piece of a response as tokens, without any that the tokenizer adds."""
+        ...
+
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of response tokens, without special tokens."""
         ...
