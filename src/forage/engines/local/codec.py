@@ -6,7 +6,7 @@ from typing import cast
 from transformers import PreTrainedTokenizerBase
 
 from forage.core.errors import ForageError
-from forage.core.records import Message, Problem, Prompt
+from forage.core.records import Message, Problem
 
 UNDECODED = "�"
 """What decoders write for bytes that are not (yet) a character."""
@@ -28,7 +28,7 @@ class LocalCodec:
         """
         return self.encode_prompt(problem.prompt, name=f"problem {problem.id}")
 
-    def encode_prompt(self, prompt: Prompt, *, name: str = "a question") -> tuple[int, ...]:
+    def encode_prompt(self, prompt: str | Sequence[Message], *, name: str = "a question") -> tuple[int, ...]:
         """As `prompt`, for a prompt that belongs to no problem; errors call it `name`."""
         if isinstance(prompt, str):
             ids = list(self._tokenizer(prompt)["input_ids"])  # pyright: ignore[reportArgumentType]
