@@ -44,34 +44,27 @@ def evaluate_command(
 ) -> None:
     """Samples n responses to every problem and estimates pass@k. pass@1 is mean@n.
 
-        Args:
-            checkpoint: a run directory (its newest checkpoint), a checkpoint inside one, or a Hugging Face model folder.
-            task: which problems, where the checkpoint does not say: countdown:size=experiment, table:data=FILE,...
-            grams: tell ways to the answer apart by this list of strategic grams, or phrases (docs/diversity.md).
-            source: problems from a table.
-            machine: where the model computes.
-            split: train or test.
-            problems: only so many of the split, from its beginning; all unless given.
-            n: responses per problem; at least twice the largest k for a reliable estimate.
-            k: which k, separated by commas.
-    <<<<<<< HEAD
-            temperature: sampling temperature; several separated by commas (colder sampling is a control for training).
-    ||||||| e4d18c4
-            temperature: sampling temperature; several separated by commas (sampling colder is a control for what training did).
-    =======
-            temperature: sampling temperature; several separated by commas (sampling colder is a control for
-                what training did).
-    >>>>>>> t4
-            top_p: nucleus truncation; 1 is none.
-            top_k: truncation to the most probable tokens; 0 is none.
-            max_tokens: response limit; the run's own unless given.
-            max_prompt_tokens: problems with longer prompts are left out; the run's own unless given.
-            seed: random seed of the samples.
-            verifier_workers: processes that check answers; 0: none, or two where the verifier can hang. The run's own
-                unless given.
-            threads: CPU threads for matrix products; 0: all cores. The run's own unless given.
-            out: directory that gets evals/; the run itself, and for a model folder one below runs/evals, unless given.
-            json: print all tables as one JSON object.
+    Args:
+        checkpoint: a run directory (its newest checkpoint), a checkpoint inside one, or a Hugging Face model folder.
+        task: which problems, where the checkpoint does not say: countdown:size=experiment, table:data=FILE,...
+        grams: tell ways to the answer apart by this list of strategic grams, or phrases (docs/diversity.md).
+        source: problems from a table.
+        machine: where the model computes.
+        split: train or test.
+        problems: only so many of the split, from its beginning; all unless given.
+        n: responses per problem; at least twice the largest k for a reliable estimate.
+        k: which k, separated by commas.
+        temperature: sampling temperature; several separated by commas (colder sampling is a control for training).
+        top_p: nucleus truncation; 1 is none.
+        top_k: truncation to the most probable tokens; 0 is none.
+        max_tokens: response limit; the run's own unless given.
+        max_prompt_tokens: problems with longer prompts are left out; the run's own unless given.
+        seed: random seed of the samples.
+        verifier_workers: processes that check answers; 0: none, or two where the verifier can hang. The run's own
+            unless given.
+        threads: CPU threads for matrix products; 0: all cores. The run's own unless given.
+        out: directory that gets evals/; the run itself, and for a model folder one below runs/evals, unless given.
+        json: print all tables as one JSON object.
     """
     ks, temperatures = [int(value) for value in numbers(k, "--k", whole=True)], numbers(temperature, "--temperature")
     check_ks(n, ks)
