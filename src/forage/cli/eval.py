@@ -54,8 +54,7 @@ def evaluate_command(
         problems: only so many of the split, from its beginning; all unless given.
         n: responses per problem; at least twice the largest k for a reliable estimate.
         k: which k, separated by commas.
-        temperature: sampling temperature; several separated by commas (sampling colder is a control for
-            what training did).
+        temperature: sampling temperature; several separated by commas (colder sampling is a control for training).
         top_p: nucleus truncation; 1 is none.
         top_k: truncation to the most probable tokens; 0 is none.
         max_tokens: response limit; the run's own unless given.
