@@ -178,7 +178,7 @@ def works(place: Path) -> list[Work]:
         ),
         Work(
             "reward model",
-            lambda a: ("reward", "train", *reward, "--out", a / "model", "--threads", 1),
+            lambda a: ("rm", "train", *reward, "--out", a / "model", "--threads", 1),
             lambda a: contents(a, "model/**/*", "model-unfinished/**/*"),
         ),
         Work(

@@ -79,7 +79,7 @@ def prepare(settings: Settings, base: Path) -> None:
     }
     for target, arguments in made.items():
         if not target.exists():
-            said = forage("reward", *arguments, "--out", target)
+            said = forage("rm", *arguments, "--out", target)
             print("\n".join(line for line in said.splitlines() if ":" in line), file=sys.stderr, flush=True)
 
 

@@ -159,7 +159,7 @@ def test_doctor_says_what_is_here(said: Said) -> None:
         (["train", "countdown", "--method", "nope"], "no method 'nope'"),
         (["train", "countdown", "--method", "entropy_advantage:alpha=-1"], "alpha"),
         (["train", "countdown", "--method", "entropy_advantage:kappa=1"], "kappa"),
-        (["train", "countdown", "--method", "grpo", "--group-size", "1"], "Raise --group-size"),
+        (["train", "countdown", "--method", "grpo", "--group-size", "1"], "Raise `group_size`"),
         (["train", "countdown", "--steps", "0"], "at least one step"),
         (["train", "countdown", "--lr", "0"], "learning rate"),
         (["train", "countdown", "--temperature", "0"], "temperature"),

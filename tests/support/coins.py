@@ -28,6 +28,9 @@ class Coins:
     def prompt(self, problem: Problem) -> tuple[int, ...]:
         return (9,)
 
+    def encode(self, text: str) -> tuple[int, ...]:
+        return (9,)
+
     def decode(self, tokens: Sequence[int]) -> str:
         return "".join(map(str, tokens))
 

@@ -70,6 +70,9 @@ class Digits:
     def prompt(self, problem: Problem) -> tuple[int, ...]:
         return (int(problem.answer),)
 
+    def encode(self, text: str) -> tuple[int, ...]:
+        return tuple(map(int, text))
+
     def decode(self, tokens: Sequence[int]) -> str:
         return str(tokens[0])
 

@@ -17,6 +17,9 @@ class Letters(Codec):
     def prompt(self, problem: Problem) -> tuple[int, ...]:
         return tuple(map(ord, str(problem.prompt)))
 
+    def encode(self, text: str) -> tuple[int, ...]:
+        return tuple(map(ord, text))
+
     def decode(self, tokens: Sequence[int]) -> str:
         return "".join(map(chr, tokens))
 

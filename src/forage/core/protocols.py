@@ -66,15 +66,14 @@ class Sampler(Protocol):
 
 
 class Codec(Protocol):
-    """Text to tokens and back."""
+    """Text to tokens and back. `encode` adds no tokens of the tokenizer's own, `decode` leaves special ones out."""
 
     def prompt(self, problem: Problem) -> tuple[int, ...]:
         """The tokens that the model reads before it answers."""
         ...
 
-    def decode(self, tokens: Sequence[int]) -> str:
-        """The text of response tokens, without special tokens."""
-        ...
+    def encode(self, text: str) -> tuple[int, ...]: ...
+    def decode(self, tokens: Sequence[int]) -> str: ...
 
     def pieces(self, tokens: Sequence[int]) -> tuple[str, ...]:
         """The text of each token; joined they are `decode(tokens)`."""

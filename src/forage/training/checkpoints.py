@@ -29,6 +29,9 @@ from forage.training.prompt_limits import within_limits
 from forage.training.recipe import Recipe
 from forage.verification.judge import Verifying, open_judge
 
+MAX_TOKENS = 120
+"""The limit of a response where neither the caller nor a run gives one."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
@@ -51,6 +54,31 @@ class Checkpoint:
     @property
     def max_tokens(self) -> int | None:
         return self.recipe.sampling.max_tokens if self.recipe else None
+
+    @property
+    def verifying(self) -> Verifying:
+        return self.recipe.verifying if self.recipe else Verifying()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opening:
+    """A checkpoint, the task that it is asked about, and the limit of its responses."""
+
+    checkpoint: Checkpoint
+    task: Task
+    max_tokens: int
+
+
+def open_checkpoint(path: Path | str, *, task: Task | None = None, max_tokens: int | None = None) -> Opening:
+    """The checkpoint at `path` with a task and a limit: those that are given, else its run's own.
+
+    Raises ForageError where there is no checkpoint, and where nothing says which problems it is for.
+    """
+    found = find_checkpoint(Path(path))
+    task = task or found.task
+    if task is None:
+        raise ForageError(f"{path} does not say which problems it is for: name a `task`, as in countdown.")
+    return Opening(checkpoint=found, task=task, max_tokens=max_tokens or found.max_tokens or MAX_TOKENS)
 
 
 def find_checkpoint(path: Path) -> Checkpoint:
@@ -102,11 +130,9 @@ def evaluate_checkpoint(
     """
     ranks = ranks or Alone()
     check_number("n", n, whole=True)
-    found = find_checkpoint(Path(path))
-    task = task or found.task
-    if task is None:
-        raise ForageError(f"{path} does not say which problems it is for: name a `task`, as in countdown.")
-    params = SamplingParams(top_p=top_p, top_k=top_k, max_tokens=max_tokens or found.max_tokens or 120)
+    opening = open_checkpoint(path, task=task, max_tokens=max_tokens)
+    found, task = opening.checkpoint, opening.task
+    params = SamplingParams(top_p=top_p, top_k=top_k, max_tokens=opening.max_tokens)
     engine = engine or found.engine
     asked_of = engine if threads is None else replace(engine, threads=threads)
     engine = replace(asked_of, matmul=ranks.only_first(lambda: asked_of.settled().matmul))
@@ -118,8 +144,7 @@ def evaluate_checkpoint(
         step=found.step,
         run_seed=found.recipe.seed if found.recipe else None,
     )
-    verifying = found.recipe.verifying if found.recipe else Verifying()
-    verifying = verifying if workers is None else replace(verifying, workers=workers)
+    verifying = found.verifying if workers is None else replace(found.verifying, workers=workers)
     limit = max_prompt_tokens or (found.recipe.max_prompt_tokens if found.recipe else None)
     asked = within_limits(
         split_problems(task, split, problems),
@@ -159,7 +184,7 @@ def split_problems(task: Task, split: str, amount: int | None) -> Sequence[Probl
     if split not in ("train", "test"):
         raise ForageError(f"The split is train or test, not {split!r}.")
     if amount is not None and amount < 1:
-        raise ForageError(f"An evaluation needs at least one problem, not {amount}.")
+        raise ForageError(f"There must be at least one problem, not {amount}.")
     return task.problems(split)[:amount]
 
 

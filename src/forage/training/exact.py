@@ -14,7 +14,7 @@ from forage.engines.local.engine import LocalEngine
 from forage.engines.local.response_logprobs import response_logprobs
 from forage.evaluation.exact import ExactEvaluation, ExactProblem
 from forage.tasks.enumerable import Enumerable
-from forage.training.checkpoints import find_checkpoint, split_problems
+from forage.training.checkpoints import open_checkpoint, split_problems
 
 KS = (1, 8, 64)
 
@@ -39,10 +39,8 @@ def exact_evaluation(
 
     Raises ForageError for a task that cannot list its answers.
     """
-    found = find_checkpoint(Path(checkpoint))
-    task = task or found.task
-    if task is None:
-        raise ForageError(f"{checkpoint} does not say which problems it is for: name a `task`, as in colouring.")
+    opening = open_checkpoint(checkpoint, task=task, max_tokens=max_tokens)
+    found, task = opening.checkpoint, opening.task
     if not can_enumerate(task):
         raise ForageError(
             f"The task {task.name!r} cannot list every response, so nothing about it is known exactly. "

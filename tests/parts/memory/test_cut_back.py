@@ -10,7 +10,7 @@ import pytest
 
 from forage.core.errors import ForageError
 from forage.core.protocols import Memory
-from forage.core.records import UNJUDGED, Group, Origin, Problem, SamplingParams, Score, Start
+from forage.core.records import UNJUDGED, Group, Origin, SamplingParams, Score, Start
 from forage.parts.memory import CutBack, ShuffledProblems
 from forage.parts.memory.cut_back import StoredTrace, cut_back, tokens_of
 from support.builders import problem, rollout
@@ -23,10 +23,10 @@ REFLECT = 7
 
 @dataclass
 class Speaking(Coins):
-    """Says "wait" with token 7, after a token that opens every text."""
+    """Says "wait" with token 7, after a token that says nothing."""
 
-    def prompt(self, problem: Problem) -> tuple[int, ...]:
-        return (9, REFLECT) if problem.prompt == "wait" else (9,)
+    def encode(self, text: str) -> tuple[int, ...]:
+        return (9, REFLECT) if text == "wait" else (9,)
 
     def pieces(self, tokens: Sequence[int]) -> tuple[str, ...]:
         return tuple({9: "", 0: "", REFLECT: "wait"}.get(token, str(token)) for token in tokens)

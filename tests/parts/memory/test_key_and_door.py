@@ -47,6 +47,9 @@ class Walker:
     def prompt(self, problem: Problem) -> tuple[int, ...]:
         return (PROBLEMS.index(problem),)
 
+    def encode(self, text: str) -> tuple[int, ...]:
+        return tuple(map(int, text))
+
     def decode(self, tokens: Sequence[int]) -> str:
         return "".join(map(str, tokens))
 

@@ -275,7 +275,10 @@ class Speaking(Coins):
     """Coins that can read a text: its digits are its tokens."""
 
     def prompt(self, problem: Problem) -> tuple[int, ...]:
-        return tuple(int(digit) for digit in str(problem.prompt)) if problem.id == "text" else (9,)
+        return (9,)
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        return tuple(int(digit) for digit in text)
 
 
 @dataclass(frozen=True, kw_only=True)

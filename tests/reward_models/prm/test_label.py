@@ -44,6 +44,9 @@ class LetterCodec:
     def prompt(self, problem: Problem) -> tuple[int, ...]:
         return tuple(map(ord, str(problem.prompt)))
 
+    def encode(self, text: str) -> tuple[int, ...]:
+        return tuple(map(ord, text))
+
     def decode(self, tokens: Sequence[int]) -> str:
         return "".join(chr(token) for token in tokens if token != END)
 

@@ -50,6 +50,9 @@ class Dice:
     def prompt(self, problem: Problem) -> tuple[int, ...]:
         return (9,)
 
+    def encode(self, text: str) -> tuple[int, ...]:
+        return tuple(map(int, text))
+
     def decode(self, tokens: Sequence[int]) -> str:
         return "".join(map(str, tokens))
 

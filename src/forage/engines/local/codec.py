@@ -1,12 +1,12 @@
 """Text to tokens and back, for any Hugging Face tokenizer."""
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import cast
 
 from transformers import PreTrainedTokenizerBase
 
 from forage.core.errors import ForageError
-from forage.core.records import Problem
+from forage.core.records import Message, Problem
 
 UNDECODED = "�"
 """What decoders write for bytes that are not (yet) a character."""
@@ -26,15 +26,19 @@ class LocalCodec:
 
         Raises ForageError for messages without a chat template and for a prompt without tokens.
         """
-        if isinstance(problem.prompt, str):
-            ids = list(self._tokenizer(problem.prompt)["input_ids"])  # pyright: ignore[reportArgumentType]
+        return self.encode_prompt(problem.prompt, name=f"problem {problem.id}")
+
+    def encode_prompt(self, prompt: str | Sequence[Message], *, name: str = "a question") -> tuple[int, ...]:
+        """As `prompt`, for a prompt that belongs to no problem; errors call it `name`."""
+        if isinstance(prompt, str):
+            ids = list(self._tokenizer(prompt)["input_ids"])  # pyright: ignore[reportArgumentType]
             # Tokenizers that close every text would tell the model that the answer is already over.
-            if ids and ids[-1] == self._tokenizer.eos_token_id and not self._ends_in_eos(problem.prompt):
+            if ids and ids[-1] == self._tokenizer.eos_token_id and not self._ends_in_eos(prompt):
                 ids.pop()
         else:
-            ids = self._chat(problem)
+            ids = self._chat(prompt, name)
         if not ids:
-            raise ForageError(f"The prompt of problem {problem.id} has no tokens, so there is nothing to answer.")
+            raise ForageError(f"The prompt of {name} has no tokens, so there is nothing to answer.")
         return tuple(ids)
 
     def encode(self, text: str) -> tuple[int, ...]:
@@ -98,13 +102,13 @@ class LocalCodec:
     def _attributed(self, run: list[int], text: str, *, first: bool) -> list[str]:
         return _split(text, [self._after(run[: end + 1], first=first) for end in range(len(run))])
 
-    def _chat(self, problem: Problem) -> list[int]:
+    def _chat(self, messages: Sequence[Message], name: str) -> list[int]:
         if not self._tokenizer.chat_template:
             raise ForageError(
-                f"Problem {problem.id} is a chat, and this model's tokenizer has no chat template. "
+                f"The prompt of {name} is a chat, and this model's tokenizer has no chat template. "
                 "Use a model that was trained for chat, or give the prompt as plain text."
             )
-        turns = [{"role": message.role, "content": message.content} for message in cast(Any, problem.prompt)]
+        turns = [{"role": message.role, "content": message.content} for message in messages]
         text = self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
         return list(self._tokenizer(cast(str, text), add_special_tokens=False)["input_ids"])  # pyright: ignore[reportArgumentType]
 

@@ -19,7 +19,6 @@ from torch import Tensor
 
 from forage.core.errors import ForageError
 from forage.core.protocols import OnProgress
-from forage.core.records import Problem
 from forage.engines.local.adapters import has_adapter
 from forage.engines.local.codec import LocalCodec
 from forage.engines.local.model import LocalModel
@@ -152,7 +151,7 @@ class ProcessModel:
     def _prompt(self, prompt: str) -> list[int]:
         if not prompt:
             return []
-        return list(self._guard(lambda: self._codec.prompt(Problem(id="", prompt=prompt, answer="", task="")), prompt))
+        return list(self._guard(lambda: self._codec.encode_prompt(prompt), prompt))
 
     def _encode(self, text: str) -> list[int]:
         return self._guard(lambda: list(self.model.tokenizer(text, add_special_tokens=False)["input_ids"]), text)  # pyright: ignore[reportArgumentType]

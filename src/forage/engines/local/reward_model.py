@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 
 from forage.core.errors import ForageError
-from forage.core.records import Message, Problem
+from forage.core.records import Message
 from forage.core.seeds import derive_seed
 from forage.engines.local.codec import LocalCodec
 from forage.engines.local.model import DTYPES, first_line, load_tokenizer, put_on, source_of, suppress_hf_logs
@@ -112,7 +112,7 @@ class RewardModel:
         Raises ForageError for text that the tokenizer cannot read.
         """
         try:
-            tokens = list(self._codec.prompt(Problem(id="", prompt=prompt, answer="", task="")))
+            tokens = list(self._codec.encode_prompt(prompt))
             tokens += cast(list[int], self.tokenizer(response, add_special_tokens=False)["input_ids"])
         except ForageError:
             raise

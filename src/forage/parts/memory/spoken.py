@@ -2,7 +2,6 @@
 
 from forage.core.errors import ForageError
 from forage.core.protocols import Codec
-from forage.core.records import Problem
 
 
 def tokens_of(text: str, codec: Codec) -> tuple[int, ...]:
@@ -10,7 +9,7 @@ def tokens_of(text: str, codec: Codec) -> tuple[int, ...]:
 
     Raises ForageError where the model's tokens cannot say the text.
     """
-    tokens = codec.prompt(Problem(id="text", prompt=text, answer="", task=""))
+    tokens = codec.encode(text)
     spoken = tuple(token for token, piece in zip(tokens, codec.pieces(tokens), strict=True) if piece)
     if codec.decode(spoken).strip() != text.strip():
         raise ForageError(f"The model's tokens cannot say {text!r}; choose another text.")

@@ -5,7 +5,6 @@ Axes: P problems, R searches of a problem, N samples of a problem.
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +24,8 @@ from forage.parts.explore.rollouts import to_rollout
 from forage.reward_models.prm.labeling import OnEngine
 from forage.reward_models.prm.search import GuidedSearch, GuidedSolution, search
 from forage.tasks.step_texts import prompt_text, step_texts
-from forage.training.checkpoints import find_checkpoint
-from forage.verification.judge import Verifying, open_judge
+from forage.training.checkpoints import open_checkpoint, split_problems
+from forage.verification.judge import open_judge
 
 POOL = 4
 """The plain pool is this many times as large as the number that is chosen from: best-of-n then has little noise."""
@@ -95,20 +94,18 @@ def guided_search(
     `machine` is asked about the policy's engine; the process model computes on the same device.
     Raises ForageError where either is not what it should be, or where nothing was judged.
     """
-    found = find_checkpoint(path)
-    task = task or found.task
-    if task is None:
-        raise ForageError(f"{path} does not say which problems it is for: name a `task`, as in countdown.")
-    if split not in ("train", "test") or repeats < 1 or (problems is not None and problems < 1):
-        raise ForageError(f"The split is train or test, with at least one problem and repeat, not {split!r}.")
-    chosen = list(islice(task.problems(split), problems))
+    opening = open_checkpoint(path, task=task, max_tokens=max_tokens)
+    found, task = opening.checkpoint, opening.task
+    if repeats < 1:
+        raise ForageError(f"There must be at least one repeat, not {repeats}.")
+    chosen = split_problems(task, split, problems)
     engine = machine(found.engine) if machine else found.engine
     process = ProcessModel.load(model, device=engine.device)
     opened = (engine if threads is None else replace(engine, threads=threads)).open(str(found.weights))
     if threads is not None:
         torch.set_num_threads(threads)
-    params = SamplingParams(temperature=temperature, max_tokens=max_tokens or found.max_tokens or 120)
-    with open_judge(task, found.recipe.verifying if found.recipe else Verifying()) as judge:
+    params = SamplingParams(temperature=temperature, max_tokens=opening.max_tokens)
+    with open_judge(task, found.verifying) as judge:
         tools = Tools(opened.codec, opened.sampler, judge)
         starts = [Start(problem) for problem in chosen for _ in range(repeats)]
         solutions = search(plan, starts, task, tools, process.scores, params, seed=seed, on_progress=on_progress)

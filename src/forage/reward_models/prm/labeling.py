@@ -4,14 +4,13 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from forage.core.atomic import write_file
 from forage.core.errors import ForageError
 from forage.core.protocols import Judge, OnProgress, Task, Tools
-from forage.core.records import Problem, SamplingParams
+from forage.core.records import SamplingParams
 from forage.core.serialize import encode_part
 from forage.engines.identity import judged_by, sampled_by
 from forage.engines.local.engine import LocalEngine, Opened
@@ -23,8 +22,8 @@ from forage.reward_models.prm.label import Generators, Labeled, Labeling, label
 from forage.reward_models.prm.labels import LabeledSolution
 from forage.reward_models.prm.shards import Share, to_jsonl
 from forage.reward_models.prm.solutions import read_solutions
-from forage.training.checkpoints import find_checkpoint
-from forage.verification.judge import Verifying, open_judge
+from forage.training.checkpoints import find_checkpoint, open_checkpoint, split_problems
+from forage.verification.judge import open_judge
 
 OnEngine = Callable[[LocalEngine], LocalEngine]
 """Puts what is asked of the machine into the engine that a checkpoint brings."""
@@ -68,7 +67,7 @@ def label_checkpoint(
     """
     on = _on(machine, threads)
     with _generators(path, completer or path, task, temperature, max_tokens, on) as (generators, identity, _):
-        chosen = _problems(generators.task, split, problems)
+        chosen = split_problems(generators.task, split, problems)
         made = label(
             generators, chosen, plan, identity=identity, shards=out / "shards", share=share, on_progress=on_progress
         )
@@ -146,13 +145,10 @@ def _generators(
     on: OnEngine,
 ) -> Iterator[tuple[Generators, dict[str, Any], Opened]]:
     """Both models with a verifier, what keys their work, and the completer. Equal paths are loaded once."""
-    first = find_checkpoint(solver)
+    opening = open_checkpoint(solver, task=task, max_tokens=max_tokens)
+    first, task, verifying = opening.checkpoint, opening.task, opening.checkpoint.verifying
     other = first if completer == solver else find_checkpoint(completer)
-    task = task or first.task
-    if task is None:
-        raise ForageError(f"{solver} does not say which problems it is for: name a `task`, as in countdown.")
-    params = SamplingParams(temperature=temperature, max_tokens=max_tokens or first.max_tokens or 120)
-    verifying = first.recipe.verifying if first.recipe else Verifying()
+    params = SamplingParams(temperature=temperature, max_tokens=opening.max_tokens)
     engines = on(first.engine).settled(), on(other.engine).settled()
     identity = {
         "solver": fingerprint(first.weights),
@@ -173,14 +169,6 @@ def _generators(
             params=params,
         )
         yield generators, identity, continuing
-
-
-def _problems(task: Task, split: str, amount: int | None) -> Sequence[Problem]:
-    if split not in ("train", "test"):
-        raise ForageError(f"The split is train or test, not {split!r}.")
-    if amount is not None and amount < 1:
-        raise ForageError(f"Labeling needs at least one problem, not {amount}.")
-    return tuple(islice(task.problems(split), amount))
 
 
 def _on(machine: OnEngine | None, threads: int | None) -> OnEngine:
