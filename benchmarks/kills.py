@@ -32,7 +32,7 @@ from typing import Any
 os.environ["OMP_NUM_THREADS"] = "1"
 
 SMALL = ("--threads", "1", "--matmul", "highest")
-TINY = ("--problems", "4", "--group-size", "4", "--max-tokens", "24", *SMALL)
+TINY = ("--groups", "4", "--group-size", "4", "--max-tokens", "24", *SMALL)
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def works(place: Path) -> list[Work]:
     own = ("--model", base)
     kept = ("--keep-checkpoints", 20, "--rollouts-every", 3, "--steps", 8, "--lr", "1e-3", "--epochs", 2)
     reward = (preferences, "--model", dialogue, "--epochs", 4, "--batch", 4, "--checkpoint-every", 5, "--probe", 3)
-    label = ("--problems", 24, "--solutions", 1, "--m", 2, "--max-tokens", 16, "--threads", 1)
+    label = ("--problems", 24, "--solutions", 1, "--continuations", 2, "--max-tokens", 16, "--threads", 1)
     arms = ("--arm", "grpo", "--arm", "grpo+entropy_advantage", "--seeds", "0", "--n", 2, "--k", "1,2")
     return [
         Work(

@@ -69,7 +69,7 @@ def prepare(settings: Settings, base: Path) -> None:
     pairs, rankings, fresh = out / "pairs.jsonl", out / "rankings.jsonl", out / "fresh.jsonl"
     made = {
         pairs: ("collect", base, "--comparisons", settings.comparisons, *noise),
-        rankings: ("collect", base, "--comparisons", settings.comparisons // 2, "--k", 4, *noise),
+        rankings: ("collect", base, "--comparisons", settings.comparisons // 2, "--responses", 4, *noise),
         fresh: ("collect", base, "--comparisons", 500, "--seed", 1, *noise),
         out / "pairs": ("train", pairs, "--model", base),
         out / "rankings": ("train", rankings, "--model", base),

@@ -73,7 +73,7 @@ def main(settings: Settings) -> None:
 def process_model(settings: Settings, base: Path) -> Path:
     """The process model that the arms share, made of the base model and its own solutions."""
     labels, model = settings.out / "labels", settings.out / "model"
-    amount = ("--problems", settings.problems, "--solutions", settings.solutions, "--m", settings.m)
+    amount = ("--problems", settings.problems, "--solutions", settings.solutions, "--continuations", settings.m)
     if not (labels / "labels.jsonl").exists():
         forage("prm", "label", base, "--out", labels, "--threads", 1, *amount)
     if not model.exists():

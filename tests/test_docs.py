@@ -85,7 +85,7 @@ def test_links_between_documents_lead_somewhere() -> None:
 
 
 SMALL = {
-    ("prm", "label"): "--problems 8 --solutions 2 --m 2 --max-tokens 24 --threads 1",
+    ("prm", "label"): "--problems 8 --solutions 2 --continuations 2 --max-tokens 24 --threads 1",
     ("prm", "train"): "--epochs 1 --held-out 0.5 --threads 1",
     ("eval",): "--max-tokens 12 --threads 1",
     ("prm", "rank"): "--threads 1",

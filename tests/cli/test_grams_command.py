@@ -128,7 +128,7 @@ def test_nothing_to_read_is_a_sentence(tmp_path: Path) -> None:
 
 def test_mine_and_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run, out = run_with(tmp_path / "run", [row(text, 1) for text in SOLUTIONS]), tmp_path / "grams.json"
-    assert main(["grams", "mine", str(run), "--out", str(out), "--n", "2-3", "--radius", "0.1"]) == 0
+    assert main(["grams", "mine", str(run), "--out", str(out), "--words", "2-3", "--radius", "0.1"]) == 0
     said = capsys.readouterr().err
     assert "from 3 solutions" in said
     assert f"hicra:grams={out}" in said
@@ -147,7 +147,7 @@ def test_mine_and_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
 
 def test_a_placebo_that_cannot_match_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "s.txt").write_text("let us try\nlet us try\n")
-    assert main(["grams", "mine", str(tmp_path / "s.txt"), "--out", str(tmp_path / "g.json"), "--n", "3"]) == 0
+    assert main(["grams", "mine", str(tmp_path / "s.txt"), "--out", str(tmp_path / "g.json"), "--words", "3"]) == 0
     assert "there were not enough other phrases" in capsys.readouterr().err
 
 
@@ -156,7 +156,7 @@ def test_a_placebo_that_cannot_match_is_said(tmp_path: Path, capsys: pytest.Capt
     [
         ([], "forage grams mine|show"),
         (["dig"], "forage grams mine|show"),
-        (["mine", "s.txt", "--out", "g.json", "--n", "many"], "--n takes the words of a phrase"),
+        (["mine", "s.txt", "--out", "g.json", "--words", "many"], "--words takes the words of a phrase"),
         (["mine", "nowhere", "--out", "g.json"], "does not exist"),
         (["show", "nowhere.json"], "There is no gram list"),
     ],

@@ -29,7 +29,7 @@ def base(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def make_labels(base: Path, out: Path) -> Path:
-    arguments = ["--problems", "6", "--solutions", "2", "--m", "2", "--max-tokens", "24", "--threads", "1"]
+    arguments = ["--problems", "6", "--solutions", "2", "--continuations", "2", "--max-tokens", "24", "--threads", "1"]
     assert main(["prm", "label", str(base), "--out", str(out), *arguments]) == 0
     return out / "labels.jsonl"
 
@@ -77,7 +77,7 @@ def test_a_trained_model_scores_and_ranks(model: Path, labels: Path, base: Path,
     (evaluation,) = (tmp_path / "evals").glob("*.json")
     said()
     curves = tmp_path / "curves.json"
-    arguments = ["--n", "1,2,4,8", "--out", str(curves), "--threads", "1"]
+    arguments = ["--k", "1,2,4,8", "--out", str(curves), "--threads", "1"]
     assert main(["prm", "rank", str(model), str(evaluation), *arguments]) == 0
     out, _ = said()
     for name in ("process model, min", "votes weighted by min", "majority vote", "oracle", "chance"):
@@ -89,9 +89,9 @@ def test_a_trained_model_scores_and_ranks(model: Path, labels: Path, base: Path,
     assert about["labels"] == {"eta": "1.0", "m": None}
     assert main(["prm", "rank", str(model), str(tmp_path), *arguments, "--json"]) == 0
     assert len(json.loads(said()[0])["ranking"]["rows"]) == len(found["curves"])
-    assert main(["prm", "rank", str(model), str(evaluation), "--n", "8"]) == 2
+    assert main(["prm", "rank", str(model), str(evaluation), "--k", "8"]) == 2
     assert "4 samples per problem" in said()[1]
-    assert main(["prm", "rank", str(model), str(evaluation), "--how", "median"]) == 2
+    assert main(["prm", "rank", str(model), str(evaluation), "--aggregate", "median"]) == 2
     assert "median" in said()[1]
 
 
@@ -131,7 +131,7 @@ def test_a_device_that_is_not_there_is_a_sentence(
     [
         ([], "usage: forage prm label"),
         (["label", "nowhere", "--out", "x"], "nowhere does not exist"),
-        (["label", "BASE", "--out", "x", "--m", "0"], "at least one"),
+        (["label", "BASE", "--out", "x", "--continuations", "0"], "at least one"),
         (["label", "BASE", "--out", "x", "--problems", "0"], "at least one problem"),
         (["label", "BASE", "--out", "x", "--split", "dev"], "train or test"),
         (["train", "EMPTY", "--model", "BASE", "--out", "x"], "no labeled solution"),

@@ -67,7 +67,7 @@ def mined(solutions: Path, *, encoder: str | None, radius: float, out: Path) -> 
     from forage.cli import main
 
     chosen = ["--encoder", encoder] if encoder else []
-    arguments = ["--n", "3-5", "--top", "1", "--radius", str(radius), "--out", str(out)]
+    arguments = ["--words", "3-5", "--top", "1", "--radius", str(radius), "--out", str(out)]
     assert main(["grams", "mine", str(solutions), *arguments, *chosen]) == 0
     content = json.loads(out.read_text())
     return {gram: n for n, cluster in enumerate(content["clusters"]) for gram in cluster["grams"]}, content["id"]

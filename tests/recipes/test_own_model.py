@@ -34,7 +34,7 @@ SMALL = {
     "train": "--steps 1 --groups 2 --group-size 4 --max-tokens 12 --threads 1 --matmul highest --verifier-workers 1",
     "eval": "--n 4 --k 1,2 --max-tokens 12 --threads 1",
     "compare": "--k 1,2",
-    "prm": "--problems 2 --solutions 2 --m 2 --max-tokens 12 --threads 1",
+    "prm": "--problems 2 --solutions 2 --continuations 2 --max-tokens 12 --threads 1",
 }
 """What makes a command of the page a matter of seconds."""
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from forage.core.errors import DiskFull, ForageError
 from forage.core.interrupts import InterruptGate
+from forage.core.renamed import renamed
 
 INTERRUPTED = 130
 """The exit code of a command that Ctrl-C ended."""
@@ -31,7 +32,7 @@ COMMANDS = {
     "analyze": "where a run is uncertain, which strategies it uses, and alarms with what was measured",
     "grams": "strategic phrases from correct solutions: mine a list for hicra, or show one",
     "prm": "process reward models: label the steps of solutions, train, score, choose the best of n",
-    "reward": "reward models from preferences: collect comparisons, train, average, score",
+    "rm": "reward models from preferences: collect comparisons, train, average, score",
     "methods": "the catalogue: every method, its paper, its settings",
     "verify": "try a verifier on answers, or give all of them the hostile ones: forage verify --stress",
     "doctor": "what this machine has and which choices follow",
@@ -67,6 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run_command(arguments: Sequence[str]) -> int:
     """Runs a command and returns its exit code; what `main` turns into sentences is raised."""
+    if sentence := renamed(arguments):
+        raise ForageError(sentence)
     name, rest = arguments[0], list(arguments[1:])
     if name not in COMMANDS:
         raise ForageError(f"There is no command {name!r}. The commands are: {', '.join(COMMANDS)}.")

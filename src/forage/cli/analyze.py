@@ -47,7 +47,7 @@ def analyze_command(
             {NAME: [WORD, ...]}}; by the run's task if not given.
         encoder: of sentences: minilm or a sentence-transformers model (needs the extra `embed`); tf-idf if not given.
         draws: bootstrap resamples.
-        seed: of the bootstrap.
+        seed: random seed of the bootstrap.
         json: print all tables as one JSON object.
     """
     directory = RunDirectory.open(run)

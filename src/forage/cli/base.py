@@ -15,7 +15,7 @@ def base_command(*, size: Literal["demo", "experiment"] = "demo", seed: int = 0,
 
     Args:
         size: demo (about a minute) or experiment (the full task, a few minutes).
-        seed: of its weights and training traces.
+        seed: random seed of its weights and training traces.
         out: folder; a cache ($FORAGE_HOME, or ~/.cache/forage) unless given.
     """
     console = Console(stderr=True)

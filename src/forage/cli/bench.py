@@ -41,7 +41,7 @@ FLAGS: Mapping[str, tuple[Any, Any]] = {
 }
 HELP = """    arm: methods joined by +, as grpo+entropy_advantage:alpha=0.2; once per arm, the first is compared with.
     control: a control, put beside every arm that has the method it controls for; or all. `forage methods` lists them.
-    seeds: of every arm, separated by commas.
+    seeds: random seeds of every arm, separated by commas.
     n: responses per test problem.
     k: which k of pass@k, separated by commas.
     processes: runs at a time; with more than one, each has one thread and writes its messages to a file beside it.

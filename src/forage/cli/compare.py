@@ -43,7 +43,7 @@ def compare_command(
         temperature: which evaluations to take.
         split: train or test.
         draws: bootstrap resamples.
-        seed: of the bootstrap.
+        seed: random seed of the bootstrap.
         json: print all tables as one JSON object.
     """
     asked = [int(value) for value in numbers(k, "--k", whole=True)]

@@ -48,7 +48,7 @@ def demo(*, out: Path = Path("runs/demo"), steps: int = 80, n: int = 128, seed: 
         out: folder for the two runs and the report.
         steps: reinforcement-learning steps of each run.
         n: responses per test problem.
-        seed: of both runs.
+        seed: random seed of both runs.
     """
     console = Console(stderr=True)
     console.print("Base model: built once in about a minute, then cached ...", highlight=False)

@@ -37,7 +37,7 @@ def evaluate_command(
     max_tokens: int | None = None,
     max_prompt_tokens: int | None = None,
     seed: int = 0,
-    workers: int | None = None,
+    verifier_workers: int | None = None,
     threads: int | None = None,
     out: Path | None = None,
     json: bool = False,
@@ -54,14 +54,15 @@ def evaluate_command(
         problems: only so many of the split, from its beginning; all unless given.
         n: responses per problem; at least twice the largest k for a reliable estimate.
         k: which k, separated by commas.
-        temperature: of sampling; several separated by commas (sampling colder is a control for what training did).
+        temperature: sampling temperature; several separated by commas (colder sampling is a control for training).
         top_p: nucleus truncation; 1 is none.
         top_k: truncation to the most probable tokens; 0 is none.
         max_tokens: response limit; the run's own unless given.
         max_prompt_tokens: problems with longer prompts are left out; the run's own unless given.
-        seed: of the samples.
-        workers: verifier processes; the run's own unless given.
-        threads: of the matrix products; the run's own (for a model folder: all cores) unless given.
+        seed: random seed of the samples.
+        verifier_workers: processes that check answers; 0: none, or two where the verifier can hang. The run's own
+            unless given.
+        threads: CPU threads for matrix products; 0: all cores. The run's own unless given.
         out: directory that gets evals/; the run itself, and for a model folder one below runs/evals, unless given.
         json: print all tables as one JSON object.
     """
@@ -89,7 +90,7 @@ def evaluate_command(
             max_tokens=max_tokens,
             max_prompt_tokens=max_prompt_tokens,
             seed=seed,
-            workers=workers,
+            workers=verifier_workers,
             threads=threads,
             engine=engine,
             out=out,

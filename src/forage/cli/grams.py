@@ -26,7 +26,7 @@ def mine_command(
     /,
     *,
     out: Path,
-    n: str = "3-5",
+    words: str = "3-5",
     formulae: Literal["drop", "rank"] = "drop",
     top: float = 0.2,
     clustering: Literal["leader", "agglomerative", "k-means"] = "leader",
@@ -46,7 +46,7 @@ def mine_command(
         out: the file to write.
         split: which problems the evaluation samples answer. Phrases of test solutions know the test: a run that is
             trained with them must not be compared on it.
-        n: words of a phrase, from-to; 1-5 for a word-level model such as the lab's.
+        words: words of a phrase, from-to; 1-5 for a word-level model such as the lab's.
         formulae: phrases with digits, LaTeX commands or single letters are never kept; rank lets them take part in the
             clustering and the ranking (so that --top is a share of all clusters), drop does not.
         top: share of the clusters to keep, by the number of solutions that hold one of their phrases; ties are kept.
@@ -57,9 +57,9 @@ def mine_command(
         min_solutions: solutions that a phrase must stand in; a thousandth of all, and at least 2, unless given.
         encoder: a sentence encoder, by name or folder ("minilm" for the usual one; needs the extra `embed`); tf-idf
             of words and letters unless given.
-        seed: of the random phrases.
+        seed: random seed of the random phrases.
     """
-    shortest, longest = _span(n)
+    shortest, longest = _span(words)
     miner = Miner(
         shortest=shortest,
         longest=longest,
@@ -147,7 +147,7 @@ def _clustering(name: str, radius: float, clusters: int, seed: int) -> Clusterin
 def _span(text: str) -> tuple[int, int]:
     shortest, _, longest = text.partition("-")
     if not shortest.isdecimal() or not (longest or shortest).isdecimal():
-        raise ForageError(f"--n takes the words of a phrase as from-to, such as 3-5, not {text!r}.")
+        raise ForageError(f"--words takes the words of a phrase as from-to, such as 3-5, not {text!r}.")
     return int(shortest), int(longest or shortest)
 
 

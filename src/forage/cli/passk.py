@@ -42,7 +42,7 @@ def passk_command(
         temperature: at which the samples were drawn, for --out.
         split: of the problems, for --out.
         draws: bootstrap resamples.
-        seed: of the bootstrap.
+        seed: random seed of the bootstrap.
     """
     if not files:
         raise ForageError("Which files? As in: forage passk completions/completions_00010.parquet")

@@ -20,7 +20,8 @@ from forage.engines.local.step_heads import HeadKind
 from forage.evaluation.evaluation import Evaluation
 from forage.evaluation.names import evaluation_files, home_of
 from forage.evaluation.tables import Cell, ResultTable
-from forage.ops.step_scores import AGGREGATORS, Aggregator, aggregate
+from forage.ops.step_scores import AGGREGATORS, Aggregator
+from forage.ops.step_scores import aggregate as aggregate_scores
 from forage.reward_models.prm.calibration import Calibration, FirstErrors
 from forage.reward_models.prm.checkpoints import rank_evaluation, read_calibration, score_solutions, train_checkpoint
 from forage.reward_models.prm.formats import Format, Labels, read_labels, write_labels
@@ -54,7 +55,7 @@ def train_command(
     model: Path,
     out: Path,
     eta: float = 1.0,
-    m: int | None = None,
+    continuations: int | None = None,
     objective: Objective = "steps",
     head: HeadKind = "two-token",
     epochs: int = 3,
@@ -78,22 +79,22 @@ def train_command(
         model: what it begins as: a run directory, a checkpoint, or a model folder.
         out: the folder to write.
         eta: turns counts into values (ER-PRM): 0 is the share that is right, inf whether any is.
-        m: uses so many of the continuations of every prefix; all unless given.
+        continuations: use so many of the continuations after every step; all unless given.
         objective: steps; outcome (the last step only); ranking (PQM).
         head: two-token (good and bad are words of the vocabulary) or scalar (a number of its own).
         epochs: passes over the labels.
         batch: solutions per update.
         lr: learning rate; 5e-7 to 1e-6 for a 7-billion-parameter model.
-        margin: of the ranking.
+        margin: margin of the ranking objective.
         max_tokens: longer solutions are rejected, not cut.
         held_out: share of the questions kept for the calibration.
         placebo: the control: labels are permuted among all steps.
-        seed: of the order, of what is held out, and of which m continuations are used.
+        seed: random seed of the order, of what is held out, and of which continuations are used.
         checkpoint_every: updates between two checkpoints; 0 writes one only when interrupted.
         device: cpu or cuda.
-        threads: of the matrix products.
+        threads: CPU threads for matrix products; 0: all cores.
     """
-    found = read(labels, eta, m=m, seed=seed)
+    found = read(labels, eta, m=continuations, seed=seed)
     settings = ProcessTraining(
         objective=objective,
         epochs=epochs,
@@ -112,7 +113,7 @@ def train_command(
             solutions=found.solutions,
             out=out,
             settings=settings,
-            labels={"eta": str(eta), "m": m},
+            labels={"eta": str(eta), "m": continuations},
             head=head,
             checkpoint_every=checkpoint_every,
             device=device,
@@ -133,7 +134,7 @@ def score_command(
     /,
     *,
     out: Path,
-    how: Aggregator = "min",
+    aggregate: Aggregator = "min",
     eta: float = 1.0,
     device: str = "cpu",
     threads: int | None = None,
@@ -144,10 +145,10 @@ def score_command(
         model: a process reward model.
         labels: solutions in steps, in any format that train reads.
         out: the file to write: prompt, steps, scores, and one aggregated score.
-        how: aggregation: min, last, mean, product, max or sum.
+        aggregate: how the scores of steps become one: min, last, mean, product, max or sum.
         eta: turns counts into the values that scores are compared with.
         device: cpu or cuda.
-        threads: of the matrix products.
+        threads: CPU threads for matrix products; 0: all cores.
     """
     found = read(labels, eta)
     with progress_bar(f"score {labels.name}", Console(stderr=True)) as move:
@@ -158,7 +159,7 @@ def score_command(
                 "prompt": solution.prompt,
                 "steps": list(solution.steps),
                 "scores": list(scores),
-                "score": aggregate(scores, how),
+                "score": aggregate_scores(scores, aggregate),
             },
             ensure_ascii=False,
         )
@@ -174,8 +175,8 @@ def rank_command(
     evaluation: Annotated[Path, tyro.conf.Positional],
     /,
     *,
-    n: Ks = "1,4,16,64,256,1024",
-    how: str = "min,product,mean,last",
+    k: Ks = "1,4,16,64,256,1024",
+    aggregate: str = "min,product,mean,last",
     outcome: Path | None = None,
     out: Path | None = None,
     seed: int = 0,
@@ -188,25 +189,26 @@ def rank_command(
     Args:
         model: a process reward model.
         evaluation: the JSON file that `forage eval` saved, or a directory that holds one evaluation.
-        n: how many samples there are to choose from, separated by commas; those beyond the evaluation's are left out.
-        how: aggregations, separated by commas: min, last, mean, product, max, sum. The first one weighs the votes.
+        k: how many samples there are to choose from, separated by commas; those beyond the evaluation's are left out.
+        aggregate: how the scores of steps become one, separated by commas: min, last, mean, product, max, sum. The
+            first one weighs the votes.
         outcome: an outcome model (`prm train --objective outcome`) that chooses too, by whole solutions.
         out: a JSON file for the curves; process/ beside the evaluation's folder unless given, where reports look. In
             a model folder nothing is written: there it is below runs/evals.
-        seed: of the votes and the intervals.
+        seed: random seed of the votes and the intervals.
         device: cpu or cuda.
-        threads: of the matrix products.
+        threads: CPU threads for matrix products; 0: all cores.
         as_json: print the table as one JSON object.
     """
-    asked = how.split(",")
+    asked = aggregate.split(",")
     rules: list[Aggregator] = [rule for name in asked for rule in AGGREGATORS if rule == name]
     if not len(set(asked)) == len(asked) == len(rules):
-        raise ForageError(f"--how takes names among {', '.join(AGGREGATORS)}, each once, not {how!r}.")
+        raise ForageError(f"--aggregate takes names among {', '.join(AGGREGATORS)}, each once, not {aggregate!r}.")
     evaluation = _only_evaluation(evaluation)
     pool = Evaluation.load(evaluation).n
-    ns = [int(number) for number in numbers(n, "--n", whole=True) if 1 <= number <= pool]
+    ns = [int(number) for number in numbers(k, "--k", whole=True) if 1 <= number <= pool]
     if not ns:
-        raise ForageError(f"{evaluation} has {pool} samples per problem: name an n from 1 to that.")
+        raise ForageError(f"{evaluation} has {pool} samples per problem: name a k from 1 to that.")
     with progress_bar(f"rank {evaluation.stem}", Console(stderr=True)) as move:
         found = rank_evaluation(
             model,

@@ -30,7 +30,7 @@ def label_command(
     split: str = "train",
     problems: int | None = None,
     solutions: int = 4,
-    m: int = 16,
+    continuations: int = 16,
     reprompt: str | None = None,
     temperature: float = 1.0,
     max_tokens: int | None = None,
@@ -39,7 +39,7 @@ def label_command(
     seed: int = 0,
     threads: int | None = None,
 ) -> None:
-    """Continues solutions m times from the end of every step; writes OUT/labels.jsonl.
+    """Continues solutions many times from the end of every step; writes OUT/labels.jsonl.
 
     Counts are kept, not labels, so eta is chosen later. Interrupted, the same command continues.
 
@@ -51,19 +51,19 @@ def label_command(
         task: which problems, where the checkpoint does not say: countdown, or countdown:size=experiment.
         split: train or test.
         problems: how many, from the beginning of the split; all unless given.
-        solutions: per problem.
-        m: continuations of every prefix.
+        solutions: solutions per problem.
+        continuations: responses that are sampled after every step.
         reprompt: asks for the rest in a new prompt instead of continuing: default, or a text with {prompt} and {steps}.
-        temperature: of solutions and continuations.
-        max_tokens: of a whole response; the run's own unless given.
+        temperature: sampling temperature of solutions and continuations.
+        max_tokens: the most tokens of a whole response; the run's own unless given.
         machine: where both models compute.
         shard: i/n does every n-th block, as one of n processes with the same --out; the last one writes the labels.
-        seed: of solutions and continuations.
-        threads: of the matrix products.
+        seed: random seed of solutions and continuations.
+        threads: CPU threads for matrix products; 0: all cores. The run's own unless given.
     """
     share = Share.parse(shard)
     template = REPROMPT if reprompt == "default" else reprompt
-    plan = Labeling(solutions=solutions, continuations=m, seed=seed, reprompt=template)
+    plan = Labeling(solutions=solutions, continuations=continuations, seed=seed, reprompt=template)
     chosen = parse_task(task) if task else None
     kept = message_on_interrupt("Interrupted; every finished block is saved: the same command goes on from here.")
     with kept, progress_bar(f"label {solutions_of.name}", Console(stderr=True)) as move:

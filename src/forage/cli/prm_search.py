@@ -27,7 +27,7 @@ def search_command(
     proposals: int = 4,
     backtracks: int = 4,
     lookahead: int = 16,
-    how: Aggregator = "min",
+    aggregate: Aggregator = "min",
     task: str | None = None,
     split: str = "test",
     problems: int | None = None,
@@ -49,20 +49,20 @@ def search_command(
         checkpoint: the policy: a run directory, a checkpoint, or a model folder.
         accept: a step with this score is kept at once; above 1 all proposals are drawn and the best one is kept.
         floor: where no proposal is accepted the best one is kept from this score on; else the search goes back a step.
-        proposals: per step.
-        backtracks: per solution.
+        proposals: the most samples of one step.
+        backtracks: how often a solution may go back a step.
         lookahead: tokens that are sampled at once; 0 samples to the end.
-        how: aggregation by which best-of-n chooses: min, last, mean, product, max or sum.
+        aggregate: how the scores of steps become one, by which best-of-n chooses: min, last, mean, product, max or sum.
         task: which problems, where the checkpoint does not say: countdown, or countdown:size=experiment.
         split: train or test.
         problems: how many, from the beginning of the split; all unless given.
         repeats: searches of every problem.
-        temperature: of the sampling.
-        max_tokens: of a whole response; the run's own unless given.
+        temperature: sampling temperature.
+        max_tokens: the most tokens of a whole response; the run's own unless given.
         machine: where both models compute.
         out: a JSON file for the numbers and the solutions.
-        seed: of everything that is drawn.
-        threads: of the matrix products.
+        seed: random seed of everything that is sampled.
+        threads: CPU threads for matrix products; 0: all cores. The run's own unless given.
         as_json: print the table as one JSON object.
     """
     plan = GuidedSearch(accept=accept, floor=floor, proposals=proposals, backtracks=backtracks, lookahead=lookahead)
@@ -72,7 +72,7 @@ def search_command(
             model,
             checkpoint,
             plan=plan,
-            how=how,
+            how=aggregate,
             task=parse_task(task) if task else None,
             split=split,
             problems=problems,

@@ -1,6 +1,7 @@
 """Progress that a person can follow: a bar, the time left, and the numbers that matter now."""
 
 import math
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -9,6 +10,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from forage.core.interrupts import Interrupted
 from forage.core.protocols import OnProgress, Task
+
+LINE_SECONDS = 60.0
+"""Between two lines of progress where the output is no terminal."""
 
 
 @contextmanager
@@ -47,16 +51,17 @@ def message_on_interrupt(sentence: str) -> Iterator[None]:
 
 
 class _Lines:
-    """For logs: one line per tenth of the work."""
+    """For logs: the first line at once, then at most one a minute, and one at the end."""
 
     def __init__(self, label: str, console: Console) -> None:
-        self._label, self._console, self._tenth = label, console, -1
+        self._label, self._console, self._due, self._ended = label, console, -math.inf, False
 
     def __call__(self, done: int, total: int, note: str = "") -> None:
-        tenth = 10 * done // max(total, 1)
-        if tenth != self._tenth:
-            self._tenth = tenth
-            self._console.print(f"{self._label} {done}/{total} {note}".rstrip(), highlight=False, soft_wrap=True)
+        now, ended = time.monotonic(), done >= total
+        if now < self._due and (self._ended or not ended):
+            return
+        self._due, self._ended = now + LINE_SECONDS, ended
+        self._console.print(f"{self._label} {done}/{total} {note}".rstrip(), highlight=False, soft_wrap=True)
 
 
 def training_note(metrics: Mapping[str, float]) -> str:

@@ -31,7 +31,7 @@ def collect_command(
     *,
     out: Path,
     comparisons: int = 2000,
-    k: int = 2,
+    responses: int = 2,
     noise: float = 1.0,
     temperature: float = 1.0,
     max_tokens: int = 64,
@@ -43,19 +43,19 @@ def collect_command(
     Args:
         model: who responds: a run directory, a checkpoint, or a model folder of the dialogue world.
         out: the file to write.
-        comparisons: how many.
-        k: responses of a comparison: 2 are pairs, more are rankings.
+        comparisons: how many comparisons to write.
+        responses: responses of a comparison: 2 are pairs, more are rankings.
         noise: of the listeners, in units of utility; 0 ranks without error.
-        temperature: of sampling.
-        max_tokens: of a response.
-        seed: of both.
-        threads: of the matrix products.
+        temperature: sampling temperature.
+        max_tokens: the most tokens of a response.
+        seed: random seed of the responses and of the listeners.
+        threads: CPU threads for matrix products; 0: all cores. The run's own unless given.
     """
     with progress_bar("compare", Console(stderr=True)) as move:
         rankings = collect_rankings(
             model,
             comparisons=comparisons,
-            k=k,
+            k=responses,
             noise=noise,
             temperature=temperature,
             max_tokens=max_tokens,
@@ -64,7 +64,7 @@ def collect_command(
             on_progress=move,
         )
     write_file(out, write_rankings(rankings).encode())
-    say(f"{len(rankings)} comparisons of {k} responses: {out}\nNext: forage rm train {out} --model {model}")
+    say(f"{len(rankings)} comparisons of {responses} responses: {out}\nNext: forage rm train {out} --model {model}")
 
 
 def train_command(
@@ -102,10 +102,10 @@ def train_command(
         max_tokens: comparisons with longer responses are rejected, not cut.
         held_out: share of the prompts kept for the accuracy.
         placebo: the control: every comparison is shuffled.
-        seed: of the order.
+        seed: random seed of the order.
         checkpoint_every: updates between two checkpoints; 0 writes one only when interrupted.
         device: cpu or cuda.
-        threads: of the matrix products.
+        threads: CPU threads for matrix products; 0: all cores. The run's own unless given.
     """
     rankings = read(preferences)
     settings = RewardTraining(
@@ -222,4 +222,4 @@ SUBCOMMANDS: Mapping[str, Callable[..., None]] = {
 
 
 def run(argv: Sequence[str]) -> int:
-    return run_subcommand("reward", SUBCOMMANDS, argv)
+    return run_subcommand("rm", SUBCOMMANDS, argv)

@@ -35,7 +35,7 @@ def verify_command(
     mutants: int = 0,
     seed: int = 0,
     json: bool = False,
-    workers: int = 2,
+    verifier_workers: int = 2,
     deadline: float = 5.0,
     memory_mb: int = 1024,
 ) -> int:
@@ -53,14 +53,14 @@ def verify_command(
         prompt_column: of the table: the question, which may say that percents are asked for; it can be missing.
         stress: judge the hostile answers that come with forage instead, and report what came of them.
         mutants: with --stress, judge so many mutations of them instead.
-        seed: of the mutations.
+        seed: random seed of the mutations.
         json: print one JSON object per response, or one for the whole stress set.
-        workers: verifier processes.
-        deadline: seconds per answer.
-        memory_mb: MiB per answer.
+        verifier_workers: processes that check answers.
+        deadline: seconds that checking an answer may take.
+        memory_mb: MiB of memory that checking an answer may take.
     """
     if stress or mutants:
-        return _stress(workers, deadline, memory_mb, mutants=mutants, seed=seed, as_json=json)
+        return _stress(verifier_workers, deadline, memory_mb, mutants=mutants, seed=seed, as_json=json)
     if bool(texts) == (file is not None):
         raise ForageError(
             'Which responses? As in: forage verify --verifier numeric --answer 42 "It is 42.", or --file answers.jsonl.'
@@ -71,7 +71,9 @@ def verify_command(
         pairs = [(problem, text) for text in texts]
     else:
         pairs = responses_of(file, answer=answer_column, response=response_column, prompt=prompt_column)
-    with WorkerJudge(Stressed(verifier=chosen), workers=workers, deadline=deadline, memory_mb=memory_mb) as judge:
+    with WorkerJudge(
+        Stressed(verifier=chosen), workers=verifier_workers, deadline=deadline, memory_mb=memory_mb
+    ) as judge:
         waiting = [judge.submit(problem, [text]) for problem, text in pairs]
         judged = [Judged.of(chosen, *pair, future.result()[0]) for pair, future in zip(pairs, waiting, strict=True)]
     print_judged(judged, as_json=json, whole=file is None)

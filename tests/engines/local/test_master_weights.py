@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_local_policy import random_batch
+from engines.local.test_local_policy import random_batch
 from torch import Tensor
 
 from engines.local.test_critic import experience, world

@@ -309,17 +309,17 @@ def test_the_whole_road_by_command(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     base = str(dialogue_base)
-    assert main(["reward", "collect", base, "--out", "pairs.jsonl", "--comparisons", "60", "--k", "3"]) == 0
+    assert main(["rm", "collect", base, "--out", "pairs.jsonl", "--comparisons", "60", "--responses", "3"]) == 0
     rows = [json.loads(line) for line in Path("pairs.jsonl").read_text().splitlines()]
     assert len(rows) == 60
     assert all(len(row["ranked"]) == 3 for row in rows)
     for seed in ("0", "1"):
         arguments = ["--model", base, "--out", f"rm{seed}", "--seed", seed, "--probe", "3"]
-        assert main(["reward", "train", "pairs.jsonl", *arguments]) == 0
-    assert main(["reward", "train", "pairs.jsonl", "--model", base, "--out", "rm0"]) == 2
-    assert main(["reward", "average", "rm0", "rm1", "--out", "warm", "--preferences", "pairs.jsonl"]) == 0
+        assert main(["rm", "train", "pairs.jsonl", *arguments]) == 0
+    assert main(["rm", "train", "pairs.jsonl", "--model", base, "--out", "rm0"]) == 2
+    assert main(["rm", "average", "rm0", "rm1", "--out", "warm", "--preferences", "pairs.jsonl"]) == 0
     assert "Average of their weights" in capsys.readouterr().err
-    assert main(["reward", "score", "warm", "pairs.jsonl", "--out", "scores.jsonl"]) == 0
+    assert main(["rm", "score", "warm", "pairs.jsonl", "--out", "scores.jsonl"]) == 0
     methods = ["--method", "grpo", "--method", "reward_model:model=warm", "--method", "kl_penalty:coefficient=0.1"]
     small = ["--steps", "2", "--groups", "2", "--group-size", "4", "--threads", "1", "--model", base, "--out", "run"]
     assert main(["train", "dialogue", *small, *methods]) == 0

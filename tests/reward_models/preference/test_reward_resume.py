@@ -42,7 +42,7 @@ def test_killed_and_continued_is_uninterrupted(dialogue_base: Path, tmp_path: Pa
     preferences = tmp_path / "ranked.jsonl"
     rows = [{"prompt": each.prompt, "ranked": each.responses} for each in RANKINGS]
     preferences.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    command = [sys.executable, "-m", "forage", "reward", "train", str(preferences), "--model", str(dialogue_base)]
+    command = [sys.executable, "-m", "forage", "rm", "train", str(preferences), "--model", str(dialogue_base)]
     command += ["--epochs", "12", "--batch", "4", "--checkpoint-every", "5", "--probe", "3", "--threads", "1"]
     kill_after_a_checkpoint(command, tmp_path / "killed")
     for name in ("killed", "whole"):

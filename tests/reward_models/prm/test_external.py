@@ -18,7 +18,7 @@ from forage.reward_models.prm.shards import Share
 from forage.reward_models.prm.solutions import read_solutions
 from forage.tasks.countdown import Countdown
 
-SETTINGS = ["--m", "3", "--max-tokens", "24", "--threads", "1", "--seed", "5"]
+SETTINGS = ["--continuations", "3", "--max-tokens", "24", "--threads", "1", "--seed", "5"]
 
 
 def label(of: Path, out: Path, *more: str) -> list[dict[str, Any]]:
@@ -151,7 +151,7 @@ def test_a_reprompt_in_foreign_words_is_a_sentence(
 ) -> None:
     foreign = rewrite(own, tmp_path / "theirs.jsonl", as_steps)
     command = ["prm", "label", str(foreign), "--out", str(tmp_path / "out"), "--policy", str(tiny_base)]
-    assert main([*command, "--m", "1", "--reprompt", "default", "--threads", "1"]) == 2
+    assert main([*command, "--continuations", "1", "--reprompt", "default", "--threads", "1"]) == 2
     assert "cannot read the re-prompt" in capsys.readouterr().err
 
 

@@ -14,7 +14,7 @@ def rollout_metrics(groups: Sequence[Group], *, modes: bool = False) -> dict[str
 
     `all_right` is the share of groups whose judged siblings are all correct. With `modes` (the task names them):
     distinct_modes, the different modes among a group's siblings, as a mean over groups; and pcmd, the chance that two
-    right siblings differ in mode, over the groups that have two; NaN where none has.
+    right siblings differ in mode, over the groups that have two; absent where none has.
 
     Every other part of the scores (a reward model's reward, a penalty, ...) has its mean, over the judged responses
     that have it, under its own name.
@@ -52,8 +52,8 @@ def _mode_metrics(groups: Sequence[Group]) -> dict[str, float]:
     counts = [Counter(score.mode for score in group.scores if score.mode is not None) for group in groups]
     pairs = [chance for found in counts if not math.isnan(chance := float(pcmd(list(found.values()))))]
     return {
-        "distinct_modes": math.fsum(map(len, counts)) / len(counts) if counts else math.nan,
-        "pcmd": math.fsum(pairs) / len(pairs) if pairs else math.nan,
+        **({"distinct_modes": math.fsum(map(len, counts)) / len(counts)} if counts else {}),
+        **({"pcmd": math.fsum(pairs) / len(pairs)} if pairs else {}),
     }
 
 

@@ -69,7 +69,7 @@ class Miner:
         if all(gram.formula for gram in candidates):
             raise ForageError(
                 f"No phrase of {self.shortest} to {self.longest} words stands in {least} of the {corpus.solutions} "
-                f"solutions of {source}. Give more solutions, or shorter phrases (--n 1-5 for a word-level model)."
+                f"solutions of {source}. Give more solutions, or shorter phrases (--words 1-5 for a word-level model)."
             )
         number = self.clustering(self.embedder([gram.text for gram in candidates]))
         clusters = _clusters(corpus, levels, candidates, number)

@@ -16,11 +16,13 @@ from forage.report.sections import (
     summary,
     training,
     uncertainty,
+    ways,
 )
 
 SECTIONS: tuple[Callable[[Runs], Section | None], ...] = (
     summary.section,
     pass_at_k.section,
+    ways.section,
     comparison.section,
     cost.section,
     training.section,

@@ -1,19 +1,16 @@
 """Pass@k: the curves, their difference from the base, and what sampling the base colder does."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import count
-from typing import Any
 
-from forage.evaluation.bootstrap import Interval
 from forage.evaluation.compare import compare
 from forage.evaluation.estimate import pass_curve
 from forage.report.blocks import Block, Figure, Figures, Prose, Section
+from forage.report.k_curves import Trace, band, errors, k_axis, line, noisy_zone, plain
 from forage.report.load import Runs
 from forage.report.palette import Series
 from forage.report.sections.by_step import figures_by_step
 from forage.report.select import PolicyGroup, Results, gather_results
-
-Trace = Mapping[str, Any]
 
 DASHES = ("dash", "dot", "dashdot")
 
@@ -63,20 +60,20 @@ def _curves(results: Results, controls: Sequence[tuple[Series, PolicyGroup]]) ->
     traces: list[Trace] = []
     for series, policy in controls:
         curve = pass_curve(policy.runs, policy.curve_ks)
-        traces.append(_line(series, policy.curve_ks, curve, width=1.5, marked=False))
+        traces.append(line(series, policy.curve_ks, curve, width=1.5, marked=False))
     for policy in results.policies:
         curve = pass_curve(policy.runs, policy.curve_ks)
-        traces.append(_band(policy.series, policy.curve_ks, curve))
-        traces.append(_line(policy.series, policy.curve_ks, curve, width=2.5))
+        traces.append(band(policy.series, policy.curve_ks, curve))
+        traces.append(line(policy.series, policy.curve_ks, curve, width=2.5))
     noisy = min(policy.n for policy in results.policies) / 2
     return Figure(
         id="pass-at-k",
         title="Solved within k samples",
         traces=traces,
         layout={
-            "xaxis": _k_axis(results),
+            "xaxis": k_axis(results),
             "yaxis": {"title": {"text": "pass@k"}, "tickformat": ".0%", "range": [0, 1.02]},
-            **_noisy_zone(results, noisy),
+            **noisy_zone(results, noisy),
         },
         how="Each line is the mean over problems of the unbiased pass@k estimate; k doubles from tick to tick. Bands "
         "are 95% intervals. Where a trained curve drops below the base, training took away solutions that the base "
@@ -94,14 +91,14 @@ def _differences(results: Results, base: PolicyGroup) -> Figure:
     for policy in results.trained:
         ks = tuple(k for k in policy.curve_ks if k <= base.n)
         found = compare(base.runs, policy.runs, ks=ks).difference
-        traces.append(_band(policy.series, ks, found))
-        traces.append(_line(policy.series, ks, found, width=2.5, form="+.1%"))
+        traces.append(band(policy.series, ks, found))
+        traces.append(line(policy.series, ks, found, width=2.5, form="+.1%"))
     return Figure(
         id="pass-difference",
         title="Gained and lost against the base",
         traces=traces,
         layout={
-            "xaxis": _k_axis(results),
+            "xaxis": k_axis(results),
             "yaxis": {"title": {"text": "pass@k minus base"}, "tickformat": "+.0%", "zeroline": True},
         },
         how="Above zero, the policy solves more than the base with k samples; below, less. A band that leaves out zero "
@@ -124,14 +121,14 @@ def _trade(results: Results) -> Figure:
         traces.append({
             "type": "scatter", "mode": "lines+markers+text", "legendgroup": group.key, "name": group.label,
             "x": [curve[0].estimate for curve in curves], "y": [curve[1].estimate for curve in curves],
-            "error_x": _errors([curve[0] for curve in curves], group),
-            "error_y": _errors([curve[1] for curve in curves], group),
+            "error_x": errors([curve[0] for curve in curves], group),
+            "error_y": errors([curve[1] for curve in curves], group),
             "text": [f"T {policy.temperature:g}" for policy in members],
             "textposition": "top right", "textfont": {"size": 11, "color": "$muted"},
             "line": {"color": group.color, "width": 1.5, "dash": "dot"},
             "marker": {"color": group.color, "size": 9, "symbol": group.mark},
             "hovertemplate": f"%{{text}}<br>pass@1 %{{x:.1%}}<br>pass@{k} %{{y:.1%}}"
-            f"<extra>{_plain(group.label)}</extra>",
+            f"<extra>{plain(group.label)}</extra>",
         })  # fmt: skip
     return Figure(
         id="temperature-control",
@@ -150,69 +147,3 @@ def _trade(results: Results) -> Figure:
         alt=f"Scatter chart of pass@{k} against pass@1 for each policy and temperature.",
         height=400,
     )
-
-
-def _line(
-    series: Series,
-    ks: Sequence[int],
-    curve: Sequence[Interval],
-    *,
-    width: float,
-    marked: bool = True,
-    form: str = ".1%",
-) -> Trace:
-    return {
-        "type": "scatter", "mode": "lines+markers" if marked else "lines",
-        "name": series.label, "legendgroup": series.key,
-        "x": list(ks), "y": [point.estimate for point in curve],
-        "customdata": [[point.low, point.high] for point in curve],
-        "line": {"color": series.color, "width": width, "dash": series.dash},
-        "marker": {"color": series.color, "size": 7, "symbol": series.mark},
-        "hovertemplate": f"{_plain(series.label)}: %{{y:{form}}} "
-        f"[%{{customdata[0]:{form}}}, %{{customdata[1]:{form}}}]<extra></extra>",
-    }  # fmt: skip
-
-
-def _band(series: Series, ks: Sequence[int], curve: Sequence[Interval]) -> Trace:
-    """A closed outline: up along the upper ends, back along the lower ones."""
-    return {
-        "type": "scatter", "mode": "lines", "fill": "toself", "hoverinfo": "skip", "legendgroup": series.key,
-        "x": [*ks, *reversed(ks)],
-        "y": [*(point.high for point in curve), *(point.low for point in reversed(curve))],
-        "line": {"width": 0.8, "color": series.faded(0.3)}, "fillcolor": series.faded(0.1),
-    }  # fmt: skip
-
-
-def _errors(points: Sequence[Interval], series: Series) -> Mapping[str, Any]:
-    return {
-        "type": "data", "symmetric": False, "thickness": 1, "width": 0, "color": series.faded(0.55),
-        "array": [point.high - point.estimate for point in points],
-        "arrayminus": [point.estimate - point.low for point in points],
-    }  # fmt: skip
-
-
-def _k_axis(results: Results) -> Mapping[str, Any]:
-    ks = max((policy.curve_ks for policy in (*results.policies, *results.controls)), key=len)
-    return {
-        "type": "log",
-        "title": {"text": "k, samples per problem (doubling)"},
-        "tickvals": list(ks),
-        "ticktext": [str(k) for k in ks],
-        "tickangle": 0,
-    }
-
-
-def _noisy_zone(results: Results, start: float) -> Mapping[str, Any]:
-    end = max(policy.curve_ks[-1] for policy in results.policies)
-    if end <= start:
-        return {}
-    zone = {
-        "type": "rect", "xref": "x", "yref": "paper", "x0": start, "x1": end, "y0": 0, "y1": 1,
-        "fillcolor": "$muted@0.08", "line": {"width": 0}, "layer": "below",
-    }  # fmt: skip
-    return {"shapes": [zone]}
-
-
-def _plain(text: str) -> str:
-    """A label inside a hover template, where plotly gives meaning to `<`, `%` and `{`."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace("%", "&#37;").replace("{", "(").replace("}", ")")
