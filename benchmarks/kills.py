@@ -201,8 +201,8 @@ def prepare(place: Path) -> None:
     from made_preferences import comparisons
 
     from forage.base_models.countdown import BaseSettings
+    from forage.base_models.dialogue import DialogueSettings
     from forage.base_models.tiny_model import build
-    from forage.recipes.dialogue import DialogueSettings
 
     small: dict[str, Any] = {
         "layers": 1,

@@ -16,7 +16,7 @@ from pathlib import Path
 import tyro
 from commands import forage, trained
 
-from forage.recipes.dialogue import build_dialogue_base
+from forage.base_models.dialogue import build_dialogue_base
 
 KL = "kl_penalty:coefficient=0.2"
 ARMS = {

@@ -3,7 +3,6 @@
 These are bare functions of tensors and numbers: no model, no run, no configuration. Together they are enough to put any
 method of this library into another trainer. Each docstring has the equation with its source, the arguments with their
 shapes, what is returned and raised, and an example that a test runs (after `from forage.functional import *`, with
-`torch` and `np`). `docs/functional.md` lists them by the question that they answer.
 
 Axes: B sequences (or values of sequences), T tokens, N rows of any kind, V vocabulary.
 """

@@ -1,6 +1,5 @@
 """Modes in the metrics of a step."""
 
-
 import pytest
 
 from forage.core.records import UNJUDGED, Group, Problem, Rollout, Score, Start

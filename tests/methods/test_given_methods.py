@@ -65,7 +65,7 @@ def test_settings_of_a_recipe_are_named_as_python_names_them() -> None:
 
 def test_numbers_are_numbers() -> None:
     text: Any = "2"
-    with pytest.raises(ForageError, match="siblings is a whole number, not '2'"):
+    with pytest.raises(ForageError, match="group_size is a whole number, not '2'"):
         Grouping(group_size=text)
     with pytest.raises(ForageError, match="temperature is a number, not '2'"):
         recipes.countdown(model="none", temperature=text)

@@ -38,10 +38,10 @@ def test_long_prompts_are_left_out_and_counted() -> None:
 @pytest.mark.parametrize(
     ("max_prompt", "context", "sentence"),
     [
-        (2, None, "Every prompt has more than 2 tokens; the shortest of 3 has 3. Raise --max-prompt-tokens"),
-        (None, 17, r"1 of 3 prompts leave no room .* 10 tokens .* 17 positions; .* p8, has 8. .*--max-prompt-tokens 7"),
+        (2, None, "Every prompt has more than 2 tokens; the shortest of 3 has 3. Raise `max_prompt_tokens`"),
+        (None, 17, r"1 of 3 prompts leave no room .* 10 tokens .* 17 positions; .* p8, has 8. .*`max_prompt_tokens` 7"),
         (5, 14, r"1 of 2 prompts .* problem p5, has 5"),
-        (None, 12, "3 of 3 prompts .* Lower --max-tokens, or take a model with a longer context"),
+        (None, 12, "3 of 3 prompts .* Lower `max_tokens`, or take a model with a longer context"),
     ],
 )
 def test_what_cannot_fit_is_a_sentence(max_prompt: int | None, context: int | None, sentence: str) -> None:

@@ -75,7 +75,7 @@ def parts_of(*methods: Applied, keep_estimator: bool = False) -> Parts:
     recipe = plain
     for apply in methods:
         recipe = apply(recipe)
-    for place in ("memory", "explore", "gather", "optimization", "policy_loss", "critic", "sampling", "schedule"):
+    for place in ("memory", "explore", "grouping", "optimization", "policy_loss", "critic", "sampling", "schedule"):
         if getattr(recipe, place) != getattr(plain, place):
             raise ForageError(
                 f"These methods change the {place.replace('_', ' ')} of a run, which belongs to the trainer here. Set "

@@ -1,10 +1,12 @@
 """Modes that a person chooses for problems of their own: canonical answers, or what a function of theirs says."""
 
+from typing import TYPE_CHECKING
+
 from forage.core.errors import ForageError
 from forage.core.records import Problem, Score
 from forage.tasks.own_function import check_name, load_function
 from forage.tasks.source_code import module_digest
-from forage.tasks.verifiers.base import Verified
+from forage.tasks.verifiers.base import Verified, Verifier
 
 ANSWER, FUNCTION = "answer", "python:"
 
@@ -18,6 +20,11 @@ class OwnModes(Verified):
     """
 
     modes: str
+
+    if TYPE_CHECKING:  # a field of some, computed by others
+
+        @property
+        def verifier(self) -> Verifier: ...
 
     def check_modes(self) -> None:
         """Raises ForageError for a text that names no modes. Imports nothing."""

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from forage.base_models.dialogue import DialogueSettings
 from forage.base_models.tiny_model import build
-from forage.recipes.dialogue import DialogueSettings
 
 
 @pytest.fixture(scope="session")

@@ -79,7 +79,7 @@ def _pairs(known: Sequence[PolicyGroup], found: dict[str, Diversity]) -> Figure:
             continue
         traces.append({
             "type": "scatter", "mode": "markers", "name": series.label, "legendgroup": series.key,
-            "x": [point.estimate], "y": [plain(series.label)], "error_x": errors([point], series) | {"thickness": 2},
+            "x": [point.estimate], "y": [plain(series.label)], "error_x": {**errors([point], series), "thickness": 2},
             "marker": {"color": series.color, "size": 11, "symbol": series.mark},
             "customdata": [[point.low, point.high]],
             "hovertemplate": "%{x:.1%} [%{customdata[0]:.1%}, %{customdata[1]:.1%}]<extra></extra>",
@@ -93,7 +93,7 @@ def _pairs(known: Sequence[PolicyGroup], found: dict[str, Diversity]) -> Figure:
             "xaxis": {
                 "title": {"text": "PCMD: chance that two right answers differ"},
                 "tickformat": ".0%",
-                "range": [0, 1],
+                "range": [0, 1.02],
             },
             "yaxis": {"automargin": True, "type": "category"},
         },

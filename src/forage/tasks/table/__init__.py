@@ -54,7 +54,7 @@ class Table(OwnModes):
     seed: int = 0
     columns: Columns = field(default_factory=Columns)
     separated: Separated = field(default_factory=Separated)
-    verifier: Verifier
+    verifier: Verifier  # pyright: ignore[reportIncompatibleMethodOverride]  (a field serves as well)
     system: str = ""
     template: Template = "none"
     steps: str = "newline"
