@@ -87,10 +87,10 @@ class ColoringBase(TinySettings):
     """How a base model of the coloring world is made: 0.34 million weights."""
 
     answers: Answers = "short"
-    traces: int = 43_200
-    steps: int = 450
+    traces: int = 28_800
+    steps: int = 300
     batch: int = 96
-    lr: float = 3e-3
+    lr: float = 2e-3
     weight_decay: float = 0.0
     heads: int = 4
     head_dim: int = 24

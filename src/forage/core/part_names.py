@@ -24,7 +24,6 @@ MODULES: Mapping[str, str] = {
     "ColoringTask": "tasks.colouring",
     "Columns": "tasks.table.rows",
     "Companion": "analysis.measures.reward_hacking",
-    "ColoringTask": "tasks.colouring",
     "ConstantBonus": "parts.credit.shape.constant_bonus",
     "Contrast": "analysis.measures.contrast",
     "Countdown": "tasks.countdown",
