@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forage.core.errors import ForageError
-from forage.ops.diversity import distinct_at_k, pcmd
+from forage.ops.diversity import distinct_at_k, distinct_at_k_of_chances, pcmd, pcmd_of_chances
 from forage.ops.passk import pass_at_k
 
 
@@ -78,3 +78,25 @@ def test_what_cannot_be_counted_is_refused() -> None:
         distinct_at_k(4, (3, 2), 2)
     with pytest.raises(ForageError, match="1 <= k <= n"):
         distinct_at_k(4, (3,), 5)
+
+
+def test_chances_are_what_counts_estimate() -> None:
+    """p = (.3, .2 | .5): PCMD .48 and distinct@2 .87, the means of the estimates over all draws of five samples."""
+    assert pcmd_of_chances((0.3, 0.2)) == pytest.approx(0.48, abs=1e-12)
+    assert distinct_at_k_of_chances((0.3, 0.2), 2) == pytest.approx(0.87, abs=1e-12)
+    mean = 0.0
+    for a in range(6):
+        for b in range(6 - a):
+            ways = math.comb(5, a) * math.comb(5 - a, b)
+            mean += ways * 0.3**a * 0.2**b * 0.5 ** (5 - a - b) * distinct_at_k(5, (a, b), 2)
+    assert mean == pytest.approx(0.87, abs=1e-12)
+    assert math.isnan(pcmd_of_chances((0.0, 0.0)))
+    assert distinct_at_k_of_chances((), 3) == 0
+
+
+def test_chances_that_are_none_are_refused() -> None:
+    for chances in ((-0.1,), (0.7, 0.7)):
+        with pytest.raises(ForageError, match="sum of at most 1"):
+            pcmd_of_chances(chances)
+    with pytest.raises(ForageError, match="at least one sample"):
+        distinct_at_k_of_chances((0.5,), 0)

@@ -6,7 +6,7 @@ guess which of 27 were likely.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +32,15 @@ DECAY = 0.5
 """What a right coloring has of the mass of the one before it in canonical order."""
 
 
+NUMBER_OF = {coloring: number for number, coloring in enumerate(COLORINGS)}
+
+
 def coloring_chances(graph: Graph) -> NDArray[np.float64]:
     """(27,) the supervised probability of each coloring, in the order of `COLORINGS`."""
     ranked = graph.canonical
     chances = np.full(len(COLORINGS), (1 - RIGHT_MASS) / (len(COLORINGS) - len(ranked)))
     shares = DECAY ** np.arange(len(ranked))
-    for coloring, share in zip(ranked, RIGHT_MASS * shares / shares.sum(), strict=True):
-        chances[COLORINGS.index(coloring)] = share
+    chances[[NUMBER_OF[coloring] for coloring in ranked]] = RIGHT_MASS * shares / shares.sum()
     return chances
 
 
@@ -51,22 +53,9 @@ class WrittenColorings(Language):
     def tokenizer(self) -> PreTrainedTokenizerFast:
         return character_tokenizer(CHARACTERS, end=END, pad=PAD)
 
-    @cached_property
-    def texts(self) -> Tensor:
-        """(N, R) int64: the tokens of every response, the same to each graph."""
-        written = [text for coloring in COLORINGS for text in self.task.written(coloring)]
-        return torch.tensor([[*(TOKEN_OF[character] for character in text), TOKEN_OF[END]] for text in written])
-
     def drawn(self, amount: int) -> tuple[list[Graph], Tensor, Tensor]:
-        graphs = [base_graphs()[number % BASE] for number in range(amount)]
-        ways = len(self.texts) // len(COLORINGS)
-        chances = np.stack([coloring_chances(graph) for graph in graphs[:BASE]]).repeat(ways, axis=1) / ways
-        generator = torch.Generator().manual_seed(derive_seed("colouring base", self.task.seed))
-        index = torch.arange(amount) % BASE
-        responses, targets = draw_with_targets(
-            self.texts, torch.from_numpy(chances).float()[index], vocabulary=len(TOKEN_OF), generator=generator
-        )
-        return graphs, responses, targets
+        """Graphs, a response to each (amount, R) and the distribution of each of its tokens (amount, R, V)."""
+        return _drawn(self.task, amount)
 
     def written(self, amount: int) -> Iterator[Example]:
         graphs, responses, _ = self.drawn(amount)
@@ -79,6 +68,18 @@ class WrittenColorings(Language):
     def identity(self) -> Sequence[Any]:
         graphs, responses, targets = self.drawn(100)
         return [[graph.prompt for graph in graphs], responses.tolist(), targets.round(decimals=4).tolist(), CHARACTERS]
+
+
+@lru_cache(maxsize=1)
+def _drawn(task: ColoringTask, amount: int) -> tuple[list[Graph], Tensor, Tensor]:
+    written = [text for coloring in COLORINGS for text in task.written(coloring)]
+    texts = torch.tensor([[*(TOKEN_OF[character] for character in text), TOKEN_OF[END]] for text in written])
+    ways = len(written) // len(COLORINGS)
+    graphs = [base_graphs()[number % BASE] for number in range(amount)]
+    chances = torch.from_numpy(np.stack([coloring_chances(graph) for graph in graphs[:BASE]])).float()
+    spread = chances[torch.arange(amount) % BASE].repeat_interleave(ways, dim=1) / ways
+    generator = torch.Generator().manual_seed(derive_seed("colouring base", task.seed))
+    return graphs, *draw_with_targets(texts, spread, vocabulary=len(TOKEN_OF), generator=generator)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,9 @@
 """`forage eval CHECKPOINT`: unbiased pass@k for every k, from one cached and resumable sampling run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 from rich.console import Console
@@ -11,12 +12,17 @@ from forage.cli.lists import Ks, Temperatures, numbers
 from forage.cli.problem_flags import EngineFlags, TableFlags, chosen_task, leak_note, told_apart
 from forage.cli.progress import message_on_interrupt, progress_bar, say_notes
 from forage.cli.tables import Tables
+from forage.core.errors import ForageError
+from forage.core.protocols import Task
 from forage.engines.distributed.torchrun import open_group
+from forage.engines.local.engine import LocalEngine
 from forage.evaluation.diversity_tables import diversity_table
 from forage.evaluation.estimate import check_ks, small_sample_warning
 from forage.evaluation.evaluation import Evaluation
+from forage.evaluation.exact import exact_table
 from forage.evaluation.tables import curve_table, majority_table
 from forage.training.checkpoints import evaluate_checkpoint, find_checkpoint
+from forage.training.exact import exact_evaluation
 
 
 def evaluate_command(
@@ -40,6 +46,7 @@ def evaluate_command(
     verifier_workers: int | None = None,
     threads: int | None = None,
     out: Path | None = None,
+    exact: bool = False,
     json: bool = False,
 ) -> None:
     """Samples n responses to every problem and estimates pass@k. pass@1 is mean@n.
@@ -64,12 +71,15 @@ def evaluate_command(
             unless given.
         threads: CPU threads for matrix products; 0: all cores. The run's own unless given.
         out: directory that gets evals/; the run itself, and for a model folder one below runs/evals, unless given.
+        exact: sample nothing: compute pass@k, distinct@k and PCMD from the model's chances of all answers, where a task
+            can list them (docs/toy-tasks.md). Nothing is saved.
         json: print all tables as one JSON object.
     """
     ks, temperatures = [int(value) for value in numbers(k, "--k", whole=True)], numbers(temperature, "--temperature")
-    check_ks(n, ks)
     console = Console(stderr=True)
-    if warning := small_sample_warning(n, ks):
+    if not exact:
+        check_ks(n, ks)
+    if not exact and (warning := small_sample_warning(n, ks)):
         console.print(f"[yellow]{warning}[/yellow]", highlight=False)
     found = find_checkpoint(checkpoint)
     engine = machine.engine(found.engine)
@@ -77,6 +87,12 @@ def evaluate_command(
     say_notes(chosen or found.task)
     for note in leak_note(found, chosen):
         console.print(note, highlight=False, soft_wrap=True, markup=False)
+    if exact:
+        if (top_p, top_k) != (1.0, 0):
+            raise ForageError("An exact evaluation is of the whole distribution: leave --top-p and --top-k out.")
+        asked = {"split": split, "problems": problems, "ks": ks, "max_tokens": max_tokens, "threads": threads}
+        _show_exact(checkpoint, chosen, engine, temperatures, asked, json=json)
+        return
     with open_group() as ranks, progress_bar(f"eval {found.label}", console) as move:
         files = evaluate_checkpoint(
             checkpoint,
@@ -107,6 +123,28 @@ def evaluate_command(
     shown.finish()
     for file in files:
         console.print(f"Saved: {file}", highlight=False, soft_wrap=True)
+
+
+def _show_exact(
+    checkpoint: Path,
+    task: Task | None,
+    engine: LocalEngine,
+    temperatures: Sequence[float],
+    asked: Mapping[str, Any],
+    *,
+    json: bool,
+) -> None:
+    found = [
+        exact_evaluation(checkpoint, task=task, engine=engine, temperature=temperature, **asked)
+        for temperature in temperatures
+    ]
+    named = [
+        replace(each, label=f"{each.label}, T={temperature:g}")
+        for each, temperature in zip(found, temperatures, strict=True)
+    ]
+    shown = Tables(json=json)
+    shown.table("exact", exact_table(named))
+    shown.finish()
 
 
 def run(argv: Sequence[str]) -> int:

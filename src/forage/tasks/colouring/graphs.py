@@ -2,7 +2,7 @@
 
 import itertools
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -43,7 +43,7 @@ class Graph:
 
     @property
     def right(self) -> tuple[Coloring, ...]:
-        return tuple(coloring for coloring in COLORINGS if self.allows(coloring))
+        return tuple(_right(self.colors, *self.neighbors))
 
     @property
     def canonical(self) -> tuple[Coloring, ...]:
@@ -83,24 +83,21 @@ def all_graphs() -> tuple[Graph, ...]:
     ]
     found: list[Graph] = []
     for colors in COLORINGS:
-        # Only the colors at its neighbors forbid anything of a vertex, so the colors of a, b and c are settled first.
         for d, e, f in itertools.product(*subsets):
-            if FEWEST <= _ways(colors, d, e, f) <= MOST:
+            if FEWEST <= sum(1 for _ in _right(colors, d, e, f)) <= MOST:
                 found.append(Graph(colors, (d, e, f)))
     random.Random("colouring graphs").shuffle(found)
     return tuple(found)
 
 
-def _ways(colors: Coloring, *neighbors: str) -> int:
-    """How many colorings are right: for each of d and e, what is left to f."""
-    base = dict(zip("abc", colors, strict=True))
+def _right(colors: Coloring, *neighbors: str) -> Iterator[Coloring]:
+    """The right colorings in the order of their digits: for each of d and e, what is left to the next."""
+    color = dict(zip("abc", colors, strict=True))
     first, second, third = neighbors
-    total = 0
-    for d in _left(base, first):
-        with_d = {**base, "d": d}
-        for e in _left(with_d, second):
-            total += len(_left({**with_d, "e": e}, third))
-    return total
+    for color["d"] in _left(color, first):
+        for color["e"] in _left(color, second):
+            for f in _left(color, third):
+                yield color["d"], color["e"], f
 
 
 def _left(color: dict[str, int], known: str) -> list[int]:
