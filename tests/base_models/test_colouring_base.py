@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 import torch
 
-from forage.base_models.colouring import CHARACTERS, END, PAD, TOKEN_OF, ColoringBase, WrittenColorings, coloring_chances
+from forage.base_models.colouring import (
+    CHARACTERS,
+    END,
+    PAD,
+    TOKEN_OF,
+    ColoringBase,
+    WrittenColorings,
+    coloring_chances,
+)
 from forage.base_models.soft_targets import draw_with_targets
 from forage.base_models.tiny_model import _loss, encode, untrained
 from forage.engines.local.codec import LocalCodec
