@@ -109,7 +109,7 @@ def test_an_interrupted_entropy_target_ends_with_the_same_bits(tiny_base: Path, 
 
     def small() -> Recipe:
         recipe = countdown(
-            model=str(tiny_base), steps=4, problems=4, group_size=4, max_tokens=16, lr=1e-3, threads=1, matmul="highest"
+            model=str(tiny_base), steps=4, groups=4, group_size=4, max_tokens=16, lr=1e-3, threads=1, matmul="highest"
         )
         return apply(replace(recipe, methods=()), [grpo(), entropy_target(target=9.0, step=0.01, maximum=1.0)])
 

@@ -248,6 +248,9 @@ class Letters:
     def prompt(self, problem: object) -> tuple[int, ...]:
         return (1, 2)
 
+    def encode(self, text: str) -> tuple[int, ...]:
+        return tuple(ord(letter) - ord("a") for letter in text)
+
     def decode(self, tokens: Any) -> str:
         return "".join(self.pieces(tokens))
 

@@ -139,7 +139,7 @@ def learning(model: Path, ranks: ProcessGroup) -> dict[str, Any]:
         found[f"{parallel} weights"] = [apart(weights(of), weights(one)) for of in (two, rounded)]
         moments, numbers = two.optimizer_state()
         again = policy(model, ranks, parallel, **more)
-        again.restore_optimiser(moments, numbers)
+        again.restore_optimizer(moments, numbers)
         restored, _ = again.optimizer_state()
         found[f"{parallel} restored"] = all(torch.equal(restored[key], moments[key]) for key in moments)
         seen, wanted = two.measure(batches["many"].batch), two.forward(batches["many"].batch)
@@ -213,7 +213,7 @@ def halves(model: Path, ranks: ProcessGroup) -> dict[str, Any]:
         two.improve(batch, LOSS, seed=1)
         tensors, numbers = two.optimizer_state()
         again = policy(model, ranks, parallel, **settings)
-        again.restore_optimiser(tensors, numbers)
+        again.restore_optimizer(tensors, numbers)
         restored = again.optimizer_state()[0]
         masters = [name for name in tensors if name.endswith(".master")]
         flat = torch.cat([tensors[name].flatten() for name in masters])

@@ -64,13 +64,13 @@ class Updates:
     ) -> None:
         self._parameters, self._batches, self._backward = parameters, batches, backward
         self._lr, self._on_update = lr, on_update
-        self._optimiser = torch.optim.AdamW(parameters, lr=lr, betas=(0.9, 0.95), weight_decay=weight_decay)
+        self._optimizer = torch.optim.AdamW(parameters, lr=lr, betas=(0.9, 0.95), weight_decay=weight_decay)
         self.done, self.loss = begin.updates, begin.loss
         for name, value in begin.moments.items():
             number, key = name.split(".", 1)
             parameter = parameters[int(number)]
             # AdamW keeps its step counter on the CPU whatever the device of the parameter.
-            self._optimiser.state[parameter][key] = value.clone().to("cpu" if key == "step" else parameter.device)
+            self._optimizer.state[parameter][key] = value.clone().to("cpu" if key == "step" else parameter.device)
 
     def run(self, checkpointing: Checkpointing) -> None:
         """Does what is left. Ctrl-C passes on as KeyboardInterrupt, between two updates and with the state saved.
@@ -97,15 +97,15 @@ class Updates:
         moments = {
             f"{number}.{name}": value.detach().cpu().clone()
             for number, parameter in enumerate(self._parameters)
-            for name, value in self._optimiser.state.get(parameter, {}).items()
+            for name, value in self._optimizer.state.get(parameter, {}).items()
         }
         return TrainingState(self.done, self.loss, moments)
 
     def _update(self, gate: InterruptGate, index: Sequence[int]) -> None:
         """One update. The gate closes before the weights move and stays closed: the caller writes the state down."""
-        for group in self._optimiser.param_groups:
+        for group in self._optimizer.param_groups:
             group["lr"] = self._lr * warmup_cosine(self.done, steps=len(self._batches))
-        self._optimiser.zero_grad()
+        self._optimizer.zero_grad()
         loss = self._backward(self.done, index)
         norm = float(torch.nn.utils.clip_grad_norm_(self._parameters, 1.0))
         if not (math.isfinite(loss) and math.isfinite(norm)):
@@ -113,7 +113,7 @@ class Updates:
                 f"Update {self.done + 1} had a loss or gradient that is not finite: lower the learning rate."
             )
         with gate:
-            self._optimiser.step()
+            self._optimizer.step()
             self.done, self.loss = self.done + 1, loss
         if self._on_update is not None:
             self._on_update(self.done, len(self._batches), loss)

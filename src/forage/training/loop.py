@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from torch import Tensor
+
 from forage.core.errors import ForageError
 from forage.core.interrupts import Interrupted, InterruptGate
 from forage.core.protocols import Tools
@@ -302,7 +304,14 @@ def _restore(run: Run, opened: Opened, checkpoint: Path) -> int:
     """Puts a checkpoint's state into the run; returns the step it was saved after. The weights are loaded already."""
     read_checkpoint(checkpoint)
     state = json.loads((checkpoint / TRAINING / "state.json").read_text())
-    opened.policy.restore_optimiser(load_tensors(checkpoint / TRAINING / "optimizer.safetensors"), state["policy"])
+    opened.policy.restore_optimizer(_optimizer_tensors(checkpoint / TRAINING), state["policy"])
     run.memory.restore(state["memory"])
     run.tokens = int(state["tokens"])
     return int(state["step"])
+
+
+def _optimizer_tensors(folder: Path) -> dict[str, Tensor]:
+    """The optimizer's tensors; version 0.1.0 spelled the file, and a critic's part of it, the British way."""
+    file = folder / "optimizer.safetensors"
+    tensors = load_tensors(file if file.exists() else folder / "optimiser.safetensors")
+    return {name.replace("optimiser.", "optimizer."): tensor for name, tensor in tensors.items()}

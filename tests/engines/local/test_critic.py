@@ -208,7 +208,7 @@ def test_the_pair_comes_back_bit_for_bit(blank: Path, tmp_path: Path, steps: int
     tensors, numbers = copy.deepcopy(one.optimizer_state())
     policy = LocalPolicy(LocalModel.load(tmp_path / "saved"), Optimization(lr=1e-2, mini_batches=1), temperature=1.0)
     other = ActorCritic(policy, critic(tmp_path / "saved"))
-    other.restore_optimiser(tensors, numbers)
+    other.restore_optimizer(tensors, numbers)
     for step in range(steps, steps + 3):
         assert one.improve(experience(one.critic, batch), PolicyLoss(), seed=step) == other.improve(
             experience(other.critic, batch), PolicyLoss(), seed=step

@@ -72,7 +72,7 @@ def test_learning_goes_on_from_a_saved_state(tiny_base: Path, tmp_path: Path, dt
     one.save(tmp_path / "saved")
     tensors, numbers = copy.deepcopy(one.optimizer_state())
     other = policy(tmp_path / "saved", "cuda", dtype=dtype)
-    other.restore_optimiser(tensors, numbers)
+    other.restore_optimizer(tensors, numbers)
     for learner in (one, other):
         learner.improve(siblings(), LOSS, seed=1)
     for mine, theirs in zip(one._parameters, other._parameters, strict=True):

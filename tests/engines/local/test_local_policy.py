@@ -138,7 +138,7 @@ def test_a_good_update_forgives_the_skips_before_it(tiny_base: Path) -> None:
     assert one.version == 3
 
 
-def test_optimiser_state_restores_bit_for_bit(tiny_base: Path) -> None:
+def test_optimizer_state_restores_bit_for_bit(tiny_base: Path) -> None:
     train = random_batch()
     one = policy(tiny_base, warmup=10)
     one.improve(train, LOSS, seed=0)
@@ -150,7 +150,7 @@ def test_optimiser_state_restores_bit_for_bit(tiny_base: Path) -> None:
     with torch.no_grad():
         for parameter, value in zip(other.model.module.parameters(), saved, strict=True):
             parameter.copy_(value)
-    other.restore_optimiser(tensors, numbers)
+    other.restore_optimizer(tensors, numbers)
     other.improve(train, LOSS, seed=1)
     assert all(torch.equal(a, b) for a, b in zip(weights(one), weights(other), strict=True))
 

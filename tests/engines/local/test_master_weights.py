@@ -106,7 +106,7 @@ def test_a_policy_comes_back_bit_for_bit(rounded: Path, tmp_path: Path, adapter:
     assert {tensor.dtype for tensor in tensors.values()} == {torch.float32}
     assert any(name.endswith(".master") for name in tensors) != adapter  # an adapter is in float32 by itself
     other = opened(tmp_path / "saved", fresh=False)
-    other.restore_optimiser(tensors, numbers)
+    other.restore_optimizer(tensors, numbers)
     for seed in range(2, 5):
         batch = random_batch(seed=seed)
         assert one.improve(batch, LOSS, seed=seed) == other.improve(batch, LOSS, seed=seed)
@@ -133,7 +133,7 @@ def test_a_state_of_before_there_were_masters_is_taken_up(rounded: Path) -> None
     old = {name: tensor.bfloat16() for name, tensor in tensors.items() if ".exp_avg" in name}
     old |= {name: tensor for name, tensor in tensors.items() if name.endswith(".step")}
     other = policy(rounded, "bfloat16")
-    other.restore_optimiser(old, numbers)
+    other.restore_optimizer(old, numbers)
     other.improve(random_batch(), LOSS, seed=1)
     assert torch.equal(sampled(other), learned(other).bfloat16().float())
     assert {tensor.dtype for tensor in other.optimizer_state()[0].values()} == {torch.float32}
@@ -154,7 +154,7 @@ def test_a_critic_in_bfloat16_comes_back_bit_for_bit(tmp_path: Path) -> None:
     one.save(tmp_path / "saved")
     tensors, numbers = copy.deepcopy(one.optimizer_state())
     other = pair(tmp_path / "saved")
-    other.restore_optimiser(tensors, numbers)
+    other.restore_optimizer(tensors, numbers)
     for seed in range(3, 6):
         first = one.improve(experience(one.critic, batch), PolicyLoss(), seed=seed)
         assert first == other.improve(experience(other.critic, batch), PolicyLoss(), seed=seed)

@@ -111,7 +111,7 @@ class LocalCritic(Learner[Tensor]):
     def restore(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, float]) -> None:
         for number, value in _below("weights.", tensors).items():
             self._parameters[int(number)].copy_(value)
-        self.restore_optimiser(_below("optimizer.", tensors), numbers)
+        self.restore_optimizer(_below("optimizer.", tensors), numbers)
 
     def _values(self, hidden: Tensor) -> Tensor:
         """hidden (N, d) -> (N,) float32."""
@@ -162,9 +162,9 @@ class ActorCritic:
             {**numbers, **{PREFIX + name: number for name, number in counters.items()}, "batches": self._batches},
         )
 
-    def restore_optimiser(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, float]) -> None:
+    def restore_optimizer(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, float]) -> None:
         own = {name: tensor for name, tensor in tensors.items() if not name.startswith(PREFIX)}
-        self.policy.restore_optimiser(own, numbers)
+        self.policy.restore_optimizer(own, numbers)
         self.critic.restore(_below(PREFIX, tensors), _below(PREFIX, numbers))
         self._batches = int(numbers["batches"])
 

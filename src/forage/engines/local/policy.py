@@ -76,7 +76,7 @@ class Learner(ABC, Generic[Seen]):
         self._loss_state: dict[str, float] = {}
         self._placement = placement or Whole(model, Alone())
         self._parameters = self._placement.parameters
-        self._optimiser = torch.optim.AdamW(
+        self._optimizer = torch.optim.AdamW(
             self._parameters,
             lr=optimization.lr,
             betas=optimization.betas,
@@ -129,9 +129,9 @@ class Learner(ABC, Generic[Seen]):
         norm = self._placement.finish_gradients(self._settings.grad_clip)
         meter.observe(loss=total, grad_norm=norm, skipped=0.0)
         if math.isfinite(total) and math.isfinite(norm):
-            for group in self._optimiser.param_groups:
+            for group in self._optimizer.param_groups:
                 group["lr"] = self._learning_rate()
-            self._optimiser.step()
+            self._optimizer.step()
             self._placement.masters.publish()
             self._skipped_in_a_row = 0
         else:
@@ -179,14 +179,14 @@ class Learner(ABC, Generic[Seen]):
         tensors = {
             f"{number}.{name}": self._placement.gathered(value)
             for number, parameter in enumerate(self._parameters)
-            for name, value in self._optimiser.state.get(parameter, {}).items()
+            for name, value in self._optimizer.state.get(parameter, {}).items()
         }
         for number, master in self._placement.masters.state().items():
             tensors[f"{number}.{MASTER}"] = self._placement.gathered(master)
         numbers = {"version": self.version, "skipped_in_a_row": self._skipped_in_a_row}
         return tensors, {**numbers, **{LOSS + name: value for name, value in self._loss_state.items()}}
 
-    def restore_optimiser(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, float]) -> None:
+    def restore_optimizer(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, float]) -> None:
         for name, value in tensors.items():
             number, key = name.split(".", 1)
             parameter = self._parameters[int(number)]
@@ -195,7 +195,7 @@ class Learner(ABC, Generic[Seen]):
                 continue
             # AdamW keeps its step counter on the CPU whatever the device of the parameter.
             placed = value.clone() if key == "step" else self._placement.placed(value.to(parameter.dtype), parameter)
-            self._optimiser.state[parameter][key] = placed
+            self._optimizer.state[parameter][key] = placed
         self.version = int(numbers["version"])
         self._skipped_in_a_row = int(numbers["skipped_in_a_row"])
         state = {name.removeprefix(LOSS): value for name, value in numbers.items() if name.startswith(LOSS)}
