@@ -19,7 +19,7 @@ timeout 90 python3 -m pytest -q -rfEs tests/engines/local/test_cuda.py 2>&1 | te
 : > "$out/card.jsonl"
 for variant in bfloat16,shared float32,shared bfloat16,copies float32,copies; do
     echo "== $variant"
-    timeout 55 python3 benchmarks/gpu_card.py "$variant" ${FORAGE_CARD_FLAGS:-} > "$out/last.txt" 2> "$out/err.txt" \
+    timeout 100 python3 benchmarks/gpu_card.py "$variant" ${FORAGE_CARD_FLAGS:-} > "$out/last.txt" 2> "$out/err.txt" \
         && tail -n 1 "$out/last.txt" | tee -a "$out/card.jsonl" || { echo "failed: rc $?"; tail -25 "$out/err.txt"; }
 done
 python3 - "$out" <<'P'
