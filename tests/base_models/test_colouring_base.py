@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 import torch
 
-from forage.base_models.colouring import CHARACTERS, END, PAD, TOKEN_OF, ColoringBase, WrittenColorings, coloring_chances
+from forage.base_models.colouring import (
+    CHARACTERS,
+    END,
+    PAD,
+    TOKEN_OF,
+    ColoringBase,
+    WrittenColorings,
+    coloring_chances,
+)
 from forage.base_models.soft_targets import draw_with_targets
 from forage.base_models.tiny_model import _loss, encode, untrained
 from forage.engines.local.codec import LocalCodec
@@ -46,9 +54,7 @@ def test_what_is_written_is_read_back(answers: Answers) -> None:
         text = codec.decode(prompt)
         assert codec.encode(text) == tuple(prompt)
         assert graph_of(text).prompt == text
-        assert codec.decode(response) in language.task.written(COLORINGS[0]) + [
-            each for coloring in COLORINGS for each in language.task.written(coloring)
-        ]
+        assert codec.decode(response) in [each for coloring in COLORINGS for each in language.task.written(coloring)]
         assert (target.sum(-1) - 1).abs().max() < 1e-5
         assert (target[torch.arange(len(response)), response] > 0).all()
     assert TOKEN_OF[PAD] == 0
@@ -66,8 +72,8 @@ def test_the_loss_over_soft_targets_is_the_cross_entropy() -> None:
         tokens = corpus.tokens[row : row + 1, : end - 1].long()
         logp = model.head.logits(model.hidden(tokens))[0, begin - 1 :].log_softmax(-1)
         assert corpus.targets is not None
-        expected -= float((corpus.targets[row] * logp).sum()) / (end - begin)
-    assert float(_loss(model, corpus, rows)) == pytest.approx(expected / len(rows), rel=1e-5)
+        expected -= float((corpus.targets[row] * logp.detach()).sum()) / (end - begin)
+    assert float(_loss(model, corpus, rows).detach()) == pytest.approx(expected / len(rows), rel=1e-5)
 
 
 def test_settings_name_their_model() -> None:

@@ -92,12 +92,14 @@ def all_graphs() -> tuple[Graph, ...]:
 
 def _right(colors: Coloring, *neighbors: str) -> Iterator[Coloring]:
     """The right colorings in the order of their digits: for each of d and e, what is left to the next."""
-    color = dict(zip("abc", colors, strict=True))
+    known = dict(zip("abc", colors, strict=True))
     first, second, third = neighbors
-    for color["d"] in _left(color, first):
-        for color["e"] in _left(color, second):
-            for f in _left(color, third):
-                yield color["d"], color["e"], f
+    for d in _left(known, first):
+        known["d"] = d
+        for e in _left(known, second):
+            known["e"] = e
+            for f in _left(known, third):
+                yield d, e, f
 
 
 def _left(color: dict[str, int], known: str) -> list[int]:
