@@ -96,8 +96,7 @@ def exact_table(evaluations: Sequence[ExactEvaluation], *, seed: int = 0) -> Res
         if modes:
             columns += [each.distinct_by_problem(), each.pcmd_by_problem()[:, None]]
         found = intervals(np.concatenate(columns, axis=1)[None], seed=seed)
-        cells = [Cell(f"{i.estimate:.3f} [{i.low:.3f}, {i.high:.3f}]", i.estimate, i.low, i.high) for i in found]
-        rows.append((Cell(each.label), *cells))
+        rows.append((Cell(each.label), *map(_cell, found)))
     note = "Exact: from the chances of all answers. Intervals are over problems."
     return ResultTable(("policy", *names), tuple(rows), (note,))
 
