@@ -54,9 +54,7 @@ def test_what_is_written_is_read_back(answers: Answers) -> None:
         text = codec.decode(prompt)
         assert codec.encode(text) == tuple(prompt)
         assert graph_of(text).prompt == text
-        assert codec.decode(response) in language.task.written(COLORINGS[0]) + [
-            each for coloring in COLORINGS for each in language.task.written(coloring)
-        ]
+        assert codec.decode(response) in [each for coloring in COLORINGS for each in language.task.written(coloring)]
         assert (target.sum(-1) - 1).abs().max() < 1e-5
         assert (target[torch.arange(len(response)), response] > 0).all()
     assert TOKEN_OF[PAD] == 0
@@ -74,8 +72,8 @@ def test_the_loss_over_soft_targets_is_the_cross_entropy() -> None:
         tokens = corpus.tokens[row : row + 1, : end - 1].long()
         logp = model.head.logits(model.hidden(tokens))[0, begin - 1 :].log_softmax(-1)
         assert corpus.targets is not None
-        expected -= float((corpus.targets[row] * logp).sum()) / (end - begin)
-    assert float(_loss(model, corpus, rows)) == pytest.approx(expected / len(rows), rel=1e-5)
+        expected -= float((corpus.targets[row] * logp.detach()).sum()) / (end - begin)
+    assert float(_loss(model, corpus, rows).detach()) == pytest.approx(expected / len(rows), rel=1e-5)
 
 
 def test_settings_name_their_model() -> None:

@@ -28,7 +28,7 @@ def test_a_graph_by_hand() -> None:
 
 
 def test_the_canonical_order_counts_from_the_color_of_a_and_begins_where_b_says() -> None:
-    """With no edges all 27 are right. a is 2, so colors count 2, 3, 1; b is 3, so f comes first, then d, then e."""
+    """With no edges all 27 are right. a is 2: colors count 2, 3, 1; b is 3: f is compared first, then d, then e."""
     order = Graph((2, 3, 1), ("", "", "")).canonical
     assert order[:4] == ((2, 2, 2), (2, 3, 2), (2, 1, 2), (3, 2, 2))
     assert order[9] == (2, 2, 3)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forage.core.errors import ForageError
-from forage.evaluation.bootstrap import intervals
+from forage.evaluation.bootstrap import Interval, intervals
 from forage.evaluation.tables import Cell, ResultTable
 from forage.ops.diversity import distinct_at_k_of_chances, pcmd_of_chances
 
@@ -69,12 +69,15 @@ class ExactEvaluation:
         return np.array([pcmd_of_chances(self._chances(problem)) for problem in self.problems])
 
     def summary(self) -> dict[str, float]:
-        """The means over problems by name; what needs modes is absent where the task knows none."""
+        """The means over problems by name. What needs modes is absent where the task knows none, and PCMD, which is of
+        the problems that have a right answer, where none has.
+        """
         values = {f"pass@{k}": v for k, v in zip(self.ks, self.pass_by_problem().mean(0).tolist(), strict=True)}
         if self.has_modes:
             distinct = self.distinct_by_problem().mean(0).tolist()
             values |= {f"distinct@{k}": value for k, value in zip(self.ks, distinct, strict=True)}
-            values["pcmd"] = float(np.nanmean(self.pcmd_by_problem()))
+            known = [value for value in self.pcmd_by_problem().tolist() if not math.isnan(value)]
+            values |= {"pcmd": math.fsum(known) / len(known)} if known else {}
         return {**values, "listed": math.fsum(problem.listed for problem in self.problems) / len(self.problems)}
 
     def _chances(self, problem: ExactProblem) -> list[float]:
@@ -93,7 +96,12 @@ def exact_table(evaluations: Sequence[ExactEvaluation], *, seed: int = 0) -> Res
         if modes:
             columns += [each.distinct_by_problem(), each.pcmd_by_problem()[:, None]]
         found = intervals(np.concatenate(columns, axis=1)[None], seed=seed)
-        cells = [Cell(f"{i.estimate:.3f} [{i.low:.3f}, {i.high:.3f}]", i.estimate, i.low, i.high) for i in found]
-        rows.append((Cell(each.label), *cells))
+        rows.append((Cell(each.label), *map(_cell, found)))
     note = "Exact: from the chances of all answers. Intervals are over problems."
     return ResultTable(("policy", *names), tuple(rows), (note,))
+
+
+def _cell(found: Interval) -> Cell:
+    if math.isnan(found.estimate):
+        return Cell("n/a")
+    return Cell(f"{found.estimate:.3f} [{found.low:.3f}, {found.high:.3f}]", found.estimate, found.low, found.high)

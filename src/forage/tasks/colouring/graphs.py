@@ -92,11 +92,13 @@ def all_graphs() -> tuple[Graph, ...]:
 
 def _right(colors: Coloring, *neighbors: str) -> Iterator[Coloring]:
     """The right colorings in the order of their digits: for each of d and e, what is left to the next."""
-    given = dict(zip("abc", colors, strict=True))
+    known = dict(zip("abc", colors, strict=True))
     first, second, third = neighbors
-    for d in _left(given, first):
-        for e in _left({**given, "d": d}, second):
-            for f in _left({**given, "d": d, "e": e}, third):
+    for d in _left(known, first):
+        known["d"] = d
+        for e in _left(known, second):
+            known["e"] = e
+            for f in _left(known, third):
                 yield d, e, f
 
 
