@@ -124,7 +124,7 @@ def test_recipes_without_a_critic_where_one_is_needed_are_refused() -> None:
     with pytest.raises(ForageError, match="critic's 2 mini-batches"):
         replace(
             recipe,
-            grouping=replace(recipe.grouping, problems=1),
+            grouping=replace(recipe.grouping, groups=1),
             optimization=replace(recipe.optimization, mini_batches=1),
         )
     with pytest.raises(ForageError, match="warm-up is a number of steps"):

@@ -185,7 +185,7 @@ def test_controls_have_the_settings_of_what_they_control_for(tiny_base: Path) ->
     assert memory(rrl_success_prefixes(**REPLAY)) == replace(real, responses="right")
     assert rrl.parameters == rrl_random_cuts.parameters
     assert set(rrl.parameters) - set(rrl_oracle.parameters) == {"continuations", "value", "equal"}
-    with pytest.raises(TypeError, match="continuations"):
+    with pytest.raises(ForageError, match="no setting 'continuations'"):
         memory(rrl_oracle(continuations=3))
     with pytest.raises(ForageError, match="continuations"):
         parse("rrl_oracle:continuations=3", METHODS)
