@@ -8,8 +8,9 @@ out=${1:-${OUT:-gpu-results}}
 mkdir -p "$out"
 export PYTHONUNBUFFERED=1 PYTHONPATH=$PWD/src
 if [ -n "${2:-}" ]; then
-    timeout 60 python3 -m pip install -q --no-index --no-deps --no-compile --upgrade --target /tmp/site "$2"/*.whl
-    export PYTHONPATH=$PYTHONPATH:/tmp/site
+    site=$(mktemp -d)
+    timeout 60 python3 -m pip install -q --no-index --no-deps --no-compile --upgrade --target "$site" "$2"/*.whl
+    export PYTHONPATH=$PYTHONPATH:$site
 fi
 timeout 40 python3 -c '
 import torch, transformers, sys

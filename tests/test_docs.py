@@ -78,6 +78,18 @@ def test_every_method_has_a_page() -> None:
     assert not [name for name in METHODS if f"`{name}`" not in text]
 
 
+def test_files_that_documents_name_exist() -> None:
+    """A path is from the root of the repository, or from the package's."""
+    worked_example = "late_credit.py"
+    missing = [
+        (document.name, path)
+        for document in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
+        for path in re.findall(r"`((?:[\w.-]+/)+[\w.-]+\.(?:py|sh))\b", document.read_text())
+        if not path.endswith(worked_example) and not any((ROOT / top / path).exists() for top in (".", "src/forage"))
+    ]
+    assert not missing
+
+
 def test_links_between_documents_lead_somewhere() -> None:
     for document in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):
