@@ -74,7 +74,7 @@ def test_the_readme_names_commands_that_exist() -> None:
 
 
 def test_every_method_has_a_page() -> None:
-    text = "".join(page.read_text() for page in sorted((ROOT / "docs").glob("methods*.md")))
+    text = "".join(page.read_text() for page in sorted((ROOT / "docs" / "methods").glob("*.md")))
     assert not [name for name in METHODS if f"`{name}`" not in text]
 
 
@@ -91,7 +91,7 @@ def test_files_that_documents_name_exist() -> None:
 
 
 def test_links_between_documents_lead_somewhere() -> None:
-    for document in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+    for document in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name} links to {target}"
 
