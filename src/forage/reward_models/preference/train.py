@@ -30,7 +30,7 @@ class RewardTraining:
     `objective`: the likelihood of whole rankings, or of all pairs in them; of two responses both are Bradley-Terry. The
     first `probe` updates move the new head alone, in an order that does not depend on `seed`: models that are to be
     averaged share it and begin near one another (linear probing, arXiv 2401.12187). The learning rate is for models of
-    a tiny model: 7-billion-parameter models were trained with 1e-6 to 1e-5. `held_out` is the share of
+    a tiny world's size: 7-billion-parameter models were trained with 1e-6 to 1e-5. `held_out` is the share of
     prompts whose rankings are kept for the accuracy. `placebo` is the control: every ranking is shuffled.
     """
 

@@ -27,7 +27,7 @@ class ProcessTraining:
 
     `objective`: the cross-entropy of every step, or of the last one only (an outcome reward model), or the ranking of
     PQM (whose Q is the log odds of a step; a step is right from 0.5 on). With labels of eta inf the steps are those of
-    Math-Shepherd, with eta 0 plain soft labels. The learning rate is for tiny models: 7-billion-parameter
+    Math-Shepherd, with eta 0 plain soft labels. The learning rate is for models of the lab's size: 7-billion-parameter
     models were trained with 5e-7 to 1e-6. It rises over a twentieth of the updates and falls as a cosine. `held_out` is
     the share of questions whose solutions are kept for the calibration. `placebo` is the control: the labels trained on
     are permuted among all steps, so that whatever the model then gains does not come from what they say.
