@@ -13,7 +13,7 @@ import pytest
 import forage
 from forage.base_models.countdown import SIZES
 from forage.cli import COMMANDS, main
-from forage.methods import METHODS
+from forage.methods import METHODS, parse
 from forage.methods.catalogue import Applied
 from forage.tasks.countdown import Countdown
 
@@ -105,6 +105,15 @@ def test_every_method_has_a_section_with_all_that_a_reader_asks_for(name: str) -
     assert re.search(r"`methods\.\w+\(", section)
     missing = [other for other in controls if not re.search(rf"^- `{other}`: ", section, re.MULTILINE)]
     assert not missing, "a control is one line in the section of its method"
+
+
+def test_the_settings_of_methods_that_documents_type_exist() -> None:
+    typed = [text for page in PAGES for text in re.findall(r"--method ([\w:=.,+\-]+)", page.read_text())]
+    added_by_the_worked_example = ("late_credit", "late_credit:gain=0.1")
+    assert len(typed) > 60
+    for text in typed:
+        if (name := text.rstrip(".,")) not in added_by_the_worked_example:
+            parse(name, METHODS)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
