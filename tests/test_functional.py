@@ -130,6 +130,8 @@ FORMULAS: dict[str, str] = {
     "hicra": "planning_credit semantic_entropy",
     "hicra_entropy": "entropy_planning_bonus",
     "mode_diversity": "mode_reward",
+    "mode_replay": "replay_scale mode_shares exemplar_weights",
+    "mode_replay_frequency": "mode_shares",
     "unlikeliness": "unlikeliness_reward group_ranks",
     "ucpo": "ucpo_weight",
     "uniqueness": "inverse_weight",
@@ -154,6 +156,7 @@ FORMULAS: dict[str, str] = {
 
 ARRANGED = (
     "bottom_entropy_tokens clip_cov_random cue_shuffled hicra_random kl_cov_random mode_diversity_random "
+    "mode_replay_others mode_replay_single mode_replay_unlearned "
     "random_entropy_tokens rrl rrl_oracle rrl_random_cuts rrl_success_prefixes rrl_whole_prompts setpo_shuffled "
     "ucpo_shuffled uniqueness_shuffled unlikeliness_random"
 )

@@ -20,6 +20,7 @@ from forage.ops.entropy_placebos import (
     shuffle_within_rows,
     unclipped_entropy_bonus,
 )
+from forage.ops.exemplars import exemplar_weights, mode_shares, replay_scale
 from forage.ops.likelihood_ranks import group_ranks, unlikeliness_reward
 from forage.ops.logprobs import token_logprobs_and_entropy
 from forage.ops.mismatch import importance_weight, mismatch
@@ -75,6 +76,7 @@ __all__ = [
     "dppo",
     "entropy_bonus",
     "entropy_planning_bonus",
+    "exemplar_weights",
     "explained_variance",
     "fixed_length",
     "gae",
@@ -93,6 +95,7 @@ __all__ = [
     "maxrl_advantage",
     "mismatch",
     "mode_reward",
+    "mode_shares",
     "most_uncertain",
     "nsr_advantage",
     "overlong_penalty",
@@ -109,6 +112,7 @@ __all__ = [
     "puct",
     "random_token_bonus",
     "reinforce",
+    "replay_scale",
     "restart_bonus",
     "sapo",
     "semantic_entropy",

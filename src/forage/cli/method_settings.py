@@ -1,5 +1,6 @@
 """What the settings of the methods mean, in a line each. A test asks for every one."""
 
+_REPLAY = "strength of what is learned from kept responses; 1 is that of a lone right response"
 _CLIP_LOW, _CLIP_HIGH = "how far a ratio may fall below 1", "how far a ratio may rise above 1"
 
 SETTINGS = {
@@ -91,6 +92,11 @@ SETTINGS = {
     "mode_diversity_random.modes": "number of right modes of a problem, for gapo; 0 for the other rules",
     "mode_diversity.strength": "strength of the rule repetition; the others have none",
     "mode_diversity_random.strength": "strength of the rule repetition; the others have none",
+    "mode_replay.coefficient": _REPLAY,
+    "mode_replay_frequency.coefficient": _REPLAY,
+    "mode_replay_others.coefficient": _REPLAY,
+    "mode_replay_single.coefficient": _REPLAY,
+    "slots": "at most so many responses to a problem are kept",
     "positive": "weight of right responses; wrong ones have 1",
     "rule": "how a mode's frequency becomes a weight: ips, darling, darling_right, gapo or repetition",
     "target": "entropy, in nats, below which the coefficient rises",

@@ -156,6 +156,7 @@ MODULES: Mapping[str, str] = {
     "Unlikeliness": "parts.rewards.unlikeliness",
     "ValueDifferences": "parts.credit.assign.value_differences",
     "ValueLoss": "parts.losses.value_loss",
+    "VerifiedModes": "parts.memory.verified_modes",
     "Verifying": "verification.judge",
     "Vllm": "engines.vllm.settings",
     "Whiten": "parts.credit.shape.whiten",

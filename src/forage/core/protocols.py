@@ -381,9 +381,9 @@ class Loss(ABC):
         """Whether sequences whose advantage is 0 everywhere contribute exactly nothing, so they need no pass."""
 
     @property
+    @abstractmethod
     def of_demonstrations(self) -> Loss | None:
         """What is minimized on `TrainBatch.demonstrations`, rows that nobody sampled; None: they teach nothing."""
-        return None
 
     @abstractmethod
     def settle(self, train: TrainBatch, look: Callable[[Batch], Forward], state: dict[str, float]) -> TrainBatch:

@@ -50,6 +50,10 @@ from forage.methods.controls.ibro_unsigned import ibro_unsigned as ibro_unsigned
 from forage.methods.controls.kl_cov_random import kl_cov_random as kl_cov_random
 from forage.methods.controls.mode_diversity_after import mode_diversity_after as mode_diversity_after
 from forage.methods.controls.mode_diversity_random import mode_diversity_random as mode_diversity_random
+from forage.methods.controls.mode_replay_frequency import mode_replay_frequency as mode_replay_frequency
+from forage.methods.controls.mode_replay_others import mode_replay_others as mode_replay_others
+from forage.methods.controls.mode_replay_single import mode_replay_single as mode_replay_single
+from forage.methods.controls.mode_replay_unlearned import mode_replay_unlearned as mode_replay_unlearned
 from forage.methods.controls.perplexity_shuffled import perplexity_shuffled as perplexity_shuffled
 from forage.methods.controls.position_reversed import position_reversed as position_reversed
 from forage.methods.controls.random_entropy_tokens import random_entropy_tokens as random_entropy_tokens
@@ -75,6 +79,7 @@ from forage.methods.exploration.ibro import ibro as ibro
 from forage.methods.exploration.kl_cov import kl_cov as kl_cov
 from forage.methods.exploration.kl_penalty import kl_penalty as kl_penalty
 from forage.methods.exploration.mode_diversity import mode_diversity as mode_diversity
+from forage.methods.exploration.mode_replay import mode_replay as mode_replay
 from forage.methods.exploration.perplexity_shaping import perplexity_shaping as perplexity_shaping
 from forage.methods.exploration.position_shaping import position_shaping as position_shaping
 from forage.methods.exploration.process_advantage import process_advantage as process_advantage

@@ -31,6 +31,10 @@ class DemonstrationLoss(Loss):
     def skips_zero_advantage(self) -> bool:
         return False
 
+    @property
+    def of_demonstrations(self) -> None:
+        return None
+
     def settle(self, train: TrainBatch, look: Callable[[Batch], Forward], state: dict[str, float]) -> TrainBatch:
         return train
 

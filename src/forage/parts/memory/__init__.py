@@ -4,5 +4,6 @@ from forage.parts.memory.cut_back import CutBack
 from forage.parts.memory.replay_schedule import ReplaySchedule
 from forage.parts.memory.retrospective import RetrospectiveReplay
 from forage.parts.memory.shuffled import ShuffledProblems
+from forage.parts.memory.verified_modes import VerifiedModes
 
-__all__ = ["CutBack", "ReplaySchedule", "RetrospectiveReplay", "ShuffledProblems"]
+__all__ = ["CutBack", "ReplaySchedule", "RetrospectiveReplay", "ShuffledProblems", "VerifiedModes"]
