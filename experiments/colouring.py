@@ -53,8 +53,8 @@ ARMS: dict[str, tuple[str, ...]] = {
     "replay of verified modes .1": ("dr_grpo", "mode_replay:coefficient=0.1"),
     "replay of verified modes .3": ("dr_grpo", "mode_replay:coefficient=0.3"),
     "replay .3 by frequency (control)": ("dr_grpo", "mode_replay_frequency:coefficient=0.3"),
-    "replay .3, one mode a problem (control)": ("dr_grpo", "mode_replay_single:coefficient=0.3"),
-    "replay .3, answers of other graphs (control)": ("dr_grpo", "mode_replay_others:coefficient=0.3"),
+    "replay .3 of one mode a problem (control)": ("dr_grpo", "mode_replay_single:coefficient=0.3"),
+    "replay .3 of other graphs (control)": ("dr_grpo", "mode_replay_others:coefficient=0.3"),
 }
 COLUMNS = ("pass@1", "pass@8", "pass@64", "distinct@8", "pcmd")
 
