@@ -51,6 +51,7 @@ from forage.ops.success_advantages import (
     signed_advantage,
     tailrl_advantage,
 )
+from forage.ops.success_replay import difficulty_weight, replay_advantage, shaped_ratio
 from forage.ops.surrogates import cispo, gspo, ppo_clip, reinforce
 from forage.ops.token_covariance import clip_cov_tokens, kl_cov_tokens, token_covariance, top_share
 from forage.ops.trust_regions import ce_gppo, dppo, sapo
@@ -72,6 +73,7 @@ __all__ = [
     "clipped_value_error",
     "constant_bonus",
     "cue_weight",
+    "difficulty_weight",
     "distinct_at_k",
     "dppo",
     "entropy_bonus",
@@ -112,6 +114,7 @@ __all__ = [
     "puct",
     "random_token_bonus",
     "reinforce",
+    "replay_advantage",
     "replay_scale",
     "restart_bonus",
     "sapo",
@@ -119,6 +122,7 @@ __all__ = [
     "sequence_mean",
     "sequence_ratio",
     "set_bonus",
+    "shaped_ratio",
     "shuffle_within_rows",
     "signed_advantage",
     "soft_label",

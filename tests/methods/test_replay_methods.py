@@ -26,9 +26,12 @@ from forage.methods import (
     mode_replay_single,
     mode_replay_unlearned,
     rrl,
+    success_replay,
+    success_replay_fresh,
+    success_replay_random,
 )
-from forage.parts.losses.demonstrations import Likelihood
-from forage.parts.memory import RetrospectiveReplay, VerifiedModes
+from forage.parts.losses.demonstrations import Likelihood, ShapedRatio
+from forage.parts.memory import RetrospectiveReplay, SuccessReplay, VerifiedModes
 from forage.store.run_directory import RunDirectory
 from forage.tasks.countdown import Countdown
 from forage.training.loop import resume, train
@@ -133,6 +136,29 @@ def test_settings_that_make_no_sense_are_refused() -> None:
             toy([grpo(), mode_replay(**settings)])  # pyright: ignore[reportArgumentType]
 
 
+def test_success_replay_takes_the_scale_of_its_algorithm_and_the_numbers_of_its_paper() -> None:
+    rlep = toy([dr_grpo(), success_replay()], task=EASY)
+    assert rlep.memory == SuccessReplay(inner=toy([dr_grpo()]).memory, replays=2)
+    assert rlep.policy_loss.demonstration_penalties == (Likelihood(coefficient=1.0),)
+    exgrpo = toy([grpo(), success_replay(rule="exgrpo")], task=EASY)
+    assert exgrpo.memory == SuccessReplay(replays=1, choice="entropy", share=0.5, scale="std")
+    assert exgrpo.policy_loss.demonstration_penalties == (ShapedRatio(coefficient=1.0),)
+    with pytest.raises(ForageError, match="rlep or exgrpo"):
+        toy([grpo(), success_replay(rule="both")])  # pyright: ignore[reportArgumentType]
+
+
+def test_controls_of_success_replay() -> None:
+    for rule in ("rlep", "exgrpo"):
+        method, plain = toy([dr_grpo(), success_replay(rule=rule)]), toy([dr_grpo()])
+        chance = toy([dr_grpo(), success_replay_random(rule=rule)])
+        assert isinstance(method.memory, SuccessReplay)
+        assert replace(chance, memory=method.memory, methods=method.methods) == method
+        assert chance.memory == replace(method.memory, anywhere=True)
+        fresh = toy([dr_grpo(), success_replay_fresh(rule=rule)])
+        assert fresh.grouping.group_size == 8 + (2 if rule == "rlep" else 1)
+        assert replace(fresh, grouping=plain.grouping, methods=plain.methods) == plain
+
+
 # ---------------------------------------------------------------------------------------------------------- training
 
 
@@ -156,8 +182,26 @@ def test_at_strength_zero_a_run_is_the_base_algorithms_bit_for_bit(tmp_path: Pat
     assert "demonstrations" not in rows[1][0]
 
 
+def test_success_replay_with_nothing_to_show_is_the_base_algorithm_bit_for_bit(tmp_path: Path) -> None:
+    plain = trained(tmp_path / "plain", [grpo()])
+    never = trained(tmp_path / "never", [grpo(), success_replay(rule="exgrpo", begin=1.0)])
+    shown = trained(tmp_path / "shown", [grpo(), success_replay(rule="exgrpo", begin=0.0)])
+    for name in ("model.safetensors", "training/optimizer.safetensors"):
+        assert final_state(plain)[name] == final_state(never)[name] != final_state(shown)[name]
+    assert never.metrics()[-1]["exemplars"] > 0
+    assert any(row.get("demonstrations") for row in shown.metrics())
+
+
 @pytest.mark.parametrize(
-    "method", [mode_replay(coefficient=0.5), mode_replay_others(coefficient=0.5)], ids=lambda method: method.label
+    "method",
+    [
+        mode_replay(coefficient=0.5),
+        mode_replay_others(coefficient=0.5),
+        success_replay(),
+        success_replay(rule="exgrpo", begin=0.0),
+        success_replay_random(rule="exgrpo", begin=0.0),
+    ],
+    ids=lambda method: method.label,
 )
 def test_an_interrupted_run_ends_with_the_same_bits(method: Applied, tmp_path: Path) -> None:
     def interrupt(metrics: object) -> None:
@@ -171,7 +215,8 @@ def test_an_interrupted_run_ends_with_the_same_bits(method: Applied, tmp_path: P
     whole, parts = (RunDirectory.open(tmp_path / name) for name in ("whole", "parts"))
     assert final_state(parts) == final_state(whole)
     assert whole.metrics()[-1]["demonstrations"] > 0
-    assert len(json.loads(final_state(whole)["training/state.json"])["memory"]["bank"]) == 3
+    kept = json.loads(final_state(whole)["training/state.json"])["memory"]
+    assert len(kept["bank" if "bank" in kept else "pool"]) == 3
 
 
 def test_replay_keeps_the_way_that_the_algorithm_loses(tmp_path: Path) -> None:

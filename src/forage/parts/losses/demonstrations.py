@@ -15,6 +15,7 @@ from forage.core.protocols import Forward, Loss, Penalty, Tallies
 from forage.ops.divergences import k3
 from forage.ops.exemplars import exemplar_weights
 from forage.ops.masked import masked
+from forage.ops.success_replay import shaped_ratio
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +85,30 @@ class BehaviourKL(Penalty):
     def __call__(self, forward: Forward, train: TrainBatch) -> Tensor:
         known = train.batch.loss_mask & train.batch.behaviour.isfinite()
         return k3(masked(train.batch.behaviour, known), masked(forward.logprob, known))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShapedRatio(Penalty):
+    """-coefficient * rho / (rho + constant), rho = pi / mu, mu the policy that wrote the tokens (`Batch.behaviour`).
+
+    The surrogate of an earlier policy's tokens, whose weight is their advantage; nothing is clipped. Tokens whose
+    probability under mu is not known are left out.
+    """
+
+    coefficient: float = 1.0
+    constant: float = 0.1
+
+    name = "shaped_ratio"
+
+    def __post_init__(self) -> None:
+        check_coefficient(self.coefficient, self.name)
+        if not 0 < self.constant < float("inf"):
+            raise ForageError(f"The constant that shapes a ratio must be above 0, not {self.constant}.")
+
+    def __call__(self, forward: Forward, train: TrainBatch) -> Tensor:
+        known = train.batch.loss_mask & train.batch.behaviour.isfinite()
+        behaviour = masked(train.batch.behaviour, known)
+        return -shaped_ratio(masked(forward.logprob, known), behaviour, known, constant=self.constant)
 
 
 def check_coefficient(coefficient: float, name: str) -> None:
