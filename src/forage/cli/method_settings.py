@@ -3,6 +3,7 @@
 _REPLAY = "strength of what is learned from kept responses; 1 is that of a lone right response"
 _SUCCESSES = "how successes are chosen and weighted: rlep or exgrpo"
 _AGAIN = "under exgrpo, share of a step's problems that were right in part, 0 to 1"
+_ANCHOR = "weight of the term, a mean over the answers shown of the mean over tokens"
 _CLIP_LOW, _CLIP_HIGH = "how far a ratio may fall below 1", "how far a ratio may rise above 1"
 
 SETTINGS = {
@@ -98,6 +99,12 @@ SETTINGS = {
     "mode_replay_frequency.coefficient": _REPLAY,
     "mode_replay_others.coefficient": _REPLAY,
     "mode_replay_single.coefficient": _REPLAY,
+    "base_anchor.coefficient": _ANCHOR,
+    "base_anchor_likelihood.coefficient": _ANCHOR,
+    "problems": "the base is asked for samples of at most so many problems",
+    "samples": "responses to a problem that the base is asked for; their tokens count",
+    "shown": "answers of the base shown to a group",
+    "solved": "answers are kept of problems that the base solves in this share of its samples, 0 to 1",
     "begin": "successes are met again once a step was right in this share of its responses",
     "replays": "successes shown to a group; None is the published number: 2 under rlep, 1 under exgrpo",
     "success_replay.rule": _SUCCESSES,

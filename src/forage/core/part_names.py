@@ -12,6 +12,7 @@ MODULES: Mapping[str, str] = {
     "AdvantageEntropy": "parts.losses.advantage_entropy",
     "Alarm": "analysis.measures.alarms",
     "Analysis": "analysis.record",
+    "BaseSamples": "parts.memory.base_samples",
     "BehaviourKL": "parts.losses.demonstrations",
     "BestOfGroup": "parts.credit.baseline.best_of_group",
     "Bin": "analysis.measures.entropy_profile",
