@@ -50,7 +50,18 @@ ARMS: dict[str, tuple[str, ...]] = {
     "DPPO": ("dppo",),
     "SAPO": ("sapo",),
     "CE-GPPO": ("ce_gppo",),
+    "replay of verified modes .1": ("dr_grpo", "mode_replay:coefficient=0.1"),
     "replay of verified modes .3": ("dr_grpo", "mode_replay:coefficient=0.3"),
+    "replay .3 by frequency (control)": ("dr_grpo", "mode_replay_frequency:coefficient=0.3"),
+    "replay .3 of one mode a problem (control)": ("dr_grpo", "mode_replay_single:coefficient=0.3"),
+    "replay .3 of other graphs (control)": ("dr_grpo", "mode_replay_others:coefficient=0.3"),
+    "replay 5": ("dr_grpo", "mode_replay:coefficient=5"),
+    "replay 5 by frequency (control)": ("dr_grpo", "mode_replay_frequency:coefficient=5"),
+    "replay 5 of one mode a problem (control)": ("dr_grpo", "mode_replay_single:coefficient=5"),
+    "replay 5 of other graphs (control)": ("dr_grpo", "mode_replay_others:coefficient=5"),
+    "RLEP": ("dr_grpo", "success_replay"),
+    "ExGRPO": ("dr_grpo", "success_replay:rule=exgrpo"),
+    "base anchor .05": ("dr_grpo", "base_anchor:coefficient=0.05,solved=0.125"),
 }
 COLUMNS = ("pass@1", "pass@8", "pass@64", "distinct@8", "pcmd")
 

@@ -50,6 +50,7 @@ from forage.parts.credit.shape.shuffled_entropy_bonus import ShuffledEntropyBonu
 from forage.parts.credit.shape.unclipped_entropy_bonus import UnclippedEntropyBonus
 from forage.parts.credit.shape.whiten import Whiten
 from forage.parts.losses.advantage_entropy import AdvantageEntropy
+from forage.parts.losses.demonstrations import BehaviourKL, Likelihood, ShapedRatio
 from forage.parts.losses.penalty import EntropyPenalty, EntropyTarget, KLCov, KLPenalty
 from forage.parts.losses.reduction import FixedLength, SequenceMean, TokenMean
 from forage.parts.losses.source_pull import ReferencePull, SamplerPull
@@ -171,6 +172,9 @@ PENALTIES: list[Penalty] = [
     AdvantageEntropy(coefficient=0.1, unsigned=True),
     SamplerPull(coefficient=0.1),
     ReferencePull(coefficient=0.1),
+    Likelihood(coefficient=0.1),
+    BehaviourKL(coefficient=0.1),
+    ShapedRatio(coefficient=0.1),
 ]
 
 

@@ -130,6 +130,10 @@ FORMULAS: dict[str, str] = {
     "hicra": "planning_credit semantic_entropy",
     "hicra_entropy": "entropy_planning_bonus",
     "mode_diversity": "mode_reward",
+    "mode_replay": "replay_scale mode_shares exemplar_weights",
+    "mode_replay_frequency": "mode_shares",
+    "success_replay": "replay_advantage shaped_ratio difficulty_weight",
+    "base_anchor": "kl_estimate exemplar_weights",
     "unlikeliness": "unlikeliness_reward group_ranks",
     "ucpo": "ucpo_weight",
     "uniqueness": "inverse_weight",
@@ -153,9 +157,10 @@ FORMULAS: dict[str, str] = {
 """The formulas of every method with one of its own; a method that only arranges or shuffles others' has none."""
 
 ARRANGED = (
-    "bottom_entropy_tokens clip_cov_random cue_shuffled hicra_random kl_cov_random mode_diversity_random "
-    "random_entropy_tokens rrl rrl_oracle rrl_random_cuts rrl_success_prefixes rrl_whole_prompts setpo_shuffled "
-    "ucpo_shuffled uniqueness_shuffled unlikeliness_random"
+    "base_anchor_likelihood bottom_entropy_tokens clip_cov_random cue_shuffled hicra_random kl_cov_random "
+    "mode_diversity_random mode_replay_others mode_replay_single mode_replay_unlearned random_entropy_tokens rrl "
+    "rrl_oracle rrl_random_cuts rrl_success_prefixes rrl_whole_prompts setpo_shuffled success_replay_fresh "
+    "success_replay_random ucpo_shuffled uniqueness_shuffled unlikeliness_random"
 )
 
 

@@ -20,6 +20,7 @@ from forage.ops.entropy_placebos import (
     shuffle_within_rows,
     unclipped_entropy_bonus,
 )
+from forage.ops.exemplars import exemplar_weights, mode_shares, replay_scale
 from forage.ops.likelihood_ranks import group_ranks, unlikeliness_reward
 from forage.ops.logprobs import token_logprobs_and_entropy
 from forage.ops.mismatch import importance_weight, mismatch
@@ -50,6 +51,7 @@ from forage.ops.success_advantages import (
     signed_advantage,
     tailrl_advantage,
 )
+from forage.ops.success_replay import difficulty_weight, replay_advantage, shaped_ratio
 from forage.ops.surrogates import cispo, gspo, ppo_clip, reinforce
 from forage.ops.token_covariance import clip_cov_tokens, kl_cov_tokens, token_covariance, top_share
 from forage.ops.trust_regions import ce_gppo, dppo, sapo
@@ -71,10 +73,12 @@ __all__ = [
     "clipped_value_error",
     "constant_bonus",
     "cue_weight",
+    "difficulty_weight",
     "distinct_at_k",
     "dppo",
     "entropy_bonus",
     "entropy_planning_bonus",
+    "exemplar_weights",
     "explained_variance",
     "fixed_length",
     "gae",
@@ -93,6 +97,7 @@ __all__ = [
     "maxrl_advantage",
     "mismatch",
     "mode_reward",
+    "mode_shares",
     "most_uncertain",
     "nsr_advantage",
     "overlong_penalty",
@@ -109,12 +114,15 @@ __all__ = [
     "puct",
     "random_token_bonus",
     "reinforce",
+    "replay_advantage",
+    "replay_scale",
     "restart_bonus",
     "sapo",
     "semantic_entropy",
     "sequence_mean",
     "sequence_ratio",
     "set_bonus",
+    "shaped_ratio",
     "shuffle_within_rows",
     "signed_advantage",
     "soft_label",

@@ -56,7 +56,7 @@ def keyed() -> list[str]:
 
 
 def test_methods_keyed_by_modes_refuse_a_task_without_them_by_name() -> None:
-    assert len(keyed()) == 9
+    assert len(keyed()) == 14
     for name in keyed():
         with pytest.raises(ForageError, match=f"the task {EASY.name} names none"):
             on(EASY, [grpo(), METHODS[name]()])

@@ -110,6 +110,20 @@ def test_values_where_replay_looked(tmp_path: Path) -> None:
         assert "markers" in trace["mode"]
 
 
+def test_kept_responses_are_drawn_without_kept_states(tmp_path: Path) -> None:
+    rows = [
+        {"step": step, "exemplars": 6.0 * step, "exemplars_per_problem": 2.0, "likelihood_penalty": 0.5 + step}
+        for step in (1, 2, 3)
+    ]
+    section = replay.section(read_runs([made(tmp_path / "kept", ["dr_grpo", "mode_replay"], 0, rows)]))
+    shown = figures(section)
+    assert set(shown) == {"replay-exemplars", "replay-exemplars-each", "replay-exemplars-likelihood"}
+    assert shown["replay-exemplars"].traces[0]["y"] == [6, 12, 18]
+    assert shown["replay-exemplars-each"].traces[0]["y"] == [2, 2, 2]
+    assert section is not None
+    assert section.blocks[0].legend, "the method is in the legend"  # pyright: ignore[reportAttributeAccessIssue]
+
+
 def test_rewards_of_restarts_are_drawn_where_there_are_some(tmp_path: Path) -> None:
     rows = [row | {"replay_reward": 1.0 + row["step"], "fresh_reward": 0.5} for row in remembered(0)]
     shown = figures(replay.section(read_runs([made(tmp_path / "rrl", ["grpo", "rrl"], 0, rows)])))

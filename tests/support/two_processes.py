@@ -32,6 +32,7 @@ from forage.engines.local.policy import LocalPolicy
 from forage.engines.local.sampler import LocalSampler
 from forage.engines.optimization import Optimization
 from forage.methods import apply, grpo, kl_penalty
+from forage.parts.losses.demonstrations import Likelihood
 from forage.parts.losses.penalty import EntropyPenalty
 from forage.parts.losses.policy_loss import PolicyLoss
 from forage.parts.losses.reduction import TokenMean
@@ -115,9 +116,11 @@ def learning(model: Path, ranks: ProcessGroup) -> dict[str, Any]:
         "siblings": rows_of(13, starts=3),
         "few": rows_of(5, silent=4),
         "none": rows_of(4, silent=4),
+        "shown": replace(rows_of(4, silent=4), demonstrations=rows_of(1).batch),  # for one of the two processes
     }
     silent = replace(LOSS, penalties=())
-    losses = {"many": LOSS, "siblings": LOSS, "few": silent, "none": silent}
+    shown = replace(silent, demonstration_penalties=(Likelihood(coefficient=1.0),))
+    losses = {"many": LOSS, "siblings": LOSS, "few": silent, "none": silent, "shown": shown}
     for parallel in ("data", "fsdp"):
         for name, batch in batches.items():
             once: dict[str, Any] = {"mini_batches": 1, "grad_clip": 1e9}

@@ -1,5 +1,9 @@
 """What the settings of the methods mean, in a line each. A test asks for every one."""
 
+_REPLAY = "strength of what is learned from kept responses; 1 is that of a lone right response"
+_SUCCESSES = "how successes are chosen and weighted: rlep or exgrpo"
+_AGAIN = "under exgrpo, share of a step's problems that were right in part, 0 to 1"
+_ANCHOR = "weight of the term, a mean over the answers shown of the mean over tokens"
 _CLIP_LOW, _CLIP_HIGH = "how far a ratio may fall below 1", "how far a ratio may rise above 1"
 
 SETTINGS = {
@@ -91,6 +95,24 @@ SETTINGS = {
     "mode_diversity_random.modes": "number of right modes of a problem, for gapo; 0 for the other rules",
     "mode_diversity.strength": "strength of the rule repetition; the others have none",
     "mode_diversity_random.strength": "strength of the rule repetition; the others have none",
+    "mode_replay.coefficient": _REPLAY,
+    "mode_replay_frequency.coefficient": _REPLAY,
+    "mode_replay_others.coefficient": _REPLAY,
+    "mode_replay_single.coefficient": _REPLAY,
+    "base_anchor.coefficient": _ANCHOR,
+    "base_anchor_likelihood.coefficient": _ANCHOR,
+    "problems": "the base is asked for samples of at most so many problems",
+    "samples": "responses to a problem that the base is asked for; their tokens count",
+    "shown": "answers of the base shown to a group",
+    "solved": "answers are kept of problems that the base solves in this share of its samples, 0 to 1",
+    "begin": "successes are met again once a step was right in this share of its responses",
+    "replays": "successes shown to a group; None is the published number: 2 under rlep, 1 under exgrpo",
+    "success_replay.rule": _SUCCESSES,
+    "success_replay_fresh.rule": _SUCCESSES,
+    "success_replay_random.rule": _SUCCESSES,
+    "success_replay.share": _AGAIN,
+    "success_replay_random.share": _AGAIN,
+    "slots": "at most so many responses to a problem are kept",
     "positive": "weight of right responses; wrong ones have 1",
     "rule": "how a mode's frequency becomes a weight: ips, darling, darling_right, gapo or repetition",
     "target": "entropy, in nats, below which the coefficient rises",

@@ -95,12 +95,15 @@ class TrainBatch:
     """An experience whose credit is settled: `advantage` (B, T) float32, 0 off the mask, never changed again.
 
     `unshaped` (B, T) float32, where known, is the advantage before any shape but normalizing ones: it shows what the
-    shapes did.
+    shapes did. `demonstrations` are rows that nobody sampled in this step (`core/demonstrations.py`): they are learned
+    from beside the others, in passes of their own, and take part in nothing else. Each goes with the group whose number
+    it has, and its `weight` is its share of what that group learns from demonstrations.
     """
 
     experience: Experience
     advantage: Tensor
     unshaped: Tensor | None = None
+    demonstrations: Batch | None = None
 
     def __post_init__(self) -> None:
         shape = tuple(self.batch.tokens.shape)
@@ -118,12 +121,18 @@ class TrainBatch:
         return self.experience.signals
 
     def rows(self, index: Tensor, width: int | None = None) -> "TrainBatch":
+        """The sequences at `index`, cut to `width` tokens, and all demonstrations that go with their groups, uncut."""
         unshaped = None if self.unshaped is None else _take(self.unshaped, index, width)
-        return TrainBatch(self.experience.rows(index, width), _take(self.advantage, index, width), unshaped)
+        experience, demonstrations = self.experience.rows(index, width), self.demonstrations
+        if demonstrations is not None:
+            present = torch.isin(demonstrations.group, experience.batch.group).nonzero().squeeze(1)
+            demonstrations = demonstrations.rows(present) if len(present) else None
+        return TrainBatch(experience, _take(self.advantage, index, width), unshaped, demonstrations)
 
     def to(self, device: torch.device | str) -> "TrainBatch":
         unshaped = None if self.unshaped is None else self.unshaped.to(device)
-        return TrainBatch(self.experience.to(device), self.advantage.to(device), unshaped)
+        demonstrations = None if self.demonstrations is None else self.demonstrations.to(device)
+        return TrainBatch(self.experience.to(device), self.advantage.to(device), unshaped, demonstrations)
 
 
 @dataclass(frozen=True, slots=True)

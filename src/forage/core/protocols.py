@@ -241,10 +241,7 @@ class Memory(ABC):
     def observe(
         self, groups: Sequence[Group], task: Task, tools: Tools, params: SamplingParams, *, step: int, seed: int
     ) -> Mapping[str, float]:
-        """Looks at what was just tried while the policy that tried it is still there to be asked; returns metrics.
-
-        Comes before `record`, and may sample. A memory that learns from groups alone has nothing to study.
-        """
+        """Looks at what was tried while its policy can still be asked, before `record`; may sample. Returns metrics."""
         return {}
 
     @abstractmethod
@@ -284,10 +281,7 @@ class Signal(ABC):
 
 
 class Baseline(ABC):
-    """Next to its siblings? (B,) values and (B,) group numbers become (B,) values.
-
-    A NaN value was not judged: it stays NaN and takes no part in its group's statistics.
-    """
+    """Next to its siblings? (B,) values and (B,) groups become (B,) values. NaN (not judged) stays and is left out."""
 
     @property
     def min_group_size(self) -> int:
@@ -385,6 +379,11 @@ class Loss(ABC):
     @abstractmethod
     def skips_zero_advantage(self) -> bool:
         """Whether sequences whose advantage is 0 everywhere contribute exactly nothing, so they need no pass."""
+
+    @property
+    @abstractmethod
+    def of_demonstrations(self) -> Loss | None:
+        """What is minimized on `TrainBatch.demonstrations`, rows that nobody sampled; None: they teach nothing."""
 
     @abstractmethod
     def settle(self, train: TrainBatch, look: Callable[[Batch], Forward], state: dict[str, float]) -> TrainBatch:

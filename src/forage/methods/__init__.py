@@ -34,6 +34,7 @@ from forage.methods.catalogue import applied as applied
 from forage.methods.catalogue import apply as apply
 from forage.methods.catalogue import catalogue
 from forage.methods.catalogue import parse as parse
+from forage.methods.controls.base_anchor_likelihood import base_anchor_likelihood as base_anchor_likelihood
 from forage.methods.controls.bottom_entropy_tokens import bottom_entropy_tokens as bottom_entropy_tokens
 from forage.methods.controls.clip_cov_random import clip_cov_random as clip_cov_random
 from forage.methods.controls.constant_bonus import constant_bonus as constant_bonus
@@ -50,6 +51,10 @@ from forage.methods.controls.ibro_unsigned import ibro_unsigned as ibro_unsigned
 from forage.methods.controls.kl_cov_random import kl_cov_random as kl_cov_random
 from forage.methods.controls.mode_diversity_after import mode_diversity_after as mode_diversity_after
 from forage.methods.controls.mode_diversity_random import mode_diversity_random as mode_diversity_random
+from forage.methods.controls.mode_replay_frequency import mode_replay_frequency as mode_replay_frequency
+from forage.methods.controls.mode_replay_others import mode_replay_others as mode_replay_others
+from forage.methods.controls.mode_replay_single import mode_replay_single as mode_replay_single
+from forage.methods.controls.mode_replay_unlearned import mode_replay_unlearned as mode_replay_unlearned
 from forage.methods.controls.perplexity_shuffled import perplexity_shuffled as perplexity_shuffled
 from forage.methods.controls.position_reversed import position_reversed as position_reversed
 from forage.methods.controls.random_entropy_tokens import random_entropy_tokens as random_entropy_tokens
@@ -60,10 +65,13 @@ from forage.methods.controls.rrl_success_prefixes import rrl_success_prefixes as
 from forage.methods.controls.rrl_whole_prompts import rrl_whole_prompts as rrl_whole_prompts
 from forage.methods.controls.setpo_shuffled import setpo_shuffled as setpo_shuffled
 from forage.methods.controls.shuffled_entropy import shuffled_entropy as shuffled_entropy
+from forage.methods.controls.success_replay_fresh import success_replay_fresh as success_replay_fresh
+from forage.methods.controls.success_replay_random import success_replay_random as success_replay_random
 from forage.methods.controls.ucpo_shuffled import ucpo_shuffled as ucpo_shuffled
 from forage.methods.controls.unclipped_entropy import unclipped_entropy as unclipped_entropy
 from forage.methods.controls.uniqueness_shuffled import uniqueness_shuffled as uniqueness_shuffled
 from forage.methods.controls.unlikeliness_random import unlikeliness_random as unlikeliness_random
+from forage.methods.exploration.base_anchor import base_anchor as base_anchor
 from forage.methods.exploration.clip_cov import clip_cov as clip_cov
 from forage.methods.exploration.cue import cue as cue
 from forage.methods.exploration.entropy_advantage import entropy_advantage as entropy_advantage
@@ -75,6 +83,7 @@ from forage.methods.exploration.ibro import ibro as ibro
 from forage.methods.exploration.kl_cov import kl_cov as kl_cov
 from forage.methods.exploration.kl_penalty import kl_penalty as kl_penalty
 from forage.methods.exploration.mode_diversity import mode_diversity as mode_diversity
+from forage.methods.exploration.mode_replay import mode_replay as mode_replay
 from forage.methods.exploration.perplexity_shaping import perplexity_shaping as perplexity_shaping
 from forage.methods.exploration.position_shaping import position_shaping as position_shaping
 from forage.methods.exploration.process_advantage import process_advantage as process_advantage
@@ -84,6 +93,7 @@ from forage.methods.exploration.rrl import rrl as rrl
 from forage.methods.exploration.satori import satori as satori
 from forage.methods.exploration.setpo import setpo as setpo
 from forage.methods.exploration.strategy_modes import strategy_modes as strategy_modes
+from forage.methods.exploration.success_replay import success_replay as success_replay
 from forage.methods.exploration.top_entropy_tokens import top_entropy_tokens as top_entropy_tokens
 from forage.methods.exploration.ucpo import ucpo as ucpo
 from forage.methods.exploration.uniqueness import uniqueness as uniqueness

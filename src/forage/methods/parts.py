@@ -6,7 +6,7 @@ from pathlib import Path
 
 from forage.core.errors import ForageError
 from forage.core.mode_keys import ModeKey
-from forage.core.protocols import Penalty, Reward, Shape, Signal, StepSignal, Task
+from forage.core.protocols import MemoryConfig, Penalty, Reward, Shape, Signal, StepSignal, Task
 from forage.engines.local.model_reward import ModelReward
 from forage.engines.local.process_model import read_record
 from forage.engines.local.process_reward import ProcessReward
@@ -74,6 +74,20 @@ def add_signal(recipe: Recipe, signal: Signal) -> Recipe:
     if any(present.name == signal.name for present in recipe.signals):
         raise ForageError(f"The recipe has a signal {signal.name} already; one of its parts would read the wrong one.")
     return replace(recipe, signals=(*recipe.signals, signal))
+
+
+def add_demonstrations(recipe: Recipe, memory: MemoryConfig, penalty: Penalty) -> Recipe:
+    """The recipe with a memory that shows responses, around the one it has, and what is minimized on them.
+
+    Raises ForageError where another memory shows responses already.
+    """
+    loss = recipe.policy_loss
+    if loss.demonstration_penalties:
+        raise ForageError(
+            "The recipe learns from kept responses already, and what is minimized on one method's would be minimized "
+            "on the other's too. Give one of mode_replay, success_replay, base_anchor and their controls."
+        )
+    return replace(recipe, memory=memory, policy_loss=replace(loss, demonstration_penalties=(penalty,)))
 
 
 def key_task(recipe: Recipe, key: ModeKey, method: str) -> Task | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from forage.core.batch import TrainBatch
 from forage.core.collate import collate, with_entropy
+from forage.core.demonstrations import with_demonstrations
 from forage.core.protocols import Memory, Policy, Tools
 from forage.core.records import Group, Start
 from forage.core.seeds import derive_seed
@@ -56,6 +57,7 @@ def step(run: Run, number: int) -> StepReport:
     batch = with_entropy(collate(groups, run.tools.codec.prompt), run.policy.measure)  # ---- the door ----
     experience = measure(groups, batch, recipe.needs, recipe.signals, run.tools, seed=seed)
     train = recipe.credit(experience)  # advantages (B, T), settled
+    train = with_demonstrations(train, groups, run.memory, run.tools.codec.prompt)  # rows that nobody sampled
     memory_metrics = run.memory.observe(sampled, recipe.task, run.tools, recipe.sampling, step=number, seed=seed)
     with run.finishing:
         update = run.policy.improve(train, recipe.loss, seed=seed)  # weights change here

@@ -66,12 +66,13 @@ def found(place: Path) -> list[dict[str, Any]]:
 def test_gradients_are_those_of_one_process(found: list[dict[str, Any]], parallel: str) -> None:
     for one in found:
         learning = one["learning"]
-        for name in ("many", "siblings", "few", "none"):
+        for name in ("many", "siblings", "few", "none", "shown"):
             assert learning[f"{parallel} {name} gradient"] < 1e-5
             alone, together = learning[f"{parallel} {name} metrics"]
             assert list(alone) == list(together)
             assert together == pytest.approx(alone, rel=1e-5, abs=1e-7)
         assert learning[f"{parallel} many metrics"][0]["grad_norm"] > 0.1
+        assert learning[f"{parallel} shown metrics"][0]["grad_norm"] > 0.1
         ours, by_rounding = learning[f"{parallel} weights"]
         assert ours < 5 * by_rounding < 1e-3
         assert learning[f"{parallel} restored"] is True

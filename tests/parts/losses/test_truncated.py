@@ -9,6 +9,7 @@ from torch import Tensor
 from forage.core.batch import Batch, Experience, TrainBatch
 from forage.core.protocols import Forward, Surrogate
 from forage.ops.mismatch import importance_weight
+from forage.parts.losses.demonstrations import Likelihood
 from forage.parts.losses.policy_loss import PolicyLoss
 from forage.parts.losses.reduction import FixedLength, TokenMean
 from forage.parts.losses.surrogate import PPOClip, Reinforce
@@ -97,3 +98,9 @@ def test_weights_of_one_change_no_bit_and_penalties_stay(reduction: TokenMean | 
     )
     third, _ = corrected(forward, doubled, corrected.weigh(train.batch))
     torch.testing.assert_close(third, 2 * first)
+
+
+def test_what_is_learned_of_demonstrations_stays() -> None:
+    plain = PolicyLoss(demonstration_penalties=(Likelihood(coefficient=0.1),))
+    assert plain.of_demonstrations is not None
+    assert Truncated(loss=plain).of_demonstrations == plain.of_demonstrations

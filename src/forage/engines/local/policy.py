@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from forage.core.batch import Batch, TokenWeights, TrainBatch
+from forage.core.demonstrations import shown_to
 from forage.core.errors import ForageError
 from forage.core.protocols import Forward, Tallies
 from forage.core.seeds import derive_seed
@@ -53,6 +54,9 @@ class Objective(Protocol[Given]):
 
     @property
     def skips_zero_advantage(self) -> bool: ...
+
+    @property
+    def of_demonstrations(self) -> "Objective[Given] | None": ...
 
     def settle(self, train: TrainBatch, look: Callable[[Batch], Given], state: dict[str, float], /) -> TrainBatch: ...
 
@@ -112,19 +116,15 @@ class Learner(ABC, Generic[Seen]):
 
         `tallied` takes what this process sees of its rows, `meter` what is true of the whole step.
         """
+        shown, train = train.demonstrations, replace(train, demonstrations=None)
         train = loss.settle(train, self.look, self._loss_state)
-        weights = loss.weigh(train.batch)
-        active = torch.arange(len(train.batch))
-        if loss.skips_zero_advantage:
-            active = active[(train.advantage != 0).any(dim=1)]
         for parameter in self._parameters:
             parameter.grad = torch.zeros_like(parameter)
-        total = 0.0
-        if len(active):
-            for part in self._passes(train.batch.rows(active)):
-                value, tallies = self._backward(train, loss, weights, replace(part, rows=active[part.rows]))
-                total += value
-                tallied.add(tallies)
+        total = self._accumulate(train, loss, tallied)
+        if shown is not None and loss.of_demonstrations is not None:
+            # In passes of their own: what they share a pass with would round the gradient of the sampled rows.
+            shared = shown_to(shown, groups=len(train.batch.group.unique()))
+            total += self._accumulate(shared, loss.of_demonstrations, tallied)
         total = self._placement.ranks.total(total)
         norm = self._placement.finish_gradients(self._settings.grad_clip)
         meter.observe(loss=total, grad_norm=norm, skipped=0.0)
@@ -138,6 +138,20 @@ class Learner(ABC, Generic[Seen]):
             meter.observe(skipped=1.0)
             self._skip(train)
         self.version += 1
+
+    def _accumulate(self, train: TrainBatch, loss: Objective[Seen], tallied: "_Meter") -> float:
+        """Adds the gradients of this process's rows; returns their share of the loss."""
+        weights = loss.weigh(train.batch)
+        active = torch.arange(len(train.batch))
+        if loss.skips_zero_advantage:
+            active = active[(train.advantage != 0).any(dim=1)]
+        total = 0.0
+        if len(active):
+            for part in self._passes(train.batch.rows(active)):
+                value, tallies = self._backward(train, loss, weights, replace(part, rows=active[part.rows]))
+                total += value
+                tallied.add(tallies)
+        return total
 
     def _passes(self, batch: Batch) -> list[Pass]:
         """The micro-batches of this process."""

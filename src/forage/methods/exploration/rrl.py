@@ -99,7 +99,10 @@ def monte_carlo(recipe: Recipe, continuations: int, equal: str) -> MonteCarlo:
 def with_replay(recipe: Recipe, memory: MemoryConfig) -> Recipe:
     """The recipe with this memory. Raises ForageError where it has another than fresh problems."""
     if not isinstance(recipe.memory, ShuffledProblems):
-        raise ForageError("The recipe has a memory of its own already; two cannot share the starts of a step.")
+        raise ForageError(
+            "The recipe has a memory of its own already; two cannot share the starts of a step. Where that one only "
+            "keeps responses (mode_replay, ...), give it after the method that draws the starts."
+        )
     return replace(recipe, memory=memory)
 
 

@@ -14,6 +14,7 @@ from forage.core.protocols import Forward, Loss, Penalty, Reduction, Shape, Step
 from forage.ops.divergences import k3
 from forage.ops.masked import masked, masked_sum
 from forage.ops.ratios import token_ratio
+from forage.parts.losses.demonstrations import DemonstrationLoss
 from forage.parts.losses.planning_tallies import planning_tallies
 from forage.parts.losses.reduction import TokenMean
 from forage.parts.losses.surrogate import PPOClip
@@ -26,6 +27,7 @@ class PolicyLoss(Loss):
     `shapes` act on a copy of the advantages in every call, with the current policy's entropy as the signal `entropy`:
     the stored advantages stay as they are, so several passes over a batch cannot compound a bonus. `step_signals` are
     settled once per optimizer step, for shapes and penalties that must not see where micro-batches are cut.
+    `demonstration_penalties` are taken of demonstrations alone, and the others never are (`DemonstrationLoss`).
 
     A token whose behavior log-probability is not finite (some engines return NaN where a probability is next to 1) is
     left out of the surrogate and of its denominator, and counted as `unmeasured`.
@@ -36,6 +38,7 @@ class PolicyLoss(Loss):
     penalties: tuple[Penalty, ...] = ()
     shapes: tuple[Shape, ...] = ()
     step_signals: tuple[StepSignal, ...] = ()
+    demonstration_penalties: tuple[Penalty, ...] = ()
 
     @property
     def needs(self) -> frozenset[str]:
@@ -50,6 +53,10 @@ class PolicyLoss(Loss):
     @property
     def skips_zero_advantage(self) -> bool:
         return not self.penalties and all(shape.keeps_zero for shape in self.shapes)
+
+    @property
+    def of_demonstrations(self) -> Loss | None:
+        return DemonstrationLoss(penalties=self.demonstration_penalties) if self.demonstration_penalties else None
 
     def settle(self, train: TrainBatch, look: Callable[[Batch], Forward], state: dict[str, float]) -> TrainBatch:
         if not self.step_signals:

@@ -30,6 +30,11 @@ class Truncated(Loss):
     def skips_zero_advantage(self) -> bool:
         return self.loss.skips_zero_advantage
 
+    @property
+    def of_demonstrations(self) -> Loss | None:
+        """Theirs is no importance weight: nobody sampled them in this step."""
+        return self.loss.of_demonstrations
+
     def settle(self, train: TrainBatch, look: Callable[[Batch], Forward], state: dict[str, float]) -> TrainBatch:
         return self.loss.settle(train, look, state)
 

@@ -39,6 +39,11 @@ class ValueLoss:
     def skips_zero_advantage(self) -> bool:
         return False
 
+    @property
+    def of_demonstrations(self) -> None:
+        """A demonstration has no return of the policy's own."""
+        return None
+
     def settle(self, train: TrainBatch, look: Callable[[Batch], Tensor], state: dict[str, float]) -> TrainBatch:
         return train
 

@@ -27,6 +27,18 @@ PICTURES = (
     Lines(id="entries", title="Size of the memory", unit="kept states", keys=(("replay_entries", "kept", "solid"),),
           how="It grows while states are kept and stays at its limit, if it reaches that. Solved and tried-out states "
           "are counted until newer ones push them out."),
+    Lines(id="exemplars", title="Responses kept", unit="whole responses",
+          keys=(("exemplars", "kept", "solid"),),
+          how="Whole right responses that the memory had when the step began: one of each mode with mode_replay, "
+          "earlier successes with success_replay, answers of the base with base_anchor."),
+    Lines(id="exemplars-each", title="Responses kept of a problem", unit="mean over problems with any",
+          keys=(("exemplars_per_problem", "kept", "solid"),),
+          how="With mode_replay this is how many right modes of a problem were ever met. Where it stands still, "
+          "sampling finds no new ones."),
+    Lines(id="exemplars-likelihood", title="What became of kept responses", unit="nats per token", average=True,
+          keys=(("likelihood_penalty", "-log policy", "solid"), ("behaviour_kl_penalty", "KL to their writer", "dot")),
+          how="Mean over the tokens of the responses that were shown. Where it rises the policy is forgetting them; "
+          "at strength 0 (mode_replay_unlearned) it says what is forgotten without replay."),
     Lines(id="age", title="Age", unit="steps since kept, mean", keys=(("replay_age", "age", "solid"),),
           how="Of the states that may still be drawn. After the window of keeping it grows by one each step, less what "
           "retiring old states takes away. The older a state, the less its writer knew of what the policy can do now."),
@@ -63,7 +75,7 @@ SHOWN = 4
 
 
 def section(runs: Runs) -> Section | None:
-    groups = [group for group in runs.trained if _known(group, "replay_entries")]
+    groups = [group for group in runs.trained if _known(group, "replay_entries") or _known(group, "exemplars")]
     shown = [figure for picture in PICTURES if (figure := _figure(groups, picture)) is not None]
     blocks: list[Block] = []
     if shown:
@@ -74,8 +86,8 @@ def section(runs: Runs) -> Section | None:
     if not blocks:
         return None
     lead = (
-        "What methods that start again from the middle kept, and what states were worth. Means over the seeds of a "
-        "method; all of it is measured on training problems."
+        "What methods that start again from the middle or learn from kept responses held, and what states were worth. "
+        "Means over the seeds of a method; all of it is measured on training problems."
     )
     return Section(id="replay", title="Starting again, and values", lead=lead, blocks=blocks)
 

@@ -1,0 +1,73 @@
+"""Demonstrations: responses that are learned from and that nobody sampled in this step.
+
+They are rows like any other (`Batch`, with the origin DEMONSTRATION and the mask on every token of the response), made
+beside the sampled ones: they have no reward, no advantage and no part in a group's mean, a signal or a metric of
+rollouts, and drawing them takes no random number of sampling. Without any, a step is what it was, bit for bit.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from forage.core.batch import Batch, Experience, TrainBatch
+from forage.core.collate import collate
+from forage.core.protocols import Memory
+from forage.core.records import UNJUDGED, Group, Origin, Problem, Rollout, Start
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demonstration:
+    """A whole response to `problem`, learned from together with the step's group number `group`.
+
+    `weight` is its share of what that group learns from demonstrations. `logprobs`, where known, are of the policy that
+    wrote the tokens.
+    """
+
+    problem: Problem
+    tokens: tuple[int, ...]
+    group: int
+    weight: float = 1.0
+    logprobs: tuple[float, ...] | None = None
+
+
+class DemonstratingMemory(Memory):
+    """A memory that has responses to show beside what is sampled."""
+
+    @abstractmethod
+    def demonstrate(self, groups: Sequence[Group]) -> tuple[Demonstration, ...]:
+        """What is learned from beside these groups, the ones that the step learns from. Changes nothing."""
+
+
+def with_demonstrations(
+    train: TrainBatch, groups: Sequence[Group], memory: Memory, prompt: Callable[[Problem], tuple[int, ...]]
+) -> TrainBatch:
+    """The rows of a step with what `memory` shows beside them; the same object where it shows nothing."""
+    shown = memory.demonstrate(groups) if isinstance(memory, DemonstratingMemory) else ()
+    return replace(train, demonstrations=collate_demonstrations(shown, prompt)) if shown else train
+
+
+def collate_demonstrations(shown: Sequence[Demonstration], prompt: Callable[[Problem], tuple[int, ...]]) -> Batch:
+    """The demonstrations in order as rows: reward NaN, behaviour NaN where it is not known."""
+    rows = collate([_as_group(one) for one in shown], prompt)
+    group = torch.tensor([one.group for one in shown])
+    weight = torch.tensor([one.weight for one in shown], dtype=torch.float32)
+    return replace(rows, group=group, weight=weight)
+
+
+def shown_to(demonstrations: Batch, groups: int) -> TrainBatch:
+    """The demonstrations of an optimizer step over `groups` groups: one of weight w counts w / groups.
+
+    A group without any counts as well, as groups without an advantage do in the surrogate: how strongly a problem's own
+    demonstrations pull does not depend on how many others have some.
+    """
+    rows = replace(demonstrations, weight=demonstrations.weight / groups)
+    return TrainBatch(Experience(rows, {}), torch.zeros_like(rows.behaviour))
+
+
+def _as_group(one: Demonstration) -> Group:
+    start, size = Start(one.problem, origin=Origin.DEMONSTRATION), len(one.tokens)
+    unknown = (float("nan"),) * size
+    rollout = Rollout(start, one.tokens, one.logprobs or unknown, unknown, "", (size,), "eos", 0)
+    return Group(start, (rollout,), (UNJUDGED,))
