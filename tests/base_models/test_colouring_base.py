@@ -79,5 +79,5 @@ def test_the_loss_over_soft_targets_is_the_cross_entropy() -> None:
 def test_settings_name_their_model() -> None:
     digests = {ColoringBase().digest(), ColoringBase(answers="long").digest(), ColoringBase(seed=1).digest()}
     assert len(digests) == 3
-    assert sum(p.numel() for p in untrained(ColoringBase()).module.parameters()) == 340_704
+    assert sum(p.numel() for p in untrained(ColoringBase()).module.parameters()) == 349_344
     assert Graph((1, 1, 1), ("", "", "")).prompt == "111|...|....|.....="

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from transformers import PreTrainedTokenizerFast
+from transformers import GPT2Config, PretrainedConfig, PreTrainedTokenizerFast
 
 from forage.base_models.soft_targets import draw_with_targets
 from forage.base_models.tiny_model import Example, Language, TinySettings, build, character_tokenizer
@@ -84,7 +84,12 @@ def _drawn(task: ColoringTask, amount: int) -> tuple[list[Graph], Tensor, Tensor
 
 @dataclass(frozen=True, kw_only=True)
 class ColoringBase(TinySettings):
-    """How a base model of the coloring world is made: 0.34 million weights."""
+    """How a base model of the coloring world is made: 0.34 million weights.
+
+    Every prompt has the same layout, so position is meaning here. With an embedding of its own for each position (GPT-2)
+    300 steps give pass@1 .37, and reinforcement learning carries over to unseen graphs; with rotary positions (Llama)
+    they give .28, and it hardly does.
+    """
 
     answers: Answers = "short"
     traces: int = 28_800
@@ -94,7 +99,26 @@ class ColoringBase(TinySettings):
     weight_decay: float = 0.0
     heads: int = 4
     head_dim: int = 24
-    inner: int = 312
+    inner: int = 384
+    positions: int = 128
+
+    def config(self, *, vocabulary: int, end: int, pad: int) -> PretrainedConfig:
+        return GPT2Config(
+            vocab_size=vocabulary,
+            n_embd=self.hidden,
+            n_inner=self.inner,
+            n_layer=self.layers,
+            n_head=self.heads,
+            n_positions=self.positions,
+            resid_pdrop=0.0,
+            embd_pdrop=0.0,
+            attn_pdrop=0.0,
+            initializer_range=0.1,
+            bos_token_id=None,
+            eos_token_id=end,
+            pad_token_id=pad,
+            dtype="float32",
+        )
 
     @property
     def language(self) -> WrittenColorings:

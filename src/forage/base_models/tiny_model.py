@@ -1,4 +1,4 @@
-"""Tiny base models: a small Llama trained from nothing on what a world's people write.
+"""Tiny base models: a small model trained from nothing on what a world's people write.
 
 Reinforcement learning needs a model that already succeeds sometimes and knows more strategies than it uses well. This
 builds one in a minute or a few, always the same for the same settings, and keeps it in a cache. A world says which
@@ -26,7 +26,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 from torch import Tensor
 from torch.nn import functional
-from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import AutoModelForCausalLM, GenerationConfig, LlamaConfig, PretrainedConfig, PreTrainedTokenizerFast
 
 from forage.core.errors import ForageError
 from forage.core.seeds import derive_seed
@@ -99,6 +99,25 @@ class TinySettings(ABC):
     @abstractmethod
     def label(self) -> str:
         """Begins the name of its folder in the cache."""
+
+    def config(self, *, vocabulary: int, end: int, pad: int) -> PretrainedConfig:
+        """The architecture: a Llama with one head for all keys, unless a world needs another."""
+        return LlamaConfig(
+            vocab_size=vocabulary,
+            hidden_size=self.hidden,
+            intermediate_size=self.inner,
+            num_hidden_layers=self.layers,
+            num_attention_heads=self.heads,
+            num_key_value_heads=1,
+            head_dim=self.head_dim,
+            max_position_embeddings=512,
+            tie_word_embeddings=True,
+            initializer_range=0.05,
+            bos_token_id=None,
+            eos_token_id=end,
+            pad_token_id=pad,
+            dtype="float32",
+        )
 
     def digest(self) -> str:
         """Names the content: these settings, and a sample of what is written under them."""
@@ -177,25 +196,10 @@ def untrained(settings: TinySettings) -> LocalModel:
     tokenizer = settings.language.tokenizer()
     vocabulary = tokenizer.get_vocab()
     end, pad = vocabulary[str(tokenizer.eos_token)], vocabulary[str(tokenizer.pad_token)]
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=settings.hidden,
-        intermediate_size=settings.inner,
-        num_hidden_layers=settings.layers,
-        num_attention_heads=settings.heads,
-        num_key_value_heads=1,
-        head_dim=settings.head_dim,
-        max_position_embeddings=512,
-        tie_word_embeddings=True,
-        initializer_range=0.05,
-        bos_token_id=None,
-        eos_token_id=end,
-        pad_token_id=pad,
-        dtype="float32",
-    )
+    config = settings.config(vocabulary=len(tokenizer), end=end, pad=pad)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed("base weights", settings.seed))
-        module = LlamaForCausalLM(config)
+        module = AutoModelForCausalLM.from_config(config)
     module.generation_config = GenerationConfig(do_sample=True, eos_token_id=end, pad_token_id=pad)
     return LocalModel(module, tokenizer)
 
