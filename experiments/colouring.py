@@ -122,7 +122,7 @@ def main() -> None:
     parser.add_argument("--lr", type=float, default=1e-4)
     parser.add_argument("--steps", type=int, default=512)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--arms", default="", help="names separated by commas; all unless given")
+    parser.add_argument("--arms", default="", help="names separated by semicolons; all unless given")
     parser.add_argument("--minutes", type=float, default=0, help="begin no run after so many minutes")
     flags = parser.parse_args()
     out, seeds = Path(flags.out), [int(seed) for seed in flags.seeds.split(",")]
@@ -130,7 +130,9 @@ def main() -> None:
     file = out / "rows.jsonl"
     rows = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
     done = {(r["arm"], r["seed"], r["answers"], r["lr"], r["steps"]) for r in rows if "test" in r}
-    names = ["base", *ARMS] if not flags.arms else flags.arms.split(",")
+    names = ["base", *ARMS] if not flags.arms else flags.arms.split(";")
+    if unknown := [name for name in names if name not in ("base", *ARMS)]:
+        parser.error(f"there is no arm {unknown[0]!r}; there are base, {', '.join(ARMS)}")
     jobs = [(name, seed, flags.answers, flags.lr, flags.steps, str(out)) for seed in seeds for name in names]
     jobs = [job for job in jobs if job[:5] not in done]
     began = time.monotonic()
