@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-SETTINGS: Mapping[str, str] = {"problems": "groups", "siblings": "group_size"}
+SETTINGS: Mapping[str, str] = {"problems": "groups", "siblings": "group_size", "test_data": "test"}
 """Keywords of recipes."""
 
 COMMANDS: Mapping[str, str] = {"reward": "rm", "train problems": "train table", "bench problems": "bench table"}
@@ -15,7 +15,9 @@ FLAGS: Mapping[str, Mapping[str, str]] = {
     "bench": _RECIPE_FLAGS,
     "eval": {"workers": "verifier-workers"},
     "verify": {"workers": "verifier-workers"},
+    "analyze": {"words": "word-classes"},
     "grams mine": {"n": "words"},
+    "grams show": {"clusters": "max-clusters", "examples": "max-examples"},
     "prm label": {"m": "continuations"},
     "prm train": {"m": "continuations"},
     "prm score": {"how": "aggregate"},
