@@ -8,7 +8,7 @@ SETTINGS: Mapping[str, str] = {"problems": "groups", "siblings": "group_size", "
 COMMANDS: Mapping[str, str] = {"reward": "rm", "train problems": "train table", "bench problems": "bench table"}
 """Commands, by all their words."""
 
-_RECIPE_FLAGS = {old: new.replace("_", "-") for old, new in SETTINGS.items()}
+_RECIPE_FLAGS = {old.replace("_", "-"): new.replace("_", "-") for old, new in SETTINGS.items()}
 
 FLAGS: Mapping[str, Mapping[str, str]] = {
     "train": _RECIPE_FLAGS,
