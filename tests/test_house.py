@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parent.parent / "src" / "forage"
+from support.tested_together import METHODS, NO_BEHAVIOUR, TESTED_THROUGH, TESTED_TOGETHER
+
+TESTS = Path(__file__).parent
+SOURCE = TESTS.parent / "src" / "forage"
 FILES = sorted(SOURCE.rglob("*.py"))
 
 FLOORS: dict[str, int] = {
@@ -148,6 +151,65 @@ def test_sizes(path: Path) -> None:
             logic = node.body[1:] if documented else node.body
             size = (node.end_lineno or 0) - logic[0].lineno + 1 if logic else 0
             assert size <= FUNCTION_LINES, f"{path}: {node.name} has {size} lines, more than {FUNCTION_LINES}"
+
+
+def module_name(path: Path) -> str:
+    return str(path.relative_to(SOURCE).with_suffix(""))
+
+
+def has_behaviour(path: Path) -> bool:
+    """Whether a module has a function or a method; records and tables of names have none."""
+    return any(
+        isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) for node in ast.walk(ast.parse(path.read_text()))
+    )
+
+
+def mirrored(module: str) -> Path:
+    """Where the test of a module lies: at its path; that of a package beside the package's folder."""
+    path = Path(module).parent if Path(module).name == "__init__" else Path(module)
+    return TESTS / path.parent / f"test_{path.name}.py"
+
+
+def home_of_test(module: str) -> str | None:
+    """The test that holds a module without one of its own; None where no list names one."""
+    if re.fullmatch(r"methods/\w+/\w+", module):
+        return METHODS
+    if module in TESTED_THROUGH:
+        return TESTED_THROUGH[module][0]
+    return next((test for test, modules in TESTED_TOGETHER.items() if module in modules), None)
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if has_behaviour(path)], ids=lambda path: module_name(path))
+def test_every_module_with_behaviour_has_a_test_at_its_path_or_a_place_in_the_list(path: Path) -> None:
+    module = module_name(path)
+    own, elsewhere = mirrored(module).exists(), home_of_test(module)
+    listed = module in NO_BEHAVIOUR or (elsewhere is not None and elsewhere != METHODS)
+    where = mirrored(module).relative_to(TESTS.parent)
+    assert own or module in NO_BEHAVIOUR or elsewhere, f"{module} has no test: write {where}"
+    assert not (own and listed), f"{module} has {where}: take it out of tests/support/tested_together.py"
+
+
+@pytest.mark.parametrize("test", TESTED_TOGETHER)
+def test_a_test_of_several_modules_names_something_of_each(test: str) -> None:
+    text = (TESTS / f"{test}.py").read_text() + ((TESTS / "laws.py").read_text() if test == "test_laws" else "")
+    words = set(re.findall(r"\w+", text))
+    for module in TESTED_TOGETHER[test]:
+        path = SOURCE / f"{module}.py"
+        assert path.exists(), f"{module} is gone"
+        public = {
+            node.name
+            for node in ast.parse(path.read_text()).body
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
+        }
+        named = {Path(module).parent.name if path.stem == "__init__" else path.stem, *path.stem.split("_")}
+        assert words & (public | named), f"tests/{test}.py names nothing of {module}"
+
+
+@pytest.mark.parametrize("name", TESTED_THROUGH)
+def test_a_module_tested_through_another_is_reached(name: str) -> None:
+    test, word = TESTED_THROUGH[name]
+    assert (SOURCE / f"{name}.py").exists(), f"{name} is gone"
+    assert re.search(rf"\b{word}\b", (TESTS / f"{test}.py").read_text()), f"tests/{test}.py does not name {word}"
 
 
 def test_no_dumping_grounds() -> None:

@@ -189,7 +189,7 @@ def test_bases_that_are_nothing(run: RunDirectory, tmp_path: Path) -> None:
 def test_the_command(run: RunDirectory, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "grams.json"
     path.write_text(LAB.to_json())
-    assert main(["analyze", str(run.path), "--grams", str(path), "--draws", "50", "--words", "english"]) == 0
+    assert main(["analyze", str(run.path), "--grams", str(path), "--draws", "50", "--word-classes", "english"]) == 0
     out, err = capsys.readouterr()
     assert "any listed word" in out
     assert "Saved:" in err
@@ -206,7 +206,7 @@ def test_the_command(run: RunDirectory, tmp_path: Path, capsys: pytest.CaptureFi
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [(["--step", "7"], "no rollouts of step 7"), (["--grams", "none.json"], "There is no gram list"),
-     (["--words", "x"], "no word list")],
+     (["--word-classes", "x"], "no word list")],
 )  # fmt: skip
 def test_wrong_arguments_are_one_sentence(
     run: RunDirectory, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]

@@ -1,4 +1,4 @@
-"""Samples written by the real tools, as the fixtures of tests/evals/test_foreign.py.
+"""Samples written by the real tools, as the fixtures of tests/evaluation/test_external.py.
 
     python tests/optional/external_samples.py [--trl FOLDER] [--verl FOLDER] [--evals FOLDER]
 

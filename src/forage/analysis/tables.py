@@ -6,7 +6,7 @@ from forage.analysis.measures.contrast import Contrast
 from forage.analysis.measures.phases import FEWEST
 from forage.analysis.measures.pivotal import SHUFFLED, ClassEntropy
 from forage.analysis.record import Analysis, Reference
-from forage.evaluation.tables import Cell, ResultTable
+from forage.core.result_table import Cell, ResultTable
 from forage.ops.resampling import Interval
 
 

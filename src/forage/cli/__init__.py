@@ -11,15 +11,12 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any
 
 from forage.core.errors import DiskFull, ForageError
-from forage.core.interrupts import InterruptGate
+from forage.core.interrupts import INTERRUPTED, InterruptGate
 from forage.core.renamed import renamed
-
-INTERRUPTED = 130
-"""The exit code of a command that Ctrl-C ended."""
 
 COMMANDS = {
     "demo": "the whole experiment in minutes: base model, two methods, pass@k, report",
-    "base": "build the tiny base model of the lab",
+    "base": "build the tiny base model of a toy task",
     "train": "train a recipe: forage train countdown --method grpo --method entropy_advantage",
     "resume": "continue an interrupted run, bit for bit",
     "eval": "pass@k of a checkpoint, from one cached sampling run",
@@ -41,6 +38,9 @@ COMMANDS = {
 
 TRAINING = ("train", "resume")
 """Commands after which `forage resume` goes on where a full disk ended them."""
+
+RECIPE_COMMANDS = ("train", "bench")
+"""Commands whose flags are those of a recipe and their own."""
 
 MODULES = {"import": "import_model"}
 """Where a command lies whose name Python keeps for itself."""
@@ -76,7 +76,18 @@ def run_command(arguments: Sequence[str]) -> int:
     with _silence_other_ranks(name), plain_warnings():
         if name == "bench" and importlib.import_module("forage.cli.recipe_flags").named_recipe(name, rest) is None:
             return 0  # help was asked for, and the module of this command takes seconds to load
-        return importlib.import_module(f"forage.cli.{MODULES.get(name, name)}").run(rest)
+        return _run_module(name, rest)
+
+
+def _run_module(name: str, rest: Sequence[str]) -> int:
+    """A module has a function as its COMMAND, or several as its SUBCOMMANDS, or it reads a recipe's flags itself."""
+    module = importlib.import_module(f"forage.cli.{MODULES.get(name, name)}")
+    if name in RECIPE_COMMANDS:
+        return module.run(rest)
+    flags = importlib.import_module("forage.cli.flags")
+    if hasattr(module, "SUBCOMMANDS"):
+        return flags.run_subcommand(name, module.SUBCOMMANDS, rest)
+    return flags.run_function(module.COMMAND, prog=f"forage {name}", argv=rest)
 
 
 def _answered(arguments: Sequence[str], gate: InterruptGate) -> int:

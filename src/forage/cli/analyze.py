@@ -1,16 +1,12 @@
 """`forage analyze RUN`: where a run is uncertain, which strategies it uses, and what alarms were raised."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
-
-import tyro
-from rich.console import Console
+from typing import Literal
 
 from forage.analysis import FILE, Grams, analyze
 from forage.analysis.measures.token_classes import word_list
 from forage.analysis.tables import sentences_about, tables_of
-from forage.cli.progress import progress_bar
+from forage.cli.progress import progress_bar, say
 from forage.cli.tables import Tables
 from forage.grams.gram_list import load_grams
 from forage.grams.mining.embedding import embedder
@@ -18,56 +14,63 @@ from forage.store.run_directory import RunDirectory
 
 
 def analyze_command(
-    run: Annotated[Path, tyro.conf.Positional],
+    run: Path,
     /,
     *,
-    base: Path | None = None,
     grams: str | None = None,
+    base: Path | None = None,
+    json: bool = False,
+    out: Path | None = None,
     reference: Path | None = None,
     support: Literal["clusters", "list"] = "clusters",
     step: int | None = None,
-    words: str | None = None,
+    word_classes: str | None = None,
     encoder: str | None = None,
     draws: int = 1000,
     seed: int = 0,
-    json: bool = False,
 ) -> None:
     """Analyzes the rollouts of a run and writes analysis.json there, which `forage report` shows.
 
+    Example: forage analyze runs/first --grams grams.json
+
     Args:
-        run: a run directory.
-        base: a run or an evaluated model folder, whose sentences say what is rare; the run's earliest rollouts if not
+        run: A run directory.
+        grams: List of strategic grams: a file of `forage grams mine`, or phrases. RUN/grams.json, if that exists,
+            unless given.
+        base: A run or an evaluated model folder, whose sentences say what is rare. The run's earliest rollouts unless
             given.
-        grams: a list of strategic grams (`forage grams mine`), or phrases; RUN/grams.json if that exists.
-        reference: a run whose earliest correct responses every kept checkpoint of RUN scores, so that perplexity is
-            compared on a text that never changes; RUN itself, or one run for all that are compared. Needs grams.
-        support: what grams are counted by.
-        step: whose responses the tables are about; the last step with rollouts if not given.
-        words: classes of words: english, countdown, or a JSON file {"format": "forage token classes 1", "classes":
-            {NAME: [WORD, ...]}}; by the run's task if not given.
-        encoder: of sentences: minilm or a sentence-transformers model (needs the extra `embed`); tf-idf if not given.
-        draws: bootstrap resamples.
-        seed: random seed of the bootstrap.
-        json: print all tables as one JSON object.
+        json: Print tables as one JSON object.
+        out: Where the result is written. A JSON file; analysis.json in the run, where `forage report` looks, unless
+            given.
+        reference: A run whose earliest correct responses every kept checkpoint of RUN scores. Perplexity is then
+            compared on a text that never changes; RUN itself, or one run for all that are compared. Needs --grams.
+        support: What grams are counted by.
+        step: The step whose responses the tables are about. The last one with rollouts unless given.
+        word_classes: Classes of words. english, countdown, or a JSON file {"format": "forage token classes 1",
+            "classes": {NAME: [WORD, ...]}}; by the run's task unless given.
+        encoder: Sentence encoder, by name or folder. minilm is the usual one (needs the extra `embed`); tf-idf of
+            words and letters unless given.
+        draws: Bootstrap resamples.
+        seed: Random seed. Of the bootstrap.
     """
     directory = RunDirectory.open(run)
     if grams is None and (run / "grams.json").is_file():
         grams = str(run / "grams.json")
-    console = Console(stderr=True)
-    with progress_bar(f"analyze {run.name}", console) as move:
+    with progress_bar(f"analyze {run.name}") as move:
         found = analyze(
             directory,
             step=step,
             base=base,
             grams=Grams(grams=load_grams(grams), source=grams, support=support) if grams else None,
             reference=reference,
-            words=word_list(words) if words else None,
+            words=word_list(word_classes) if word_classes else None,
             embed=embedder(encoder),
             draws=draws,
             seed=seed,
             on_progress=move,
         )
-    found.save(run / FILE)
+    place = out or run / FILE
+    found.save(place)
     shown = Tables(json=json)
     for name, table in tables_of(found).items():
         shown.table(name, table)
@@ -75,9 +78,7 @@ def analyze_command(
         shown.say(sentence)
     shown.value("sentences", list(sentences_about(found)))
     shown.finish()
-    console.print(f"Saved: {run / FILE}", highlight=False, soft_wrap=True)
+    say(f"Saved: {place}")
 
 
-def run(argv: Sequence[str]) -> int:
-    tyro.cli(analyze_command, prog="forage analyze", args=argv)
-    return 0
+COMMAND = analyze_command

@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
-
-import tyro
+from typing import Any
 
 from forage.cli.costs import cost_table
 from forage.cli.lists import Ks, numbers
@@ -21,30 +19,34 @@ from forage.report.load import whole
 
 
 def compare_command(
-    base: Annotated[Path, tyro.conf.Positional],
-    others: Annotated[tuple[Path, ...], tyro.conf.Positional],
+    base: Path,
+    others: tuple[Path, ...],
     /,
     *,
     k: Ks = "1,4,16,64,256",
+    json: bool = False,
+    out: Path | None = None,
     temperature: float = 1.0,
     split: str = "test",
     draws: int = 2000,
     seed: int = 0,
-    json: bool = False,
 ) -> None:
     """Compares evaluated runs with a base: a model folder or another run. Runs that differ in the seed only are pooled.
 
     Evaluations by different verifiers are refused; other differences in how they were made are said first.
 
+    Example: forage compare runs/base runs/first runs/second
+
     Args:
-        base: what the others are compared with.
-        others: run directories or model folders, evaluated with `forage eval`.
-        k: which k, separated by commas; those above the number of samples are left out.
-        temperature: which evaluations to take.
-        split: train or test.
-        draws: bootstrap resamples.
-        seed: random seed of the bootstrap.
-        json: print all tables as one JSON object.
+        base: What the others are compared with.
+        others: Run directories or model folders, evaluated with `forage eval`.
+        k: Numbers of samples k, separated by commas. Those above the number that was drawn are left out.
+        json: Print tables as one JSON object.
+        out: Where the result is written. A file; printed unless given.
+        temperature: Sampling temperature. Evaluations at another one are left out.
+        split: Which problems: train or test.
+        draws: Bootstrap resamples.
+        seed: Random seed. Of the bootstrap.
     """
     asked = [int(value) for value in numbers(k, "--k", whole=True)]
     if not others:
@@ -59,7 +61,7 @@ def compare_command(
     if not ks:
         check_ks(smallest, asked)
     untrained = next((runs for runs in groups.values() if all(run.step is None for run in runs)), base_runs)
-    shown = Tables(json=json)
+    shown = Tables(json=json, out=out)
     shown.notes("settings", said)
     shown.curves("levels", curve_table(groups, ks, draws=draws, seed=seed))
     shown.say(f"Differences from {base_runs[0].label}, paired by problem; bold where the interval leaves out 0:\n")
@@ -100,6 +102,4 @@ def _sides(arms: Sequence[Arm], base: Path) -> tuple[dict[str, Sequence[Evaluati
     return {first.label: runs, **rest}, rest
 
 
-def run(argv: Sequence[str]) -> int:
-    tyro.cli(compare_command, prog="forage compare", args=argv)
-    return 0
+COMMAND = compare_command

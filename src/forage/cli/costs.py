@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from forage.core.result_table import Cell, ResultTable
 from forage.evaluation.collect import Arm
 from forage.evaluation.compare import compare
 from forage.evaluation.evaluation import Evaluation
-from forage.evaluation.tables import Cell, ResultTable
 from forage.ops.resampling import Interval
 from forage.store.run_directory import RunDirectory
 

@@ -3,14 +3,13 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import tyro
 from rich.console import Console
 
 from forage.analysis import FILE, Analysis, Grams, analyze
 from forage.base_models.countdown import build_base
 from forage.cli.progress import message_on_interrupt, progress_bar, training_note
 from forage.cli.solutions import correct_solutions
-from forage.cli.tables import print_confounds, print_estimates
+from forage.cli.tables import Tables
 from forage.core.atomic import write_file
 from forage.core.errors import ForageError
 from forage.core.interrupts import Interrupted
@@ -39,16 +38,20 @@ LAB_MINER = Miner(shortest=1, longest=5, formulae="rank")
 """The lab's language is one of words: a strategy is announced by a single one."""
 
 
-def demo(*, out: Path = Path("runs/demo"), steps: int = 80, n: int = 128, seed: int = 0) -> None:
+@message_on_interrupt("Interrupted; what was finished is kept: the same command goes on.")
+def demo(*, out: Path = Path("runs/demo"), steps: int = 80, n: int = 128, seed: int = 0, json: bool = False) -> None:
     """Builds a tiny base, trains it with GRPO and with GRPO + entropy advantage, evaluates, analyzes and reports.
 
     What is there already is not done again: an interrupted demo goes on where it stopped.
 
+    Example: forage demo --steps 20 --n 32
+
     Args:
-        out: folder for the two runs and the report.
-        steps: reinforcement-learning steps of each run.
-        n: responses per test problem.
-        seed: random seed of both runs.
+        out: Where the result is written. A folder for the runs and the report.
+        steps: Training steps. Of each run.
+        n: Responses per problem.
+        seed: Random seed. Of all runs.
+        json: Print tables as one JSON object.
     """
     console = Console(stderr=True)
     console.print("Base model: built once in about a minute, then cached ...", highlight=False)
@@ -66,8 +69,9 @@ def demo(*, out: Path = Path("runs/demo"), steps: int = 80, n: int = 128, seed: 
             )
     analyse_demo(out, runs, console)
     table = curve_table(latest_evaluations((out / "base", *runs)), [k for k in KS if k <= n])
-    print_estimates(table)
-    print_confounds(table)
+    shown = Tables(json=json)
+    shown.curves("levels", table)
+    shown.finish()
     page = build_report((out / "base", *runs), out / "report.html")
     console.print(f"Report: {page}  (open it in a browser; it needs no network)", highlight=False, soft_wrap=True)
 
@@ -118,7 +122,4 @@ def _is_analysed(run: Path, grams: Grams) -> bool:
     return used is not None and used.id == grams.grams.id
 
 
-def run(argv: Sequence[str]) -> int:
-    with message_on_interrupt("Interrupted; what was finished is kept: the same command goes on."):
-        tyro.cli(demo, prog="forage demo", args=argv)
-    return 0
+COMMAND = demo

@@ -5,15 +5,14 @@ import importlib.util
 import os
 import platform
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from pathlib import Path
 
 import torch
-import tyro
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from forage.base_models.tiny_model import cache_directory
+from forage.cli.tables import Tables
+from forage.core.result_table import ResultTable
 from forage.engines.local.numerics import choose_matmul
 from forage.tasks.countdown import Countdown
 from forage.verification.judge import active_protections
@@ -32,12 +31,18 @@ EXTRAS = {
 """Extras by the name that pip takes: the module they bring and what it is for."""
 
 
-def doctor() -> None:
-    """Prints versions, extras, cores, devices, the fastest accurate matrix product of each, and free disk space."""
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    for name, finding in findings():
-        table.add_row(name, escape(finding))
-    Console().print(table, highlight=False)
+def doctor_command(*, json: bool = False, out: Path | None = None) -> None:
+    """Prints versions, extras, cores, devices, the fastest accurate matrix product of each, and free disk space.
+
+    Example: forage doctor --json
+
+    Args:
+        json: Print tables as one JSON object.
+        out: Where the result is written. A file; printed unless given.
+    """
+    shown = Tables(json=json, out=out)
+    shown.table("machine", ResultTable.of_texts(("part", "what is here"), findings()))
+    shown.finish()
 
 
 def findings() -> Iterator[tuple[str, str]]:
@@ -89,6 +94,4 @@ def _device() -> str:
     return "cpu; no GPU is needed"
 
 
-def run(argv: Sequence[str]) -> int:
-    tyro.cli(doctor, prog="forage doctor", args=argv)
-    return 0
+COMMAND = doctor_command

@@ -3,14 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
-
-import tyro
-from rich.console import Console
+from typing import Any
 
 from forage.cli.lists import Ks, Temperatures, numbers
 from forage.cli.problem_flags import EngineFlags, TableFlags, chosen_task, leak_note, told_apart
-from forage.cli.progress import message_on_interrupt, progress_bar, say_notes
+from forage.cli.progress import message_on_interrupt, progress_bar, say, say_notes
 from forage.cli.tables import Tables
 from forage.core.errors import ForageError
 from forage.core.protocols import Task
@@ -25,19 +22,21 @@ from forage.training.checkpoints import evaluate_checkpoint, find_checkpoint
 from forage.training.exact import exact_evaluation
 
 
+@message_on_interrupt("Interrupted; what was sampled is kept: the same command goes on from there.")
 def evaluate_command(
-    checkpoint: Annotated[Path, tyro.conf.Positional],
+    checkpoint: Path,
     /,
     *,
     task: str | None = None,
-    grams: str = "",
-    source: tyro.conf.OmitArgPrefixes[TableFlags] = TableFlags(),  # noqa: B008  (frozen)
-    machine: tyro.conf.OmitArgPrefixes[EngineFlags] = EngineFlags(),  # noqa: B008  (frozen)
-    split: str = "test",
-    problems: int | None = None,
     n: int = 256,
     k: Ks = "1,4,16,64,256",
     temperature: Temperatures = "1",
+    out: Path | None = None,
+    grams: str = "",
+    source: TableFlags = TableFlags(),  # noqa: B008  (frozen)
+    machine: EngineFlags = EngineFlags(),  # noqa: B008  (frozen)
+    split: str = "test",
+    problems: int | None = None,
     top_p: float = 1.0,
     top_k: int = 0,
     max_tokens: int | None = None,
@@ -45,55 +44,58 @@ def evaluate_command(
     seed: int = 0,
     verifier_workers: int | None = None,
     threads: int | None = None,
-    out: Path | None = None,
     exact: bool = False,
     json: bool = False,
 ) -> None:
     """Samples n responses to every problem and estimates pass@k. pass@1 is mean@n.
 
+    Example: forage eval runs/first --n 64 --k 1,4,16
+
     Args:
-        checkpoint: a run directory (its newest checkpoint), a checkpoint inside one, or a Hugging Face model folder.
-        task: which problems, where the checkpoint does not say: countdown:size=experiment, table:data=FILE,...
-        grams: tell ways to the answer apart by this list of strategic grams, or phrases (docs/diversity.md).
-        source: problems from a table.
-        machine: where the model computes.
-        split: train or test.
-        problems: only so many of the split, from its beginning; all unless given.
-        n: responses per problem; at least twice the largest k for a reliable estimate.
-        k: which k, separated by commas.
-        temperature: sampling temperature; several separated by commas (colder sampling is a control for training).
-        top_p: nucleus truncation; 1 is none.
-        top_k: truncation to the most probable tokens; 0 is none.
-        max_tokens: response limit; the run's own unless given.
-        max_prompt_tokens: problems with longer prompts are left out; the run's own unless given.
-        seed: random seed of the samples.
-        verifier_workers: processes that check answers; 0: none, or two where the verifier can hang. The run's own
+        checkpoint: A run directory (its newest checkpoint), a checkpoint inside one, or a Hugging Face model folder.
+        task: Which task, where the checkpoint does not say. As countdown:size=experiment, table:data=FILE,...
+        n: Responses per problem. At least twice the largest k for a reliable estimate.
+        k: Numbers of samples k, separated by commas. pass@k is estimated for each.
+        temperature: Sampling temperature. Several may be given, separated by commas: colder sampling is a control for
+            training.
+        out: Where the result is written. A folder that gets evals/; the run itself, and for a model folder one below
+            runs/evals, unless given.
+        grams: List of strategic grams: a file of `forage grams mine`, or phrases. Ways to the answer are told apart by
+            it (docs/diversity.md).
+        source: Problems from a table.
+        machine: Where the model computes.
+        split: Which problems: train or test.
+        problems: How many problems. The first of the split; all unless given.
+        top_p: Nucleus truncation. 1 is none.
+        top_k: Truncation to the most probable tokens. 0 is none.
+        max_tokens: The most tokens of a response. The run's own unless given.
+        max_prompt_tokens: Leave out problems with longer prompts. The run's own limit unless given.
+        seed: Random seed. Of the samples.
+        verifier_workers: Processes that check answers. 0: none, or two where the verifier can hang. The run's own
             unless given.
-        threads: CPU threads for matrix products; 0: all cores. The run's own unless given.
-        out: directory that gets evals/; the run itself, and for a model folder one below runs/evals, unless given.
-        exact: sample nothing: compute pass@k, distinct@k and PCMD from the model's chances of all answers, where a task
-            can list them (docs/toy-tasks.md). Nothing is saved.
-        json: print all tables as one JSON object.
+        threads: CPU threads for matrix products. 0: all cores. The run's own unless given.
+        exact: Sample nothing. pass@k, distinct@k and PCMD are computed from the model's chances of all answers, where a
+            task can list them (docs/toy-tasks.md). --out then names a file; only printed unless given.
+        json: Print tables as one JSON object.
     """
     ks, temperatures = [int(value) for value in numbers(k, "--k", whole=True)], numbers(temperature, "--temperature")
-    console = Console(stderr=True)
     if not exact:
         check_ks(n, ks)
     if not exact and (warning := small_sample_warning(n, ks)):
-        console.print(f"[yellow]{warning}[/yellow]", highlight=False)
+        say(warning)
     found = find_checkpoint(checkpoint)
     engine = machine.engine(found.engine)
     chosen = told_apart(chosen_task(found, task, source, engine), grams, found)
     say_notes(chosen or found.task)
     for note in leak_note(found, chosen):
-        console.print(note, highlight=False, soft_wrap=True, markup=False)
+        say(note)
     if exact:
         if (top_p, top_k) != (1.0, 0):
             raise ForageError("An exact evaluation is of the whole distribution: leave --top-p and --top-k out.")
         asked = {"split": split, "problems": problems, "ks": ks, "max_tokens": max_tokens, "threads": threads}
-        _show_exact(checkpoint, chosen, engine, temperatures, asked, json=json)
+        _show_exact(Tables(json=json, out=out), checkpoint, chosen, engine, temperatures, asked)
         return
-    with open_group() as ranks, progress_bar(f"eval {found.label}", console) as move:
+    with open_group() as ranks, progress_bar(f"eval {found.label}") as move:
         files = evaluate_checkpoint(
             checkpoint,
             task=chosen,
@@ -122,17 +124,16 @@ def evaluate_command(
     shown.value("files", [str(file) for file in files])
     shown.finish()
     for file in files:
-        console.print(f"Saved: {file}", highlight=False, soft_wrap=True)
+        say(f"Saved: {file}")
 
 
 def _show_exact(
+    shown: Tables,
     checkpoint: Path,
     task: Task | None,
     engine: LocalEngine,
     temperatures: Sequence[float],
     asked: Mapping[str, Any],
-    *,
-    json: bool,
 ) -> None:
     found = [
         exact_evaluation(checkpoint, task=task, engine=engine, temperature=temperature, **asked)
@@ -142,12 +143,8 @@ def _show_exact(
         replace(each, label=f"{each.label}, T={temperature:g}")
         for each, temperature in zip(found, temperatures, strict=True)
     ]
-    shown = Tables(json=json)
     shown.table("exact", exact_table(named))
     shown.finish()
 
 
-def run(argv: Sequence[str]) -> int:
-    with message_on_interrupt("Interrupted; what was sampled is kept: the same command goes on from there."):
-        tyro.cli(evaluate_command, prog="forage eval", args=argv)
-    return 0
+COMMAND = evaluate_command

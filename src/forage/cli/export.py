@@ -1,19 +1,16 @@
 """`forage export`: a model folder for other programs, or the rollouts of a run as a data set for other trainers."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-import tyro
-from rich.console import Console
-
+from forage.cli.progress import say
 from forage.store.dataset_folder import Layout, write_dataset
 from forage.store.run_directory import RunDirectory
 from forage.training.checkpoints import export_checkpoint
 
 
 def export_command(
-    checkpoint: Annotated[Path, tyro.conf.Positional],
+    checkpoint: Path,
     /,
     *,
     out: Path,
@@ -28,28 +25,29 @@ def export_command(
     With --rollouts it writes the responses of a run instead, as a folder that `load_dataset` reads. Step labels
     are written by `forage prm convert` and mined grams are JSON already (`forage grams mine --out`).
 
+    Example: forage export runs/first --out models/first --merge
+
     Args:
-        checkpoint: a run directory (its newest checkpoint), a checkpoint inside one, or a model folder.
-        out: folder to create.
-        merge: add an adapter into the weights of its model; without it the adapter is written as it is.
-        untie: write a vocabulary head that is tied to the embeddings as weights of its own, as `vllm serve` needs it
-            where a run hands its weights over (docs/vllm.md); an adapter is merged.
-        dtype: numbers of the weights; those of the run unless given.
-        trust_remote_code: run Python code that comes with the model. Read it first.
-        rollouts: sft (prompt, completion of right responses) or preference (prompt, chosen, rejected among siblings).
+        checkpoint: A run directory (its newest checkpoint), a checkpoint inside one, or a model folder.
+        out: Where the result is written. A folder to create.
+        merge: Add an adapter into the weights of its model. Without it the adapter is written as it is.
+        untie: Write a vocabulary head that is tied to the embeddings as weights of its own. `vllm serve` needs it where
+            a run hands its weights over (docs/vllm.md); an adapter is merged.
+        dtype: Number format of the weights. That of the run unless given.
+        trust_remote_code: Run Python code that comes with the model. Read it first.
+        rollouts: Write the responses of a run instead. sft: prompt and completion, of right responses; preference:
+            prompt, chosen and rejected, among the responses to one problem.
     """
     if rollouts is not None:
         run_directory = RunDirectory.open(checkpoint)
         rows = [row for step in run_directory.rollout_steps() for row in run_directory.rollouts(step)]
         count = write_dataset(rows, rollouts, out)
-        Console(stderr=True).print(f"Saved: {out} ({count} rows)", highlight=False, soft_wrap=True)
+        say(f"Saved: {out} ({count} rows)")
         return
     made = export_checkpoint(
         checkpoint, out=out, merge=merge, untie=untie, dtype=dtype, trust_remote_code=trust_remote_code
     )
-    Console(stderr=True).print(f"Saved: {made}", highlight=False, soft_wrap=True)
+    say(f"Saved: {made}")
 
 
-def run(argv: Sequence[str]) -> int:
-    tyro.cli(export_command, prog="forage export", args=argv)
-    return 0
+COMMAND = export_command

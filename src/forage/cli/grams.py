@@ -1,17 +1,14 @@
 """`forage grams mine|show`: strategic grams from correct solutions."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-import tyro
-from rich.console import Console
-from rich.table import Table
-
+from forage.cli.progress import say
 from forage.cli.solutions import correct_solutions
-from forage.cli.subcommands import run_subcommand
+from forage.cli.tables import Tables
 from forage.core.atomic import write_file
 from forage.core.errors import ForageError
+from forage.core.result_table import ResultTable
 from forage.grams.gram_list import GramList, load_grams
 from forage.grams.mining.clustering import Agglomerative, Clustering, KMeans, Leader
 from forage.grams.mining.embedding import embedder
@@ -22,42 +19,44 @@ UNEQUAL = 0.05
 
 
 def mine_command(
-    source: Annotated[Path, tyro.conf.Positional],
+    source: Path,
     /,
     *,
     out: Path,
     words: str = "3-5",
-    formulae: Literal["drop", "rank"] = "drop",
     top: float = 0.2,
+    min_solutions: int | None = None,
+    split: Literal["train", "test"] = "train",
+    formulae: Literal["drop", "rank"] = "drop",
     clustering: Literal["leader", "agglomerative", "k-means"] = "leader",
     radius: float = 0.25,
     clusters: int = 500,
-    min_solutions: int | None = None,
     encoder: str | None = None,
     seed: int = 0,
-    split: Literal["train", "test"] = "train",
 ) -> None:
     """Mines the phrases that many correct solutions share, and draws random ones of equal coverage beside them.
 
+    Example: forage grams mine runs/first --out grams.json
+
     Args:
-        source: a run directory (its correct rollouts), a model folder (its correct evaluation samples), a .jsonl file
+        source: A run directory (its correct rollouts), a model folder (its correct evaluation samples), a .jsonl file
             (one object per line with the key solution, text, response or completion; rows with "correct": false are
             left out), or a text file with one solution per line.
-        out: the file to write.
-        split: which problems the evaluation samples answer. Phrases of test solutions know the test: a run that is
-            trained with them must not be compared on it.
-        words: words of a phrase, from-to; 1-5 for a word-level model such as the lab's.
-        formulae: phrases with digits, LaTeX commands or single letters are never kept; rank lets them take part in the
-            clustering and the ranking (so that --top is a share of all clusters), drop does not.
-        top: share of the clusters to keep, by the number of solutions that hold one of their phrases; ties are kept.
-        clustering: leader (one pass, any number of phrases), agglomerative (all pairs, up to 20,000 phrases) or
-            k-means; the last two need the extra `embed`.
-        radius: cosine distance within which phrases are one cluster (leader, agglomerative).
-        clusters: how many clusters k-means makes.
-        min_solutions: solutions that a phrase must stand in; a thousandth of all, and at least 2, unless given.
-        encoder: a sentence encoder, by name or folder ("minilm" for the usual one; needs the extra `embed`); tf-idf
-            of words and letters unless given.
-        seed: random seed of the random phrases.
+        out: Where the result is written. A JSON file.
+        words: Words of a phrase, from-to. 1-5 for a word-level model such as those of the toy tasks.
+        top: Share of the clusters to keep, by the number of solutions that hold one of their phrases. Ties are kept.
+        min_solutions: Solutions that a phrase must stand in. A thousandth of all, and at least 2, unless given.
+        split: Which problems: train or test. Of evaluation samples. Phrases of test solutions know the test: a run that
+            is trained with them must not be compared on it.
+        formulae: What becomes of phrases with digits, LaTeX commands or single letters. They are never kept; rank lets
+            them take part in the clustering and the ranking (so that --top is a share of all clusters), drop does not.
+        clustering: How phrases are clustered. leader (one pass, any number of phrases), agglomerative (all pairs, up to
+            20,000 phrases) or k-means; the last two need the extra `embed`.
+        radius: Cosine distance within which phrases are one cluster (leader, agglomerative).
+        clusters: How many clusters k-means makes.
+        encoder: Sentence encoder, by name or folder. minilm is the usual one (needs the extra `embed`); tf-idf of
+            words and letters unless given.
+        seed: Random seed. Of the random phrases.
     """
     shortest, longest = _span(words)
     miner = Miner(
@@ -70,66 +69,77 @@ def mine_command(
         seed=seed,
         embedder=embedder(encoder),
     )
-    found = miner(correct_solutions(source, split), source=str(source))
-    write_file(out, found.to_json().encode())
-    console = Console(stderr=True)
-    if warning := placebo_warning(found):
-        console.print(warning, style="yellow", highlight=False, soft_wrap=True)
-    console.print(
-        f"{len(found.grams)} grams in {len(found.clusters)} clusters from {found.made['solutions']} solutions: {out}\n"
-        f"Next: forage grams show {out}, forage train countdown --method grpo --method hicra:grams={out}",
-        highlight=False,
-        soft_wrap=True,
-        markup=False,
+    mined = miner(correct_solutions(source, split), source=str(source))
+    write_file(out, mined.to_json().encode())
+    if warning := placebo_warning(mined):
+        say(warning)
+    say(
+        f"{len(mined.grams)} grams in {len(mined.clusters)} clusters from {mined.made['solutions']} solutions: {out}\n"
+        f"Next: forage grams show {out}, forage train countdown --method grpo --method hicra:grams={out}"
     )
 
 
-def show_command(name: Annotated[str, tyro.conf.Positional], /, *, clusters: int = 30, examples: int = 5) -> None:
+def show_command(
+    name: str, /, *, max_clusters: int = 30, max_examples: int = 5, json: bool = False, out: Path | None = None
+) -> None:
     """Prints a gram list: how it was made, its clusters with examples and frequencies, its coverage and its placebo.
 
+    Example: forage grams show grams.json --max-clusters 10
+
     Args:
-        name: a file that `forage grams mine` wrote, or phrases (a list written by hand).
-        clusters: how many clusters to print.
-        examples: how many phrases of each.
+        name: A file that `forage grams mine` wrote, or phrases (a list written by hand).
+        max_clusters: The most clusters that are shown.
+        max_examples: The most phrases of each that are shown.
+        json: Print tables as one JSON object.
+        out: Where the result is written. A file; printed unless given.
     """
-    console, found = Console(), load_grams(name)
-    console.print(f"{name}  id {found.id}", highlight=False, soft_wrap=True, markup=False)
-    for key, value in found.made.items():
-        console.print(f"  {key.replace('_', ' ')}: {value}", highlight=False, soft_wrap=True, markup=False)
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("cluster", "solutions", "grams", "examples"):
-        table.add_column(column, overflow="fold", justify="left" if column == "examples" else "right")
-    for number, cluster in enumerate(found.clusters[:clusters], 1):
-        counted = _share(cluster.solutions, found.made.get("solutions")) if cluster.solutions else "-"
-        shown = [f"{gram!r}" if " " in gram else gram for gram in cluster.grams[:examples]]
+    shown, listed = Tables(json=json, out=out), load_grams(name)
+    shown.say(f"{name}  id {listed.id}")
+    shown.value("id", listed.id)
+    for key, value in listed.made.items():
+        shown.say(f"  {key.replace('_', ' ')}: {value}")
+    shown.value("made", dict(listed.made))
+    shown.table("clusters", cluster_table(listed, clusters=max_clusters, examples=max_examples))
+    shown.say(_coverage(listed, max_examples))
+    shown.value("coverage", listed.coverage)
+    shown.value("placebo coverage", listed.placebo_coverage)
+    if warning := placebo_warning(listed):
+        shown.warn(warning)
+        shown.value("warning", warning)
+    shown.finish()
+
+
+def cluster_table(listed: GramList, *, clusters: int, examples: int) -> ResultTable:
+    """The first clusters: solutions that hold one of their phrases, how many phrases there are, and some of them."""
+    rows = []
+    for number, cluster in enumerate(listed.clusters[:clusters], 1):
+        solutions = _share(cluster.solutions, listed.made.get("solutions")) if cluster.solutions else "-"
+        phrases = [f"{gram!r}" if " " in gram else gram for gram in cluster.grams[:examples]]
         more = [f"and {len(cluster.grams) - examples} more"] if len(cluster.grams) > examples else []
-        table.add_row(cluster.label or str(number), counted, str(len(cluster.grams)), ", ".join([*shown, *more]))
-    console.print(table, highlight=False)
-    if len(found.clusters) > clusters:
-        console.print(f"... and {len(found.clusters) - clusters} clusters more (--clusters).", highlight=False)
-    if found.coverage is None or found.placebo_coverage is None:
-        console.print("Its coverage is not known: it was not mined from solutions.", highlight=False)
-        return
-    such = f", such as {', '.join(map(repr, found.placebo[:examples]))}" if found.placebo else ""
-    console.print(
-        f"Coverage: {found.coverage:.1%} of the words; the placebo's {len(found.placebo)} random grams cover "
-        f"{found.placebo_coverage:.1%}{such}.",
-        highlight=False,
-        soft_wrap=True,
-        markup=False,
+        rows.append((cluster.label or str(number), solutions, str(len(cluster.grams)), ", ".join([*phrases, *more])))
+    rest = len(listed.clusters) - clusters
+    notes = (f"... and {rest} clusters more (--max-clusters).",) if rest > 0 else ()
+    return ResultTable.of_texts(("cluster", "solutions", "grams", "examples"), rows, notes)
+
+
+def _coverage(listed: GramList, examples: int) -> str:
+    if listed.coverage is None or listed.placebo_coverage is None:
+        return "Its coverage is not known: it was not mined from solutions."
+    such = f", such as {', '.join(map(repr, listed.placebo[:examples]))}" if listed.placebo else ""
+    return (
+        f"Coverage: {listed.coverage:.1%} of the words; the placebo's {len(listed.placebo)} random grams cover "
+        f"{listed.placebo_coverage:.1%}{such}."
     )
-    if warning := placebo_warning(found):
-        console.print(warning, style="yellow", highlight=False, soft_wrap=True)
 
 
-def placebo_warning(found: GramList) -> str | None:
+def placebo_warning(listed: GramList) -> str | None:
     """A sentence where the placebo does not cover as much as the list, so that comparing them would mislead."""
-    if found.coverage is None or found.placebo_coverage is None:
+    if listed.coverage is None or listed.placebo_coverage is None:
         return None
-    if abs(found.placebo_coverage - found.coverage) <= UNEQUAL * found.coverage:
+    if abs(listed.placebo_coverage - listed.coverage) <= UNEQUAL * listed.coverage:
         return None
     return (
-        f"The random grams cover {found.placebo_coverage:.1%} of the words and the list {found.coverage:.1%}: there "
+        f"The random grams cover {listed.placebo_coverage:.1%} of the words and the list {listed.coverage:.1%}: there "
         "were not enough other phrases, so hicra_random marks another share of the tokens than hicra. Keep fewer "
         "clusters (--top) or give more solutions."
     )
@@ -155,5 +165,4 @@ def _share(count: int, total: object) -> str:
     return f"{count} ({count / total:.0%})" if isinstance(total, int) and total else str(count)
 
 
-def run(argv: Sequence[str]) -> int:
-    return run_subcommand("grams", {"mine": mine_command, "show": show_command}, argv)
+SUBCOMMANDS = {"mine": mine_command, "show": show_command}

@@ -1,35 +1,28 @@
 """`forage import FILE.gguf`: a model in another program's format as an ordinary model folder."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
-import tyro
-from rich.console import Console
-
+from forage.cli.progress import say
 from forage.engines.local.gguf_file import import_gguf
 
 
-def import_command(file: Annotated[Path, tyro.conf.Positional], /, *, out: Path) -> None:
+def import_command(file: Path, /, *, out: Path) -> None:
     """Writes the model in a GGUF file as an ordinary Hugging Face folder with float32 weights.
 
+    Example: forage import model.gguf --out models/imported
+
     Args:
-        file: the GGUF file; needs the package gguf: pip install 'forage-rl[gguf]'.
-        out: folder to create.
+        file: The GGUF file; needs the package gguf: pip install 'forage-rl[gguf]'.
+        out: Where the result is written. A folder to create.
     """
     made = import_gguf(file, out=out)
-    console = Console(stderr=True)
     if made.quantized:
         formats = ", ".join(f"{count} tensors in {name}" for name, count in sorted(made.quantized.items()))
-        console.print(
+        say(
             f"Note: the weights were quantized ({formats}) and are now float32 numbers of the same values: the folder "
-            "is larger and no more exact than the file.",
-            highlight=False,
-            soft_wrap=True,
+            "is larger and no more exact than the file."
         )
-    console.print(f"Saved: {made.folder}", highlight=False, soft_wrap=True)
+    say(f"Saved: {made.folder}")
 
 
-def run(argv: Sequence[str]) -> int:
-    tyro.cli(import_command, prog="forage import", args=argv)
-    return 0
+COMMAND = import_command

@@ -1,4 +1,4 @@
-"""Responses that `forage verify` has judged: read from a table, and printed for people or for programs."""
+"""Responses that `forage verify` has judged: read from a table, and shown as a table."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from rich.console import Console
-from rich.table import Table
-
+from forage.cli.tables import Tables
 from forage.core.errors import ForageError
 from forage.core.records import Message, Problem, Score
+from forage.core.result_table import ResultTable
 from forage.tasks.table.files import data_files, read_rows
 from forage.tasks.verifiers import Verifier
 
@@ -34,9 +33,9 @@ class Judged:
     def of(cls, verifier: Verifier, problem: Problem, text: str, score: Score) -> Self:
         return cls(problem.id, text, score, verifier.answer(problem, text) if score.judged else None)
 
-    def to_json(self) -> str:
+    def to_json(self) -> dict[str, Any]:
         """`value` is null where the response could not be judged."""
-        content: dict[str, Any] = {
+        return {
             "where": self.where,
             "response": self.text,
             "value": self.score.value if self.score.judged else None,
@@ -44,7 +43,6 @@ class Judged:
             "answer": self.answer,
             "parts": dict(self.score.parts),
         }
-        return json.dumps(content)
 
 
 def responses_of(path: Path, *, answer: str, response: str, prompt: str) -> list[tuple[Problem, str]]:
@@ -61,23 +59,26 @@ def responses_of(path: Path, *, answer: str, response: str, prompt: str) -> list
     return pairs
 
 
-def print_judged(judged: Sequence[Judged], *, as_json: bool, whole: bool) -> None:
-    """One line for each, and how many were right. Of a table (`whole` is false) the first ones that were not."""
-    if as_json:
-        for one in judged:
-            print(one.to_json())
-        return
-    table = Table("response" if whole else "row", "value", "answer", "what is known", box=None)
-    shown = judged if whole else [one for one in judged if not one.score.correct][:SHOWN]
-    for one in shown:
-        parts = ", ".join(f"{name} {value:g}" for name, value in one.score.parts.items())
-        value = f"{one.score.value:g}" if one.score.judged else "unjudged"
-        table.add_row(one.text[:WIDTH] if whole else one.where, value, one.answer and one.answer[:WIDTH], parts)
-    if shown:
-        Console().print(table, highlight=False, markup=False)
-    if not whole:
-        right, unjudged = sum(one.score.correct for one in judged), sum(not one.score.judged for one in judged)
-        print(f"{right} of {len(judged)} responses are right, {unjudged} could not be judged.")
+def show_judged(shown: Tables, judged: Sequence[Judged], *, of_table: bool) -> None:
+    """One row for each response; of a table the first ones that were not right, and how many were."""
+    right, unjudged = sum(each.score.correct for each in judged), sum(not each.score.judged for each in judged)
+    rows = [
+        (
+            each.where if of_table else each.text[:WIDTH],
+            f"{each.score.value:g}" if each.score.judged else "unjudged",
+            (each.answer or "")[:WIDTH],
+            ", ".join(f"{name} {value:g}" for name, value in each.score.parts.items()),
+        )
+        for each in ([each for each in judged if not each.score.correct][:SHOWN] if of_table else judged)
+    ]
+    if rows:
+        columns = ("row" if of_table else "response", "value", "answer", "what is known")
+        shown.table("responses", ResultTable.of_texts(columns, rows))
+    if of_table:
+        shown.say(f"{right} of {len(judged)} responses are right, {unjudged} could not be judged.")
+    shown.value("responses", {"rows": [each.to_json() for each in judged]})
+    shown.value("right", right)
+    shown.value("unjudged", unjudged)
 
 
 def _text(values: Mapping[str, Any], name: str, where: str) -> str:

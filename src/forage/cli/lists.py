@@ -3,12 +3,11 @@
 import math
 from typing import Annotated
 
-import tyro
-
+from forage.cli.flags import Shown
 from forage.core.errors import ForageError
 
-Ks = Annotated[str, tyro.conf.arg(metavar="K,K,...")]
-Temperatures = Annotated[str, tyro.conf.arg(metavar="T,T,...")]
+Ks = Annotated[str, Shown("K,K,...")]
+Temperatures = Annotated[str, Shown("T,T,...")]
 
 
 def numbers(text: str, flag: str, *, whole: bool = False) -> list[float]:

@@ -1,43 +1,40 @@
 """`forage prm label|convert|train|score|rank|search`: process reward models, from labels to use."""
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from json import dumps
 from pathlib import Path
-from typing import Annotated
-
-import tyro
-from rich.console import Console
 
 from forage.cli.lists import Ks, numbers
-from forage.cli.prm_label import label_command, say, say_rejected
+from forage.cli.prm_label import label_command, say_rejected
 from forage.cli.prm_search import search_command
-from forage.cli.progress import message_on_interrupt, progress_bar
-from forage.cli.subcommands import run_subcommand
-from forage.cli.tables import Tables, print_table
+from forage.cli.progress import message_on_interrupt, progress_bar, say
+from forage.cli.tables import Tables
 from forage.core.atomic import write_file
 from forage.core.errors import ForageError
+from forage.core.result_table import Cell, ResultTable
 from forage.engines.local.step_heads import HeadKind
 from forage.evaluation.evaluation import Evaluation
 from forage.evaluation.names import evaluation_files, home_of
-from forage.evaluation.tables import Cell, ResultTable
 from forage.ops.step_scores import AGGREGATORS, Aggregator
 from forage.ops.step_scores import aggregate as aggregate_scores
+from forage.reward_models.fit import FitSettings
 from forage.reward_models.prm.calibration import Calibration, FirstErrors
 from forage.reward_models.prm.checkpoints import rank_evaluation, read_calibration, score_solutions, train_checkpoint
 from forage.reward_models.prm.formats import Format, Labels, read_labels, write_labels
 from forage.reward_models.prm.train import Objective, ProcessTraining
 
 
-def convert_command(
-    labels: Annotated[Path, tyro.conf.Positional], /, *, to: Format, out: Path, eta: float = 1.0
-) -> None:
+def convert_command(labels: Path, /, *, to: Format, out: Path, eta: float = 1.0) -> None:
     """Writes step labels for other programs: ER-PRM, OpenRLHF, Math-Shepherd or TRL.
+
+    Example: forage prm convert labels/labels.jsonl --to trl --out labels_trl.jsonl
 
     Args:
         labels: labels.jsonl, or a file in any of these formats.
-        to: the format; math-shepherd and trl say yes or no only, so values are rounded.
-        out: the file to write.
-        eta: turns counts into values: 0 is the share that is right, inf whether any is.
+        to: The format. math-shepherd and trl say yes or no only, so values are rounded.
+        out: Where the result is written. A file.
+        eta: How counts become labels. 0 is the share that is right, inf whether any is, others lie between (ER-PRM).
     """
     found = read(labels, eta)
     whole = [row for row in found.solutions if all(value == value for value in row.values)]
@@ -49,65 +46,49 @@ def convert_command(
 
 
 def train_command(
-    labels: Annotated[Path, tyro.conf.Positional],
+    labels: Path,
     /,
     *,
     model: Path,
     out: Path,
-    eta: float = 1.0,
-    continuations: int | None = None,
     objective: Objective = "steps",
+    eta: float = 1.0,
     head: HeadKind = "two-token",
-    epochs: int = 3,
-    batch: int = 64,
-    lr: float = 3e-4,
+    continuations: int | None = None,
     margin: float = 4.0,
-    max_tokens: int = 1024,
-    held_out: float = 0.1,
-    placebo: bool = False,
-    seed: int = 0,
+    fit: FitSettings = FitSettings(),  # noqa: B008  (frozen)
     checkpoint_every: int = 100,
     device: str = "cpu",
     threads: int | None = None,
+    json: bool = False,
 ) -> None:
     """Trains a process reward model: an ordinary Hugging Face checkpoint that says behind every step how good it is.
 
-    Interrupted or killed, the same command continues, with the same bits.
+    Interrupted or killed, the same command continues, with the same bits. The learning rate is for tiny models; those
+    of 7 billion parameters were trained with 5e-7 to 1e-6.
+
+    Example: forage prm train labels/labels.jsonl --model models/base --out models/prm --eta inf
 
     Args:
         labels: labels.jsonl of `forage prm label`, or a file of ER-PRM, OpenRLHF, Math-Shepherd or TRL.
-        model: what it begins as: a run directory, a checkpoint, or a model folder.
-        out: the folder to write.
-        eta: turns counts into values (ER-PRM): 0 is the share that is right, inf whether any is.
-        continuations: use so many of the continuations after every step; all unless given.
-        objective: steps; outcome (the last step only); ranking (PQM).
-        head: two-token (good and bad are words of the vocabulary) or scalar (a number of its own).
-        epochs: passes over the labels.
-        batch: solutions per update.
-        lr: learning rate; 5e-7 to 1e-6 for a 7-billion-parameter model.
-        margin: margin of the ranking objective.
-        max_tokens: longer solutions are rejected, not cut.
-        held_out: share of the questions kept for the calibration.
-        placebo: the control: labels are permuted among all steps.
-        seed: random seed of the order, of what is held out, and of which continuations are used.
-        checkpoint_every: updates between two checkpoints; 0 writes one only when interrupted.
-        device: cpu or cuda.
-        threads: CPU threads for matrix products; 0: all cores.
+        model: The model to start from. A run directory, a checkpoint, or a model folder.
+        out: Where the result is written. A folder to create.
+        objective: What training optimizes. steps: every step; outcome: the last step only; ranking: the order of steps
+            (PQM).
+        eta: How counts become labels. 0 is the share that is right, inf whether any is, others lie between (ER-PRM).
+        head: How the model says how good a step is. two-token: by two words of the vocabulary, good and bad; scalar: by
+            a number of its own.
+        continuations: Continuations after every step. So many of those in the labels are used; all unless given.
+        margin: Margin of the objective ranking.
+        checkpoint_every: Steps between two checkpoints. 0: only when interrupted.
+        device: Where models compute: cpu or cuda.
+        threads: CPU threads for matrix products. 0: all cores.
+        json: Print tables as one JSON object.
     """
-    found = read(labels, eta, m=continuations, seed=seed)
-    settings = ProcessTraining(
-        objective=objective,
-        epochs=epochs,
-        batch=batch,
-        lr=lr,
-        margin=margin,
-        max_tokens=max_tokens,
-        held_out=held_out,
-        placebo=placebo,
-        seed=seed,
-    )
+    found = read(labels, eta, m=continuations, seed=fit.seed)
+    settings = ProcessTraining(objective=objective, margin=margin, **asdict(fit))
     kept = message_on_interrupt("Interrupted; all is saved: the same command goes on from here.")
-    with kept, progress_bar("train process model", Console(stderr=True)) as move:
+    with kept, progress_bar("train process model") as move:
         made = train_checkpoint(
             model,
             solutions=found.solutions,
@@ -123,14 +104,19 @@ def train_command(
     say_rejected(made.rejected)
     rejected = len(found.rejected) + len(made.rejected)
     say(f"{made.examples} solutions in {made.updates} updates; {rejected} rejected. Saved: {out}")
+    shown = Tables(json=json)
+    shown.value("examples", made.examples)
+    shown.value("updates", made.updates)
+    shown.value("rejected", rejected)
     if made.calibration and made.first_errors:
         say(f"{made.held_out} held-out solutions: {sentence(made.calibration)} {error_sentence(made.first_errors)}")
-        print_table(reliability_table(made.calibration))
+        shown.table("reliability", reliability_table(made.calibration))
+    shown.finish()
 
 
 def score_command(
-    model: Annotated[Path, tyro.conf.Positional],
-    labels: Annotated[Path, tyro.conf.Positional],
+    model: Path,
+    labels: Path,
     /,
     *,
     out: Path,
@@ -141,20 +127,22 @@ def score_command(
 ) -> None:
     """Scores every step of labeled solutions, writes JSON lines, and compares the scores with the labels.
 
+    Example: forage prm score models/prm solutions.jsonl --out scores.jsonl
+
     Args:
-        model: a process reward model.
-        labels: solutions in steps, in any format that train reads.
-        out: the file to write: prompt, steps, scores, and one aggregated score.
-        aggregate: how the scores of steps become one: min, last, mean, product, max or sum.
-        eta: turns counts into the values that scores are compared with.
-        device: cpu or cuda.
-        threads: CPU threads for matrix products; 0: all cores.
+        model: A process reward model.
+        labels: Solutions in steps, in any format that train reads.
+        out: Where the result is written. A file of JSON lines: prompt, steps, scores, and one aggregated score.
+        aggregate: How the scores of steps become one: min, last, mean, product, max or sum.
+        eta: How counts become labels. Scores are compared with them.
+        device: Where models compute: cpu or cuda.
+        threads: CPU threads for matrix products. 0: all cores.
     """
     found = read(labels, eta)
-    with progress_bar(f"score {labels.name}", Console(stderr=True)) as move:
+    with progress_bar(f"score {labels.name}") as move:
         scored = score_solutions(model, found.solutions, device=device, threads=threads, on_progress=move)
     lines = [
-        json.dumps(
+        dumps(
             {
                 "prompt": solution.prompt,
                 "steps": list(solution.steps),
@@ -171,8 +159,8 @@ def score_command(
 
 
 def rank_command(
-    model: Annotated[Path, tyro.conf.Positional],
-    evaluation: Annotated[Path, tyro.conf.Positional],
+    model: Path,
+    evaluation: Path,
     /,
     *,
     k: Ks = "1,4,16,64,256,1024",
@@ -182,23 +170,26 @@ def rank_command(
     seed: int = 0,
     device: str = "cpu",
     threads: int | None = None,
-    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
+    json: bool = False,
 ) -> None:
     """Chooses among the cached samples of an evaluation: best of n by step scores, votes, oracle and chance.
 
+    Example: forage prm rank models/prm runs/first --k 1,4,16
+
     Args:
-        model: a process reward model.
-        evaluation: the JSON file that `forage eval` saved, or a directory that holds one evaluation.
-        k: how many samples there are to choose from, separated by commas; those beyond the evaluation's are left out.
-        aggregate: how the scores of steps become one, separated by commas: min, last, mean, product, max, sum. The
-            first one weighs the votes.
-        outcome: an outcome model (`prm train --objective outcome`) that chooses too, by whole solutions.
-        out: a JSON file for the curves; process/ beside the evaluation's folder unless given, where reports look. In
-            a model folder nothing is written: there it is below runs/evals.
-        seed: random seed of the votes and the intervals.
-        device: cpu or cuda.
-        threads: CPU threads for matrix products; 0: all cores.
-        as_json: print the table as one JSON object.
+        model: A process reward model.
+        evaluation: The JSON file that `forage eval` saved, or a directory that holds one evaluation.
+        k: Numbers of samples k, separated by commas. So many there are to choose from; those beyond the evaluation's
+            are left out.
+        aggregate: How the scores of steps become one: min, last, mean, product, max or sum. Several may be given,
+            separated by commas; the first one weighs the votes.
+        outcome: An outcome model (`prm train --objective outcome`) that chooses too, by whole solutions.
+        out: Where the result is written. A JSON file for the curves; process/ beside the evaluation's folder, where
+            reports look, unless given. In a model folder nothing is written: there it is below runs/evals.
+        seed: Random seed. Of the votes and the intervals.
+        device: Where models compute: cpu or cuda.
+        threads: CPU threads for matrix products. 0: all cores.
+        json: Print tables as one JSON object.
     """
     asked = aggregate.split(",")
     rules: list[Aggregator] = [rule for name in asked for rule in AGGREGATORS if rule == name]
@@ -209,7 +200,7 @@ def rank_command(
     ns = [int(number) for number in numbers(k, "--k", whole=True) if 1 <= number <= pool]
     if not ns:
         raise ForageError(f"{evaluation} has {pool} samples per problem: name a k from 1 to that.")
-    with progress_bar(f"rank {evaluation.stem}", Console(stderr=True)) as move:
+    with progress_bar(f"rank {evaluation.stem}") as move:
         found = rank_evaluation(
             model,
             evaluation,
@@ -221,7 +212,7 @@ def rank_command(
             seed=seed,
             on_progress=move,
         )
-    shown = Tables(json=as_json)
+    shown = Tables(json=json)
     shown.table("ranking", found.table())
     shown.finish()
     if found.reliability:
@@ -232,7 +223,7 @@ def rank_command(
     out.parent.mkdir(parents=True, exist_ok=True)
     about = {"model": model.resolve().name, "policy": Evaluation.load(evaluation).label, **found.to_json()}
     about["held_out"] = read_calibration(model)
-    write_file(out, json.dumps(about, indent=1, ensure_ascii=False).encode())
+    write_file(out, dumps(about, indent=1, ensure_ascii=False).encode())
     say(f"Saved: {out}")
 
 
@@ -287,7 +278,3 @@ SUBCOMMANDS: Mapping[str, Callable[..., None]] = {
     "rank": rank_command,
     "search": search_command,
 }
-
-
-def run(argv: Sequence[str]) -> int:
-    return run_subcommand("prm", SUBCOMMANDS, argv)

@@ -2,13 +2,9 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
-
-import tyro
-from rich.console import Console
 
 from forage.cli.problem_flags import EngineFlags
-from forage.cli.progress import message_on_interrupt, progress_bar
+from forage.cli.progress import message_on_interrupt, progress_bar, say
 from forage.core.errors import ForageError
 from forage.reward_models.prm.formats import Rejected
 from forage.reward_models.prm.label import REPROMPT, Labeling
@@ -21,20 +17,20 @@ SHOWN = 5
 
 
 def label_command(
-    solutions_of: Annotated[Path, tyro.conf.Positional],
+    solutions_of: Path,
     /,
     *,
     out: Path,
     policy: Path | None = None,
     task: str | None = None,
-    split: str = "train",
-    problems: int | None = None,
     solutions: int = 4,
     continuations: int = 16,
+    split: str = "train",
+    problems: int | None = None,
     reprompt: str | None = None,
     temperature: float = 1.0,
     max_tokens: int | None = None,
-    machine: tyro.conf.OmitArgPrefixes[EngineFlags] = EngineFlags(),  # noqa: B008  (frozen)
+    machine: EngineFlags = EngineFlags(),  # noqa: B008  (frozen)
     shard: str = "1/1",
     seed: int = 0,
     threads: int | None = None,
@@ -43,30 +39,32 @@ def label_command(
 
     Counts are kept, not labels, so eta is chosen later. Interrupted, the same command continues.
 
+    Example: forage prm label runs/first --out labels --solutions 4 --continuations 8
+
     Args:
-        solutions_of: who writes the solutions: a run directory, a checkpoint, a model folder; or a file of them (JSON
+        solutions_of: Who writes the solutions: a run directory, a checkpoint, a model folder; or a file of them (JSON
             lines of prompt and steps or solution; ER-PRM, OpenRLHF, Math-Shepherd, TRL).
-        out: the folder for the labels.
-        policy: who continues them (the reference policy); the model that wrote them unless given.
-        task: which problems, where the checkpoint does not say: countdown, or countdown:size=experiment.
-        split: train or test.
-        problems: how many, from the beginning of the split; all unless given.
-        solutions: solutions per problem.
-        continuations: responses that are sampled after every step.
-        reprompt: asks for the rest in a new prompt instead of continuing: default, or a text with {prompt} and {steps}.
-        temperature: sampling temperature of solutions and continuations.
-        max_tokens: the most tokens of a whole response; the run's own unless given.
-        machine: where both models compute.
-        shard: i/n does every n-th block, as one of n processes with the same --out; the last one writes the labels.
-        seed: random seed of solutions and continuations.
-        threads: CPU threads for matrix products; 0: all cores. The run's own unless given.
+        out: Where the result is written. A folder for the labels.
+        policy: The model that continues solutions (the reference policy). The one that wrote them unless given.
+        task: Which task, where the checkpoint does not say. countdown, or countdown:size=experiment.
+        solutions: Solutions per problem.
+        continuations: Continuations after every step.
+        split: Which problems: train or test.
+        problems: How many problems. The first of the split; all unless given.
+        reprompt: Ask for the rest in a new prompt instead of continuing. default, or a text with {prompt} and {steps}.
+        temperature: Sampling temperature. Of solutions and continuations.
+        max_tokens: The most tokens of a response. The run's own unless given.
+        machine: Where both models compute.
+        shard: Do every n-th block only, as i/n. For n processes with the same --out; the last one writes the labels.
+        seed: Random seed. Of solutions and continuations.
+        threads: CPU threads for matrix products. 0: all cores. The run's own unless given.
     """
     share = Share.parse(shard)
     template = REPROMPT if reprompt == "default" else reprompt
     plan = Labeling(solutions=solutions, continuations=continuations, seed=seed, reprompt=template)
     chosen = parse_task(task) if task else None
     kept = message_on_interrupt("Interrupted; every finished block is saved: the same command goes on from here.")
-    with kept, progress_bar(f"label {solutions_of.name}", Console(stderr=True)) as move:
+    with kept, progress_bar(f"label {solutions_of.name}") as move:
         if solutions_of.is_file():
             if policy is None:
                 raise ForageError(f"Who continues the solutions in {solutions_of}? Name a model with --policy.")
@@ -119,7 +117,3 @@ def say_rejected(rejected: Sequence[Rejected]) -> None:
         say(f"Rejected: {each}.")
     if len(rejected) > SHOWN:
         say(f"{len(rejected)} rows were rejected in all.")
-
-
-def say(sentence: str) -> None:
-    Console(stderr=True).print(sentence, highlight=False, markup=False, soft_wrap=True)

@@ -24,19 +24,22 @@ class TableFlags:
     """A table of problems. What is not given is that of the run, where it was trained on a table.
 
     Args:
-        data: table of problems to evaluate on: JSONL, CSV, Parquet, or a folder that `datasets` saved.
-        verifier: what checks an answer: math, numeric, exact, choice, regex:..., python:module:function.
-        prompt_column: text, or chat messages; dots lead into nested columns.
-        answer_column: what the verifier compares with.
-        id_column: names of the problems; their content names them unless given.
-        answer_after: keep of an answer what stands behind the last such text.
-        skip_bad_rows: leave out rows that cannot be used.
-        delimiter: character between the fields of CSV, or tab, semicolon, pipe.
-        encoding: of CSV: utf-8, utf-16, cp1252, ...
-        system: system prompt, before every problem.
-        template: chat: the tokenizer's chat template; none: plain text; auto: the template where there is one.
-        step_ends: where reasoning steps end: newline, sentence, label, code_line, words:..., python:module:function.
-        modes: what tells right answers apart: answer, or python:module:function (docs/diversity.md).
+        data: Table of problems. JSONL, CSV, Parquet, or a folder that `datasets` saved.
+        verifier: What checks an answer. One of math, numeric, exact, choice, regex:..., python:module:function.
+        prompt_column: Column of the prompt. Text, or chat messages; dots lead into nested columns.
+        answer_column: Column of the right answer. The verifier compares with it.
+        id_column: Column of the names of problems. Their content names them unless given.
+        answer_after: Keep of an answer what stands behind the last such text. #### for GSM8K.
+        skip_bad_rows: Leave out rows that cannot be used. Otherwise the first of them are named and nothing begins.
+        delimiter: Character between the fields of CSV. Or tab, semicolon, pipe.
+        encoding: Text encoding of CSV. utf-8, utf-16, cp1252, ...
+        system: System prompt. It stands before every problem.
+        template: How a prompt is written. chat: by the tokenizer's chat template; none: as plain text; auto: by the
+            template where there is one.
+        step_ends: Where reasoning steps end. newline, sentence, label (Step 1:), code_line, "words:so wait" (each
+            begins a step), or python:module:function.
+        modes: What tells right answers apart. Nothing unless given, answer, or python:module:function
+            (docs/diversity.md).
     """
 
     data: Path | None = None
@@ -63,11 +66,11 @@ class EngineFlags:
     """Where and in which numbers the model computes. What is not given is that of the run.
 
     Args:
-        dtype: numbers of the model.
-        device: cpu or cuda.
-        rows: responses sampled at once; memory against speed.
-        stop: text that ends a response; may be given several times.
-        trust_remote_code: run Python code that comes with the model. Read it first.
+        dtype: Number format of the weights.
+        device: Where models compute: cpu or cuda.
+        rows: Responses sampled at once: memory against speed.
+        stop: Text that ends a response, beside the model's own end token. May be given several times.
+        trust_remote_code: Run Python code that comes with the model. Read it first.
     """
 
     dtype: Literal["float32", "bfloat16"] | None = None

@@ -73,7 +73,12 @@ def training_note(metrics: Mapping[str, float]) -> str:
     return "  ".join(parts)
 
 
+def say(text: str, *, quiet: bool = False) -> None:
+    """A sentence beside the results: on the terminal even where those are piped."""
+    Console(stderr=True, quiet=quiet).print(text, highlight=False, markup=False, soft_wrap=True)
+
+
 def say_notes(task: Task | None) -> None:
     """What the task has to say about its problems."""
     for note in task.notes() if task else ():
-        Console(stderr=True).print(note, highlight=False, soft_wrap=True, markup=False)
+        say(note)

@@ -2,13 +2,13 @@
 
 import argparse
 import inspect
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import field, make_dataclass
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import tyro
 
+from forage.cli.flags import Flag, argument_texts, parse_flags
 from forage.core.errors import ForageError
 from forage.core.spec import did_you_mean
 from forage.tasks.table import Columns, open_table
@@ -28,6 +28,9 @@ Texts = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
 """A flag that may be given several times."""
 
 Out = Path | None
+
+PROBLEMS, OUTPUT = "problems", "output"
+"""Groups of flags beside those of the settings that recipes share."""
 
 
 def named_recipe(command: str, argv: Sequence[str]) -> str | None:
@@ -77,80 +80,73 @@ def refuse_table(argv: Sequence[str]) -> None:
     table.problems("train")
 
 
-FIRST = ("method", "steps", "seed", "out", "model")
-"""The flags that matter most, which help lists first."""
-
-
-def read_flags(
+def recipe_flags(
     build: "RecipeFunction[...]",
     more: Mapping[str, tuple[Any, Any]],
     help_text: str,
     *,
-    command: str,
-    argv: Sequence[str],
+    first: Sequence[str],
     without: Collection[str] = (),
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What was typed for the recipe's settings (but those in `without`), and for `more`: name -> (type, default).
+) -> list[Flag]:
+    """The recipe's settings (but those in `without`) and `more`, name -> (type, default), as flags in groups.
 
-    `help_text` has a line "name: what it is" for each of `more`. What is a sequence may be given several times.
+    `help_text` has a line "name: what it is" for each of `more`. Those in `first`, which matter most, stand above all
+    groups, in that order; the others of `more` stand among what is written.
     """
     from forage.recipes.settings import GROUPS
 
-    shared = {name: each for name, each in build.shared_parameters.items() if name not in without}
-    run, *groups = GROUPS.items()
-    commands = [_parameter(name, kind, default) for name, (kind, default) in more.items()]
-    top = [*(shared[name] for name in get_type_hints(run[1]) if name in shared), *commands]
-    top.sort(key=lambda each: FIRST.index(each.name) if each.name in FIRST else len(FIRST))
-    boxes = [_box(f"{build.name} task", build.__doc__ or "", build.task_parameters.values())]
-    for title, group in groups:
-        boxes.append(_box(title, inspect.getdoc(group) or "", (shared[name] for name in get_type_hints(group))))
+    texts = argument_texts(inspect.cleandoc(build.__doc__ or "")) | argument_texts("Args:\n" + help_text)
+    of = {name: group for group, kinds in GROUPS.items() for name in get_type_hints(kinds)}
+    of.update(dict.fromkeys(build.task_parameters, PROBLEMS), parallel="engine")
+    known = {
+        **{name: (each.annotation, each.default) for name, each in build.task_parameters.items()},
+        **{name: (each.annotation, each.default) for name, each in build.shared_parameters.items()},
+        **more,
+    }
+    flags = [
+        Flag(
+            name=name,
+            kind=Texts if default == () and name not in more else typed_kind(kind),
+            default=default,
+            help=texts.get(name, ""),
+            group="" if name in first else of.get(name, OUTPUT),
+        )
+        for name, (kind, default) in known.items()
+        if name not in without
+    ]
+    groups = [PROBLEMS, *GROUPS, OUTPUT]
+    named = {flag.name: flag for flag in flags}
+    top = [named[name] for name in first]
+    return [*top, *sorted((flag for flag in flags if flag.group), key=lambda flag: groups.index(flag.group))]
 
-    def flags(**typed: Any) -> dict[str, Any]:
-        return {key: value for name, each in typed.items() for key, value in _flat(name, each, boxes)}
 
-    parameters = [_typed(each) for each in top]
-    parameters += [_parameter(kind.__name__, tyro.conf.OmitArgPrefixes[kind]) for kind in boxes]
-    flags.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]  (tyro reads it)
-    flags.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    flags.__doc__ = (
-        _summary(build.__doc__ or "") + "\n\nArgs:\n" + _lines(inspect.getdoc(run[1]) or "") + "\n" + help_text
-    )
-    typed = tyro.cli(flags, prog=f"forage {command} {build.name}", args=list(argv))
+def read_flags(
+    build: "RecipeFunction[...]", flags: Sequence[Flag], more: Collection[str], *, command: str, argv: Sequence[str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What was typed for the recipe's settings, and for the flags of the command named in `more`."""
+    from forage.recipes.settings import GROUPS
+
+    about = {title: (inspect.getdoc(kinds) or "").partition("\n")[0] for title, kinds in GROUPS.items()}
+    about[OUTPUT] = "What is written."
+    summary = recipe_summary(command, build)
+    typed = parse_flags(flags, prog=f"forage {command} {build.name}", summary=summary, about=about, argv=argv)
     own = {name: typed.pop(name) for name in more}
     return typed, own
 
 
-def _parameter(name: str, kind: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+def recipe_summary(command: str, build: "RecipeFunction[...]") -> str:
+    """What help says above the flags."""
+    return f"{(build.__doc__ or '').partition('Args:')[0].rstrip()}\n\nExample: {example(command, build)}"
 
 
-def _typed(parameter: inspect.Parameter) -> inspect.Parameter:
-    return parameter.replace(annotation=Texts if parameter.default == () else typed_kind(parameter.annotation))
-
-
-def _box(title: str, text: str, parameters: Iterable[inspect.Parameter]) -> type:
-    """A dataclass of these parameters: tyro shows its flags in a box of their own, below the first line of `text`."""
-    fields: list[tuple[str, Any, Any]] = []
-    for each in map(_typed, parameters):
-        given = {} if each.default is inspect.Parameter.empty else {"default": each.default}
-        fields.append((each.name, each.annotation, field(**given)))
-    made = make_dataclass(title.replace(" ", "_"), fields, frozen=True, kw_only=True)
-    made.__doc__ = f"{text.partition(chr(10))[0]}\n\nArgs:\n{_lines(text)}"
-    return made
-
-
-def _flat(name: str, value: Any, boxes: Sequence[type]) -> Iterable[tuple[str, Any]]:
-    return vars(value).items() if isinstance(value, tuple(boxes)) else [(name, value)]
-
-
-def _summary(text: str) -> str:
-    """A docstring without its list of arguments."""
-    return text.partition("Args:")[0].rstrip()
-
-
-def _lines(text: str) -> str:
-    """The list of arguments of a docstring."""
-    return text.partition("Args:\n")[2].rstrip()
+def example(command: str, build: "RecipeFunction[...]") -> str:
+    """A command line that this recipe takes."""
+    methods = {
+        "train": "--method grpo --method entropy_advantage --seed 1",
+        "bench": "--arm grpo --arm grpo+gspo --seeds 0,1",
+    }
+    needed = {"table": " --data problems.jsonl --model MODEL", "gym": " --dataset countdown --model MODEL"}
+    return f"forage {command} {build.name}{needed.get(build.name, '')} {methods[command]}"
 
 
 def typed_kind(annotation: object) -> object:

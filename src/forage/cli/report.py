@@ -1,31 +1,25 @@
 """`forage report DIR ...`: one offline HTML page."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
-import tyro
-from rich.console import Console
-
+from forage.cli.progress import say
 from forage.core.errors import ForageError
 from forage.report import build_report
 
 
-def report_command(
-    directories: Annotated[tuple[Path, ...], tyro.conf.Positional], /, *, out: Path | None = None
-) -> None:
+def report_command(directories: tuple[Path, ...], /, *, out: Path | None = None) -> None:
     """Writes one page about runs and base models: curves, tables, training, sample responses. It needs no network.
 
+    Example: forage report runs/base runs/first --out report.html
+
     Args:
-        directories: run directories, and model folders that were evaluated; name the base first.
-        out: the file; report.html in the last directory unless given.
+        directories: Run directories, and model folders that were evaluated; name the base first.
+        out: Where the result is written. A file; report.html in the last directory unless given.
     """
     if not directories:
         raise ForageError("A report about what? Name at least one run directory.")
     page = build_report(directories, out or directories[-1] / "report.html")
-    Console(stderr=True).print(f"Report: {page}", highlight=False, soft_wrap=True)
+    say(f"Report: {page}")
 
 
-def run(argv: Sequence[str]) -> int:
-    tyro.cli(report_command, prog="forage report", args=argv)
-    return 0
+COMMAND = report_command

@@ -1,10 +1,7 @@
 """`forage resume DIR`."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
-
-import tyro
+from typing import TYPE_CHECKING, Literal
 
 from forage.cli.train import Trackers, follow
 from forage.store.places import check_run
@@ -14,11 +11,12 @@ if TYPE_CHECKING:
     from forage.training.loop import OnStep, Outcome
 
 
-def resume_run(
-    directory: Annotated[Path, tyro.conf.Positional],
+def resume_command(
+    directory: Path,
     /,
     *,
     steps: int | None = None,
+    out: Path | None = None,
     parallel: Literal["data", "fsdp"] | None = None,
     quiet: bool = False,
     track: Trackers = (),
@@ -27,27 +25,36 @@ def resume_run(
 
     Another number of processes than before changes the result by rounding only.
 
+    Example: forage resume runs/first --steps 200
+
     Args:
-        directory: the run directory.
-        steps: end after so many steps in all, later or earlier than the run was begun with; its recipe says so then.
-        parallel: where the weights lie under torchrun (see `forage train`); as before unless given.
-        quiet: say nothing unless something is wrong.
-        track: tensorboard or wandb, beside metrics.jsonl; may be given twice.
+        directory: The run directory.
+        steps: Training steps. The run ends after so many in all, later or earlier than it was begun with; its recipe
+            says so then.
+        out: Where the result is written. A run directory to create: the run is copied there first, and stays as it is;
+            it goes on in its own directory unless given.
+        parallel: Where the weights lie under torchrun: whole in each process (data) or in shards (fsdp). As before
+            unless given.
+        quiet: Say nothing unless something is wrong.
+        track: Write metrics for tensorboard or wandb too, beside metrics.jsonl. May be given several times.
     """
     check_run(directory)
     from forage.engines.distributed.torchrun import open_group
+    from forage.store.run_directory import RunDirectory
     from forage.training.loop import open_recipe, restated, resume
 
     def start(on_step: "OnStep") -> "Outcome":
-        return resume(directory, on_step=on_step, parallel=parallel, ranks=ranks)
+        return resume(run, on_step=on_step, parallel=parallel, ranks=ranks)
 
     with open_group() as ranks:
+        run = out or directory
+        if out is not None:
+            ranks.only_first(lambda: RunDirectory.open(directory).copy_to(out))
         if steps is not None:
-            ranks.only_first(lambda: restated(directory, steps))
-        recipe = open_recipe(directory)
-        with tracking(track if ranks.first else (), directory) as note:
-            return follow(f"resume {recipe.label}", start, recipe, directory, note, quiet=quiet)
+            ranks.only_first(lambda: restated(run, steps))
+        recipe = open_recipe(run)
+        with tracking(track if ranks.first else (), run) as note:
+            return follow(f"resume {recipe.label}", start, recipe, run, note, quiet=quiet)
 
 
-def run(argv: Sequence[str]) -> int:
-    return tyro.cli(resume_run, prog="forage resume", args=argv)
+COMMAND = resume_command

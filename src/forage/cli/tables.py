@@ -1,15 +1,20 @@
-"""Tables of results on the terminal: estimates, and what they might be confounded with, each fit a narrow screen."""
+"""What a command has to show: words and tables, printed as they come, or as one JSON object, or into a file."""
 
 import json
 import math
+import os
 import sys
 from collections.abc import Sequence
+from io import StringIO
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from forage.evaluation.tables import Cell, ResultTable
+from forage.cli.progress import say
+from forage.core.atomic import write_file
+from forage.core.result_table import Cell, ResultTable
 
 PIPED_WIDTH = 120
 """Columns where the output is no terminal."""
@@ -20,37 +25,42 @@ BESIDE_ESTIMATES = ("crossover", "lost", "gained")
 
 
 class Tables:
-    """What a command found: printed as it comes, or, with `json`, collected into one object that `finish` prints.
+    """What a command found: printed as it comes, or, with `json`, collected into one object.
 
-    In the object a table has its name, its rows as `{column: value}` (an interval as `[value, low, high]`, what is not
-    known as null) and its notes.
+    `finish` comes last: it prints the object, or writes all there is into the file `out` where one is named. In the
+    object a table has its name, its rows as `{column: value}` (an interval as `[value, low, high]`, what is not known
+    as null) and its notes.
     """
 
-    def __init__(self, *, json: bool = False) -> None:
+    def __init__(self, *, json: bool = False, out: Path | None = None) -> None:
         self._collected: dict[str, Any] | None = {} if json else None
+        self._out = out
+        self._text = StringIO() if out else None
+        terminal = sys.stdout.isatty() or "COLUMNS" in os.environ
+        self._console = Console(width=None if terminal and out is None else PIPED_WIDTH, file=self._text)
 
     def curves(self, name: str, table: ResultTable) -> None:
         """pass@k, then length, truncation, entropy and whatever else it might be confounded with."""
         if not self._collect(name, table):
-            print_estimates(table)
-            print_confounds(table)
+            self._estimates(table)
+            self._columns(table, [i for i in range(1, len(table.columns)) if not _is_estimate(table.columns[i])])
 
     def estimates(self, name: str, table: ResultTable) -> None:
         """pass@k and what follows from it."""
         if not self._collect(name, table):
-            print_estimates(table)
+            self._estimates(table)
 
     def diversity(self, name: str, table: ResultTable) -> None:
         """PCMD, then distinct@k, what it exceeds pass@k by, and modes among right answers; or why there are none."""
         if not self._collect(name, table):
             if any(not math.isnan(cell.value) for row in table.rows for cell in row):
-                print_diversity(table)
+                self._diversity(table)
             self.notes(name, table.notes)
 
     def table(self, name: str, table: ResultTable) -> None:
         """Every column, and the notes."""
         if not self._collect(name, table):
-            _print(table, range(1, len(table.columns)))
+            self._columns(table, range(1, len(table.columns)))
             self.notes(name, table.notes)
 
     def notes(self, name: str, notes: Sequence[str]) -> None:
@@ -58,12 +68,22 @@ class Tables:
             self._collected.setdefault(name, {})["notes"] = list(notes)
             return
         for note in notes:
-            _console().print(note, style="dim", highlight=False, markup=False)
+            self._console.print(note, style="dim", highlight=False, markup=False)
 
-    def say(self, sentence: str) -> None:
-        """Words between tables, for people only."""
+    def say(self, text: str) -> None:
+        """Words between tables, for people only; long lines are left as they are."""
         if self._collected is None:
-            print(sentence)
+            self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def warn(self, text: str) -> None:
+        """Like `say`, in red on a terminal."""
+        if self._collected is None:
+            self._console.print(text, style="red", highlight=False, markup=False, soft_wrap=True)
+
+    @property
+    def width(self) -> int:
+        """Columns of a line."""
+        return self._console.width
 
     def value(self, name: str, value: Any) -> None:
         """Something that only the object holds."""
@@ -71,8 +91,14 @@ class Tables:
             self._collected[name] = value
 
     def finish(self) -> None:
+        text = self._text.getvalue() if self._text else ""
         if self._collected is not None:
-            print(json.dumps(self._collected, indent=1, allow_nan=False, ensure_ascii=False))
+            text = json.dumps(self._collected, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+            if self._out is None:
+                sys.stdout.write(text)
+        if self._out is not None:
+            write_file(self._out, text.encode())
+            say(f"Saved: {self._out}")
 
     def _collect(self, name: str, table: ResultTable) -> bool:
         if self._collected is None:
@@ -81,31 +107,31 @@ class Tables:
         self._collected[name] = {"rows": rows, "notes": list(table.notes)}
         return True
 
+    def _estimates(self, table: ResultTable) -> None:
+        """pass@k, then what follows from it in a block of its own; a difference whose interval excludes 0 is bold."""
+        for names in (lambda name: name.startswith("pass@"), lambda name: name in BESIDE_ESTIMATES):
+            if columns := [i for i in range(1, len(table.columns)) if names(table.columns[i])]:
+                self._columns(table, columns)
 
-def print_estimates(table: ResultTable) -> None:
-    """pass@k, then what follows from it in a block of its own; a difference whose interval excludes 0 is bold."""
-    for names in (lambda name: name.startswith("pass@"), lambda name: name in BESIDE_ESTIMATES):
-        if columns := [i for i in range(1, len(table.columns)) if names(table.columns[i])]:
-            _print(table, columns)
+    def _diversity(self, table: ResultTable) -> None:
+        """A block of columns for each kind of number."""
+        kinds = [column.partition("@")[0].partition(" ")[0] for column in table.columns]
+        own = [place for place in range(1, len(kinds)) if kinds[place] not in DIVERSITY]
+        for columns in (own, *([i for i, kind in enumerate(kinds) if kind == name] for name in DIVERSITY)):
+            if columns:
+                self._columns(table, columns)
 
-
-def print_diversity(table: ResultTable) -> None:
-    """A block of columns for each kind of number."""
-    kinds = [column.partition("@")[0].partition(" ")[0] for column in table.columns]
-    own = [place for place in range(1, len(kinds)) if kinds[place] not in DIVERSITY]
-    for columns in (own, *([i for i, kind in enumerate(kinds) if kind == name] for name in DIVERSITY)):
-        if columns:
-            _print(table, columns)
-
-
-def print_confounds(table: ResultTable) -> None:
-    """The other columns: runs, temperature, length, truncation, entropy, ..."""
-    _print(table, [i for i in range(1, len(table.columns)) if not _is_estimate(table.columns[i])])
-
-
-def print_table(table: ResultTable) -> None:
-    """Every column, and the notes."""
-    Tables().table("", table)
+    def _columns(self, table: ResultTable, columns: Sequence[int]) -> None:
+        shown = RichTable(box=None, padding=(0, 2, 0, 0))
+        wordy = any(_is_words(row[index]) for row in table.rows for index in columns)
+        shown.add_column(table.columns[0], overflow="fold", min_width=12, no_wrap=wordy)
+        for index in columns:
+            folds = any(_is_words(row[index]) for row in table.rows)
+            shown.add_column(table.columns[index], no_wrap=not folds, overflow="fold" if folds else "ellipsis")
+        for row in table.rows:
+            shown.add_row(*(_markup(row[index]) for index in (0, *columns)))
+        self._console.print(shown, highlight=False)
+        self._console.print()
 
 
 def _plain(cell: Cell) -> Any:
@@ -116,26 +142,16 @@ def _plain(cell: Cell) -> Any:
     return numbers if any(number is not None for number in numbers[1:]) else numbers[0]
 
 
-def _print(table: ResultTable, columns: Sequence[int]) -> None:
-    shown = RichTable(box=None, padding=(0, 2, 0, 0))
-    shown.add_column(table.columns[0], overflow="fold", min_width=12)
-    for index in columns:
-        shown.add_column(table.columns[index], no_wrap=True)
-    for row in table.rows:
-        shown.add_row(*(_markup(row[index]) for index in (0, *columns)))
-    _console().print(shown, highlight=False)
-    _console().print()
-
-
 def _is_estimate(column: str) -> bool:
     return column.startswith("pass@") or column in BESIDE_ESTIMATES
 
 
-def _console() -> Console:
-    return Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
+def _is_words(cell: Cell) -> bool:
+    return math.isnan(cell.value) and " " in cell.text
 
 
 def _markup(cell: Cell) -> str:
     """The interval below its estimate; brackets are text here, not markup."""
-    text = cell.text.replace(" [", "\n[", 1).replace(" (", "\n(").replace("[", r"\[")
+    text = cell.text if _is_words(cell) else cell.text.replace(" [", "\n[", 1).replace(" (", "\n(")
+    text = text.replace("[", r"\[")
     return f"[bold]{text}[/bold]" if cell.marked else text

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 from rich.console import Console
 
+from forage.cli.flags import Flag
 from forage.cli.progress import message_on_interrupt, progress_bar, say_notes, training_note
-from forage.cli.recipe_flags import Out, named_recipe, read_flags, refuse_table
+from forage.cli.recipe_flags import Out, named_recipe, read_flags, recipe_flags, refuse_table
 from forage.core.interrupts import Interrupted
 from forage.training.tracking import TrackerName, tracking
 
 if TYPE_CHECKING:  # loading torch takes seconds: what is refused before that should not take them
+    from forage.recipes.compose import RecipeFunction
     from forage.training.loop import OnStep, Outcome
     from forage.training.recipe import Recipe
 
@@ -29,12 +31,19 @@ FLAGS: Mapping[str, tuple[Any, Any]] = {
     "dry_run": (bool, False),
     "quiet": (bool, False),
 }
-HELP = """    out: run directory to create; `runs/...` unless given.
-    parallel: where the weights lie under torchrun: whole in each process (data) or in shards (fsdp).
-    track: tensorboard or wandb, beside metrics.jsonl; may be given twice.
-    dry_run: train nothing: say what the problems, their prompts and the memory are like, and judge one response.
-    quiet: say nothing unless something is wrong.
+HELP = """    out: Where the result is written. A run directory to create; `runs/...` unless given.
+    parallel: Where the weights lie under torchrun: whole in each process (data) or in shards (fsdp).
+    track: Write metrics for tensorboard or wandb too, beside metrics.jsonl. May be given several times.
+    dry_run: Train nothing. What the problems, their prompts and the memory are like is said, and one response judged.
+    quiet: Say nothing unless something is wrong.
 """
+FIRST = ("method", "steps", "seed", "out", "model")
+"""The flags that matter most."""
+
+
+def flags_of_recipe(build: "RecipeFunction[...]") -> list[Flag]:
+    """All flags of `forage train` with this recipe."""
+    return recipe_flags(build, FLAGS, HELP, first=FIRST)
 
 
 def run(argv: Sequence[str]) -> int:
@@ -50,7 +59,9 @@ def run(argv: Sequence[str]) -> int:
     from forage.training.recipe import Recipe
 
     def read() -> list[Any]:
-        settings, more = read_flags(RECIPES[name], FLAGS, HELP, command="train", argv=argv[1:])
+        settings, more = read_flags(
+            RECIPES[name], flags_of_recipe(RECIPES[name]), FLAGS, command="train", argv=argv[1:]
+        )
         recipe = RECIPES[name](**settings)
         recipe = replace(recipe, engine=replace(recipe.engine, parallel=more["parallel"]))
         if not more["quiet"]:

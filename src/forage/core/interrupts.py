@@ -12,6 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 
+INTERRUPTED = 130
+"""The exit code of a command that Ctrl-C ended."""
+
 PATIENCE = 10.0
 """Seconds after which an interrupt is raised again where the first one seems to have been lost on its way up."""
 

@@ -2,20 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 
-SETTINGS: Mapping[str, str] = {"problems": "groups", "siblings": "group_size"}
+SETTINGS: Mapping[str, str] = {"problems": "groups", "siblings": "group_size", "test_data": "test"}
 """Keywords of recipes."""
 
 COMMANDS: Mapping[str, str] = {"reward": "rm", "train problems": "train table", "bench problems": "bench table"}
 """Commands, by all their words."""
 
-_RECIPE_FLAGS = {old: new.replace("_", "-") for old, new in SETTINGS.items()}
+_RECIPE_FLAGS = {old.replace("_", "-"): new.replace("_", "-") for old, new in SETTINGS.items()}
 
 FLAGS: Mapping[str, Mapping[str, str]] = {
     "train": _RECIPE_FLAGS,
     "bench": _RECIPE_FLAGS,
     "eval": {"workers": "verifier-workers"},
     "verify": {"workers": "verifier-workers"},
+    "analyze": {"words": "word-classes"},
     "grams mine": {"n": "words"},
+    "grams show": {"clusters": "max-clusters", "examples": "max-examples"},
     "prm label": {"m": "continuations"},
     "prm train": {"m": "continuations"},
     "prm score": {"how": "aggregate"},

@@ -1,5 +1,6 @@
 """Did it help? Pass@k with intervals over problems and seeds, paired comparisons, and the samples behind them."""
 
+from forage.core.result_table import Cell, ResultTable
 from forage.evaluation.bootstrap import Interval
 from forage.evaluation.compare import Comparison, Crossover, compare, match_pass_at_1, pool_runs
 from forage.evaluation.estimate import (
@@ -11,7 +12,7 @@ from forage.evaluation.estimate import (
     summarize,
 )
 from forage.evaluation.evaluation import Evaluation, ProblemOutcome
-from forage.evaluation.tables import Cell, ResultTable, curve_table, difference_table
+from forage.evaluation.tables import curve_table, difference_table
 
 __all__ = [
     "Cell",

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
+from forage.core.result_table import Cell, ResultTable
 from forage.evaluation.bootstrap import DRAWS
 from forage.evaluation.diversity import compare_diversity, measure_diversity
 from forage.evaluation.evaluation import Evaluation
-from forage.evaluation.tables import Cell, ResultTable, Runs, difference_cell, level_cell
+from forage.evaluation.tables import Runs, difference_cell, level_cell
 
 NOT_APPLICABLE = Cell("n/a")
 

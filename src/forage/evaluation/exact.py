@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forage.core.errors import ForageError
+from forage.core.result_table import Cell, ResultTable
 from forage.evaluation.bootstrap import Interval, intervals
-from forage.evaluation.tables import Cell, ResultTable
 from forage.ops.diversity import distinct_at_k_of_chances, pcmd_of_chances
 
 

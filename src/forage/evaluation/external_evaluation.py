@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from forage.core.errors import ForageError
 from forage.core.records import SamplingParams
+from forage.core.result_table import Cell, ResultTable
 from forage.evaluation.bootstrap import DRAWS, intervals
 from forage.evaluation.evaluation import Evaluation, ProblemOutcome
 from forage.evaluation.external import ExternalSample, SampleColumns, read_samples
-from forage.evaluation.tables import Cell, ResultTable, interval_text
+from forage.evaluation.tables import interval_text
 from forage.ops.passk import pass_at_k
 
 

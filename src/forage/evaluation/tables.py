@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from forage.core.result_table import Cell, ResultTable
 from forage.evaluation.bootstrap import DRAWS, Interval, intervals
 from forage.evaluation.compare import Comparison, Crossover, compare
 from forage.evaluation.estimate import in_order, majority_by_problem, pass_curve, summarize
@@ -13,26 +13,6 @@ from forage.evaluation.evaluation import Evaluation
 
 Runs = Mapping[str, Sequence[Evaluation]]
 """Label -> training runs of one method (a base model: one)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """What is shown, and the numbers behind it. `marked`: the interval of a difference excludes 0."""
-
-    text: str
-    value: float = math.nan
-    low: float = math.nan
-    high: float = math.nan
-    marked: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ResultTable:
-    """Every row has a cell for every column. `notes` are sentences to print below."""
-
-    columns: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    notes: tuple[str, ...] = ()
 
 
 def curve_table(groups: Runs, ks: Sequence[int], *, draws: int = DRAWS, seed: int = 0) -> ResultTable:

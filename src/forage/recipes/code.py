@@ -28,17 +28,18 @@ def code(
     *,
     lines: int = 2,
     data: Place | None = None,
-    test_data: Place | None = None,
+    test: Place | None = None,
     train_problems: int = 96,
     **settings: Unpack[Settings],
 ) -> Recipe:
     """Small integer functions: write the program whose results the prompt shows; unit tests decide.
 
     Args:
-        lines: lines of the wanted functions.
-        data: a file of code problems to train on instead (JSON Lines, as APPS writes them); needs --model.
-        test_data: the problems of its evaluations.
-        train_problems: size of the training pool.
+        lines: Lines of the wanted functions.
+        data: Table of problems. A file of code problems to train on instead (JSON Lines, as APPS writes them); needs
+            --model.
+        test: Table of test problems.
+        train_problems: Size of the training pool.
     """
     if data is None:
         return compose(
@@ -47,7 +48,7 @@ def code(
             settings=settings,
             base=lambda: build_code_base(lines=lines),
         )
-    if settings.get("model") is None or test_data is None:
-        raise ForageError("Code problems from a file want a model and problems to evaluate on: --model, --test-data.")
-    train, test = Path(data).resolve(), Path(test_data).resolve()
-    return compose(name=f"code-{train.stem}", task=CodeFile(train=train, test=test), settings=settings)
+    if settings.get("model") is None or test is None:
+        raise ForageError("Code problems from a file want a model and problems to evaluate on: --model, --test.")
+    train, held_out = Path(data).resolve(), Path(test).resolve()
+    return compose(name=f"code-{train.stem}", task=CodeFile(train=train, test=held_out), settings=settings)

@@ -36,9 +36,10 @@ def colouring(
     """Color the last three vertices of a small graph: 4 to 12 of 27 answers are right, and a policy may forget some.
 
     Args:
-        answers: "short" is three digits, "long" vertices and colors in any order.
-        world_seed: seed of the base model and of the training graphs; the test graphs do not depend on it.
-        train_problems: size of the training pool.
+        answers: Form of an answer. "short" is three digits, "long" vertices and colors in any order.
+        world_seed: Random seed of the toy task: of its base model and its training graphs. The test graphs do not
+            depend on it.
+        train_problems: Size of the training pool.
     """
     settings["max_tokens"] = max(TOKENS[answers], settings.get("max_tokens", 0))
     return compose(

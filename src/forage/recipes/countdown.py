@@ -26,8 +26,9 @@ def countdown(*, size: Size = "demo", train_problems: int | None = None, **setti
     """Countdown: reach a target from three or four numbers, in a written trace that a verifier replays.
 
     Args:
-        size: demo runs in a minute, experiment is the full task. They take 80 and 120 steps unless --steps is given.
-        train_problems: size of the training pool; 160 for the demo and 256 for the experiment unless given.
+        size: How large the task is. demo runs in a minute, experiment is the full task. They take 80 and 120 steps
+            unless --steps is given.
+        train_problems: Size of the training pool. 160 for the demo and 256 for the experiment unless given.
     """
     if settings.get("steps") is None:
         settings["steps"] = STEPS[size]

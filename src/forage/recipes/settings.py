@@ -17,11 +17,11 @@ class RunSettings(TypedDict, total=False):
     """What is trained, by what.
 
     Args:
-        method: methods in order, an algorithm first; GRPO where no algorithm is given. May be given several times.
-        steps: reinforcement-learning steps.
-        seed: random seed of the run and of fresh adapters; which problems there are does not depend on it.
-        model: Hugging Face causal model to start from: a folder, or a name on the hub where there is a network. Recipes
-            of toy tasks take their tiny base model (built once, then cached) unless given.
+        method: Method of training. May be given several times, in order: an algorithm first (GRPO where none is given).
+        steps: Training steps.
+        seed: Random seed. Of the run and of fresh adapters; which problems there are does not depend on it.
+        model: The model to start from. A Hugging Face causal model: a folder, or a name on the hub where there is a
+            network. Recipes of toy tasks take their tiny base model (built once, then cached) unless given.
     """
 
     method: Choices
@@ -34,10 +34,10 @@ class ScheduleSettings(TypedDict, total=False):
     """How long the run lasts and what it writes down.
 
     Args:
-        tokens: end earlier, after the step in which so many tokens were sampled, value estimates counted; 0: no limit.
-        checkpoint_every: steps between checkpoints; 0: only the last step.
-        keep_checkpoints: how many checkpoints stay on disk.
-        rollouts_every: steps between saved rollouts; 0: only the last step.
+        tokens: End earlier, after the step in which so many tokens were sampled. Value estimates count; 0: no limit.
+        checkpoint_every: Steps between two checkpoints. 0: only at the end.
+        keep_checkpoints: How many checkpoints stay on disk.
+        rollouts_every: Steps between saved rollouts. 0: only the last step.
     """
 
     tokens: int
@@ -50,13 +50,13 @@ class SamplingSettings(TypedDict, total=False):
     """What is sampled in a step.
 
     Args:
-        groups: problems per step; a group is the responses to one problem.
-        group_size: responses per group.
-        temperature: temperature of sampling, and of the policy that is trained.
-        max_tokens: the most tokens of a response.
-        max_prompt_tokens: leave out problems with longer prompts; no limit unless given.
-        stop: text that ends a response, beside the model's own end token. May be given several times.
-        sampler: what draws the responses: local, or vllm (docs/vllm.md), as vllm:cap=2 or vllm:server=http://HOST:PORT.
+        groups: Problems per step. A group is the responses to one problem.
+        group_size: Responses per group.
+        temperature: Sampling temperature. It is that of the policy that is trained, too.
+        max_tokens: The most tokens of a response.
+        max_prompt_tokens: Leave out problems with longer prompts. No limit unless given.
+        stop: Text that ends a response, beside the model's own end token. May be given several times.
+        sampler: What draws the responses: local, or vllm (docs/vllm.md), as vllm:cap=2 or vllm:server=http://HOST:PORT.
     """
 
     groups: int
@@ -72,14 +72,14 @@ class OptimizerSettings(TypedDict, total=False):
     """How the weights move.
 
     Args:
-        lr: learning rate of AdamW; None: 1e-6 for all weights and 2e-5 for an adapter.
-        warmup: optimizer steps of linear warm-up.
-        epochs: passes over the responses of a step.
-        mini_batches: optimizer steps per pass.
-        micro_tokens: tokens per forward pass: memory against speed; gradients agree up to rounding. Chosen by the
+        lr: Learning rate. Of AdamW; 1e-6 for all weights and 2e-5 for an adapter unless given.
+        warmup: Optimizer steps of linear warm-up.
+        epochs: Passes over the data. Here, over the responses of a step.
+        mini_batches: Optimizer steps per pass.
+        micro_tokens: Tokens per forward pass: memory against speed. Gradients agree up to rounding. Chosen by the
             memory there is unless given.
-        adapter: train only a low-rank adapter, as lora or lora:rank=8,alpha=16,targets=q_proj+v_proj (needs peft).
-        gradient_checkpointing: compute layers again in the backward pass: less memory, more time.
+        adapter: Train only a low-rank adapter. As lora or lora:rank=8,alpha=16,targets=q_proj+v_proj (needs peft).
+        gradient_checkpointing: Compute layers again in the backward pass: less memory, more time.
     """
 
     lr: float | None
@@ -95,12 +95,12 @@ class EngineSettings(TypedDict, total=False):
     """Where and in which numbers the model computes.
 
     Args:
-        dtype: number format of the model.
-        device: cpu or cuda.
-        matmul: float32 matrix product; auto measures and takes the fastest that is accurate.
-        threads: CPU threads for matrix products; 0: all cores.
-        rows: responses sampled at once: memory against speed. Chosen by the memory there is unless given.
-        trust_remote_code: run Python code that comes with the model. Read it first.
+        dtype: Number format of the weights.
+        device: Where models compute: cpu or cuda.
+        matmul: Precision of float32 matrix products. Auto measures and takes the fastest that is accurate.
+        threads: CPU threads for matrix products. 0: all cores.
+        rows: Responses sampled at once: memory against speed. Chosen by the memory there is unless given.
+        trust_remote_code: Run Python code that comes with the model. Read it first.
     """
 
     dtype: Literal["float32", "bfloat16"]
@@ -115,11 +115,11 @@ class VerificationSettings(TypedDict, total=False):
     """How answers are checked. The number of processes does not change results.
 
     Args:
-        verifier_workers: processes that check answers; 0: none, or two where the verifier can hang.
-        deadline: seconds that checking an answer may take in such a process.
-        memory_mb: MiB of memory that checking an answer may take in such a process.
-        overrun: verdict on an answer whose checking exceeds its time or memory.
-        unjudged_limit: warn where a larger share of the answers could not be judged, and stop where that lasts.
+        verifier_workers: Processes that check answers. 0: none, or two where the verifier can hang.
+        deadline: Seconds that checking an answer may take. Measured in a verifier process.
+        memory_mb: MiB of memory that checking an answer may take. Limited in a verifier process.
+        overrun: Verdict on an answer whose checking exceeds its time or memory.
+        unjudged_limit: Warn where a larger share of the answers could not be judged. Training stops where that lasts.
     """
 
     verifier_workers: int

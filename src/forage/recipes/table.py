@@ -35,22 +35,23 @@ def table(
     """Problems from a table of yours, with a model of yours and a verifier.
 
     Args:
-        data: table of problems: JSONL, CSV, Parquet, or a folder that `datasets` saved.
-        test: table of test problems.
-        test_share: share of the questions that is held out for testing where there is no test table; 0.1 unless given.
-        verifier: what checks an answer: math, numeric, exact, choice, regex:..., python:module:function.
-        prompt_column: text, or chat messages; dots lead into nested columns.
-        answer_column: what the verifier compares with.
-        id_column: names of the problems; their content names them unless given.
-        answer_after: keep of an answer what stands behind the last such text (#### for GSM8K).
-        skip_bad_rows: leave out rows that cannot be used; otherwise the first of them are named and nothing begins.
-        delimiter: character between the fields of CSV, or tab, semicolon, pipe.
-        encoding: of CSV: utf-8, utf-16, cp1252, ...
-        system: system prompt, before every problem.
-        template: chat: the tokenizer's chat template; none: plain text; auto: the template where there is one.
-        step_ends: where reasoning steps end: newline, sentence, label (Step 1:), code_line, "words:so wait" (each
-            begins a step), python:module:function.
-        modes: what tells right answers apart: nothing unless given, answer, or python:module:function (of the problem
+        data: Table of problems. JSONL, CSV, Parquet, or a folder that `datasets` saved.
+        test: Table of test problems.
+        test_share: Share of the questions that is held out for testing where there is no test table. 0.1 unless given.
+        verifier: What checks an answer. One of math, numeric, exact, choice, regex:..., python:module:function.
+        prompt_column: Column of the prompt. Text, or chat messages; dots lead into nested columns.
+        answer_column: Column of the right answer. The verifier compares with it.
+        id_column: Column of the names of problems. Their content names them unless given.
+        answer_after: Keep of an answer what stands behind the last such text. #### for GSM8K.
+        skip_bad_rows: Leave out rows that cannot be used. Otherwise the first of them are named and nothing begins.
+        delimiter: Character between the fields of CSV. Or tab, semicolon, pipe.
+        encoding: Text encoding of CSV. utf-8, utf-16, cp1252, ...
+        system: System prompt. It stands before every problem.
+        template: How a prompt is written. chat: by the tokenizer's chat template; none: as plain text; auto: by the
+            template where there is one.
+        step_ends: Where reasoning steps end. newline, sentence, label (Step 1:), code_line, "words:so wait" (each
+            begins a step), or python:module:function.
+        modes: What tells right answers apart. Nothing unless given, answer, or python:module:function (of the problem
             and the text); docs/diversity.md.
     """
     model = required(settings.get("model"), "table")

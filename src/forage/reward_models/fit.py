@@ -18,6 +18,41 @@ Backward = Callable[[int, Sequence[int]], float]
 """(updates done, rows) -> the loss of a batch, whose gradient is added to the parameters."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitSettings:
+    """How a model is fitted to labeled examples, whatever they are. Raises ForageError for what makes no sense.
+
+    The learning rate rises over a twentieth of the optimizer steps and falls as a cosine.
+
+    Args:
+        epochs: Passes over the data.
+        lr: Learning rate.
+        batch: Examples per optimizer step.
+        weight_decay: Weight decay of AdamW.
+        max_tokens: The most tokens of a response. Examples with longer ones are rejected, not cut.
+        micro_tokens: Tokens per forward pass: memory against speed. Gradients agree up to rounding.
+        held_out: Share of the prompts that is kept to measure with.
+        placebo: Train the control instead. Labels are shuffled, so what the model then gains is not from what they say.
+        seed: Random seed. Of the order, of what is held out, and of the placebo.
+    """
+
+    epochs: int = 3
+    lr: float = 3e-4
+    batch: int = 64
+    weight_decay: float = 0.0
+    max_tokens: int = 1024
+    micro_tokens: int = 8192
+    held_out: float = 0.1
+    placebo: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.epochs, self.batch, self.max_tokens, self.micro_tokens) < 1 or not self.lr > 0:
+            raise ForageError("epochs, batch, max_tokens and micro_tokens must be at least 1, and lr above 0.")
+        if not 0 <= self.held_out < 1:
+            raise ForageError(f"held_out is a share of the prompts, so 0 or more and below 1, not {self.held_out}.")
+
+
 @dataclass(frozen=True, slots=True)
 class TrainingState:
     """All that the next update depends on, beside the weights: updates done, their last loss, AdamW's moments."""

@@ -65,6 +65,14 @@ class RunDirectory:
         check_run(path)
         return cls(path)
 
+    def copy_to(self, path: Path) -> "RunDirectory":
+        """A copy of the whole run, which then goes its own way. Raises ForageError where `path` exists."""
+        if path.exists():
+            raise ForageError(f"{path} exists already; nothing in it was changed. {_how_to_go_on(path)}")
+        with self.lock(), new_directory(path) as temporary:
+            shutil.copytree(self.path, temporary, ignore=shutil.ignore_patterns(LOCK), dirs_exist_ok=True)
+        return RunDirectory(path)
+
     def remove_if_unused(self) -> None:
         """Removes a run that holds its recipe and nothing else."""
         if {path.name for path in self.path.rglob("*") if path.is_file()} <= {RECIPE, LOCK}:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from engines.local.test_local_policy import LOSS, random_batch
+from engines.local.test_policy import LOSS, random_batch
 from forage.core.protocols import SampleRequest
 from forage.core.records import SamplingParams
 from forage.engines.local.model import LocalModel

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from engines.local.test_critic import experience, world
-from engines.local.test_local_policy import random_batch
+from engines.local.test_policy import random_batch
 from forage.engines.critic_training import CriticTraining
 from forage.engines.local.adapters import Lora, add_adapter
 from forage.engines.local.critic import ActorCritic, LocalCritic

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from engines.local.test_local_policy import LOSS, policy, random_batch, weights
+from engines.local.test_policy import LOSS, policy, random_batch, weights
 
 
 def test_a_silent_update_is_a_step_of_momentum(tiny_base: Path) -> None:

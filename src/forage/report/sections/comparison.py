@@ -3,8 +3,9 @@
 import math
 from collections.abc import Sequence, Set
 
+from forage.core.result_table import Cell, ResultTable
 from forage.evaluation.compare import Comparison, Crossover, compare
-from forage.evaluation.tables import CONFOUNDS, Cell, ResultTable, curve_table, difference_table
+from forage.evaluation.tables import CONFOUNDS, curve_table, difference_table
 from forage.report.blocks import Grid, Section, TableCell
 from forage.report.load import Runs
 from forage.report.palette import Series

@@ -7,7 +7,7 @@ from typing import Any
 from forage.analysis import Analysis
 from forage.analysis.measures.entropy_profile import Bin
 from forage.analysis.tables import entropy_table
-from forage.evaluation.tables import Cell
+from forage.core.result_table import Cell
 from forage.report.blocks import Block, Figure, Figures, Grid, Prose, Section, TableCell
 from forage.report.load import RunGroup, Runs
 from forage.report.palette import Series

@@ -17,14 +17,14 @@ from forage.core.seeds import derive_seed
 from forage.engines.local.reward_model import RewardModel
 from forage.engines.optimization import shuffled_batches
 from forage.ops.preferences import bradley_terry_loss, plackett_luce_loss
-from forage.reward_models.fit import Checkpointing, OnUpdate, Updates
+from forage.reward_models.fit import Checkpointing, FitSettings, OnUpdate, Updates
 from forage.reward_models.preference import Ranking
 
 Objective = Literal["plackett-luce", "pairs"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RewardTraining:
+class RewardTraining(FitSettings):
     """How a reward model is trained.
 
     `objective`: the likelihood of whole rankings, or of all pairs in them; of two responses both are Bradley-Terry. The
@@ -37,24 +37,14 @@ class RewardTraining:
     objective: Objective = "plackett-luce"
     epochs: int = 2
     batch: int = 32
-    lr: float = 3e-4
-    weight_decay: float = 0.0
     probe: int = 0
-    max_tokens: int = 1024
-    micro_tokens: int = 8192
-    held_out: float = 0.1
-    placebo: bool = False
-    seed: int = 0
 
     def __post_init__(self) -> None:
         if self.objective not in ("plackett-luce", "pairs"):
             raise ForageError(f"The objective is plackett-luce or pairs, not {self.objective!r}.")
-        if min(self.epochs, self.batch, self.max_tokens, self.micro_tokens) < 1 or not self.lr > 0 or self.probe < 0:
-            raise ForageError(
-                "epochs, batch, max_tokens and micro_tokens must be at least 1, lr above 0, probe 0 or more."
-            )
-        if not 0 <= self.held_out < 1:
-            raise ForageError(f"held_out is a share of the prompts, so 0 or more and below 1, not {self.held_out}.")
+        if self.probe < 0:
+            raise ForageError(f"probe counts optimizer steps, 0 or more, not {self.probe}.")
+        FitSettings.__post_init__(self)
 
 
 Encoded = tuple[tuple[int, ...], ...]

@@ -14,10 +14,10 @@ import torch
 from forage.core.errors import ForageError
 from forage.core.protocols import OnProgress, Task, Tools
 from forage.core.records import Problem, SampleRequest, SamplingParams, Start
+from forage.core.result_table import Cell, ResultTable
 from forage.core.seeds import derive_seed
 from forage.engines.local.process_model import ProcessModel
 from forage.evaluation.bootstrap import Interval, intervals
-from forage.evaluation.tables import Cell, ResultTable
 from forage.ops.best_of_n import best_of_n
 from forage.ops.step_scores import Aggregator, aggregate
 from forage.parts.explore.rollouts import to_rollout

@@ -13,11 +13,11 @@ import numpy as np
 from forage.core.errors import ForageError
 from forage.core.protocols import OnProgress, Task
 from forage.core.records import Problem
+from forage.core.result_table import Cell, ResultTable
 from forage.core.seeds import derive_seed
 from forage.engines.local.process_model import ProcessModel
 from forage.evaluation.bootstrap import Interval, intervals
 from forage.evaluation.samples import Sample
-from forage.evaluation.tables import Cell, ResultTable
 from forage.ops.best_of_n import best_of_n, vote_of_n
 from forage.ops.resampling import Floats
 from forage.ops.step_scores import Aggregator, aggregate

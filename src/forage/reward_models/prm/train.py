@@ -14,7 +14,7 @@ from forage.core.seeds import derive_seed
 from forage.engines.local.process_model import Encoded, ProcessModel, batches
 from forage.engines.optimization import shuffled_batches
 from forage.ops.step_objectives import step_cross_entropy, step_ranking
-from forage.reward_models.fit import Checkpointing, OnUpdate, Updates
+from forage.reward_models.fit import Checkpointing, FitSettings, OnUpdate, Updates
 from forage.reward_models.prm.calibration import Calibration, FirstErrors, calibrate, locate_errors
 from forage.reward_models.prm.formats import Rejected, TaggedSolution
 
@@ -22,36 +22,24 @@ Objective = Literal["steps", "outcome", "ranking"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProcessTraining:
+class ProcessTraining(FitSettings):
     """How a process model is trained.
 
     `objective`: the cross-entropy of every step, or of the last one only (an outcome reward model), or the ranking of
     PQM (whose Q is the log odds of a step; a step is right from 0.5 on). With labels of eta inf the steps are those of
-    Math-Shepherd, with eta 0 plain soft labels. The learning rate is for models of the lab's size: 7-billion-parameter
-    models were trained with 5e-7 to 1e-6. It rises over a twentieth of the updates and falls as a cosine. `held_out` is
+    Math-Shepherd, with eta 0 plain soft labels. The learning rate is for tiny models: 7-billion-parameter
+    models were trained with 5e-7 to 1e-6. `held_out` is
     the share of questions whose solutions are kept for the calibration. `placebo` is the control: the labels trained on
     are permuted among all steps, so that whatever the model then gains does not come from what they say.
     """
 
     objective: Objective = "steps"
-    epochs: int = 3
-    batch: int = 64
-    lr: float = 3e-4
-    weight_decay: float = 0.0
     margin: float = 4.0
-    max_tokens: int = 1024
-    micro_tokens: int = 8192
-    held_out: float = 0.1
-    placebo: bool = False
-    seed: int = 0
 
     def __post_init__(self) -> None:
         if self.objective not in ("steps", "outcome", "ranking"):
             raise ForageError(f"The objective is steps, outcome or ranking, not {self.objective!r}.")
-        if min(self.epochs, self.batch, self.max_tokens, self.micro_tokens) < 1 or not self.lr > 0:
-            raise ForageError("epochs, batch, max_tokens and micro_tokens must be at least 1, and lr above 0.")
-        if not 0 <= self.held_out < 1:
-            raise ForageError(f"held_out is a share of the questions, so 0 or more and below 1, not {self.held_out}.")
+        FitSettings.__post_init__(self)
 
 
 @dataclass(frozen=True, slots=True)

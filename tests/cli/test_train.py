@@ -63,12 +63,12 @@ def test_any_number_of_interrupts_is_one_sentence(
 def test_an_interrupt_that_a_library_turns_into_an_error_is_still_one(
     error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def loses(argv: Any) -> int:
+    def loses(name: str, argv: Any) -> int:
         try:
             os.kill(os.getpid(), signal.SIGINT)
         finally:
             raise error
 
-    monkeypatch.setattr("forage.cli.methods.run", loses)
+    monkeypatch.setattr("forage.cli._run_module", loses)
     assert main(["methods"]) == 130
     assert capsys.readouterr().err.startswith("forage methods: interrupted (")

@@ -53,9 +53,11 @@ def test_verdicts_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     table.write_text("".join(json.dumps({"gold": row["answer"], "text": row["response"]}) + "\n" for row in ROWS))
     columns = ["--answer-column", "gold", "--response-column", "text"]
     assert main(["verify", "--verifier", "numeric", "--file", str(table), *columns, "--json"]) == 0
-    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [one["correct"] for one in found] == [True, False, False, False]
-    assert found[0] == {
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["right"], printed["unjudged"]) == (1, 0)
+    rows = printed["responses"]["rows"]
+    assert [row["correct"] for row in rows] == [True, False, False, False]
+    assert rows[0] == {
         "where": f"{table}, line 1",
         "response": "It is 42.",
         "value": 1.0,
@@ -64,7 +66,8 @@ def test_verdicts_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         "parts": {"correct": 1.0, "answered": 1.0},
     }
     assert main(["verify", "--verifier", "numeric", "--answer", "seven", "7", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["value"] is None
+    (row,) = json.loads(capsys.readouterr().out)["responses"]["rows"]
+    assert row["value"] is None
 
 
 def test_a_file_without_the_columns_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

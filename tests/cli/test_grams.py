@@ -136,7 +136,7 @@ def test_mine_and_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert {"let us try", "so that it"} <= set(found.grams)
     assert found.made["source"] == str(run)
     assert found.made["n"] == "2-3"
-    assert main(["grams", "show", str(out), "--examples", "1"]) == 0
+    assert main(["grams", "show", str(out), "--max-examples", "1"]) == 0
     shown = capsys.readouterr().out
     assert found.id in shown
     assert "3 (100%)" in shown

@@ -68,7 +68,7 @@ def test_replay_restarts_behind_whole_lines(critic: bool, base: Path, tmp_path: 
 def test_a_file_of_problems_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     train_file, test_file = write_table(tmp_path / "a.jsonl", PROBLEMS), write_table(tmp_path / "b.jsonl", PROBLEMS[:2])
     model = write_model(tmp_path / "model")
-    data = ["--data", str(train_file), "--test-data", str(test_file)]
+    data = ["--data", str(train_file), "--test", str(test_file)]
     run = str(tmp_path / "run")
     assert main(["train", "code", *data, "--model", str(model), *SMALL, "--out", run]) == 0, capsys.readouterr().err
     (row,) = RunDirectory.open(tmp_path / "run").metrics()
@@ -87,7 +87,7 @@ def test_mistakes_about_files_are_sentences(tmp_path: Path, capsys: pytest.Captu
     model = write_model(tmp_path / "model")
     for arguments, words in (
         (["--data", str(good)], "want a model and problems to evaluate on"),
-        (["--data", str(bad), "--test-data", str(good), "--model", str(model)], "b.jsonl:2: a code problem has"),
+        (["--data", str(bad), "--test", str(good), "--model", str(model)], "b.jsonl:2: a code problem has"),
     ):
         assert main(["train", "code", *arguments, *SMALL, "--out", str(tmp_path / "run")]) == 2
         assert words in " ".join(capsys.readouterr().err.split())

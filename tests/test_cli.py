@@ -59,7 +59,7 @@ def test_help_names_every_command(said: Said) -> None:
     assert all(name in out for name in COMMANDS)
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("train", "grams", "prm")])
+@pytest.mark.parametrize("name", list(COMMANDS))
 def test_every_command_explains_itself(name: str, said: Said) -> None:
     assert main([name, "--help"]) == 0
     assert f"forage {name}" in said()[0]
@@ -117,10 +117,10 @@ def test_a_full_disk_is_answered_with_what_helps(
 ) -> None:
     for error in (OSError(errno.ENOSPC, "No space left on device"), DiskFull("The disk is full.")):
 
-        def full(argv: Sequence[str], error: Exception = error) -> int:
+        def full(name: str, argv: Sequence[str], error: Exception = error) -> int:
             raise error
 
-        monkeypatch.setattr(f"forage.cli.{name}.run", full)
+        monkeypatch.setattr("forage.cli._run_module", full)
         assert main([name]) == 2
         _, err = said()
         assert "disk is full" in err
@@ -255,3 +255,25 @@ def test_truncated_sampling_is_kept_apart(run: Path, said: Said) -> None:
     assert set(plain) < set((run / "evals").glob("*.json"))
     (found,) = latest_evaluations([run]).values()
     assert found[0].params.top_p == 1
+
+
+def test_a_run_goes_on_in_a_copy_where_asked_to(run: Path, tmp_path: Path, said: Said) -> None:
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file() and path.name != ".lock"}
+    assert main(["resume", str(run), "--steps", "3", "--out", str(tmp_path / "longer")]) == 0
+    assert RunDirectory.open(tmp_path / "longer").metrics()[-1]["step"] == 3
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file() and path.name != ".lock"} == before
+    said()
+    assert main(["resume", str(run), "--out", str(tmp_path / "longer")]) == 2
+    assert "exists already" in said()[1]
+
+
+def test_a_comparison_is_written_where_asked_to(run: Path, tmp_path: Path, said: Said) -> None:
+    assert evaluate(run) == 0
+    copy = Path(shutil.copytree(run, tmp_path / "copy"))
+    said()
+    arguments = ["compare", str(run), str(copy), "--k", "1"]
+    assert main(arguments) == 0
+    printed, _ = said()
+    assert main([*arguments, "--out", str(tmp_path / "table.txt")]) == 0
+    assert said()[0] == ""
+    assert (tmp_path / "table.txt").read_text() == printed

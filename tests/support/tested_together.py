@@ -1,0 +1,352 @@
+"""Modules without a test of their own at their path: which test holds them instead, or why none does.
+
+A family of small modules that share a law, and layers that mean something only together, are tested where they meet.
+"""
+
+from collections.abc import Mapping
+
+NO_BEHAVIOUR: Mapping[str, str] = {
+    "core/protocols": "the seams: abstract methods and their defaults; every member of a seam is tested by the laws",
+    "tasks/enumerable": "an abstract method",
+    "parts/values/source": "an abstract method and a protocol",
+}
+"""Module -> why there is nothing to test."""
+
+METHODS = "methods/test_catalogue"
+"""Every method is a composition of tested parts: this test builds, stores and reads back all of the catalogue."""
+
+TESTED_TOGETHER: Mapping[str, tuple[str, ...]] = {
+    "adapters/test_rows": (
+        "adapters/settle",
+        "adapters/skyrl",
+        "adapters/slime",
+    ),
+    "adapters/test_trl": (
+        "adapters/parts",
+        "adapters/trl_rules",
+        "adapters/window",
+    ),
+    "adapters/test_trl_real": ("adapters/trl_restarts",),
+    "adapters/test_verl_real": ("adapters/verl",),
+    "analysis/measures/test_contrast": (
+        "analysis/measures/entropy_profile",
+        "analysis/measures/pivotal",
+    ),
+    "analysis/measures/test_responses": ("analysis/measures/token_classes",),
+    "analysis/measures/test_reward_hacking": ("evaluation/metrics/process_watch",),
+    "analysis/measures/test_sentences": (
+        "analysis/measures/rare",
+        "analysis/measures/reflective",
+    ),
+    "analysis/measures/test_strategy": (
+        "grams/entropy",
+        "grams/strategies",
+    ),
+    "analysis/test_analyze": (
+        "analysis/record",
+        "analysis/track",
+        "cli/analyze",
+    ),
+    "analysis/test_reference": (
+        "analysis/tables",
+        "cli/demo",
+    ),
+    "base_models/test_colouring": ("base_models/soft_targets",),
+    "base_models/test_countdown": ("base_models/tiny_model",),
+    "cli/test_grams": (
+        "cli/solutions",
+        "evaluation/correct",
+    ),
+    "cli/test_light_commands": (
+        "cli/method_pages",
+        "cli/method_settings",
+        "cli/methods",
+        "cli/recipe_flags",
+    ),
+    "cli/test_prm": (
+        "cli/prm_label",
+        "cli/prm_search",
+        "reward_models/prm/guided",
+    ),
+    "cli/test_tables": ("core/result_table",),
+    "cli/test_train": ("__main__",),
+    "cli/test_verify": ("cli/judged",),
+    "core/test_collate": ("core/batch",),
+    "core/test_records": ("core/seeds",),
+    "core/test_renamed": ("recipes/settings",),
+    "engines/distributed/test_processes": (
+        "engines/distributed/interrupts",
+        "engines/distributed/process_group",
+        "engines/distributed/torchrun",
+    ),
+    "engines/local/test_gguf_file": ("cli/import_model",),
+    "engines/local/test_master_weights": ("engines/critic_training",),
+    "engines/local/test_policy": (
+        "engines/local/placement",
+        "engines/optimization",
+    ),
+    "engines/local/test_sampler": ("engines/local/cache",),
+    "engines/local/test_shared_starts": (
+        "engines/local/acceptance",
+        "engines/local/packing",
+        "engines/local/sharing",
+    ),
+    "engines/local/test_step_tags": ("engines/local/process_model",),
+    "engines/local/test_tag_positions": ("engines/local/step_heads",),
+    "engines/vllm/test_sampler": (
+        "engines/vllm/engine",
+        "engines/vllm/offline",
+        "engines/vllm/opening",
+        "engines/vllm/server",
+        "engines/vllm/settings",
+        "engines/vllm/sync_weights",
+    ),
+    "evaluation/test_bootstrap": ("ops/resampling",),
+    "evaluation/test_diversity": ("evaluation/diversity_tables",),
+    "evaluation/test_external": (
+        "cli/passk",
+        "evaluation/external_evaluation",
+    ),
+    "evaluation/test_samples": ("evaluation/fingerprint",),
+    "grams/mining/test_clustering": ("grams/mining/embedding",),
+    "grams/mining/test_miner": ("grams/mining/placebo",),
+    "methods/test_catalogue": (
+        "methods/__init__",
+        "methods/parts",
+    ),
+    "methods/test_given_methods": ("tasks/verifiers/function",),
+    "ops/test_best_of_n": ("ops/step_scores",),
+    "ops/test_entropy_bonus": (
+        "ops/entropy",
+        "ops/planning",
+    ),
+    "ops/test_mode_rewards": (
+        "ops/likelihood_ranks",
+        "ops/mode_weights",
+    ),
+    "ops/test_returns": ("ops/semantic",),
+    "parts/credit/shape/test_entropy_tokens": ("parts/credit/shape/kept_denominator",),
+    "parts/credit/test_baselines": (
+        "parts/credit/baseline/leave_one_out",
+        "parts/credit/baseline/mean_centre",
+        "parts/credit/baseline/pass_at_k",
+        "parts/credit/baseline/std_scale",
+    ),
+    "parts/credit/test_gae": (
+        "parts/credit/assign/gae",
+        "parts/credit/shape/whiten",
+        "parts/losses/value_loss",
+    ),
+    "parts/credit/test_pipeline": ("parts/credit/shape/entropy_bonus",),
+    "parts/credit/test_planning_shapes": (
+        "parts/credit/shape/entropy_planning_bonus",
+        "parts/credit/shape/inverted_planning_credit",
+        "parts/credit/shape/planning_credit",
+        "parts/credit/shape/reported_planning_credit",
+    ),
+    "parts/credit/test_shapes": (
+        "ops/entropy_placebos",
+        "parts/credit/shape/constant_bonus",
+        "parts/credit/shape/group_reweight",
+        "parts/credit/shape/high_entropy_scale",
+        "parts/credit/shape/random_token_bonus",
+        "parts/credit/shape/shuffled_entropy_bonus",
+        "parts/credit/shape/unclipped_entropy_bonus",
+    ),
+    "parts/credit/test_step_preference": ("parts/credit/assign/step_preference",),
+    "parts/credit/test_step_returns": (
+        "parts/credit/assign/step_returns",
+        "parts/credit/assign/uniform",
+        "parts/credit/baseline/best_of_group",
+    ),
+    "parts/credit/test_value_differences": ("parts/credit/assign/value_differences",),
+    "parts/explore/test_branching_at_steps": ("parts/explore/step_tree",),
+    "parts/explore/test_plain": ("parts/explore/rollouts",),
+    "parts/losses/test_policy_loss": ("parts/losses/penalty",),
+    "parts/losses/test_related_terms": (
+        "parts/credit/baseline/above_mean",
+        "parts/losses/advantage_entropy",
+        "parts/losses/source_pull",
+    ),
+    "parts/losses/test_step_signals": (
+        "ops/entropy_control",
+        "ops/token_covariance",
+        "parts/credit/shape/held_tokens",
+    ),
+    "parts/losses/test_surrogates": (
+        "parts/losses/reduction",
+        "parts/losses/surrogate",
+    ),
+    "parts/memory/test_cut_back": ("parts/memory/spoken",),
+    "parts/memory/test_graded_rewards": ("parts/memory/outcomes",),
+    "parts/memory/test_key_and_door_critic": ("parts/values/critic",),
+    "parts/memory/test_retrospective": (
+        "parts/memory/first_solved",
+        "parts/memory/replay_schedule",
+        "parts/signals/success_rate",
+        "parts/values/oracle",
+    ),
+    "parts/rewards/test_mode_diversity": ("core/mode_keys",),
+    "parts/signals/test_planning": ("parts/signals/long_success",),
+    "parts/signals/test_signals": (
+        "parts/signals/catalogue",
+        "parts/signals/step_pairs",
+    ),
+    "parts/values/test_start_values": (
+        "parts/values/metered",
+        "parts/values/monte_carlo",
+    ),
+    "parts/values/test_values_along": ("parts/values/values_by_token",),
+    "recipes/test_own_model": (
+        "cli/dry_run",
+        "cli/export",
+        "cli/problem_flags",
+        "recipes/compose",
+        "recipes/countdown",
+        "recipes/table",
+    ),
+    "report/sections/test_process": ("report/k_curves",),
+    "report/sections/test_replay": (
+        "cli/costs",
+        "report/sections/cost",
+    ),
+    "report/sections/test_strategy": ("report/sections/uncertainty",),
+    "report/sections/test_summary": (
+        "evaluation/pooling",
+        "report/curves",
+        "report/sections/comparison",
+        "report/sections/responses",
+        "report/sections/training",
+        "report/select",
+    ),
+    "report/sections/test_ways": (
+        "report/group",
+        "report/sections/pass_at_k",
+    ),
+    "report/test_page": (
+        "report/blocks",
+        "report/sections/provenance",
+    ),
+    "reward_models/preference/test_train": (
+        "base_models/dialogue",
+        "cli/rm",
+        "engines/local/model_reward",
+        "engines/local/reward_model",
+        "recipes/dialogue",
+    ),
+    "reward_models/prm/test_checkpoints": ("reward_models/fit",),
+    "reward_models/prm/test_external": (
+        "reward_models/prm/shards",
+        "reward_models/prm/solutions",
+    ),
+    "reward_models/prm/test_formats": ("reward_models/prm/labels",),
+    "reward_models/prm/test_label": ("tasks/step_texts",),
+    "store/test_run_directory": (
+        "store/rollout_rows",
+        "store/rollout_table",
+    ),
+    "tasks/countdown/test_problems": ("tasks/countdown/__init__",),
+    "tasks/countdown/test_verifier": (
+        "tasks/countdown/expression",
+        "tasks/countdown/traces",
+    ),
+    "tasks/test_code": (
+        "base_models/code",
+        "tasks/code/file",
+        "tasks/code/functions",
+        "tasks/code/language",
+    ),
+    "tasks/test_colouring": (
+        "recipes/colouring",
+        "tasks/colouring/graphs",
+        "tasks/names",
+    ),
+    "tasks/test_countdown_oracle": ("tasks/countdown/oracle",),
+    "tasks/test_dialogue": ("tasks/dialogue/language",),
+    "tasks/test_gym": ("recipes/gym",),
+    "tasks/test_source_code": ("engines/identity",),
+    "tasks/test_table": (
+        "tasks/table/files",
+        "tasks/table/prompts",
+        "tasks/table/rows",
+        "tasks/table/separated",
+    ),
+    "tasks/test_verifiers": (
+        "tasks/verifiers/base",
+        "tasks/verifiers/extraction",
+        "tasks/verifiers/forms",
+        "tasks/verifiers/numbers",
+        "tasks/verifiers/plain",
+        "verification/stress/answers",
+    ),
+    "tasks/verifiers/test_unit_tests": ("tasks/verifiers/program_host",),
+    "test_cli": (
+        "cli/base",
+        "cli/compare",
+        "cli/doctor",
+        "cli/eval",
+        "cli/report",
+        "cli/resume",
+    ),
+    "test_laws": (
+        "parts/credit/baseline/soft_value",
+        "parts/credit/baseline/tail_rl",
+        "parts/credit/shape/learning_stages",
+        "parts/signals/entropy",
+        "parts/signals/noise",
+        "parts/signals/reference",
+        "parts/signals/state_value",
+    ),
+    "theory/test_correctness_only": ("parts/credit/baseline/max_rl",),
+    "theory/test_mode_dynamics": (
+        "parts/credit/baseline/signed_reward",
+        "parts/credit/shape/mode_scale",
+        "parts/rewards/unlikeliness",
+    ),
+    "training/test_evaluate": ("evaluation/texts",),
+    "training/test_exact": ("evaluation/exact",),
+    "training/test_loop": ("training/recipe",),
+    "verification/sandbox/test_sandbox": (
+        "verification/sandbox/__init__",
+        "verification/sandbox/mounts",
+        "verification/sandbox/namespaces",
+        "verification/sandbox/seccomp",
+    ),
+    "verification/test_judge": (
+        "core/errors",
+        "verification/assignments",
+        "verification/failures",
+        "verification/process",
+        "verification/scratch",
+        "verification/wire",
+        "verification/worker",
+    ),
+    "verification/test_overlap": ("training/step",),
+    "verification/test_stress": (
+        "verification/stress/mutation",
+        "verification/stress/run",
+    ),
+}
+"""Test -> the modules that it holds, of which it names something public or the file."""
+
+TESTED_THROUGH: Mapping[str, tuple[str, str]] = {
+    "__init__": ("test_docs", "forage"),
+    "bench/train": ("cli/test_bench", "bench"),
+    "engines/distributed/partition": ("engines/distributed/test_processes", "two_processes"),
+    "engines/local/engine": ("test_worlds", "LocalEngine"),
+    "methods/signed": ("methods/test_catalogue", "METHODS"),
+    "ops/surrogates": ("test_functional", "gspo"),
+    "ops/trust_regions": ("test_functional", "dppo"),
+    "parts/memory/promising": ("parts/memory/test_retrospective", "RetrospectiveReplay"),
+    "report/load": ("report/sections/test_strategy", "build_report"),
+    "report/sections/paths": ("report/sections/test_strategy", "test_paths_join_entropy_and_solved_problems"),
+    "reward_models/prm/labeling": ("cli/test_prm", "label"),
+    "reward_models/resumable": ("reward_models/prm/test_checkpoints", "train_checkpoint"),
+    "store/places": ("store/test_run_directory", "RunDirectory"),
+    "tasks/verifiers/mathematics": ("tasks/test_verifiers", "math"),
+    "training/checkpoints": ("training/test_exact", "checkpoints"),
+    "verification/sandbox/landlock": ("verification/sandbox/test_sandbox", "confine"),
+    "verification/stress/misbehaviour": ("verification/test_stress", "stress"),
+    "verification/stress/programs": ("verification/test_stress", "surroundings"),
+}
+"""Module -> the test of what is built on it, and the word there through which the module is reached."""
