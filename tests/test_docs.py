@@ -185,7 +185,7 @@ def test_the_demo_runs_and_goes_on_where_it_stopped(lab: Path) -> None:
     page = Path("runs/demo/report.html")
     first = page.stat().st_mtime_ns
     weights = {path: path.read_bytes() for path in Path("runs/demo").rglob("model.safetensors")}
-    assert len(weights) == 4
+    assert len(weights) == 4  # one for each run
     assert main(small) == 0
     assert page.stat().st_mtime_ns > first
     assert weights == {path: path.read_bytes() for path in Path("runs/demo").rglob("model.safetensors")}

@@ -1,6 +1,5 @@
 """A fixed text under every kept policy: against transformers' own forward pass, and what it refuses."""
 
-import io
 import math
 from pathlib import Path
 from typing import Any, cast
@@ -8,15 +7,13 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
-from rich.console import Console
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from forage.analysis import FILE, Analysis, Grams, analyze
+from forage.analysis import Analysis, Grams, analyze
 from forage.analysis.reference import reference_text
 from forage.analysis.tables import fixed_text_sentence, tables_of
-from forage.cli.demo import analyse_demo
 from forage.core.errors import ForageError
-from forage.grams.gram_list import GramCluster, GramList, load_grams
+from forage.grams.gram_list import GramCluster, GramList
 from forage.recipes import countdown
 from forage.store.run_directory import RunDirectory
 from forage.training.loop import train
@@ -92,24 +89,6 @@ def test_every_policy_reads_the_same_text(found: Analysis, run: RunDirectory, tm
 def test_a_text_is_spread_over_the_problems(run: RunDirectory) -> None:
     text = reference_text(run, limit=4)
     assert len({rollout.start.problem.id for rollout in text.rollouts}) == 4
-
-
-def test_the_demo_mines_one_list_and_analyzes_every_run_once(run: RunDirectory, tmp_path: Path) -> None:
-    console, said = Console(file=(text := io.StringIO()), width=200), text.getvalue
-    unsolved = RunDirectory.create(tmp_path / "unsolved", run.recipe())
-    with unsolved.lock():
-        unsolved.write_rollouts(1, [{**row, "correct": 0.0} for row in run.rollouts(1)])
-    analyse_demo(tmp_path, [unsolved.path], console)
-    assert "No strategic grams: There is no correct solution" in said()
-    assert not (tmp_path / "grams.json").exists()
-    analyse_demo(tmp_path, [run.path], console)
-    saved = (run.path / FILE).stat().st_mtime_ns
-    made = Analysis.load(run.path / FILE)
-    assert made.grams is not None
-    assert made.grams.id == load_grams(str(tmp_path / "grams.json")).id
-    assert made.reference is not None
-    analyse_demo(tmp_path, [run.path], console)
-    assert (run.path / FILE).stat().st_mtime_ns == saved
 
 
 def test_what_cannot_be_scored(run: RunDirectory, tmp_path: Path) -> None:

@@ -100,6 +100,11 @@ class TinySettings(ABC):
     def label(self) -> str:
         """Begins the name of its folder in the cache."""
 
+    @property
+    def max_tokens(self) -> int | None:
+        """The limit of a response in evaluations of the base model, where they name none."""
+        return None
+
     def config(self, *, vocabulary: int, end: int, pad: int) -> PretrainedConfig:
         """The architecture: a Llama with one head for all keys, unless a world needs another."""
         return LlamaConfig(
@@ -183,6 +188,7 @@ def _make(settings: TinySettings, place: Path, digest: str, *, progress: bool) -
     record = {
         "digest": digest,
         "task": settings.world,
+        "max_tokens": settings.max_tokens,
         "settings": asdict(settings),
         "parameters": sum(p.numel() for p in model.module.parameters()),
         "loss": [round(sum(part) / len(part), 4) for part in _chunks(losses, 25)],

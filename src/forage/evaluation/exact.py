@@ -87,14 +87,18 @@ class ExactEvaluation:
 
 
 def exact_table(evaluations: Sequence[ExactEvaluation], *, seed: int = 0) -> ResultTable:
-    """One row per evaluation: pass@k, distinct@k and PCMD. Intervals are over problems: each number is exact."""
+    """One row per evaluation: pass@k, distinct@k and PCMD. Intervals are over problems: each number is exact.
+
+    distinct@1 is pass@1, so it has no column.
+    """
     ks, modes = evaluations[0].ks, all(each.has_modes for each in evaluations)
-    names = [*(f"pass@{k}" for k in ks), *([*(f"distinct@{k}" for k in ks), "PCMD"] if modes else [])]
+    several = [place for place, k in enumerate(ks) if k > 1]
+    names = [*(f"pass@{k}" for k in ks), *([*(f"distinct@{ks[i]}" for i in several), "PCMD"] if modes else [])]
     rows = []
     for each in evaluations:
         columns = [each.pass_by_problem()]
         if modes:
-            columns += [each.distinct_by_problem(), each.pcmd_by_problem()[:, None]]
+            columns += [each.distinct_by_problem()[:, several], each.pcmd_by_problem()[:, None]]
         found = intervals(np.concatenate(columns, axis=1)[None], seed=seed)
         rows.append((Cell(each.label), *map(_cell, found)))
     note = "Exact: from the chances of all answers. Intervals are over problems."

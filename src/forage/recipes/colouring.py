@@ -2,14 +2,11 @@
 
 from typing import Unpack
 
-from forage.base_models.colouring import build_coloring_base
+from forage.base_models.colouring import TOKENS, build_coloring_base
 from forage.recipes.compose import compose, recipe
 from forage.recipes.settings import TINY, Settings
 from forage.tasks.colouring import Answers, ColoringTask
 from forage.training.recipe import Recipe
-
-TOKENS: dict[Answers, int] = {"short": 4, "long": 7}
-"""The length of a response with its end."""
 
 OWN: Settings = {
     **TINY,

@@ -37,7 +37,8 @@ MAX_TOKENS = 120
 class Checkpoint:
     """Weights, and where what is learned about them belongs: `home`, a run or a directory below runs/evals.
 
-    `task` is known for runs and for the base models of toy tasks.
+    `task` is known for runs and for the base models of toy tasks; so is `max_tokens`, the limit of their responses, for
+    most of them.
     """
 
     weights: Path
@@ -46,14 +47,11 @@ class Checkpoint:
     task: Task | None = None
     recipe: Recipe | None = None
     step: int | None = None
+    max_tokens: int | None = None
 
     @property
     def engine(self) -> LocalEngine:
         return self.recipe.engine if self.recipe else LocalEngine()
-
-    @property
-    def max_tokens(self) -> int | None:
-        return self.recipe.sampling.max_tokens if self.recipe else None
 
     @property
     def verifying(self) -> Verifying:
@@ -228,7 +226,15 @@ def export_checkpoint(
 def _of_run(run: Path, weights: Path) -> Checkpoint:
     recipe = decode_part(RunDirectory.open(run).recipe(), Recipe)
     step = int(weights.name.removeprefix("step-"))
-    return Checkpoint(weights=weights, home=run, label=recipe.label, task=recipe.task, recipe=recipe, step=step)
+    return Checkpoint(
+        weights=weights,
+        home=run,
+        label=recipe.label,
+        task=recipe.task,
+        recipe=recipe,
+        step=step,
+        max_tokens=recipe.sampling.max_tokens,
+    )
 
 
 def _of_folder(folder: Path) -> Checkpoint:
@@ -239,4 +245,7 @@ def _of_folder(folder: Path) -> Checkpoint:
     about = json.loads(record.read_text())
     world = about["task"] if "task" in about else f"countdown:size={about['settings']['size']}"
     label = f"base ({world.removeprefix('countdown:size=')})"
-    return Checkpoint(weights=folder, home=home_of(folder), label=label, task=parse_task(world))
+    limit = about.get("max_tokens")
+    return Checkpoint(
+        weights=folder, home=home_of(folder), label=label, task=parse_task(world), max_tokens=limit and int(limit)
+    )
