@@ -143,13 +143,19 @@ def compare_diversity(
 
 
 def _rows(evaluation: Evaluation, draws: Sequence[Sequence[tuple[int, int]]]) -> Floats:
-    """distinct@k of every problem for its pairs (samples, k); NaN for k = 0 and where no modes were counted."""
-    return np.array(
-        [
-            [distinct_at_k(n, _counts(one), k) if k and one.modes is not None else math.nan for n, k in asked]
-            for one, asked in zip(evaluation.problems, draws, strict=True)
-        ]
-    )
+    """distinct@k of every problem for its pairs (samples, k); NaN for k = 0 and where no modes were counted.
+
+    Problems differ in the number of their modes, so they lie in one array filled up with modes that nobody took.
+    """
+    outcomes, asked = evaluation.problems, np.array(draws)
+    counts = [_counts(outcome) for outcome in outcomes]
+    modes = np.zeros((len(outcomes), 1, max(map(len, counts), default=0)), dtype=np.int64)
+    for row, each in zip(modes[:, 0], counts, strict=True):
+        row[: len(each)] = each
+    known = (asked[..., 1] > 0) & np.array([outcome.modes is not None for outcome in outcomes])[:, None]
+    samples, tries = np.maximum(asked[..., 0], 1), np.where(known, asked[..., 1], 1)
+    found = distinct_at_k(samples, np.where(known[..., None], modes, 0), tries)
+    return np.where(known, found, math.nan)
 
 
 def _counts(outcome: ProblemOutcome) -> list[int]:
