@@ -37,7 +37,7 @@ LOOKS = 4
 
 
 @message_on_interrupt("Interrupted; what was finished is kept: the same command goes on.")
-def demo(*, out: Path = Path("runs/demo"), steps: int = 256, n: int = 64, seed: int = 0, json: bool = False) -> None:
+def demo(*, out: Path = Path("runs/demo"), steps: int = 256, n: int = 128, seed: int = 0, json: bool = False) -> None:
     """Trains a tiny model on graph coloring by plain RL and by methods that keep several right answers, and reports.
 
     What is there already is not done again: an interrupted demo goes on where it stopped.
@@ -58,7 +58,13 @@ def demo(*, out: Path = Path("runs/demo"), steps: int = 256, n: int = 64, seed: 
     runs = [_trained(out / name, name, methods, steps, seed, console) for name, methods in METHODS]
     for path in (base, *runs):
         with progress_bar(f"eval {find_checkpoint(path).label}", console) as move:
-            evaluate_checkpoint(path, n=n, out=out / "base" if path == base else None, on_progress=move)
+            evaluate_checkpoint(
+                path,
+                n=n,
+                temperatures=(1.0, 0.7, 0.4) if path == base else (1.0,),
+                out=out / "base" if path == base else None,
+                on_progress=move,
+            )
     shown = Tables(json=json)
     shown.say(f"Exact values of all answers to test problems, seed {seed} (one seed shows no spread):")
     exact = [replace(exact_evaluation(path, ks=KS), label=path.name) for path in runs]

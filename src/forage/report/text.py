@@ -9,6 +9,9 @@ from forage.report.blocks import Text, Tone
 
 MINUS = "\N{MINUS SIGN}"
 
+SHOWN_K = 8
+"""The k of the sentences: few enough to be asked for in practice, many enough to hold several ways."""
+
 SETTLED = 0.95
 """Share of resamples that must agree before a crossing of curves, or its absence, is stated."""
 

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from forage.evaluation.compare import Comparison, compare, match_pass_at_1
+from forage.evaluation.diversity import compare_diversity, measure_diversity
 from forage.evaluation.estimate import summarize
 from forage.report.blocks import Block, Prose, Section, Statement, Statements, Text
 from forage.report.load import Runs
 from forage.report.select import PolicyGroup, Results, gather_results
-from forage.report.text import SETTLED, count, difference, listing, name, number, percent, tone_of, verdict
+from forage.report.text import SETTLED, SHOWN_K, count, difference, listing, name, number, percent, tone_of, verdict
 
 SHORT_OF_SEEDS = 3
 """With fewer seeds a method's difference is not called one: the spread between seeds is hardly known."""
@@ -69,6 +70,8 @@ def _against_base(results: Results, base: PolicyGroup, policy: PolicyGroup) -> S
         items.append(_crossover(found))
     if control := _temperature_control(results, policy):
         items.append(control)
+    if ways := _ways(base, policy):
+        items.append(ways)
     items.append(_entropy(base, policy))
     title = f"{policy.label} against {base.label}"
     return Statements(title=title, items=items, series=policy.series)
@@ -86,6 +89,27 @@ def _level(found: Comparison, index: int) -> Statement:
         + (_in_this_run(found) if change.excludes_zero else ""),
     )  # fmt: skip
     return Statement(text, tone_of(change))
+
+
+def _ways(base: PolicyGroup, policy: PolicyGroup) -> Statement | None:
+    """How many right answers a few samples hold; None where the task tells none apart."""
+    k = max(k for k in base.curve_ks if k <= min(SHOWN_K, policy.n))
+    sides = [measure_diversity(each.runs, (k,)) for each in (base, policy)]
+    change = compare_diversity(base.runs, policy.runs, (k,))
+    if change is None or sides[0] is None or sides[1] is None:
+        return None
+    before, after = (number(side.distinct[0].estimate) for side in sides if side)
+    low, high = (number(end, "+.2f") for end in (change.distinct[0].low, change.distinct[0].high))
+    text = Markup("Different right answers within {}: {} {} {}, <b>{}</b> [{}, {}].").format(
+        count(k, "sample"),
+        before,
+        "\N{RIGHTWARDS ARROW}",
+        after,
+        number(change.distinct[0].estimate, "+.2f"),
+        low,
+        high,
+    )
+    return Statement(text, tone_of(change.distinct[0]))
 
 
 def _in_this_run(found: Comparison) -> str:

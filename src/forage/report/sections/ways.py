@@ -10,10 +10,7 @@ from forage.report.blocks import Block, Figure, Figures, Section, Statement, Sta
 from forage.report.k_curves import Trace, band, errors, k_axis, line, noisy_zone, plain
 from forage.report.load import Runs
 from forage.report.select import PolicyGroup, Results, gather_results
-from forage.report.text import count, difference, name, number, percent, tone_of, verdict
-
-SHOWN_K = 8
-"""The k of the sentences: few enough to be asked for in practice, many enough to hold several ways."""
+from forage.report.text import SHOWN_K, count, difference, name, number, percent, tone_of, verdict
 
 TITLE = "How many ways each policy still knows"
 
