@@ -7,9 +7,9 @@ import pytest
 
 from forage.evaluation.evaluation import Evaluation
 from forage.report import build_report
-from forage.report.blocks import Figures, Statements
+from forage.report.blocks import Figures, Statement, Statements
 from forage.report.group import read_runs
-from forage.report.sections import pass_at_k, ways
+from forage.report.sections import pass_at_k, summary, ways
 from report import synthetic
 
 
@@ -65,3 +65,14 @@ def test_both_curves_over_k_are_drawn_alike(counted: list[Path]) -> None:
 def test_the_page_holds_the_panel(counted: list[Path], tmp_path: Path) -> None:
     page = build_report(counted, tmp_path / "report.html").read_text()
     assert "How many ways each policy still knows" in page
+
+
+def test_the_summary_counts_right_answers_in_a_few_samples(counted: list[Path], lab: list[Path]) -> None:
+    def lines(paths: list[Path]) -> list[Statement]:
+        blocks = [block for block in summary.section(read_runs(paths)).blocks if isinstance(block, Statements)]
+        return [item for block in blocks for item in block.items if "Different right answers within" in item.text]
+
+    assert lines(lab) == []
+    shown = lines(counted)
+    assert shown
+    assert {one.tone for one in shown} == {"down"}  # the base has four modes, every run one
