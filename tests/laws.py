@@ -43,6 +43,7 @@ from forage.parts.credit.shape.inverted_planning_credit import InvertedPlanningC
 from forage.parts.credit.shape.kept_denominator import KeptDenominator
 from forage.parts.credit.shape.learning_stages import PerplexityScale, PositionBonus
 from forage.parts.credit.shape.mode_scale import ModeScale, SetAddition
+from forage.parts.credit.shape.only_balanced import OnlyBalanced
 from forage.parts.credit.shape.planning_credit import PlanningCredit
 from forage.parts.credit.shape.random_token_bonus import RandomTokenBonus
 from forage.parts.credit.shape.reported_planning_credit import ReportedPlanningCredit
@@ -131,6 +132,7 @@ SHAPES = [
         part=EntropyPlanningBonus(), low=0, high=0.5, identity=EntropyPlanningBonus(entropy_alpha=0, planning_alpha=0)
     ),
     ShapeCase(part=KeptDenominator(), low=-INFINITY, high=INFINITY, identity=KeptDenominator(share=0)),
+    ShapeCase(part=OnlyBalanced(), low=-INFINITY, high=INFINITY, identity=OnlyBalanced(strength=0)),
     ShapeCase(part=ModeScale(), low=-1, high=INFINITY, identity=ModeScale(strength=0)),
     ShapeCase(part=SetAddition(), low=-INFINITY, high=INFINITY, identity=SetAddition(weight=0)),
     ShapeCase(part=HeldTokens(), low=-1, high=INFINITY, identity=HeldTokens(strength=0)),
@@ -233,6 +235,8 @@ def make_experience(
     signals["mode_weight"] = masked((0.5 + torch.rand(rows, generator=draw))[:, None].expand(rows, width), loss_mask)
     signals["set_bonus"] = masked((torch.rand(rows, generator=draw) - 0.5)[:, None].expand(rows, width), loss_mask)
     spread = 4 * torch.rand(rows, generator=torch.Generator().manual_seed(seed + 9)) - 2
+    balanced = torch.arange(rows) % 4 < 2
+    signals["balanced"] = masked(balanced[:, None].float().expand(rows, width), loss_mask)
     signals["perplexity"] = masked(spread[:, None].expand(rows, width), loss_mask)
     long = torch.rand(rows, generator=draw) < 0.4
     signals["long_success"] = masked(long[:, None].float().expand(rows, width), loss_mask)

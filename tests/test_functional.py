@@ -135,6 +135,8 @@ FORMULAS: dict[str, str] = {
     "uniqueness": "inverse_weight",
     "cue": "cue_weight",
     "setpo": "set_bonus",
+    "reinforce_ada": "balanced_siblings",
+    "posterior_budget": "rollout_budget teaching_value division_chance",
     "process_reward": "aggregate soft_label step_cross_entropy",
     "process_advantage": "potential_differences step_returns",
     "reward_model": "bradley_terry_loss plackett_luce_loss average_weights",
@@ -154,7 +156,8 @@ FORMULAS: dict[str, str] = {
 
 ARRANGED = (
     "bottom_entropy_tokens clip_cov_random cue_shuffled hicra_random kl_cov_random mode_diversity_random "
-    "random_entropy_tokens rrl rrl_oracle rrl_random_cuts rrl_success_prefixes rrl_whole_prompts setpo_shuffled "
+    "posterior_budget_random random_entropy_tokens reinforce_ada_random rrl rrl_oracle rrl_random_cuts "
+    "rrl_success_prefixes rrl_whole_prompts setpo_shuffled "
     "ucpo_shuffled uniqueness_shuffled unlikeliness_random"
 )
 

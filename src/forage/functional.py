@@ -57,11 +57,13 @@ from forage.ops.values import clipped_value_error, explained_variance
 from forage.ops.verdict_rewards import overlong_penalty, restart_bonus
 from forage.ops.weight_average import average_weights
 from forage.ops.whitening import whiten
+from forage.ops.rollout_budget import balanced_siblings, division_chance, rollout_budget, teaching_value
 
 __all__ = [
     "adapted_coefficient",
     "aggregate",
     "average_weights",
+    "balanced_siblings",
     "best_of_group_advantage",
     "best_of_n",
     "bradley_terry_loss",
@@ -72,6 +74,7 @@ __all__ = [
     "constant_bonus",
     "cue_weight",
     "distinct_at_k",
+    "division_chance",
     "dppo",
     "entropy_bonus",
     "entropy_planning_bonus",
@@ -110,6 +113,7 @@ __all__ = [
     "random_token_bonus",
     "reinforce",
     "restart_bonus",
+    "rollout_budget",
     "sapo",
     "semantic_entropy",
     "sequence_mean",
@@ -123,6 +127,7 @@ __all__ = [
     "step_ranking",
     "step_returns",
     "tailrl_advantage",
+    "teaching_value",
     "token_covariance",
     "token_logprobs_and_entropy",
     "token_mean",

@@ -98,6 +98,18 @@ SETTINGS = {
     "tau_positive": "temperature of the gate where the advantage is positive",
     "ucpo.tau": "share of the weight that depends on likelihood, 0 to 1",
     "ucpo_shuffled.tau": "share of the weight that depends on likelihood, 0 to 1",
+    "reinforce_ada.rule": "what a problem is sampled for: balanced (2 right and 2 wrong responses) or positive (1 right)",
+    "reinforce_ada.keep": "responses of a problem that are learned from; 0 is half a round",
+    "reinforce_ada.max_rounds": "rounds of responses that a problem gets at most",
+    "reinforce_ada_random.rule": "what a problem is sampled for: balanced (2 right and 2 wrong responses) or positive (1 right)",
+    "reinforce_ada_random.keep": "responses of a problem that are learned from; 0 is half a round",
+    "reinforce_ada_random.max_rounds": "rounds of responses that a problem gets at most",
+    "posterior_budget.k": "problems weigh as much as pass@k would gain; 1 weighs all alike",
+    "posterior_budget.keep": "share of what was known of a problem that a visit leaves, 0 to 1",
+    "posterior_budget_random.k": "problems weigh as much as pass@k would gain; 1 weighs all alike",
+    "posterior_budget_random.keep": "share of what was known of a problem that a visit leaves, 0 to 1",
+    "posterior_budget.low": "the smallest number of responses to a problem",
+    "posterior_budget_random.low": "the smallest number of responses to a problem",
 }
 """By name; METHOD.NAME where one method means something else by it."""
 

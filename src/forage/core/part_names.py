@@ -9,9 +9,11 @@ from collections.abc import Mapping
 
 MODULES: Mapping[str, str] = {
     "AboveMean": "parts.credit.baseline.above_mean",
+    "AdaptiveRounds": "parts.explore.adaptive_rounds",
     "AdvantageEntropy": "parts.losses.advantage_entropy",
     "Alarm": "analysis.measures.alarms",
     "Analysis": "analysis.record",
+    "Balanced": "parts.signals.balanced",
     "BestOfGroup": "parts.credit.baseline.best_of_group",
     "Bin": "analysis.measures.entropy_profile",
     "CEGPPO": "parts.losses.trust_region",
@@ -77,6 +79,7 @@ MODULES: Mapping[str, str] = {
     "MonteCarlo": "parts.values.monte_carlo",
     "Noise": "parts.signals.noise",
     "Numeric": "tasks.verifiers.plain",
+    "OnlyBalanced": "parts.credit.shape.only_balanced",
     "Optimization": "engines.optimization",
     "Overlong": "parts.rewards.overlong",
     "PPOClip": "parts.losses.surrogate",
@@ -90,6 +93,7 @@ MODULES: Mapping[str, str] = {
     "PlanningMask": "parts.signals.planning",
     "PolicyLoss": "parts.losses.policy_loss",
     "PositionBonus": "parts.credit.shape.learning_stages",
+    "PosteriorBudget": "parts.memory.posterior_budget",
     "ProcessReward": "engines.local.process_reward",
     "Python": "tasks.verifiers.function",
     "RandomTokenBonus": "parts.credit.shape.random_token_bonus",
