@@ -37,6 +37,7 @@ from forage.ops.preferences import (
 from forage.ops.ratios import log_ratio, sequence_ratio, token_ratio
 from forage.ops.reductions import fixed_length, kept_denominator, sequence_mean, token_mean
 from forage.ops.returns import gae, step_returns, value_differences
+from forage.ops.rollout_budget import balanced_siblings, division_chance, rollout_budget, teaching_value
 from forage.ops.search import puct, step_prior
 from forage.ops.segments import best_of_group_advantage, group_advantage, leave_one_out
 from forage.ops.semantic import semantic_entropy
@@ -57,7 +58,6 @@ from forage.ops.values import clipped_value_error, explained_variance
 from forage.ops.verdict_rewards import overlong_penalty, restart_bonus
 from forage.ops.weight_average import average_weights
 from forage.ops.whitening import whiten
-from forage.ops.rollout_budget import balanced_siblings, division_chance, rollout_budget, teaching_value
 
 __all__ = [
     "adapted_coefficient",

@@ -38,8 +38,8 @@ class PosteriorBudget(MemoryConfig):
     def __post_init__(self) -> None:
         if not 1 <= self.low <= self.group_size or self.k < 1 or not 0 <= self.keep <= 1:
             raise ForageError(
-                f"A budget needs low in 1 ... {self.group_size} (the responses to a problem on average), k of 1 or more "
-                f"and keep in 0 ... 1, not {self.low}, {self.k} and {self.keep}."
+                f"A budget needs low in 1 ... {self.group_size} (a mean number of responses), k of 1 or more and "
+                f"keep in 0 ... 1, not {self.low}, {self.k} and {self.keep}."
             )
         if self.deal not in get_args(Deal):
             raise ForageError(f'Responses are dealt where they are "teaching" or at "random", not {self.deal!r}.')
@@ -74,8 +74,8 @@ class _PosteriorBudget(Memory):
         """
         if any(score.graded for group in groups for score in group.scores):
             raise ForageError(
-                "A posterior of success needs a verdict, and this run learns from a graded reward in its place. Keep the "
-                "verdict in the reward (outcome=1)."
+                "A posterior of success needs a verdict, and this run learns from a graded reward in its place. Keep "
+                "the verdict in the reward (outcome=1)."
             )
         sizes = [len(group.rollouts) for group in groups]
         believed = [a / (a + b) for a, b in (self._posterior(group.start.problem.id) for group in groups)]
