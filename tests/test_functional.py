@@ -156,7 +156,7 @@ FORMULAS: dict[str, str] = {
 
 ARRANGED = (
     "bottom_entropy_tokens clip_cov_random cue_shuffled hicra_random kl_cov_random mode_diversity_random "
-    "posterior_budget_random random_entropy_tokens reinforce_ada_random rrl rrl_oracle rrl_random_cuts "
+    "posterior_budget_random prefix_guided prefix_guided_other random_entropy_tokens reinforce_ada_random rrl rrl_oracle rrl_random_cuts "
     "rrl_success_prefixes rrl_whole_prompts setpo_shuffled "
     "ucpo_shuffled uniqueness_shuffled unlikeliness_random"
 )

@@ -17,6 +17,8 @@ from forage.methods import (
     grpo,
     posterior_budget,
     posterior_budget_random,
+    prefix_guided,
+    prefix_guided_other,
     reinforce_ada,
     reinforce_ada_random,
     rrl,
@@ -35,6 +37,8 @@ CHAINS = [
     (dr_grpo(), reinforce_ada_random(rule="positive")),
     (grpo(), posterior_budget(k=4)),
     (grpo(), posterior_budget_random()),
+    (grpo(), prefix_guided(hard=0.5)),
+    (grpo(), prefix_guided_other(hard=0.9, share=0.9)),
 ]
 
 
@@ -118,8 +122,9 @@ def test_settings_arrive_and_the_pools_mean_is_the_baseline(model: Path) -> None
         ((grpo(), reinforce_ada(rule="all")), "has the rules"),  # pyright: ignore[reportArgumentType]
         ((grpo(), rrl(), posterior_budget()), "memory of its own"),
         ((grpo(), posterior_budget(low=9)), "budget"),
+        ((grpo(), prefix_guided(source="both")), "knows none"),
     ],
-    ids=["explore", "rule", "memory", "low"],
+    ids=["explore", "rule", "memory", "low", "source"],
 )
 def test_what_does_not_go_together_is_a_sentence(model: Path, methods: tuple[Applied, ...], sentence: str) -> None:
     with pytest.raises(ForageError, match=sentence):

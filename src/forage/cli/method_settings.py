@@ -110,6 +110,16 @@ SETTINGS = {
     "posterior_budget_random.keep": "share of what was known of a problem that a visit leaves, 0 to 1",
     "posterior_budget.low": "the smallest number of responses to a problem",
     "posterior_budget_random.low": "the smallest number of responses to a problem",
+    "prefix_guided.hard": "a problem is hard where at most this share of its last unguided responses was right",
+    "prefix_guided.levels": "how many lengths of a prefix are tried",
+    "prefix_guided.longest": "the longest prefix, as a share of the solution, below 1",
+    "prefix_guided.share": "at most this share of a step's groups is guided, 0 to 1",
+    "prefix_guided.source": "whose solutions: own (the policy's), reference (the task's) or both",
+    "prefix_guided_other.hard": "a problem is hard where at most this share of its last unguided responses was right",
+    "prefix_guided_other.levels": "how many lengths of a prefix are tried",
+    "prefix_guided_other.longest": "the longest prefix, as a share of the solution, below 1",
+    "prefix_guided_other.share": "at most this share of a step's groups is guided, 0 to 1",
+    "prefix_guided_other.source": "whose solutions: own (the policy's), reference (the task's) or both",
 }
 """By name; METHOD.NAME where one method means something else by it."""
 

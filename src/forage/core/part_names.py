@@ -94,6 +94,7 @@ MODULES: Mapping[str, str] = {
     "PolicyLoss": "parts.losses.policy_loss",
     "PositionBonus": "parts.credit.shape.learning_stages",
     "PosteriorBudget": "parts.memory.posterior_budget",
+    "PrefixGuided": "parts.memory.prefix_guided",
     "ProcessReward": "engines.local.process_reward",
     "Python": "tasks.verifiers.function",
     "RandomTokenBonus": "parts.credit.shape.random_token_bonus",

@@ -53,6 +53,7 @@ from forage.methods.controls.mode_diversity_random import mode_diversity_random 
 from forage.methods.controls.perplexity_shuffled import perplexity_shuffled as perplexity_shuffled
 from forage.methods.controls.position_reversed import position_reversed as position_reversed
 from forage.methods.controls.posterior_budget_random import posterior_budget_random as posterior_budget_random
+from forage.methods.controls.prefix_guided_other import prefix_guided_other as prefix_guided_other
 from forage.methods.controls.random_entropy_tokens import random_entropy_tokens as random_entropy_tokens
 from forage.methods.controls.random_token_bonus import random_token_bonus as random_token_bonus
 from forage.methods.controls.reinforce_ada_random import reinforce_ada_random as reinforce_ada_random
@@ -80,6 +81,7 @@ from forage.methods.exploration.mode_diversity import mode_diversity as mode_div
 from forage.methods.exploration.perplexity_shaping import perplexity_shaping as perplexity_shaping
 from forage.methods.exploration.position_shaping import position_shaping as position_shaping
 from forage.methods.exploration.posterior_budget import posterior_budget as posterior_budget
+from forage.methods.exploration.prefix_guided import prefix_guided as prefix_guided
 from forage.methods.exploration.process_advantage import process_advantage as process_advantage
 from forage.methods.exploration.process_reward import process_reward as process_reward
 from forage.methods.exploration.reinforce_ada import reinforce_ada as reinforce_ada
