@@ -20,6 +20,7 @@ from forage.ops.masked import masked
 from forage.parts.credit.assign.gae import Gae
 from forage.parts.credit.assign.step_preference import StepPreference
 from forage.parts.credit.assign.step_returns import StepReturns
+from forage.parts.credit.assign.tree_credit import TreeCredit
 from forage.parts.credit.assign.uniform import Uniform
 from forage.parts.credit.assign.value_differences import ValueDifferences
 from forage.parts.credit.baseline.above_mean import AboveMean
@@ -47,6 +48,7 @@ from forage.parts.credit.shape.only_balanced import OnlyBalanced
 from forage.parts.credit.shape.planning_credit import PlanningCredit
 from forage.parts.credit.shape.random_token_bonus import RandomTokenBonus
 from forage.parts.credit.shape.reported_planning_credit import ReportedPlanningCredit
+from forage.parts.credit.shape.shared_once import SharedOnce
 from forage.parts.credit.shape.shuffled_entropy_bonus import ShuffledEntropyBonus
 from forage.parts.credit.shape.unclipped_entropy_bonus import UnclippedEntropyBonus
 from forage.parts.credit.shape.whiten import Whiten
@@ -111,6 +113,8 @@ ASSIGNS: list[Assign] = [
     Gae(),
     Gae(gamma=0.9, lam=0.7),
     StepPreference(),
+    TreeCredit(),
+    TreeCredit(power=0.0),
 ]
 SHAPES = [
     ShapeCase(part=EntropyBonus(), low=0, high=0.5, identity=EntropyBonus(alpha=0)),
@@ -133,6 +137,7 @@ SHAPES = [
     ),
     ShapeCase(part=KeptDenominator(), low=-INFINITY, high=INFINITY, identity=KeptDenominator(share=0)),
     ShapeCase(part=OnlyBalanced(), low=-INFINITY, high=INFINITY, identity=OnlyBalanced(strength=0)),
+    ShapeCase(part=SharedOnce(), low=-1, high=0, identity=SharedOnce(power=0)),
     ShapeCase(part=ModeScale(), low=-1, high=INFINITY, identity=ModeScale(strength=0)),
     ShapeCase(part=SetAddition(), low=-INFINITY, high=INFINITY, identity=SetAddition(weight=0)),
     ShapeCase(part=HeldTokens(), low=-1, high=INFINITY, identity=HeldTokens(strength=0)),
@@ -237,6 +242,7 @@ def make_experience(
     spread = 4 * torch.rand(rows, generator=torch.Generator().manual_seed(seed + 9)) - 2
     balanced = torch.arange(rows) % 4 < 2
     signals["balanced"] = masked(balanced[:, None].float().expand(rows, width), loss_mask)
+    signals["sharing"] = masked((torch.arange(rows) % 3 + 1)[:, None].float().expand(rows, width), loss_mask)
     signals["perplexity"] = masked(spread[:, None].expand(rows, width), loss_mask)
     long = torch.rand(rows, generator=draw) < 0.4
     signals["long_success"] = masked(long[:, None].float().expand(rows, width), loss_mask)

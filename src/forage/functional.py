@@ -58,6 +58,8 @@ from forage.ops.values import clipped_value_error, explained_variance
 from forage.ops.verdict_rewards import overlong_penalty, restart_bonus
 from forage.ops.weight_average import average_weights
 from forage.ops.whitening import whiten
+from forage.ops.shared_prefixes import prefix_owner, sharing, tree_advantage
+from forage.ops.forks import by_surprise, fork_chance
 
 __all__ = [
     "adapted_coefficient",
@@ -67,6 +69,7 @@ __all__ = [
     "best_of_group_advantage",
     "best_of_n",
     "bradley_terry_loss",
+    "by_surprise",
     "ce_gppo",
     "cispo",
     "clip_cov_tokens",
@@ -80,6 +83,7 @@ __all__ = [
     "entropy_planning_bonus",
     "explained_variance",
     "fixed_length",
+    "fork_chance",
     "gae",
     "group_advantage",
     "group_ranks",
@@ -108,6 +112,7 @@ __all__ = [
     "ppo_clip",
     "preference_loss",
     "preference_pull",
+    "prefix_owner",
     "psr_advantage",
     "puct",
     "random_token_bonus",
@@ -119,6 +124,7 @@ __all__ = [
     "sequence_mean",
     "sequence_ratio",
     "set_bonus",
+    "sharing",
     "shuffle_within_rows",
     "signed_advantage",
     "soft_label",
@@ -133,6 +139,7 @@ __all__ = [
     "token_mean",
     "token_ratio",
     "top_share",
+    "tree_advantage",
     "ucpo_weight",
     "unclipped_entropy_bonus",
     "unlikeliness_reward",

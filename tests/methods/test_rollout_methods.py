@@ -14,7 +14,10 @@ from forage.methods import (
     Applied,
     apply,
     dr_grpo,
+    entropy_forks,
+    entropy_forks_random,
     grpo,
+    lambda_grpo,
     posterior_budget,
     posterior_budget_random,
     prefix_guided,
@@ -23,6 +26,8 @@ from forage.methods import (
     reinforce_ada_random,
     rrl,
     step_dpo,
+    tree_credit,
+    tree_credit_random,
 )
 from forage.parts.credit.baseline.mean_centre import MeanCentre
 from forage.parts.credit.baseline.std_scale import StdScale
@@ -37,6 +42,10 @@ CHAINS = [
     (dr_grpo(), reinforce_ada_random(rule="positive")),
     (grpo(), posterior_budget(k=4)),
     (grpo(), posterior_budget_random()),
+    (tree_credit(),),
+    (tree_credit_random(),),
+    (grpo(), entropy_forks(unit=2.0), lambda_grpo()),
+    (grpo(), entropy_forks_random()),
     (grpo(), prefix_guided(hard=0.5)),
     (grpo(), prefix_guided_other(hard=0.9, share=0.9)),
 ]
@@ -107,6 +116,18 @@ def test_the_budget_of_a_step_is_exact(model: Path, tmp_path: Path) -> None:
         assert max(row["siblings_max"] for row in found) > 8 > min(row["siblings_min"] for row in found)
 
 
+@pytest.mark.parametrize("method", [entropy_forks(base=1.0), tree_credit()], ids=lambda method: method.label)
+def test_forks_are_of_the_policy_and_cheaper_than_they_look(model: Path, tmp_path: Path, method: Applied) -> None:
+    """The ratio is 1 before the first update on shared tokens too, and those were not sampled again."""
+    methods = [method] if method.kind == "algorithm" else [grpo(), method, lambda_grpo()]
+    train(small(model, *methods, steps=1), out=tmp_path / "run")
+    (row,) = rows(tmp_path / "run")
+    assert row["ratio_max"] == pytest.approx(1, abs=1e-4)
+    assert row["grad_norm"] > 0
+    assert row["tokens"] < 24 * row["length"]
+    assert 0 < row.get("shared_share", 0.5) < 1
+
+
 def test_settings_arrive_and_the_pools_mean_is_the_baseline(model: Path) -> None:
     recipe = small(model, grpo(), reinforce_ada(rule="positive", keep=6))
     assert recipe.explore == AdaptiveRounds(right=1, wrong=0)
@@ -119,12 +140,13 @@ def test_settings_arrive_and_the_pools_mean_is_the_baseline(model: Path) -> None
     ("methods", "sentence"),
     [
         ((step_dpo(), METHODS["reinforce_ada"]()), "explores by StepTree already"),
+        ((tree_credit(), METHODS["entropy_forks"]()), "explores by SurpriseForks already"),
         ((grpo(), reinforce_ada(rule="all")), "has the rules"),  # pyright: ignore[reportArgumentType]
         ((grpo(), rrl(), posterior_budget()), "memory of its own"),
         ((grpo(), posterior_budget(low=9)), "budget"),
         ((grpo(), prefix_guided(source="both")), "knows none"),
     ],
-    ids=["explore", "rule", "memory", "low", "source"],
+    ids=["explore", "forks", "rule", "memory", "low", "source"],
 )
 def test_what_does_not_go_together_is_a_sentence(model: Path, methods: tuple[Applied, ...], sentence: str) -> None:
     with pytest.raises(ForageError, match=sentence):

@@ -120,6 +120,16 @@ SETTINGS = {
     "prefix_guided_other.longest": "the longest prefix, as a share of the solution, below 1",
     "prefix_guided_other.share": "at most this share of a step's groups is guided, 0 to 1",
     "prefix_guided_other.source": "whose solutions: own (the policy's), reference (the task's) or both",
+    "base": "chance to fork at the end of a step where entropy has not risen",
+    "branches": "new responses from each place of a fork",
+    "forks": "places at which a response is forked",
+    "power": "a token that n siblings share is divided by n to this power, 0 to 1",
+    "unit": "nats that count as 1; the logarithm of the vocabulary in the paper",
+    "window": "tokens whose entropies are added up",
+    "entropy_forks.roots": "share of the siblings that begin at the problem",
+    "entropy_forks_random.roots": "share of the siblings that begin at the problem",
+    "entropy_forks.weight": "how much a rise of entropy adds to the chance to fork; 0 is a coin",
+    "entropy_forks_random.weight": "how much a rise of entropy adds to the chance to fork; 0 is a coin",
 }
 """By name; METHOD.NAME where one method means something else by it."""
 

@@ -25,6 +25,7 @@ from forage.methods.algorithms.rloo import rloo as rloo
 from forage.methods.algorithms.sapo import sapo as sapo
 from forage.methods.algorithms.step_dpo import step_dpo as step_dpo
 from forage.methods.algorithms.tailrl import tailrl as tailrl
+from forage.methods.algorithms.tree_credit import tree_credit as tree_credit
 from forage.methods.algorithms.vineppo import vineppo as vineppo
 from forage.methods.algorithms.weighted_reinforce import weighted_reinforce as weighted_reinforce
 from forage.methods.catalogue import Applied as Applied
@@ -40,6 +41,7 @@ from forage.methods.controls.constant_bonus import constant_bonus as constant_bo
 from forage.methods.controls.cue_shuffled import cue_shuffled as cue_shuffled
 from forage.methods.controls.dgro_free import dgro_free as dgro_free
 from forage.methods.controls.em_clipped import em_clipped as em_clipped
+from forage.methods.controls.entropy_forks_random import entropy_forks_random as entropy_forks_random
 from forage.methods.controls.group_reweight import group_reweight as group_reweight
 from forage.methods.controls.hicra_inverted import hicra_inverted as hicra_inverted
 from forage.methods.controls.hicra_negative import hicra_negative as hicra_negative
@@ -63,6 +65,7 @@ from forage.methods.controls.rrl_success_prefixes import rrl_success_prefixes as
 from forage.methods.controls.rrl_whole_prompts import rrl_whole_prompts as rrl_whole_prompts
 from forage.methods.controls.setpo_shuffled import setpo_shuffled as setpo_shuffled
 from forage.methods.controls.shuffled_entropy import shuffled_entropy as shuffled_entropy
+from forage.methods.controls.tree_credit_random import tree_credit_random as tree_credit_random
 from forage.methods.controls.ucpo_shuffled import ucpo_shuffled as ucpo_shuffled
 from forage.methods.controls.unclipped_entropy import unclipped_entropy as unclipped_entropy
 from forage.methods.controls.uniqueness_shuffled import uniqueness_shuffled as uniqueness_shuffled
@@ -70,6 +73,7 @@ from forage.methods.controls.unlikeliness_random import unlikeliness_random as u
 from forage.methods.exploration.clip_cov import clip_cov as clip_cov
 from forage.methods.exploration.cue import cue as cue
 from forage.methods.exploration.entropy_advantage import entropy_advantage as entropy_advantage
+from forage.methods.exploration.entropy_forks import entropy_forks as entropy_forks
 from forage.methods.exploration.entropy_penalty import entropy_penalty as entropy_penalty
 from forage.methods.exploration.entropy_target import entropy_target as entropy_target
 from forage.methods.exploration.hicra import hicra as hicra
@@ -77,6 +81,7 @@ from forage.methods.exploration.hicra_entropy import hicra_entropy as hicra_entr
 from forage.methods.exploration.ibro import ibro as ibro
 from forage.methods.exploration.kl_cov import kl_cov as kl_cov
 from forage.methods.exploration.kl_penalty import kl_penalty as kl_penalty
+from forage.methods.exploration.lambda_grpo import lambda_grpo as lambda_grpo
 from forage.methods.exploration.mode_diversity import mode_diversity as mode_diversity
 from forage.methods.exploration.perplexity_shaping import perplexity_shaping as perplexity_shaping
 from forage.methods.exploration.position_shaping import position_shaping as position_shaping

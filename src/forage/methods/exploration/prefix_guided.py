@@ -22,8 +22,8 @@ def prefix_guided(
     """Problems that the policy fails are begun for it with a short part of a right solution, which is not learned from.
 
     The solution is the first right response of the policy itself, or (`source=reference`, `both`) the task's own, which
-    is privileged information. A part grows where no guided sibling succeeds and shrinks where all do; it never holds the
-    answer. `unguided_correct` in the metrics is the success without help.
+    is privileged information. A part grows where no guided sibling succeeds and shrinks where all do; it never holds
+    the answer. `unguided_correct` in the metrics is the success without help.
     """
     if source in ("reference", "both") and recipe.task.reference(recipe.task.problems("train")[0]) is None:
         raise ForageError(

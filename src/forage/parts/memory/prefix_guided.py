@@ -46,8 +46,8 @@ class PrefixGuided(MemoryConfig):
     def __post_init__(self) -> None:
         if not (0 <= self.share <= 1 and 0 <= self.hard <= 1 and 0 < self.longest < 1 and self.levels >= 1):
             raise ForageError(
-                "Guided prefixes need share and hard in 0 ... 1, longest between 0 and 1 (never the whole solution) and "
-                f"1 or more levels, not {self.share}, {self.hard}, {self.longest} and {self.levels}."
+                "Guided prefixes need share and hard in 0 ... 1, longest between 0 and 1 (never a whole one) and 1 "
+                f"or more levels, not {self.share}, {self.hard}, {self.longest} and {self.levels}."
             )
         if self.source not in get_args(Source) or self.donor not in get_args(Donor):
             raise ForageError(
