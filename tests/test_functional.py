@@ -135,6 +135,7 @@ FORMULAS: dict[str, str] = {
     "uniqueness": "inverse_weight",
     "cue": "cue_weight",
     "setpo": "set_bonus",
+    "answer_ucb": "visit_bonus",
     "tree_credit": "tree_advantage prefix_owner by_surprise leave_one_out",
     "lambda_grpo": "sharing",
     "entropy_forks": "fork_chance",
@@ -158,8 +159,8 @@ FORMULAS: dict[str, str] = {
 """The formulas of every method with one of its own; a method that only arranges or shuffles others' has none."""
 
 ARRANGED = (
-    "bottom_entropy_tokens clip_cov_random cue_shuffled entropy_forks_random hicra_random kl_cov_random "
-    "mode_diversity_random "
+    "answer_ucb_random bottom_entropy_tokens clip_cov_random cue_shuffled entropy_forks_random hicra_random "
+    "kl_cov_random mode_diversity_random "
     "posterior_budget_random prefix_guided prefix_guided_other random_entropy_tokens reinforce_ada_random "
     "rrl rrl_oracle rrl_random_cuts rrl_success_prefixes rrl_whole_prompts setpo_shuffled "
     "tree_credit_random ucpo_shuffled uniqueness_shuffled unlikeliness_random"

@@ -20,6 +20,7 @@ from forage.ops.entropy_placebos import (
     shuffle_within_rows,
     unclipped_entropy_bonus,
 )
+from forage.ops.forks import by_surprise, fork_chance
 from forage.ops.likelihood_ranks import group_ranks, unlikeliness_reward
 from forage.ops.logprobs import token_logprobs_and_entropy
 from forage.ops.mismatch import importance_weight, mismatch
@@ -41,6 +42,7 @@ from forage.ops.rollout_budget import balanced_siblings, division_chance, rollou
 from forage.ops.search import puct, step_prior
 from forage.ops.segments import best_of_group_advantage, group_advantage, leave_one_out
 from forage.ops.semantic import semantic_entropy
+from forage.ops.shared_prefixes import prefix_owner, sharing, tree_advantage
 from forage.ops.soft_labels import soft_label
 from forage.ops.step_objectives import step_cross_entropy, step_ranking
 from forage.ops.step_scores import aggregate, potential_differences
@@ -56,10 +58,9 @@ from forage.ops.token_covariance import clip_cov_tokens, kl_cov_tokens, token_co
 from forage.ops.trust_regions import ce_gppo, dppo, sapo
 from forage.ops.values import clipped_value_error, explained_variance
 from forage.ops.verdict_rewards import overlong_penalty, restart_bonus
+from forage.ops.visits import visit_bonus
 from forage.ops.weight_average import average_weights
 from forage.ops.whitening import whiten
-from forage.ops.shared_prefixes import prefix_owner, sharing, tree_advantage
-from forage.ops.forks import by_surprise, fork_chance
 
 __all__ = [
     "adapted_coefficient",
@@ -144,6 +145,7 @@ __all__ = [
     "unclipped_entropy_bonus",
     "unlikeliness_reward",
     "value_differences",
+    "visit_bonus",
     "visit_smoothing",
     "vote_of_n",
     "whiten",

@@ -1,5 +1,6 @@
 """Methods that choose what is sampled: they train, resume to the same bits, and cost what they say."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from forage.engines.optimization import Optimization
 from forage.methods import (
     METHODS,
     Applied,
+    answer_ucb,
+    answer_ucb_random,
     apply,
     dr_grpo,
     entropy_forks,
@@ -35,13 +38,15 @@ from forage.parts.explore.adaptive_rounds import AdaptiveRounds
 from forage.store.run_directory import RunDirectory
 from forage.training.loop import resume, train
 from forage.training.recipe import Grouping, Recipe, Schedule
-from support.worlds import EASY, blank_model
+from support.worlds import EASY, World, blank_model
 
 CHAINS = [
     (dr_grpo(), reinforce_ada()),
     (dr_grpo(), reinforce_ada_random(rule="positive")),
     (grpo(), posterior_budget(k=4)),
     (grpo(), posterior_budget_random()),
+    (grpo(), answer_ucb(key="text")),
+    (grpo(), answer_ucb_random(key="text", rule="mean")),
     (tree_credit(),),
     (tree_credit_random(),),
     (grpo(), entropy_forks(unit=2.0), lambda_grpo()),
@@ -128,6 +133,18 @@ def test_forks_are_of_the_policy_and_cheaper_than_they_look(model: Path, tmp_pat
     assert 0 < row.get("shared_share", 0.5) < 1
 
 
+def test_answers_are_counted_through_a_run_and_the_bonus_moves_where_all_are_wrong(model: Path, tmp_path: Path) -> None:
+    """With nothing right GRPO stands still; answers that were met often are pushed down all the same."""
+    nothing = World(worth=())
+    for name, methods in (("ucb", (grpo(), answer_ucb(key="text"))), ("grpo", (grpo(),))):
+        train(replace(small(model, *methods, steps=3), task=nothing), out=tmp_path / name)
+    found = rows(tmp_path / "ucb")
+    assert found[0]["new_answers"] == 1
+    assert found[2]["new_answers"] < 1
+    assert all(row["grad_norm"] > 0 for row in found)
+    assert all(row["grad_norm"] == 0 for row in rows(tmp_path / "grpo"))
+
+
 def test_settings_arrive_and_the_pools_mean_is_the_baseline(model: Path) -> None:
     recipe = small(model, grpo(), reinforce_ada(rule="positive", keep=6))
     assert recipe.explore == AdaptiveRounds(right=1, wrong=0)
@@ -145,8 +162,9 @@ def test_settings_arrive_and_the_pools_mean_is_the_baseline(model: Path) -> None
         ((grpo(), rrl(), posterior_budget()), "memory of its own"),
         ((grpo(), posterior_budget(low=9)), "budget"),
         ((grpo(), prefix_guided(source="both")), "knows none"),
+        ((grpo(), answer_ucb()), "reads none"),
     ],
-    ids=["explore", "forks", "rule", "memory", "low", "source"],
+    ids=["explore", "forks", "rule", "memory", "low", "source", "answers"],
 )
 def test_what_does_not_go_together_is_a_sentence(model: Path, methods: tuple[Applied, ...], sentence: str) -> None:
     with pytest.raises(ForageError, match=sentence):

@@ -130,6 +130,14 @@ SETTINGS = {
     "entropy_forks_random.roots": "share of the siblings that begin at the problem",
     "entropy_forks.weight": "how much a rise of entropy adds to the chance to fork; 0 is a coin",
     "entropy_forks_random.weight": "how much a rise of entropy adds to the chance to fork; 0 is a coin",
+    "answer_ucb.rule": "what the bonus is less: con (a constant) or mean (that of the other siblings)",
+    "answer_ucb.weight": "weight of the bonus",
+    "answer_ucb.key": "what tells answers apart: answer (the task reads it), text or mode (right ones only)",
+    "answer_ucb_random.rule": "what the bonus is less: con (a constant) or mean (that of the other siblings)",
+    "answer_ucb_random.weight": "weight of the bonus",
+    "answer_ucb_random.key": "what tells answers apart: answer (the task reads it), text or mode (right ones only)",
+    "constant": "what the bonus is less under the rule con, 0 to 1",
+    "gate": "no bonus in groups in which all are right",
 }
 """By name; METHOD.NAME where one method means something else by it."""
 
