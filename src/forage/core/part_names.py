@@ -126,7 +126,7 @@ MODULES: Mapping[str, str] = {
     "SetAddition": "parts.credit.shape.mode_scale",
     "SetBonus": "parts.signals.mode_weights",
     "SharedOnce": "parts.credit.shape.shared_once",
-    "Sharing": "parts.signals.sharing",
+    "SharedPrefix": "parts.signals.shared_prefix",
     "ShuffledEntropyBonus": "parts.credit.shape.shuffled_entropy_bonus",
     "ShuffledProblems": "parts.memory.shuffled",
     "SignedReward": "parts.credit.baseline.signed_reward",

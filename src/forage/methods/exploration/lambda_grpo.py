@@ -3,7 +3,7 @@
 from forage.methods.catalogue import method
 from forage.methods.parts import add_shape, add_signal
 from forage.parts.credit.shape.shared_once import SharedOnce
-from forage.parts.signals.sharing import Sharing
+from forage.parts.signals.shared_prefix import SharedPrefix
 from forage.training.recipe import Recipe
 
 
@@ -13,4 +13,4 @@ def lambda_grpo(recipe: Recipe, *, power: float = 1.0) -> Recipe:
 
     Siblings share their first tokens by chance, or by design where responses are forked (`entropy_forks`).
     """
-    return add_shape(add_signal(recipe, Sharing()), SharedOnce(power=power))
+    return add_shape(add_signal(recipe, SharedPrefix()), SharedOnce(power=power))

@@ -14,7 +14,7 @@ from forage.ops.shared_prefixes import sharing
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sharing(Signal):
+class SharedPrefix(Signal):
     """`sharing`: how many judged siblings have this token and all before it, itself counted; 0 on unjudged rows."""
 
     name = "sharing"
