@@ -44,10 +44,11 @@ def test_a_tree_by_hand() -> None:
 
 
 def test_a_chain_of_equal_sharing_is_one_node() -> None:
+    """The parent of the node 1 2 is the root, at both of its tokens."""
     tokens = torch.tensor([[9, 1, 2, 3], [9, 1, 2, 4], [9, 5, 5, 5]])
     learned = torch.tensor([[False, True, True, True]] * 3)
     found = tree_advantage(torch.tensor([2.0, 0, -2]), tokens, learned, ONE[:3], power=0)
-    torch.testing.assert_close(found[0], torch.tensor([0.0, 2, 2, 2 - 1 + 2])), "the parent of 12 is the root still"
+    torch.testing.assert_close(found[0], torch.tensor([0.0, 2, 2, 2 - 1 + 2]))
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -84,6 +84,6 @@ def test_a_start_that_asks_for_its_own_number_gets_it() -> None:
 def test_wrong_settings_are_sentences() -> None:
     for wrong in ({"right": -1}, {"max_rounds": 0}, {"right": 0, "wrong": 0}):
         with pytest.raises(ForageError, match="Adaptive rounds"):
-            AdaptiveRounds(**wrong)
+            AdaptiveRounds(**wrong)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ForageError, match="needed"):
         AdaptiveRounds(spend="all")  # pyright: ignore[reportArgumentType]

@@ -184,9 +184,9 @@ def test_the_control_forks_each_as_often_but_anywhere() -> None:
 def test_wrong_settings_are_sentences() -> None:
     for wrong in ({"forks": 0}, {"branches": 0}, {"places": "all"}):
         with pytest.raises(ForageError, match="Chains are forked"):
-            SurpriseForks(**wrong)
+            SurpriseForks(**wrong)  # pyright: ignore[reportArgumentType]
     for wrong in ({"roots": 0.0}, {"window": 0}, {"places": "all"}):
         with pytest.raises(ForageError, match="Forks by entropy"):
-            EntropyForks(**wrong)
+            EntropyForks(**wrong)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ForageError, match="chance to fork"):
         EntropyForks(unit=0.0)
