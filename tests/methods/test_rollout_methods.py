@@ -158,13 +158,14 @@ def test_settings_arrive_and_the_pools_mean_is_the_baseline(model: Path) -> None
     [
         ((step_dpo(), METHODS["reinforce_ada"]()), "explores by StepTree already"),
         ((tree_credit(), METHODS["entropy_forks"]()), "explores by SurpriseForks already"),
+        ((step_dpo(), posterior_budget()), "cannot divide a budget"),
         ((grpo(), reinforce_ada(rule="all")), "has the rules"),  # pyright: ignore[reportArgumentType]
         ((grpo(), rrl(), posterior_budget()), "memory of its own"),
         ((grpo(), posterior_budget(low=9)), "budget"),
         ((grpo(), prefix_guided(source="both")), "knows none"),
         ((grpo(), answer_ucb()), "reads none"),
     ],
-    ids=["explore", "forks", "rule", "memory", "low", "source", "answers"],
+    ids=["explore", "forks", "tree", "rule", "memory", "low", "source", "answers"],
 )
 def test_what_does_not_go_together_is_a_sentence(model: Path, methods: tuple[Applied, ...], sentence: str) -> None:
     with pytest.raises(ForageError, match=sentence):
