@@ -20,6 +20,7 @@ from forage.ops.masked import masked
 from forage.parts.credit.assign.gae import Gae
 from forage.parts.credit.assign.step_preference import StepPreference
 from forage.parts.credit.assign.step_returns import StepReturns
+from forage.parts.credit.assign.tree_credit import TreeCredit
 from forage.parts.credit.assign.uniform import Uniform
 from forage.parts.credit.assign.value_differences import ValueDifferences
 from forage.parts.credit.baseline.above_mean import AboveMean
@@ -43,11 +44,14 @@ from forage.parts.credit.shape.inverted_planning_credit import InvertedPlanningC
 from forage.parts.credit.shape.kept_denominator import KeptDenominator
 from forage.parts.credit.shape.learning_stages import PerplexityScale, PositionBonus
 from forage.parts.credit.shape.mode_scale import ModeScale, SetAddition
+from forage.parts.credit.shape.only_balanced import OnlyBalanced
 from forage.parts.credit.shape.planning_credit import PlanningCredit
 from forage.parts.credit.shape.random_token_bonus import RandomTokenBonus
 from forage.parts.credit.shape.reported_planning_credit import ReportedPlanningCredit
+from forage.parts.credit.shape.shared_once import SharedOnce
 from forage.parts.credit.shape.shuffled_entropy_bonus import ShuffledEntropyBonus
 from forage.parts.credit.shape.unclipped_entropy_bonus import UnclippedEntropyBonus
+from forage.parts.credit.shape.visit_addition import VisitAddition
 from forage.parts.credit.shape.whiten import Whiten
 from forage.parts.losses.advantage_entropy import AdvantageEntropy
 from forage.parts.losses.demonstrations import BehaviourKL, Likelihood, ShapedRatio
@@ -111,6 +115,8 @@ ASSIGNS: list[Assign] = [
     Gae(),
     Gae(gamma=0.9, lam=0.7),
     StepPreference(),
+    TreeCredit(),
+    TreeCredit(power=0.0),
 ]
 SHAPES = [
     ShapeCase(part=EntropyBonus(), low=0, high=0.5, identity=EntropyBonus(alpha=0)),
@@ -132,8 +138,11 @@ SHAPES = [
         part=EntropyPlanningBonus(), low=0, high=0.5, identity=EntropyPlanningBonus(entropy_alpha=0, planning_alpha=0)
     ),
     ShapeCase(part=KeptDenominator(), low=-INFINITY, high=INFINITY, identity=KeptDenominator(share=0)),
+    ShapeCase(part=OnlyBalanced(), low=-INFINITY, high=INFINITY, identity=OnlyBalanced(strength=0)),
+    ShapeCase(part=SharedOnce(), low=-1, high=1, identity=SharedOnce(power=0)),
     ShapeCase(part=ModeScale(), low=-1, high=INFINITY, identity=ModeScale(strength=0)),
     ShapeCase(part=SetAddition(), low=-INFINITY, high=INFINITY, identity=SetAddition(weight=0)),
+    ShapeCase(part=VisitAddition(), low=-INFINITY, high=INFINITY, identity=VisitAddition(weight=0)),
     ShapeCase(part=HeldTokens(), low=-1, high=INFINITY, identity=HeldTokens(strength=0)),
     ShapeCase(part=EntropyTokens(), low=-1, high=INFINITY, identity=EntropyTokens(share=1)),
     ShapeCase(
@@ -236,7 +245,11 @@ def make_experience(
     signals["planning"] = (uniform(0, 1) > 0.6).float()
     signals["mode_weight"] = masked((0.5 + torch.rand(rows, generator=draw))[:, None].expand(rows, width), loss_mask)
     signals["set_bonus"] = masked((torch.rand(rows, generator=draw) - 0.5)[:, None].expand(rows, width), loss_mask)
+    signals["visit_bonus"] = 2 * signals["set_bonus"]
     spread = 4 * torch.rand(rows, generator=torch.Generator().manual_seed(seed + 9)) - 2
+    balanced = torch.arange(rows) % 4 < 2
+    signals["balanced"] = masked(balanced[:, None].float().expand(rows, width), loss_mask)
+    signals["sharing"] = masked((torch.arange(rows) % 3 + 1)[:, None].float().expand(rows, width), loss_mask)
     signals["perplexity"] = masked(spread[:, None].expand(rows, width), loss_mask)
     long = torch.rand(rows, generator=draw) < 0.4
     signals["long_success"] = masked(long[:, None].float().expand(rows, width), loss_mask)

@@ -139,6 +139,12 @@ FORMULAS: dict[str, str] = {
     "uniqueness": "inverse_weight",
     "cue": "cue_weight",
     "setpo": "set_bonus",
+    "answer_ucb": "visit_bonus",
+    "tree_credit": "tree_advantage prefix_owner by_surprise leave_one_out",
+    "lambda_grpo": "sharing",
+    "entropy_forks": "fork_chance",
+    "reinforce_ada": "balanced_siblings",
+    "posterior_budget": "rollout_budget teaching_value division_chance",
     "process_reward": "aggregate soft_label step_cross_entropy",
     "process_advantage": "potential_differences step_returns",
     "reward_model": "bradley_terry_loss plackett_luce_loss average_weights",
@@ -157,10 +163,12 @@ FORMULAS: dict[str, str] = {
 """The formulas of every method with one of its own; a method that only arranges or shuffles others' has none."""
 
 ARRANGED = (
-    "base_anchor_likelihood bottom_entropy_tokens clip_cov_random cue_shuffled hicra_random kl_cov_random "
-    "mode_diversity_random mode_replay_others mode_replay_single mode_replay_unlearned random_entropy_tokens rrl "
-    "rrl_oracle rrl_random_cuts rrl_success_prefixes rrl_whole_prompts setpo_shuffled success_replay_fresh "
-    "success_replay_random ucpo_shuffled uniqueness_shuffled unlikeliness_random"
+    "answer_ucb_random base_anchor_likelihood bottom_entropy_tokens clip_cov_random cue_shuffled entropy_forks_random "
+    "hicra_random kl_cov_random mode_diversity_random mode_replay_others mode_replay_single mode_replay_unlearned "
+    "posterior_budget_random prefix_guided prefix_guided_other random_entropy_tokens reinforce_ada_random "
+    "rrl rrl_oracle rrl_random_cuts rrl_success_prefixes rrl_whole_prompts setpo_shuffled success_replay_fresh "
+    "success_replay_random "
+    "tree_credit_random ucpo_shuffled uniqueness_shuffled unlikeliness_random"
 )
 
 

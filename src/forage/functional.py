@@ -21,6 +21,7 @@ from forage.ops.entropy_placebos import (
     unclipped_entropy_bonus,
 )
 from forage.ops.exemplars import exemplar_weights, mode_shares, replay_scale
+from forage.ops.forks import by_surprise, fork_chance
 from forage.ops.likelihood_ranks import group_ranks, unlikeliness_reward
 from forage.ops.logprobs import token_logprobs_and_entropy
 from forage.ops.mismatch import importance_weight, mismatch
@@ -38,9 +39,11 @@ from forage.ops.preferences import (
 from forage.ops.ratios import log_ratio, sequence_ratio, token_ratio
 from forage.ops.reductions import fixed_length, kept_denominator, sequence_mean, token_mean
 from forage.ops.returns import gae, step_returns, value_differences
+from forage.ops.rollout_budget import balanced_siblings, division_chance, rollout_budget, teaching_value
 from forage.ops.search import puct, step_prior
 from forage.ops.segments import best_of_group_advantage, group_advantage, leave_one_out
 from forage.ops.semantic import semantic_entropy
+from forage.ops.shared_prefixes import prefix_owner, sharing, tree_advantage
 from forage.ops.soft_labels import soft_label
 from forage.ops.step_objectives import step_cross_entropy, step_ranking
 from forage.ops.step_scores import aggregate, potential_differences
@@ -57,6 +60,7 @@ from forage.ops.token_covariance import clip_cov_tokens, kl_cov_tokens, token_co
 from forage.ops.trust_regions import ce_gppo, dppo, sapo
 from forage.ops.values import clipped_value_error, explained_variance
 from forage.ops.verdict_rewards import overlong_penalty, restart_bonus
+from forage.ops.visits import visit_bonus
 from forage.ops.weight_average import average_weights
 from forage.ops.whitening import whiten
 
@@ -64,9 +68,11 @@ __all__ = [
     "adapted_coefficient",
     "aggregate",
     "average_weights",
+    "balanced_siblings",
     "best_of_group_advantage",
     "best_of_n",
     "bradley_terry_loss",
+    "by_surprise",
     "ce_gppo",
     "cispo",
     "clip_cov_tokens",
@@ -75,12 +81,14 @@ __all__ = [
     "cue_weight",
     "difficulty_weight",
     "distinct_at_k",
+    "division_chance",
     "dppo",
     "entropy_bonus",
     "entropy_planning_bonus",
     "exemplar_weights",
     "explained_variance",
     "fixed_length",
+    "fork_chance",
     "gae",
     "group_advantage",
     "group_ranks",
@@ -110,6 +118,7 @@ __all__ = [
     "ppo_clip",
     "preference_loss",
     "preference_pull",
+    "prefix_owner",
     "psr_advantage",
     "puct",
     "random_token_bonus",
@@ -117,12 +126,14 @@ __all__ = [
     "replay_advantage",
     "replay_scale",
     "restart_bonus",
+    "rollout_budget",
     "sapo",
     "semantic_entropy",
     "sequence_mean",
     "sequence_ratio",
     "set_bonus",
     "shaped_ratio",
+    "sharing",
     "shuffle_within_rows",
     "signed_advantage",
     "soft_label",
@@ -131,15 +142,18 @@ __all__ = [
     "step_ranking",
     "step_returns",
     "tailrl_advantage",
+    "teaching_value",
     "token_covariance",
     "token_logprobs_and_entropy",
     "token_mean",
     "token_ratio",
     "top_share",
+    "tree_advantage",
     "ucpo_weight",
     "unclipped_entropy_bonus",
     "unlikeliness_reward",
     "value_differences",
+    "visit_bonus",
     "visit_smoothing",
     "vote_of_n",
     "whiten",

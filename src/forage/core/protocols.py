@@ -1,9 +1,7 @@
 """The seams: what a part of a method must look like. Everything a paper adds to this project is one of these.
 
 Parts are frozen keyword-only dataclasses whose fields are their hyper-parameters; they are pure, except `Memory`. Tools
-(`Codec`, `Sampler`, `Judge`, `Policy`) are what parts may use; `engines/` makes them.
-
-Axes: B sequences of the step, T tokens.
+(`Codec`, `Sampler`, `Judge`, `Policy`) are what parts may use; `engines/` makes them. B sequences, T tokens.
 """
 
 from __future__ import annotations
@@ -35,10 +33,8 @@ Moment = Literal["sampling", "update"]
 """When a shape looks at its signals: once, as the sampling policy saw them, or in each update's forward pass."""
 
 Tallies: TypeAlias = "Mapping[str, tuple[Tensor, Tensor]]"
-"""Named means that add up over micro-batches: name -> (sum, count), both 0-dimensional.
-
-A name that ends in `_max` is a maximum instead: the first number is the largest value seen, the count is not used.
-"""
+"""Named means that add up over micro-batches: name -> (sum, count), both 0-dimensional. A name that ends in `_max` is a
+maximum instead: the first number is the largest value seen, the count is not used."""
 
 
 class OnProgress(Protocol):
@@ -90,8 +86,7 @@ class Judge(Protocol):
 class Forward:
     """What one pass over a batch tells about its tokens: `logprob` and `entropy`, (B, T) float32, 0 off the mask.
 
-    Both are of the distribution at the sampling temperature; entropy is in nats over the full vocabulary. In an update
-    they carry gradients.
+    At the sampling temperature; entropy is in nats over the full vocabulary. In an update they carry gradients.
     """
 
     logprob: Tensor
@@ -130,9 +125,9 @@ class Tools:
     """What parts may use.
 
     `reference` is the policy that training began with, where the recipe needs it; `critic` is there where it has one.
-    `rewards` make of a verdict what the run learns from. `known` holds the values that parts have found in this step
-    (`parts/values/monte_carlo.py`), so that none of them samples again what another has. `share(work, starts, ...)` is
-    `work(starts, ...)`, divided over the processes of the run where there are several.
+    `rewards` make of a verdict what the run learns from. `value_cache` holds what parts have sampled in this step, for
+    all of them. `share(work, starts, ...)` is `work(starts, ...)`, divided over the processes of the run. `visits` is
+    `Memory.visits` of the run's memory.
     """
 
     codec: Codec
@@ -143,6 +138,7 @@ class Tools:
     share: Callable[..., Sequence[Group]] = lambda work, starts, *rest: work(starts, *rest)
     rewards: tuple[Reward, ...] = ()
     value_cache: dict[tuple[Any, ...], StartValue] = field(default_factory=dict)
+    visits: Callable[[str, str], int] = lambda problem, answer: 0
 
 
 # ------------------------------------------------------------------------------------------------- the ragged world
@@ -247,6 +243,10 @@ class Memory(ABC):
     @abstractmethod
     def record(self, groups: Sequence[Group], *, step: int) -> None:
         """Takes note of what was tried and what it was worth."""
+
+    def visits(self, problem: str, answer: str) -> int:
+        """How often an answer was given to a problem (its id) in earlier steps; 0 unless the memory counts."""
+        return 0
 
     @abstractmethod
     def state(self) -> dict[str, Any]: ...

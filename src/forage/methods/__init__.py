@@ -25,6 +25,7 @@ from forage.methods.algorithms.rloo import rloo as rloo
 from forage.methods.algorithms.sapo import sapo as sapo
 from forage.methods.algorithms.step_dpo import step_dpo as step_dpo
 from forage.methods.algorithms.tailrl import tailrl as tailrl
+from forage.methods.algorithms.tree_credit import tree_credit as tree_credit
 from forage.methods.algorithms.vineppo import vineppo as vineppo
 from forage.methods.algorithms.weighted_reinforce import weighted_reinforce as weighted_reinforce
 from forage.methods.catalogue import Applied as Applied
@@ -34,6 +35,7 @@ from forage.methods.catalogue import applied as applied
 from forage.methods.catalogue import apply as apply
 from forage.methods.catalogue import catalogue
 from forage.methods.catalogue import parse as parse
+from forage.methods.controls.answer_ucb_random import answer_ucb_random as answer_ucb_random
 from forage.methods.controls.base_anchor_likelihood import base_anchor_likelihood as base_anchor_likelihood
 from forage.methods.controls.bottom_entropy_tokens import bottom_entropy_tokens as bottom_entropy_tokens
 from forage.methods.controls.clip_cov_random import clip_cov_random as clip_cov_random
@@ -41,6 +43,7 @@ from forage.methods.controls.constant_bonus import constant_bonus as constant_bo
 from forage.methods.controls.cue_shuffled import cue_shuffled as cue_shuffled
 from forage.methods.controls.dgro_free import dgro_free as dgro_free
 from forage.methods.controls.em_clipped import em_clipped as em_clipped
+from forage.methods.controls.entropy_forks_random import entropy_forks_random as entropy_forks_random
 from forage.methods.controls.group_reweight import group_reweight as group_reweight
 from forage.methods.controls.hicra_inverted import hicra_inverted as hicra_inverted
 from forage.methods.controls.hicra_negative import hicra_negative as hicra_negative
@@ -57,8 +60,11 @@ from forage.methods.controls.mode_replay_single import mode_replay_single as mod
 from forage.methods.controls.mode_replay_unlearned import mode_replay_unlearned as mode_replay_unlearned
 from forage.methods.controls.perplexity_shuffled import perplexity_shuffled as perplexity_shuffled
 from forage.methods.controls.position_reversed import position_reversed as position_reversed
+from forage.methods.controls.posterior_budget_random import posterior_budget_random as posterior_budget_random
+from forage.methods.controls.prefix_guided_other import prefix_guided_other as prefix_guided_other
 from forage.methods.controls.random_entropy_tokens import random_entropy_tokens as random_entropy_tokens
 from forage.methods.controls.random_token_bonus import random_token_bonus as random_token_bonus
+from forage.methods.controls.reinforce_ada_random import reinforce_ada_random as reinforce_ada_random
 from forage.methods.controls.rrl_oracle import rrl_oracle as rrl_oracle
 from forage.methods.controls.rrl_random_cuts import rrl_random_cuts as rrl_random_cuts
 from forage.methods.controls.rrl_success_prefixes import rrl_success_prefixes as rrl_success_prefixes
@@ -67,14 +73,17 @@ from forage.methods.controls.setpo_shuffled import setpo_shuffled as setpo_shuff
 from forage.methods.controls.shuffled_entropy import shuffled_entropy as shuffled_entropy
 from forage.methods.controls.success_replay_fresh import success_replay_fresh as success_replay_fresh
 from forage.methods.controls.success_replay_random import success_replay_random as success_replay_random
+from forage.methods.controls.tree_credit_random import tree_credit_random as tree_credit_random
 from forage.methods.controls.ucpo_shuffled import ucpo_shuffled as ucpo_shuffled
 from forage.methods.controls.unclipped_entropy import unclipped_entropy as unclipped_entropy
 from forage.methods.controls.uniqueness_shuffled import uniqueness_shuffled as uniqueness_shuffled
 from forage.methods.controls.unlikeliness_random import unlikeliness_random as unlikeliness_random
+from forage.methods.exploration.answer_ucb import answer_ucb as answer_ucb
 from forage.methods.exploration.base_anchor import base_anchor as base_anchor
 from forage.methods.exploration.clip_cov import clip_cov as clip_cov
 from forage.methods.exploration.cue import cue as cue
 from forage.methods.exploration.entropy_advantage import entropy_advantage as entropy_advantage
+from forage.methods.exploration.entropy_forks import entropy_forks as entropy_forks
 from forage.methods.exploration.entropy_penalty import entropy_penalty as entropy_penalty
 from forage.methods.exploration.entropy_target import entropy_target as entropy_target
 from forage.methods.exploration.hicra import hicra as hicra
@@ -82,12 +91,16 @@ from forage.methods.exploration.hicra_entropy import hicra_entropy as hicra_entr
 from forage.methods.exploration.ibro import ibro as ibro
 from forage.methods.exploration.kl_cov import kl_cov as kl_cov
 from forage.methods.exploration.kl_penalty import kl_penalty as kl_penalty
+from forage.methods.exploration.lambda_grpo import lambda_grpo as lambda_grpo
 from forage.methods.exploration.mode_diversity import mode_diversity as mode_diversity
 from forage.methods.exploration.mode_replay import mode_replay as mode_replay
 from forage.methods.exploration.perplexity_shaping import perplexity_shaping as perplexity_shaping
 from forage.methods.exploration.position_shaping import position_shaping as position_shaping
+from forage.methods.exploration.posterior_budget import posterior_budget as posterior_budget
+from forage.methods.exploration.prefix_guided import prefix_guided as prefix_guided
 from forage.methods.exploration.process_advantage import process_advantage as process_advantage
 from forage.methods.exploration.process_reward import process_reward as process_reward
+from forage.methods.exploration.reinforce_ada import reinforce_ada as reinforce_ada
 from forage.methods.exploration.reward_model import reward_model as reward_model
 from forage.methods.exploration.rrl import rrl as rrl
 from forage.methods.exploration.satori import satori as satori

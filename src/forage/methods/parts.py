@@ -6,7 +6,7 @@ from pathlib import Path
 
 from forage.core.errors import ForageError
 from forage.core.mode_keys import ModeKey
-from forage.core.protocols import MemoryConfig, Penalty, Reward, Shape, Signal, StepSignal, Task
+from forage.core.protocols import Explore, MemoryConfig, Penalty, Reward, Shape, Signal, StepSignal, Task
 from forage.engines.local.model_reward import ModelReward
 from forage.engines.local.process_model import read_record
 from forage.engines.local.process_reward import ProcessReward
@@ -16,6 +16,7 @@ from forage.parts.credit.baseline.std_scale import StdScale
 from forage.parts.credit.shape.entropy_bonus import EntropyBonus
 from forage.parts.credit.shape.entropy_planning_bonus import EntropyPlanningBonus
 from forage.parts.credit.shape.planning_credit import PlanningCredit
+from forage.parts.explore.plain import PlainSampling
 from forage.parts.losses.penalty import EntropyPenalty, EntropyTarget
 from forage.parts.losses.policy_loss import PolicyLoss
 from forage.parts.signals.planning import PlanningMask
@@ -67,6 +68,21 @@ def add_reward(recipe: Recipe, reward: Reward) -> Recipe:
     if any(type(present) is type(reward) for present in recipe.rewards):
         raise ForageError(f"{type(reward).__name__} is in the recipe already; a second one would multiply its weights.")
     return replace(recipe, rewards=(*recipe.rewards, reward))
+
+
+def with_explore(recipe: Recipe, explore: Explore) -> Recipe:
+    """The recipe with this way to explore. Raises ForageError where it has another than plain sampling."""
+    if not isinstance(recipe.explore, PlainSampling):
+        raise ForageError(
+            f"The recipe explores by {type(recipe.explore).__name__} already; a step has one way to draw its responses."
+        )
+    return replace(recipe, explore=explore)
+
+
+def without_std(recipe: Recipe) -> Recipe:
+    """The recipe without the division by the standard deviation of a group."""
+    baselines = tuple(part for part in recipe.credit.baselines if not isinstance(part, StdScale))
+    return replace(recipe, credit=replace(recipe.credit, baselines=baselines))
 
 
 def add_signal(recipe: Recipe, signal: Signal) -> Recipe:
@@ -125,9 +141,8 @@ def add_planning(
     others = tuple(signal for signal in recipe.signals if signal.name != mask.name)
     if any(signal != mask for signal in recipe.signals if signal.name == mask.name):
         raise ForageError("The recipe has another list of strategic grams already; its parts would read the wrong one.")
-    baselines = tuple(part for part in recipe.credit.baselines if scale or not isinstance(part, StdScale))
-    credit = replace(recipe.credit, baselines=baselines)
-    return add_shape(replace(recipe, credit=credit, signals=(*others, mask)), shape)
+    changed = recipe if scale else without_std(recipe)
+    return add_shape(replace(changed, signals=(*others, mask)), shape)
 
 
 def add_process_reward(recipe: Recipe, reward: ProcessReward, method: str) -> Recipe:

@@ -210,7 +210,15 @@ def _open_and_run(recipe: Recipe, directory: RunDirectory, on_step: OnStep | Non
         judge = stack.enter_context(open_judge(recipe.task, recipe.verifying))
         policy, sampler = stack.enter_context(open_sampler(recipe.sampler, opened, recipe.engine))
         meter = Metered(sampler, ranks.total)
-        tools = Tools(opened.codec, meter, judge, opened.reference, opened.critic, rewards=recipe.rewards)
+        tools = Tools(
+            opened.codec,
+            meter,
+            judge,
+            opened.reference,
+            opened.critic,
+            rewards=recipe.rewards,
+            visits=memory.visits,
+        )
         tools = divided(tools, ranks)
         watch = Watch(vocabulary=opened.policy.model.head.weight.shape[0])
         run = Run(recipe, policy, memory, tools, meter, gate, watch=watch)

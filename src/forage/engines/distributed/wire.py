@@ -42,6 +42,7 @@ def groups_to_bytes(groups: Sequence[Group]) -> bytes:
                 list(group.start.prefix),
                 int(group.start.origin),
                 group.start.draw,
+                group.start.siblings,
             ],
             [[len(one.tokens), one.text, list(one.step_ends), one.stop, one.version] for one in group.rollouts],
             [_score_to_json(score) for score in group.scores],
@@ -54,8 +55,8 @@ def groups_to_bytes(groups: Sequence[Group]) -> bytes:
 def groups_from_bytes(content: bytes) -> list[Group]:
     head, tokens = _parted(content)
     groups = []
-    for (problem, prefix, origin, draw), rollouts, scores in head:
-        start = Start(problem_from_json(problem), tuple(prefix), Origin(origin), draw)
+    for (problem, prefix, origin, draw, wanted), rollouts, scores in head:
+        start = Start(problem_from_json(problem), tuple(prefix), Origin(origin), draw, wanted)
         siblings = tuple(
             Rollout(start, *tokens.take(count), text, tuple(step_ends), stop, version)
             for count, text, step_ends, stop, version in rollouts

@@ -4,24 +4,28 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from forage.core.protocols import Explore, Task, Tools
-from forage.core.records import Rollout, SampleRequest, SamplingParams, Start
+from forage.core.records import Rollout, SamplingParams, Start
 from forage.core.seeds import derive_seed
-from forage.parts.explore.rollouts import to_rollout
+from forage.parts.explore.rollouts import to_request, to_rollout
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlainSampling(Explore):
-    """Every sibling is an independent draw from the policy: the usual choice."""
+    """Every sibling is an independent draw from the policy: the usual choice.
+
+    A start gets as many as it asks for (`Start.siblings`), else `group_size`.
+    """
 
     def __call__(
         self, starts: Sequence[Start], task: Task, tools: Tools, *, group_size: int, params: SamplingParams, seed: int
     ) -> Iterator[tuple[int, tuple[Rollout, ...]]]:
         requests = [
-            SampleRequest(
-                tokens=tools.codec.prompt(start.problem) + start.prefix,
-                group_size=group_size,
+            to_request(
+                start,
+                tools,
+                params,
+                group_size=start.siblings or group_size,
                 seed=derive_seed(seed, *start.seed_parts),
-                limit=params.max_tokens - len(start.prefix),  # a prefix is part of the response
             )
             for start in starts
         ]

@@ -1,7 +1,20 @@
-"""From a sampler's tokens to a rollout that the rest of the house can read."""
+"""From a start to what a sampler is asked, and from its tokens to a rollout that the rest of the house can read."""
 
-from forage.core.protocols import Codec, Task
-from forage.core.records import Completion, Rollout, Start
+from forage.core.protocols import Codec, Task, Tools
+from forage.core.records import Completion, Rollout, SampleRequest, SamplingParams, Start
+
+
+def to_request(
+    start: Start, tools: Tools, params: SamplingParams, *, group_size: int, seed: int, after: tuple[int, ...] = ()
+) -> SampleRequest:
+    """Asks for `group_size` responses that go on after the start and the tokens `after`, which count as response."""
+    begun = start.prefix + after
+    return SampleRequest(
+        tokens=tools.codec.prompt(start.problem) + begun,
+        group_size=group_size,
+        seed=seed,
+        limit=params.max_tokens - len(begun),  # a prefix is part of the response
+    )
 
 
 def to_rollout(start: Start, completion: Completion, task: Task, codec: Codec, version: int) -> Rollout:
@@ -15,4 +28,14 @@ def to_rollout(start: Start, completion: Completion, task: Task, codec: Codec, v
         step_ends=task.step_ends(codec.pieces(completion.tokens)),
         stop=completion.stop,
         version=version,
+    )
+
+
+def joined(donor: Rollout, kept: int, completion: Completion) -> Completion:
+    """The first `kept` tokens of a rollout, as it drew them, and what was sampled behind them."""
+    return Completion(
+        donor.tokens[:kept] + completion.tokens,
+        donor.logprobs[:kept] + completion.logprobs,
+        donor.entropies[:kept] + completion.entropies,
+        completion.stop,
     )

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from forage.core.errors import ForageError
 from forage.core.protocols import Explore, Task, Tools
-from forage.core.records import Completion, Rollout, SampleRequest, SamplingParams, Start
+from forage.core.records import Rollout, SamplingParams, Start
 from forage.core.seeds import derive_seed
-from forage.parts.explore.rollouts import to_rollout
+from forage.parts.explore.rollouts import joined, to_request, to_rollout
 from forage.parts.values.step_tree import Prefix, grow, promising
 
 
@@ -37,7 +37,10 @@ class StepTree(Explore):
         self, starts: Sequence[Start], task: Task, tools: Tools, *, group_size: int, params: SamplingParams, seed: int
     ) -> Iterator[tuple[int, tuple[Rollout, ...]]]:
         version, first = tools.sampler.version, max(1, round(self.roots * group_size))
-        requests = [_request(start, (), first, tools, params, derive_seed(seed, *start.seed_parts)) for start in starts]
+        requests = [
+            to_request(start, tools, params, group_size=first, seed=derive_seed(seed, *start.seed_parts))
+            for start in starts
+        ]
         grown: dict[int, list[Rollout]] = {}
         for order, completions in tools.sampler.sample(requests, params):
             grown[order] = [to_rollout(starts[order], each, task, tools.codec, version) for each in completions]
@@ -47,12 +50,19 @@ class StepTree(Explore):
             for order in range(len(starts)):
                 sources.append(self._source(grown[order], values[order], params.max_tokens - len(starts[order].prefix)))
             requests = [
-                _request(start, prefix, 1, tools, params, derive_seed(seed, *start.seed_parts, number))
+                to_request(
+                    start,
+                    tools,
+                    params,
+                    group_size=1,
+                    seed=derive_seed(seed, *start.seed_parts, number),
+                    after=prefix,
+                )
                 for start, (prefix, _) in zip(starts, sources, strict=True)
             ]
             for order, (completion,) in tools.sampler.sample(requests, params):
                 prefix, donor = sources[order]
-                whole = _joined_group(donor, len(prefix), completion)
+                whole = joined(donor, len(prefix), completion)
                 rollout = to_rollout(starts[order], whole, task, tools.codec, version)
                 grown[order].append(rollout)
                 values[order] += _worth([rollout], tools)
@@ -63,27 +73,6 @@ class StepTree(Explore):
         node = promising(grow(rollouts, values), actions=self.actions, exploration=self.exploration)
         prefix = node.prefix if len(node.prefix) < room else ()
         return prefix, rollouts[max(node.row, 0)]
-
-
-def _request(
-    start: Start, prefix: Prefix, group_size: int, tools: Tools, params: SamplingParams, seed: int
-) -> SampleRequest:
-    whole = start.prefix + prefix
-    return SampleRequest(
-        tokens=tools.codec.prompt(start.problem) + whole,
-        group_size=group_size,
-        seed=seed,
-        limit=params.max_tokens - len(whole),  # a prefix is part of the response
-    )
-
-
-def _joined_group(donor: Rollout, kept: int, completion: Completion) -> Completion:
-    return Completion(
-        donor.tokens[:kept] + completion.tokens,
-        donor.logprobs[:kept] + completion.logprobs,
-        donor.entropies[:kept] + completion.entropies,
-        completion.stop,
-    )
 
 
 def _worth(rollouts: Sequence[Rollout], tools: Tools) -> list[float]:

@@ -1,0 +1,35 @@
+"""Hard problems begun with a part of a right solution (POPE, PrefixRL, QuestA)."""
+
+from typing import Literal
+
+from forage.core.errors import ForageError
+from forage.methods.catalogue import method
+from forage.methods.exploration.rrl import with_replay
+from forage.parts.memory.prefix_guided import PrefixGuided
+from forage.training.recipe import Recipe
+
+
+@method(kind="exploration", seam="Memory", paper="arXiv 2601.18779, 2601.18795, 2507.13266")
+def prefix_guided(
+    recipe: Recipe,
+    *,
+    share: float = 0.5,
+    longest: float = 0.5,
+    levels: int = 4,
+    hard: float = 0.0,
+    source: Literal["own", "reference", "both"] = "own",
+) -> Recipe:
+    """Problems that the policy fails are begun for it with a short part of a right solution, which is not learned from.
+
+    The solution is the first right response of the policy itself, or (`source=reference`, `both`) the task's own, which
+    is privileged information. A part grows where no guided sibling succeeds and shrinks where all do; it never holds
+    the answer. `unguided_correct` in the metrics is the success without help.
+    """
+    if source in ("reference", "both") and recipe.task.reference(recipe.task.problems("train")[0]) is None:
+        raise ForageError(
+            f"source={source} needs a task that knows right responses; {recipe.task.name} knows none. Use source=own."
+        )
+    memory = PrefixGuided(
+        limit=recipe.sampling.max_tokens, share=share, longest=longest, levels=levels, hard=hard, source=source
+    )
+    return with_replay(recipe, memory)

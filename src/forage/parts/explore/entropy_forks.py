@@ -1,0 +1,98 @@
+"""Responses that are forked where uncertainty has risen (after ARPO, arXiv 2507.19849)."""
+
+import random
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from forage.core.errors import ForageError
+from forage.core.protocols import Explore, Task, Tools
+from forage.core.records import Rollout, SamplingParams, Start
+from forage.core.seeds import derive_seed
+from forage.ops.forks import check_fork_settings, fork_chance
+from forage.parts.explore.forks import Fork, before_answer, sample_forks, sample_roots
+
+ForkPlaces = Literal["entropy", "random"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntropyForks(Explore):
+    """The share `roots` of the siblings begins at the start, the others go on from ends of steps of siblings.
+
+    At each end of a step before the answer a sibling is forked with the chance `ops.forks.fork_chance`: `base`, and
+    more where the next `window` tokens are less certain than its first ones. Forks are forked in turn until there are
+    exactly `group_size` siblings; what nobody asks for is sampled from the start. The paper forks behind tool calls and
+    measures the ten likeliest tokens; here it is the ends of steps and all tokens. `places` "random" is the control:
+    as many forks of each sibling, at any of its ends. Raises ForageError for settings out of range.
+    """
+
+    roots: float = 0.5
+    weight: float = 0.2
+    base: float = 0.5
+    window: int = 20
+    unit: float = 11.93
+    places: ForkPlaces = "entropy"
+
+    def __post_init__(self) -> None:
+        check_fork_settings(self.weight, self.unit, self.base)
+        if not 0 < self.roots <= 1 or self.window < 1 or self.places not in get_args(ForkPlaces):
+            raise ForageError(
+                "Forks by entropy need a share of roots in (0, 1], a window of 1 token or more and places by entropy "
+                f"or at random, not {self.roots}, {self.window} and {self.places!r}."
+            )
+
+    def __call__(
+        self, starts: Sequence[Start], task: Task, tools: Tools, *, group_size: int, params: SamplingParams, seed: int
+    ) -> Iterator[tuple[int, tuple[Rollout, ...]]]:
+        sizes = [start.siblings or group_size for start in starts]
+        roots = [max(1, round(self.roots * size)) for size in sizes]
+        grown = sample_roots(starts, roots, task, tools, params, seed=seed)
+        frontiers = [[(row, 0) for row in range(count)] for count in roots]
+        while True:
+            forks = {
+                order: self._forks(grown[order], frontiers[order], room, task, tools, seed)
+                for order, size in enumerate(sizes)
+                if (room := size - len(grown[order]))
+            }
+            if not forks:
+                break
+            for order, some in forks.items():
+                frontiers[order] = [(len(grown[order]) + place, fork.kept) for place, fork in enumerate(some)]
+            sample_forks(starts, grown, forks, task, tools, params, seed=seed)
+        yield from ((order, tuple(rollouts)) for order, rollouts in enumerate(grown))
+
+    def _forks(
+        self,
+        rollouts: Sequence[Rollout],
+        frontier: Sequence[tuple[int, int]],
+        room: int,
+        task: Task,
+        tools: Tools,
+        seed: int,
+    ) -> list[Fork]:
+        """At most `room` forks of the siblings that came last, earlier steps first; else the start fills the room.
+
+        `frontier` has the row of each and the number of tokens that it shares with its donor: those were asked before.
+        """
+        ends = {
+            row: [
+                end
+                for end in rollouts[row].step_ends[:-1]
+                if end > kept and before_answer(rollouts[row], end, task, tools)
+            ]
+            for row, kept in frontier
+        }
+        steps = max(map(len, ends.values()), default=0)
+        turns = [(row, found[step]) for step in range(steps) for row, found in ends.items() if step < len(found)]
+        chosen = [Fork(row, end) for row, end in turns if self._forked(rollouts[row], row, end, seed)][:room]
+        if self.places == "random":
+            counts = Counter(fork.donor for fork in chosen)
+            rng = random.Random(derive_seed(seed, *rollouts[0].start.seed_parts, "places", len(rollouts)))
+            chosen = [Fork(row, end) for row, count in counts.items() for end in sorted(rng.sample(ends[row], count))]
+        return chosen or [Fork(0, 0)] * room
+
+    def _forked(self, rollout: Rollout, row: int, end: int, seed: int) -> bool:
+        first, after = rollout.entropies[: self.window], rollout.entropies[end : end + self.window]
+        chance = fork_chance(first, after, weight=self.weight, unit=self.unit, base=self.base)
+        return random.Random(derive_seed(seed, *rollout.start.seed_parts, "coin", row, end)).random() < chance

@@ -1,0 +1,77 @@
+"""Siblings that go on from the middle of others: whole responses that share their beginnings."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from forage.core.answered import answered
+from forage.core.protocols import Task, Tools
+from forage.core.records import Rollout, SamplingParams, Start
+from forage.core.seeds import derive_seed
+from forage.parts.explore.rollouts import joined, to_request, to_rollout
+
+
+class Fork(NamedTuple):
+    """A new sibling keeps the first `kept` tokens of the sibling in row `donor`."""
+
+    donor: int
+    kept: int
+
+
+def sample_roots(
+    starts: Sequence[Start],
+    counts: Sequence[int],
+    task: Task,
+    tools: Tools,
+    params: SamplingParams,
+    *,
+    seed: int,
+) -> list[list[Rollout]]:
+    """`counts` siblings from each start, as plain sampling draws them."""
+    requests = [
+        to_request(start, tools, params, group_size=count, seed=derive_seed(seed, *start.seed_parts))
+        for start, count in zip(starts, counts, strict=True)
+    ]
+    version, grown = tools.sampler.version, [[] for _ in starts]
+    for order, completions in tools.sampler.sample(requests, params):
+        grown[order] = [to_rollout(starts[order], each, task, tools.codec, version) for each in completions]
+    return grown
+
+
+def sample_forks(
+    starts: Sequence[Start],
+    grown: Sequence[list[Rollout]],
+    forks: Mapping[int, Sequence[Fork]],
+    task: Task,
+    tools: Tools,
+    params: SamplingParams,
+    *,
+    seed: int,
+) -> None:
+    """Adds the siblings that `forks` ask for, by the place of a start, to those in `grown`.
+
+    Every one is a whole response with the log-probabilities of all its tokens, the shared ones as they were drawn.
+    """
+    asked = [(order, fork) for order, some in sorted(forks.items()) for fork in some]
+    numbers = [len(grown[order]) + place for order, some in sorted(forks.items()) for place in range(len(some))]
+    requests = [
+        to_request(
+            starts[order],
+            tools,
+            params,
+            group_size=1,
+            seed=derive_seed(seed, *starts[order].seed_parts, "fork", number),
+            after=grown[order][fork.donor].tokens[: fork.kept],
+        )
+        for (order, fork), number in zip(asked, numbers, strict=True)
+    ]
+    version = tools.sampler.version
+    for place, (completion,) in sorted(tools.sampler.sample(requests, params), key=lambda found: found[0]):
+        order, fork = asked[place]
+        whole = joined(grown[order][fork.donor], fork.kept, completion)
+        grown[order].append(to_rollout(starts[order], whole, task, tools.codec, version))
+
+
+def before_answer(rollout: Rollout, place: int, task: Task, tools: Tools) -> bool:
+    """Whether the response has not given its final answer before this token."""
+    text = tools.codec.decode(rollout.start.prefix + rollout.tokens[:place])
+    return not answered(task, rollout.start.problem, text)
