@@ -8,9 +8,10 @@ Axes: B sequences (or values of sequences), T tokens, N rows of any kind, V voca
 """
 
 from forage.ops.best_of_n import best_of_n, vote_of_n
+from forage.ops.demonstrations import surrogate_ratio, unlikely_weight
 from forage.ops.divergences import kl_estimate
-from forage.ops.diversity import distinct_at_k, pcmd
-from forage.ops.entropy import entropy_bonus
+from forage.ops.diversity import distinct_at_k, distinct_at_k_of_chances, pcmd, pcmd_of_chances
+from forage.ops.entropy import advantage_entropy, entropy_bonus
 from forage.ops.entropy_control import adapted_coefficient
 from forage.ops.entropy_placebos import (
     constant_bonus,
@@ -20,6 +21,7 @@ from forage.ops.entropy_placebos import (
     shuffle_within_rows,
     unclipped_entropy_bonus,
 )
+from forage.ops.learning_stages import perplexity_scale, perplexity_weight, position_bonus, relative_position
 from forage.ops.likelihood_ranks import group_ranks, unlikeliness_reward
 from forage.ops.logprobs import token_logprobs_and_entropy
 from forage.ops.mismatch import importance_weight, mismatch
@@ -41,6 +43,7 @@ from forage.ops.search import puct, step_prior
 from forage.ops.segments import best_of_group_advantage, group_advantage, leave_one_out
 from forage.ops.semantic import semantic_entropy
 from forage.ops.soft_labels import soft_label
+from forage.ops.source_policy import soft_value_advantage, squared_pull
 from forage.ops.step_objectives import step_cross_entropy, step_ranking
 from forage.ops.step_scores import aggregate, potential_differences
 from forage.ops.success_advantages import (
@@ -60,6 +63,7 @@ from forage.ops.whitening import whiten
 
 __all__ = [
     "adapted_coefficient",
+    "advantage_entropy",
     "aggregate",
     "average_weights",
     "best_of_group_advantage",
@@ -72,6 +76,7 @@ __all__ = [
     "constant_bonus",
     "cue_weight",
     "distinct_at_k",
+    "distinct_at_k_of_chances",
     "dppo",
     "entropy_bonus",
     "entropy_planning_bonus",
@@ -99,8 +104,12 @@ __all__ = [
     "pass_at_k",
     "pass_at_k_advantage",
     "pcmd",
+    "pcmd_of_chances",
+    "perplexity_scale",
+    "perplexity_weight",
     "plackett_luce_loss",
     "planning_credit",
+    "position_bonus",
     "potential_differences",
     "ppo_clip",
     "preference_loss",
@@ -109,6 +118,7 @@ __all__ = [
     "puct",
     "random_token_bonus",
     "reinforce",
+    "relative_position",
     "restart_bonus",
     "sapo",
     "semantic_entropy",
@@ -118,10 +128,13 @@ __all__ = [
     "shuffle_within_rows",
     "signed_advantage",
     "soft_label",
+    "soft_value_advantage",
+    "squared_pull",
     "step_cross_entropy",
     "step_prior",
     "step_ranking",
     "step_returns",
+    "surrogate_ratio",
     "tailrl_advantage",
     "token_covariance",
     "token_logprobs_and_entropy",
@@ -131,6 +144,7 @@ __all__ = [
     "ucpo_weight",
     "unclipped_entropy_bonus",
     "unlikeliness_reward",
+    "unlikely_weight",
     "value_differences",
     "visit_smoothing",
     "vote_of_n",
