@@ -110,8 +110,8 @@ def analyse_demo(out: Path, runs: Sequence[Path], console: Console) -> None:
     for run in runs:
         if not _is_analysed(run, grams):
             with progress_bar(f"analyze {run.name}", console) as move:
-                found = analyze(RunDirectory.open(run), grams=grams, reference=runs[0], on_progress=move)
-            found.save(run / FILE)
+                analysis = analyze(RunDirectory.open(run), grams=grams, reference=runs[0], on_progress=move)
+            analysis.save(run / FILE)
 
 
 def _is_analysed(run: Path, grams: Grams) -> bool:
