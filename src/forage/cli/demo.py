@@ -35,7 +35,7 @@ LOOKS = 8
 """How often rollouts and a checkpoint are kept on the way, so that there are curves to look at."""
 
 LAB_MINER = Miner(shortest=1, longest=5, formulae="rank")
-"""The lab's language is one of words: a strategy is announced by a single one."""
+"""The toy task's language is one of words: a strategy is announced by a single one."""
 
 
 @message_on_interrupt("Interrupted; what was finished is kept: the same command goes on.")

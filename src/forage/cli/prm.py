@@ -6,9 +6,9 @@ from json import dumps
 from pathlib import Path
 
 from forage.cli.lists import Ks, numbers
-from forage.cli.prm_label import label_command, say_rejected
+from forage.cli.prm_label import label_command
 from forage.cli.prm_search import search_command
-from forage.cli.progress import message_on_interrupt, progress_bar, say
+from forage.cli.progress import message_on_interrupt, progress_bar, say, say_rejected
 from forage.cli.tables import Tables
 from forage.core.atomic import write_file
 from forage.core.errors import ForageError

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from forage.cli.progress import message_on_interrupt, progress_bar, say
+from forage.cli.progress import message_on_interrupt, progress_bar, say, say_rejected
 from forage.core.atomic import write_file
 from forage.core.errors import ForageError
 from forage.reward_models.fit import FitSettings
@@ -17,9 +17,6 @@ from forage.reward_models.preference.checkpoints import (
     train_checkpoint,
 )
 from forage.reward_models.preference.train import Agreement, Objective, RewardTraining
-
-SHOWN = 5
-"""Rejected rows that are printed; the rest is counted."""
 
 
 def collect_command(
@@ -112,8 +109,7 @@ def train_command(
             threads=threads,
             on_update=lambda done, total, loss: move(done, total, f"loss {loss:.4f}"),
         )
-    for rejected in made.rejected[:SHOWN]:
-        say(f"Rejected: {rejected}")
+    say_rejected(made.rejected)
     say(f"{made.rankings} comparisons in {made.updates} updates; {len(made.rejected)} rejected. Saved: {out}")
     if made.agreement:
         say(f"Held out: {sentence(made.agreement)}")
@@ -186,10 +182,7 @@ def sentence(agreement: Agreement) -> str:
 def read(path: Path) -> tuple[Ranking, ...]:
     """The comparisons of a file; says which rows were rejected. Raises ForageError where none is left."""
     result = read_rankings(path)
-    for rejected in result.rejected[:SHOWN]:
-        say(f"Rejected: {rejected}")
-    if len(result.rejected) > SHOWN:
-        say(f"{len(result.rejected)} rows were rejected in all.")
+    say_rejected(result.rejected)
     if not result.rankings:
         raise ForageError(f"{path} holds no comparison that can be used.")
     return result.rankings
