@@ -8,9 +8,10 @@ Axes: B sequences (or values of sequences), T tokens, N rows of any kind, V voca
 """
 
 from forage.ops.best_of_n import best_of_n, vote_of_n
+from forage.ops.demonstrations import surrogate_ratio, unlikely_weight
 from forage.ops.divergences import kl_estimate
-from forage.ops.diversity import distinct_at_k, pcmd
-from forage.ops.entropy import entropy_bonus
+from forage.ops.diversity import distinct_at_k, distinct_at_k_of_chances, pcmd, pcmd_of_chances
+from forage.ops.entropy import advantage_entropy, entropy_bonus
 from forage.ops.entropy_control import adapted_coefficient
 from forage.ops.entropy_placebos import (
     constant_bonus,
@@ -22,6 +23,7 @@ from forage.ops.entropy_placebos import (
 )
 from forage.ops.exemplars import exemplar_weights, mode_shares, replay_scale
 from forage.ops.forks import by_surprise, fork_chance
+from forage.ops.learning_stages import perplexity_scale, perplexity_weight, position_bonus, relative_position
 from forage.ops.likelihood_ranks import group_ranks, unlikeliness_reward
 from forage.ops.logprobs import token_logprobs_and_entropy
 from forage.ops.mismatch import importance_weight, mismatch
@@ -45,6 +47,7 @@ from forage.ops.segments import best_of_group_advantage, group_advantage, leave_
 from forage.ops.semantic import semantic_entropy
 from forage.ops.shared_prefixes import prefix_owner, sharing, tree_advantage
 from forage.ops.soft_labels import soft_label
+from forage.ops.source_policy import soft_value_advantage, squared_pull
 from forage.ops.step_objectives import step_cross_entropy, step_ranking
 from forage.ops.step_scores import aggregate, potential_differences
 from forage.ops.success_advantages import (
@@ -66,6 +69,7 @@ from forage.ops.whitening import whiten
 
 __all__ = [
     "adapted_coefficient",
+    "advantage_entropy",
     "aggregate",
     "average_weights",
     "balanced_siblings",
@@ -81,6 +85,7 @@ __all__ = [
     "cue_weight",
     "difficulty_weight",
     "distinct_at_k",
+    "distinct_at_k_of_chances",
     "division_chance",
     "dppo",
     "entropy_bonus",
@@ -112,8 +117,12 @@ __all__ = [
     "pass_at_k",
     "pass_at_k_advantage",
     "pcmd",
+    "pcmd_of_chances",
+    "perplexity_scale",
+    "perplexity_weight",
     "plackett_luce_loss",
     "planning_credit",
+    "position_bonus",
     "potential_differences",
     "ppo_clip",
     "preference_loss",
@@ -123,6 +132,7 @@ __all__ = [
     "puct",
     "random_token_bonus",
     "reinforce",
+    "relative_position",
     "replay_advantage",
     "replay_scale",
     "restart_bonus",
@@ -137,10 +147,13 @@ __all__ = [
     "shuffle_within_rows",
     "signed_advantage",
     "soft_label",
+    "soft_value_advantage",
+    "squared_pull",
     "step_cross_entropy",
     "step_prior",
     "step_ranking",
     "step_returns",
+    "surrogate_ratio",
     "tailrl_advantage",
     "teaching_value",
     "token_covariance",
@@ -152,6 +165,7 @@ __all__ = [
     "ucpo_weight",
     "unclipped_entropy_bonus",
     "unlikeliness_reward",
+    "unlikely_weight",
     "value_differences",
     "visit_bonus",
     "visit_smoothing",

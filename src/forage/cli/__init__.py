@@ -98,8 +98,10 @@ def _answered(arguments: Sequence[str], gate: InterruptGate) -> int:
         print(f"forage {name}: {error}{_going_on(name)}", file=sys.stderr)
         return 2
     except ForageError as error:
-        said = f"interrupted ({error})" if gate.asked else str(error)  # a library's error may come from the interrupt
-        print(f"forage {name}: {said}", file=sys.stderr)
+        message = (
+            f"interrupted ({error})" if gate.asked else str(error)
+        )  # a library's error may come from the interrupt
+        print(f"forage {name}: {message}", file=sys.stderr)
         return INTERRUPTED if gate.asked else 2
     except BrokenPipeError:  # the reader (`head`, a pager) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

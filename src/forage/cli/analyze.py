@@ -57,7 +57,7 @@ def analyze_command(
     if grams is None and (run / "grams.json").is_file():
         grams = str(run / "grams.json")
     with progress_bar(f"analyze {run.name}") as move:
-        found = analyze(
+        analysis = analyze(
             directory,
             step=step,
             base=base,
@@ -70,13 +70,13 @@ def analyze_command(
             on_progress=move,
         )
     place = out or run / FILE
-    found.save(place)
+    analysis.save(place)
     shown = Tables(json=json)
-    for name, table in tables_of(found).items():
+    for name, table in tables_of(analysis).items():
         shown.table(name, table)
-    for sentence in sentences_about(found):
+    for sentence in sentences_about(analysis):
         shown.say(sentence)
-    shown.value("sentences", list(sentences_about(found)))
+    shown.value("sentences", list(sentences_about(analysis)))
     shown.finish()
     say(f"Saved: {place}")
 

@@ -51,10 +51,10 @@ def compare_command(
     asked = [int(value) for value in numbers(k, "--k", whole=True)]
     if not others:
         raise ForageError("Compare what? Name at least two directories.")
-    arms, said = gather_arms([base, *others], temperature=temperature, split=split, recipe_of=recipe_of)
+    arms, notes = gather_arms([base, *others], temperature=temperature, split=split, recipe_of=recipe_of)
     groups, rest = _sides(arms, base)
     check_verifiers(groups)
-    said = (*said, *unequal_settings(groups))
+    notes = (*notes, *unequal_settings(groups))
     base_runs = next(iter(groups.values()))
     smallest = min(run.n for runs in groups.values() for run in runs)
     ks = [value for value in asked if value <= smallest]
@@ -62,12 +62,12 @@ def compare_command(
         check_ks(smallest, asked)
     untrained = next((runs for runs in groups.values() if all(run.step is None for run in runs)), base_runs)
     shown = Tables(json=json, out=out)
-    shown.notes("settings", said)
+    shown.notes("settings", notes)
     shown.curves("levels", curve_table(groups, ks, draws=draws, seed=seed))
     shown.say(f"Differences from {base_runs[0].label}, paired by problem; bold where the interval leaves out 0:\n")
     differences = difference_table(base_runs, rest, ks, draws=draws, seed=seed)
     shown.estimates("differences", differences)
-    shown.notes("differences", [note for note in differences.notes if note not in said])
+    shown.notes("differences", [note for note in differences.notes if note not in notes])
     shown.diversity("diversity", diversity_table(groups, ks, draws=draws, seed=seed))
     if has_modes([run for runs in groups.values() for run in runs]):
         shown.say("Differences in that, PCMD on problems with two right answers in every run of both sides:\n")

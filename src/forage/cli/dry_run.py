@@ -29,14 +29,14 @@ def dry_run(recipe: Recipe) -> Iterator[str]:
     splits: tuple[Literal["train", "test"], ...] = ("train", "test")
     for split in splits:
         try:
-            found = recipe.task.problems(split)
+            of_split = recipe.task.problems(split)
         except ForageError as error:
             if split == "train":
                 raise
             yield str(error)  # nothing to evaluate on, which training does not need
             continue
         problems = within_limits(
-            found,
+            of_split,
             opened.codec,
             max_prompt=recipe.max_prompt_tokens,
             max_tokens=recipe.sampling.max_tokens,

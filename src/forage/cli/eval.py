@@ -83,11 +83,11 @@ def evaluate_command(
         check_ks(n, ks)
     if not exact and (warning := small_sample_warning(n, ks)):
         say(warning)
-    found = find_checkpoint(checkpoint)
-    engine = machine.engine(found.engine)
-    chosen = told_apart(chosen_task(found, task, source, engine), grams, found)
-    say_notes(chosen or found.task)
-    for note in leak_note(found, chosen):
+    named = find_checkpoint(checkpoint)
+    engine = machine.engine(named.engine)
+    chosen = told_apart(chosen_task(named, task, source, engine), grams, named)
+    say_notes(chosen or named.task)
+    for note in leak_note(named, chosen):
         say(note)
     if exact:
         if (top_p, top_k) != (1.0, 0):
@@ -95,7 +95,7 @@ def evaluate_command(
         asked = {"split": split, "problems": problems, "ks": ks, "max_tokens": max_tokens, "threads": threads}
         _show_exact(Tables(json=json, out=out), checkpoint, chosen, engine, temperatures, asked)
         return
-    with open_group() as ranks, progress_bar(f"eval {found.label}") as move:
+    with open_group() as ranks, progress_bar(f"eval {named.label}") as move:
         files = evaluate_checkpoint(
             checkpoint,
             task=chosen,
@@ -116,7 +116,7 @@ def evaluate_command(
             ranks=ranks,
         )
     evaluations = [Evaluation.load(file) for file in files]
-    labels = {f"{found.label}, T={found.params.temperature:g}": [found] for found in evaluations}
+    labels = {f"{each.label}, T={each.params.temperature:g}": [each] for each in evaluations}
     shown = Tables(json=json)
     shown.curves("levels", curve_table(labels, ks))
     shown.diversity("diversity", diversity_table(labels, ks))
@@ -135,13 +135,13 @@ def _show_exact(
     temperatures: Sequence[float],
     asked: Mapping[str, Any],
 ) -> None:
-    found = [
+    evaluations = [
         exact_evaluation(checkpoint, task=task, engine=engine, temperature=temperature, **asked)
         for temperature in temperatures
     ]
     named = [
         replace(each, label=f"{each.label}, T={temperature:g}")
-        for each, temperature in zip(found, temperatures, strict=True)
+        for each, temperature in zip(evaluations, temperatures, strict=True)
     ]
     shown.table("exact", exact_table(named))
     shown.finish()

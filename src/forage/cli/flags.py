@@ -5,6 +5,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, make_dataclass
+from operator import getitem
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -192,9 +193,9 @@ def _annotated(flag: Flag) -> Any:
     own = [mark for mark in marks if not isinstance(mark, Shown)]
     if flag.positional:
         own.append(tyro.conf.Positional)
-    annotated: Any = Annotated[kind, described]
+    annotated: Any = getitem(Annotated, (kind, described))
     for mark in own:
-        annotated = Annotated[annotated, mark]
+        annotated = getitem(Annotated, (annotated, mark))
     return annotated
 
 

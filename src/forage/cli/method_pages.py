@@ -36,24 +36,24 @@ def method_pages() -> dict[str, Page]:
     """The page of every method in the catalogue, by name, in the order of the catalogue."""
     catalogue = ast.parse((FOLDER / "__init__.py").read_text(encoding="utf-8"))
     names = [alias.name for node in catalogue.body if isinstance(node, ast.ImportFrom) for alias in node.names]
-    found = {function.name: (function, made) for function, made in _decorated()}
+    functions = {function.name: (function, made) for function, made in _decorated()}
 
     def page(name: str) -> Page:
-        function, made = found[name]
+        function, made = functions[name]
         of = made.args[0].id if made.args and isinstance(made.args[0], ast.Name) else ""
-        said: dict[str, Any] = {entry.arg: ast.literal_eval(entry.value) for entry in made.keywords if entry.arg}
-        without = said.pop("without", ())
+        stated: dict[str, Any] = {entry.arg: ast.literal_eval(entry.value) for entry in made.keywords if entry.arg}
+        without = stated.pop("without", ())
         own = page(of).parameters if of else _parameters(function)
-        if of and said["kind"] == "control":
-            said["control_of"] = of
+        if of and stated["kind"] == "control":
+            stated["control_of"] = of
         return Page(
             name=name,
             description=inspect.cleandoc(ast.get_docstring(function) or ""),
             parameters={key: default for key, default in own.items() if key not in without},
-            **said,
+            **stated,
         )
 
-    return {name: page(name) for name in names if name in found}
+    return {name: page(name) for name in names if name in functions}
 
 
 def _decorated() -> Iterator[tuple[ast.FunctionDef, ast.Call]]:

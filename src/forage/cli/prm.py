@@ -6,9 +6,9 @@ from json import dumps
 from pathlib import Path
 
 from forage.cli.lists import Ks, numbers
-from forage.cli.prm_label import label_command, say_rejected
+from forage.cli.prm_label import label_command
 from forage.cli.prm_search import search_command
-from forage.cli.progress import message_on_interrupt, progress_bar, say
+from forage.cli.progress import message_on_interrupt, progress_bar, say, say_rejected
 from forage.cli.tables import Tables
 from forage.core.atomic import write_file
 from forage.core.errors import ForageError
@@ -36,13 +36,13 @@ def convert_command(labels: Path, /, *, to: Format, out: Path, eta: float = 1.0)
         out: Where the result is written. A file.
         eta: How counts become labels. 0 is the share that is right, inf whether any is, others lie between (ER-PRM).
     """
-    found = read(labels, eta)
-    whole = [row for row in found.solutions if all(value == value for value in row.values)]
+    labeled = read(labels, eta)
+    whole = [row for row in labeled.solutions if all(value == value for value in row.values)]
     text, rounded = write_labels(whole, to)
     write_file(out, text.encode())
     say(f"{len(whole)} solutions, {rounded} values rounded. Saved: {out}")
-    if len(whole) < len(found.solutions):
-        say(f"{len(found.solutions) - len(whole)} solutions with steps that could not be judged were left out.")
+    if len(whole) < len(labeled.solutions):
+        say(f"{len(labeled.solutions) - len(whole)} solutions with steps that could not be judged were left out.")
 
 
 def train_command(
@@ -85,13 +85,13 @@ def train_command(
         threads: CPU threads for matrix products. 0: all cores.
         json: Print tables as one JSON object.
     """
-    found = read(labels, eta, m=continuations, seed=fit.seed)
+    labeled = read(labels, eta, m=continuations, seed=fit.seed)
     settings = ProcessTraining(objective=objective, margin=margin, **asdict(fit))
     kept = message_on_interrupt("Interrupted; all is saved: the same command goes on from here.")
     with kept, progress_bar("train process model") as move:
         made = train_checkpoint(
             model,
-            solutions=found.solutions,
+            solutions=labeled.solutions,
             out=out,
             settings=settings,
             labels={"eta": str(eta), "m": continuations},
@@ -102,7 +102,7 @@ def train_command(
             on_update=lambda done, total, loss: move(done, total, f"loss {loss:.4f}"),
         )
     say_rejected(made.rejected)
-    rejected = len(found.rejected) + len(made.rejected)
+    rejected = len(labeled.rejected) + len(made.rejected)
     say(f"{made.examples} solutions in {made.updates} updates; {rejected} rejected. Saved: {out}")
     shown = Tables(json=json)
     shown.value("examples", made.examples)
@@ -138,9 +138,9 @@ def score_command(
         device: Where models compute: cpu or cuda.
         threads: CPU threads for matrix products. 0: all cores.
     """
-    found = read(labels, eta)
+    labeled = read(labels, eta)
     with progress_bar(f"score {labels.name}") as move:
-        scored = score_solutions(model, found.solutions, device=device, threads=threads, on_progress=move)
+        scored = score_solutions(model, labeled.solutions, device=device, threads=threads, on_progress=move)
     lines = [
         dumps(
             {
@@ -151,7 +151,7 @@ def score_command(
             },
             ensure_ascii=False,
         )
-        for solution, scores in zip(found.solutions, scored.scores, strict=True)
+        for solution, scores in zip(labeled.solutions, scored.scores, strict=True)
     ]
     write_file(out, "".join(line + "\n" for line in lines).encode())
     judged = f" {sentence(scored.calibration)}" if scored.calibration else ""
@@ -201,7 +201,7 @@ def rank_command(
     if not ns:
         raise ForageError(f"{evaluation} has {pool} samples per problem: name a k from 1 to that.")
     with progress_bar(f"rank {evaluation.stem}") as move:
-        found = rank_evaluation(
+        ranking = rank_evaluation(
             model,
             evaluation,
             ns=ns,
@@ -213,15 +213,15 @@ def rank_command(
             on_progress=move,
         )
     shown = Tables(json=json)
-    shown.table("ranking", found.table())
+    shown.table("ranking", ranking.table())
     shown.finish()
-    if found.reliability:
-        say(f"Every step against what its solution came to: {sentence(found.reliability)}")
+    if ranking.reliability:
+        say(f"Every step against what its solution came to: {sentence(ranking.reliability)}")
     about_whom = evaluation.resolve().parent.parent
     place = home_of(about_whom) if (about_whom / "config.json").exists() else about_whom
     out = out or place / "process" / f"{model.resolve().name}-{evaluation.stem}.json"
     out.parent.mkdir(parents=True, exist_ok=True)
-    about = {"model": model.resolve().name, "policy": Evaluation.load(evaluation).label, **found.to_json()}
+    about = {"model": model.resolve().name, "policy": Evaluation.load(evaluation).label, **ranking.to_json()}
     about["held_out"] = read_calibration(model)
     write_file(out, dumps(about, indent=1, ensure_ascii=False).encode())
     say(f"Saved: {out}")
@@ -236,25 +236,26 @@ def _only_evaluation(path: Path) -> Path:
     return files[0]
 
 
-def sentence(found: Calibration) -> str:
-    return f"Brier score {found.brier:.4f}, calibration error {found.ece:.4f}, step accuracy {found.accuracy:.3f}."
+def sentence(calibration: Calibration) -> str:
+    errors = f"Brier score {calibration.brier:.4f}, calibration error {calibration.ece:.4f}"
+    return f"{errors}, step accuracy {calibration.accuracy:.3f}."
 
 
-def error_sentence(found: FirstErrors) -> str:
-    located = f"{found.located:.3f} of the {found.wrong} first errors located"
-    accepted = f"{found.accepted:.3f} of the {found.clean} solutions without one accepted"
+def error_sentence(errors: FirstErrors) -> str:
+    located = f"{errors.located:.3f} of the {errors.wrong} first errors located"
+    accepted = f"{errors.accepted:.3f} of the {errors.clean} solutions without one accepted"
     shares = [
-        located if found.wrong else "no solution has an error",
-        accepted if found.clean else "every solution has an error",
+        located if errors.wrong else "no solution has an error",
+        accepted if errors.clean else "every solution has an error",
     ]
-    both = f" (harmonic mean {found.f1:.3f})" if found.wrong and found.clean else ""
+    both = f" (harmonic mean {errors.f1:.3f})" if errors.wrong and errors.clean else ""
     return f"{', '.join(shares)}{both}.".capitalize()
 
 
-def reliability_table(found: Calibration) -> ResultTable:
+def reliability_table(calibration: Calibration) -> ResultTable:
     rows = [
-        (Cell(f"{said:.3f}", said), Cell(f"{true:.3f}", true), Cell(str(steps), steps))
-        for said, true, steps in found.curve
+        (Cell(f"{score:.3f}", score), Cell(f"{label:.3f}", label), Cell(str(steps), steps))
+        for score, label, steps in calibration.curve
     ]
     return ResultTable(
         ("mean score", "mean label", "steps"), tuple(rows), ("Held-out steps, in ten bins of their score.",)
@@ -263,11 +264,11 @@ def reliability_table(found: Calibration) -> ResultTable:
 
 def read(path: Path, eta: float, *, m: int | None = None, seed: int = 0) -> Labels:
     """The labels of a file; says which rows were rejected. Raises ForageError where none is left."""
-    found = read_labels(path, eta=eta, m=m, seed=seed)
-    say_rejected(found.rejected)
-    if not found.solutions:
+    labeled = read_labels(path, eta=eta, m=m, seed=seed)
+    say_rejected(labeled.rejected)
+    if not labeled.solutions:
         raise ForageError(f"{path} holds no labeled solution that can be used.")
-    return found
+    return labeled
 
 
 SUBCOMMANDS: Mapping[str, Callable[..., None]] = {

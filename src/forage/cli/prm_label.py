@@ -1,19 +1,14 @@
 """`forage prm label`: step labels for solutions that a model writes, or that lie in a file."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from forage.cli.problem_flags import EngineFlags
-from forage.cli.progress import message_on_interrupt, progress_bar, say
+from forage.cli.progress import message_on_interrupt, progress_bar, say, say_rejected
 from forage.core.errors import ForageError
-from forage.reward_models.prm.formats import Rejected
 from forage.reward_models.prm.label import REPROMPT, Labeling
 from forage.reward_models.prm.labeling import LabelSummary, label_checkpoint, label_file
 from forage.reward_models.prm.shards import Share
 from forage.tasks.names import parse_task
-
-SHOWN = 5
-"""Rejected rows that are printed; the rest is counted."""
 
 
 def label_command(
@@ -110,10 +105,3 @@ def _tell(made: LabelSummary) -> None:
         say(f"Saved: {made.file}")
     else:
         say(f"{made.missing} blocks of other shards are missing: run those, or this command without --shard.")
-
-
-def say_rejected(rejected: Sequence[Rejected]) -> None:
-    for each in rejected[:SHOWN]:
-        say(f"Rejected: {each}.")
-    if len(rejected) > SHOWN:
-        say(f"{len(rejected)} rows were rejected in all.")

@@ -65,7 +65,7 @@ def search_command(
     """
     plan = GuidedSearch(accept=accept, floor=floor, proposals=proposals, backtracks=backtracks, lookahead=lookahead)
     with progress_bar(f"search {checkpoint.name}") as move:
-        found, solutions = guided_search(
+        result, solutions = guided_search(
             model,
             checkpoint,
             plan=plan,
@@ -82,12 +82,12 @@ def search_command(
             on_progress=move,
         )
     shown = Tables(json=json)
-    shown.table("search", found.table())
+    shown.table("search", result.table())
     shown.finish()
     if out is not None:
         rows = [
             {"problem": s.start.problem.id, "text": s.text, "scores": list(s.scores), "tokens": s.sampled}
             for s in solutions
         ]
-        write_file(out, dumps({**found.to_json(), "solutions": rows}, indent=1, ensure_ascii=False).encode())
+        write_file(out, dumps({**result.to_json(), "solutions": rows}, indent=1, ensure_ascii=False).encode())
         say(f"Saved: {out}")

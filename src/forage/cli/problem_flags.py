@@ -91,7 +91,7 @@ class EngineFlags:
         return replace(engine, **{name: value for name, value in given.items() if value is not None})
 
 
-def chosen_task(found: Checkpoint, name: str | None, flags: TableFlags, engine: LocalEngine) -> Task | None:
+def chosen_task(checkpoint: Checkpoint, name: str | None, flags: TableFlags, engine: LocalEngine) -> Task | None:
     """The task that the flags name: a table or a task by its name; None where the checkpoint's own is meant.
 
     Raises ForageError for flags that contradict one another, or that lack what only they can say.
@@ -102,7 +102,7 @@ def chosen_task(found: Checkpoint, name: str | None, flags: TableFlags, engine: 
         return parse_task(name) if name else None
     if name:
         raise ForageError("Name a task or a table (--data), not both.")
-    own = found.task if isinstance(found.task, Table) else None
+    own = checkpoint.task if isinstance(checkpoint.task, Table) else None
     if own is None and flags.verifier is None:
         raise ForageError("Say what checks the answers of this table: --verifier math, numeric, exact, choice, ...")
     verifier = parse_verifier(flags.verifier) if flags.verifier else None
@@ -113,30 +113,30 @@ def chosen_task(found: Checkpoint, name: str | None, flags: TableFlags, engine: 
         base = Table(test=table, verifier=verifier)
     elif verifier is not None:
         base = replace(base, verifier=verifier)
-    return _with_flags(base, flags, found, engine, known=own is not None).settled()
+    return _with_flags(base, flags, checkpoint, engine, known=own is not None).settled()
 
 
-def told_apart(task: Task | None, grams: str, found: Checkpoint) -> Task | None:
+def told_apart(task: Task | None, grams: str, checkpoint: Checkpoint) -> Task | None:
     """The task with the strategic grams of a list as its modes; as it is without one.
 
     Raises ForageError where neither the flags nor the checkpoint name a task.
     """
     if not grams:
         return task
-    task = task or found.task
+    task = task or checkpoint.task
     if task is None:
         raise ForageError("Say which problems: --task NAME. The checkpoint does not say it.")
     return with_strategy_modes(task, load_grams(grams))
 
 
-def leak_note(found: Checkpoint, task: Task | None) -> tuple[str, ...]:
+def leak_note(checkpoint: Checkpoint, task: Task | None) -> tuple[str, ...]:
     """Whether problems of `task` are among those that the checkpoint was trained on."""
-    if isinstance(found.task, Table) and isinstance(task, Table) and found.task.train is not None:
-        return overlap_note(found.task, task)
+    if isinstance(checkpoint.task, Table) and isinstance(task, Table) and checkpoint.task.train is not None:
+        return overlap_note(checkpoint.task, task)
     return ()
 
 
-def _with_flags(table: Table, flags: TableFlags, found: Checkpoint, engine: LocalEngine, *, known: bool) -> Table:
+def _with_flags(table: Table, flags: TableFlags, checkpoint: Checkpoint, engine: LocalEngine, *, known: bool) -> Table:
     columns = {
         "prompt": flags.prompt_column,
         "answer": flags.answer_column,
@@ -158,5 +158,5 @@ def _with_flags(table: Table, flags: TableFlags, found: Checkpoint, engine: Loca
         settings["modes"] = flags.modes
     if template is not None:
         trusting = engine.trust_remote_code
-        settings["template"] = settled_template(template, str(found.weights), trust_remote_code=trusting)
+        settings["template"] = settled_template(template, str(checkpoint.weights), trust_remote_code=trusting)
     return replace(table, **settings)

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -10,6 +10,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from forage.core.interrupts import Interrupted
 from forage.core.protocols import OnProgress, Task
+
+SHOWN = 5
+"""Rejected rows that are printed; the rest is counted."""
 
 LINE_SECONDS = 60.0
 """Between two lines of progress where the output is no terminal."""
@@ -76,6 +79,14 @@ def training_note(metrics: Mapping[str, float]) -> str:
 def say(text: str, *, quiet: bool = False) -> None:
     """A sentence beside the results: on the terminal even where those are piped."""
     Console(stderr=True, quiet=quiet).print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def say_rejected(rejected: Sequence[object]) -> None:
+    """The first rows that were not read or not used, each with its reason, and how many there are."""
+    for each in rejected[:SHOWN]:
+        say(f"Rejected: {str(each).removesuffix('.')}.")
+    if len(rejected) > SHOWN:
+        say(f"{len(rejected)} rows were rejected in all.")
 
 
 def say_notes(task: Task | None) -> None:

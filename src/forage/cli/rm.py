@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from forage.cli.progress import message_on_interrupt, progress_bar, say
+from forage.cli.progress import message_on_interrupt, progress_bar, say, say_rejected
 from forage.core.atomic import write_file
 from forage.core.errors import ForageError
 from forage.reward_models.fit import FitSettings
@@ -17,9 +17,6 @@ from forage.reward_models.preference.checkpoints import (
     train_checkpoint,
 )
 from forage.reward_models.preference.train import Agreement, Objective, RewardTraining
-
-SHOWN = 5
-"""Rejected rows that are printed; the rest is counted."""
 
 
 def collect_command(
@@ -112,8 +109,7 @@ def train_command(
             threads=threads,
             on_update=lambda done, total, loss: move(done, total, f"loss {loss:.4f}"),
         )
-    for rejected in made.rejected[:SHOWN]:
-        say(f"Rejected: {rejected}")
+    say_rejected(made.rejected)
     say(f"{made.rankings} comparisons in {made.updates} updates; {len(made.rejected)} rejected. Saved: {out}")
     if made.agreement:
         say(f"Held out: {sentence(made.agreement)}")
@@ -139,12 +135,12 @@ def average_command(
         preferences: Comparisons that no model was trained on. They tell whether the average is as good as its members.
         device: Where models compute: cpu or cuda.
     """
-    found = average_checkpoints(models, out=out, rankings=read(preferences) if preferences else (), device=device)
-    if found:
-        for path, each in zip(models, found.members, strict=True):
+    agreements = average_checkpoints(models, out=out, rankings=read(preferences) if preferences else (), device=device)
+    if agreements:
+        for path, each in zip(models, agreements.members, strict=True):
             say(f"{path}: {sentence(each)}")
-        say(f"Average of their rewards: {sentence(found.predictions)}")
-        say(f"Average of their weights: {sentence(found.weights)}")
+        say(f"Average of their rewards: {sentence(agreements.predictions)}")
+        say(f"Average of their weights: {sentence(agreements.weights)}")
     say(f"Saved: {out}")
 
 
@@ -169,8 +165,8 @@ def score_command(
     rankings = read(preferences)
     rewards = score_rankings(model, rankings, device=device)
     rows = [
-        {"prompt": each.prompt, "ranked": list(each.responses), "rewards": found}
-        for each, found in zip(rankings, rewards, strict=True)
+        {"prompt": each.prompt, "ranked": list(each.responses), "rewards": scored}
+        for each, scored in zip(rankings, rewards, strict=True)
     ]
     write_file(out, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode())
     pairs = [(row[i], row[j]) for row in rewards for i in range(len(row)) for j in range(i + 1, len(row))]
@@ -178,20 +174,18 @@ def score_command(
     say(f"{len(rankings)} comparisons, {len(pairs)} pairs, {right / len(pairs):.1%} in the same order. Saved: {out}")
 
 
-def sentence(found: Agreement) -> str:
-    return f"{found.accuracy:.1%} of {found.pairs} pairs in the same order, loss {found.loss:.4f} nats per comparison."
+def sentence(agreement: Agreement) -> str:
+    order = f"{agreement.accuracy:.1%} of {agreement.pairs} pairs in the same order"
+    return f"{order}, loss {agreement.loss:.4f} nats per comparison."
 
 
 def read(path: Path) -> tuple[Ranking, ...]:
     """The comparisons of a file; says which rows were rejected. Raises ForageError where none is left."""
-    found = read_rankings(path)
-    for rejected in found.rejected[:SHOWN]:
-        say(f"Rejected: {rejected}")
-    if len(found.rejected) > SHOWN:
-        say(f"{len(found.rejected)} rows were rejected in all.")
-    if not found.rankings:
+    result = read_rankings(path)
+    say_rejected(result.rejected)
+    if not result.rankings:
         raise ForageError(f"{path} holds no comparison that can be used.")
-    return found.rankings
+    return result.rankings
 
 
 SUBCOMMANDS: Mapping[str, Callable[..., None]] = {

@@ -43,12 +43,12 @@ def _of_directory(path: Path, split: Split) -> Iterator[str]:
 
 
 def _of_caches(path: Path, caches: Sequence[Path], split: Split) -> Iterator[str]:
-    found = 0
+    correct = 0
     for cache in caches:
         for text in correct_responses(cache, split):
-            found += 1
+            correct += 1
             yield text
-    if not found:
+    if not correct:
         raise ForageError(
             f"{path} holds no correct sample of a {split} problem. Sample it: forage eval {path} --split {split}"
         )
@@ -60,11 +60,11 @@ def _of_jsonl(path: Path) -> Iterator[str]:
             row: Any = json.loads(line)
         except ValueError as error:
             raise ForageError(f"Line {number} of {path} is not JSON: {error}.") from None
-        found = [row[key] for key in FIELDS if isinstance(row.get(key), str)] if isinstance(row, dict) else []
-        if not found:
+        texts = [row[key] for key in FIELDS if isinstance(row.get(key), str)] if isinstance(row, dict) else []
+        if not texts:
             raise ForageError(f"Line {number} of {path} has no solution: it needs a text under {', '.join(FIELDS)}.")
         if row.get("correct", True) == 1:
-            yield found[0]
+            yield texts[0]
 
 
 def _lines(path: Path) -> Iterator[str]:

@@ -23,8 +23,8 @@ def correct_responses(samples: Path, split: Split = "train") -> Iterator[str]:
     naming the file, for one that cannot be read or whose split nobody can tell.
     """
     for about, paths in shard_files(samples):
-        said = about.get("split")
-        if said not in (None, split):
+        named_split = about.get("split")
+        if named_split not in (None, split):
             continue
         for path in paths:
             try:
@@ -33,7 +33,7 @@ def correct_responses(samples: Path, split: Split = "train") -> Iterator[str]:
             except (OSError, ValueError, pa.ArrowException) as error:
                 reason = str(error).splitlines()[0]
                 raise ForageError(f"The samples in {path} cannot be read: {reason}. Delete the file.") from error
-            fitting = None if said else _problems(about, split, path.parent)
+            fitting = None if named_split else _problems(about, split, path.parent)
             for problem, text, correct in zip(*(table[name].to_pylist() for name in table.column_names), strict=True):
                 if correct and (fitting is None or problem in fitting):
                     yield text

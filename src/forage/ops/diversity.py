@@ -85,10 +85,25 @@ def pcmd(counts: ArrayLike) -> NDArray[np.float64] | float:
 
 
 def distinct_at_k_of_chances(chances: ArrayLike, k: int) -> float:
-    """The number of different right modes among k samples, on average: sum_m [1 - (1 - p_m)^k].
+    """The number of different right modes among k samples, on average, of known chances.
 
-    chances (M,): how likely one sample is right in mode m. What `distinct_at_k` estimates from counts. Returns a number
-    in [0, k]. Raises ForageError for chances outside [0, 1] or a sum above 1, and for k < 1.
+        sum_m [1 - (1 - p_m)^k]
+
+    What `distinct_at_k` estimates from counts (pass@k of each mode alone: Chen et al. 2021, arXiv 2107.03374).
+
+    Args:
+        chances: (M,), how likely one sample is right in mode m.
+        k: how many samples are drawn, 1 or more.
+
+    Returns:
+        A float in [0, k].
+
+    Raises:
+        ForageError: chances outside [0, 1], a sum above 1, or k < 1.
+
+    Example:
+        >>> distinct_at_k_of_chances([0.5, 0.25], 2)  # (1 - 1/4) + (1 - 9/16)
+        1.1875
     """
     if k < 1:
         raise ForageError(f"distinct@k needs at least one sample, not k = {k}.")
@@ -96,9 +111,24 @@ def distinct_at_k_of_chances(chances: ArrayLike, k: int) -> float:
 
 
 def pcmd_of_chances(chances: ArrayLike) -> float:
-    """The chance that two right answers differ in mode: 1 - sum_m (p_m / sum p)^2; NaN where no answer is right.
+    """The chance that two right answers differ in mode, of known chances (Simpson 1949 of the modes).
 
-    chances (M,) as in `distinct_at_k_of_chances`; what `pcmd` estimates from counts.
+        1 - sum_m (p_m / sum p)^2
+
+    What `pcmd` estimates from counts.
+
+    Args:
+        chances: (M,), how likely one sample is right in mode m.
+
+    Returns:
+        A float in [0, 1]; NaN where no answer is right.
+
+    Raises:
+        ForageError: chances outside [0, 1], or a sum above 1.
+
+    Example:
+        >>> pcmd_of_chances([0.25, 0.125, 0.125])  # 1 - (1/4 + 1/16 + 1/16)
+        0.625
     """
     modes = _chances(chances)
     right = modes.sum()

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from forage.core.errors import ForageError
-from forage.ops.masked import require_shape
+from forage.ops.masked import masked, require_shape
 
 
 def check_alpha(alpha: float) -> None:
@@ -50,3 +50,31 @@ def entropy_bonus(advantage: Tensor, entropy: Tensor, *, alpha: float, kappa: fl
     require_shape(tuple(advantage.shape), entropy=entropy)
     wish = alpha * entropy.detach().clamp_min(0).to(advantage.dtype)
     return advantage + torch.minimum(wish, advantage.abs() / kappa)
+
+
+def advantage_entropy(advantage: Tensor, entropy: Tensor, mask: Tensor) -> Tensor:
+    """An entropy term of the loss, weighted by the advantage (IBRO, arXiv 2507.18391).
+
+        -A H
+
+    The entropy, with its gradient, rises where the advantage is positive and falls where it is negative. With |A| in
+    the place of A it rises everywhere.
+
+    Args:
+        advantage: (B, T) float, A, settled.
+        entropy: (B, T) float, H of the policy being updated; carries the gradient.
+        mask: (B, T) bool, the tokens that are learned from.
+
+    Returns:
+        (B, T), to be added to the loss of each token with a small weight; 0 off the mask.
+
+    Raises:
+        ValueError: the shapes differ.
+
+    Example:
+        >>> mask = torch.tensor([[True, True, False]])
+        >>> advantage_entropy(torch.tensor([[2.0, -1.0, 5.0]]), torch.tensor([[0.5, 1.0, 1.0]]), mask)
+        tensor([[-1.,  1., -0.]])
+    """
+    require_shape(tuple(mask.shape), advantage=advantage, entropy=entropy)
+    return -masked(advantage, mask) * masked(entropy, mask)

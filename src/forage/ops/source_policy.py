@@ -16,10 +16,26 @@ from forage.ops.soft_labels import soft_label
 
 
 def soft_value_advantage(reward: Tensor, group: Tensor, *, beta: float) -> Tensor:
-    """reward - V, V = beta ln mean exp(reward / beta) over the judged siblings: (B,), of the dtype of reward.
+    """The reward less the soft maximum of the siblings' (DGRO, arXiv 2505.12951).
 
-    V is the best reward for beta -> 0 and the mean for beta = inf. reward (B,) float, group (B,) int64; NaN stays NaN
-    and takes no part. Exactly 0 in a group without variance. Raises ForageError unless beta is above 0.
+        r - V,  V = beta ln mean exp(r / beta) over the judged siblings
+
+    V is the best reward for beta -> 0 and the mean for beta = inf. Exactly 0 in a group without variance.
+
+    Args:
+        reward: (B,) float, r; NaN (not judged) stays NaN and takes no part.
+        group: (B,) int64.
+        beta: temperature of the soft maximum, above 0.
+
+    Returns:
+        (B,) of the dtype of `reward`.
+
+    Raises:
+        ForageError: `beta` is not above 0.
+
+    Example:
+        >>> soft_value_advantage(torch.tensor([1.0, 0.0]), torch.tensor([0, 0]), beta=1.0)  # V = ln((e + 1) / 2)
+        tensor([ 0.3799, -0.6201])
     """
     check_soft_value(beta)
     groups = segments(reward, group)
@@ -33,10 +49,27 @@ def soft_value_advantage(reward: Tensor, group: Tensor, *, beta: float) -> Tenso
 
 
 def squared_pull(logprob: Tensor, source: Tensor, mask: Tensor) -> Tensor:
-    """(ln pi(y) / pi_src(y))^2 of whole responses, an equal share of it on each token: (B, T), 0 off the mask.
+    """What pulls a policy to its source: the squared log-ratio of responses (DGRO, arXiv 2505.12951).
 
-    logprob (B, T) float may carry gradients; source (B, T) float, the log-probabilities of the source policy; mask
-    (B, T) bool. The sum of a row is the square of its response.
+        (ln pi(y) / pi_src(y))^2 / n on each of the n tokens of y
+
+    The sum of a row is the square of its response.
+
+    Args:
+        logprob: (B, T) float, log pi; may carry gradients.
+        source: (B, T) float, log pi_src; no gradient passes through it.
+        mask: (B, T) bool, the tokens of the responses.
+
+    Returns:
+        (B, T), 0 off the mask.
+
+    Raises:
+        ValueError: the shapes differ.
+
+    Example:
+        >>> mask = torch.ones(1, 2, dtype=torch.bool)
+        >>> squared_pull(torch.tensor([[-1.0, -1.0]]), torch.tensor([[-2.0, -2.0]]), mask)  # (1 + 1)^2 / 2
+        tensor([[2., 2.]])
     """
     require_shape(tuple(mask.shape), logprob=logprob, source=source)
     ratio = masked_sum(logprob - source.detach(), mask, dim=1)

@@ -174,7 +174,7 @@ def test_the_task_says_which_states_are_equal() -> None:
 def test_what_siblings_got_is_known_until_the_policy_changes() -> None:
     coins = Coins(heads=1.0)
     values = service(coins, 4)
-    values.know(Start(problem()), [0.0, 0.5])
+    values.store(Start(problem()), [0.0, 0.5])
     (value,) = values([Start(problem())])
     assert (value.mean, value.judged, value.tokens, coins.asked) == (0.25, 2, 0, [])
     coins.version = 1

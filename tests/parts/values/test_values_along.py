@@ -27,7 +27,7 @@ def test_what_was_looked_at_is_shown_where_it_was() -> None:
     tools, task = coins.tools, Heads()
     assert values_along([GROUP], LEARN, tools, task) is None
     values = MonteCarlo(continuations=2).open(task, tools, PARAMS, seed=0)
-    values.know(Start(problem()), [0.25, 0.5])
+    values.store(Start(problem()), [0.25, 0.5])
     values([Start(problem(), (1, 0))])  # one tail of four
     asked, found = len(coins.asked), values_along([GROUP], LEARN, tools, task)
     assert found is not None

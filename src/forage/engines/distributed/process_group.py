@@ -108,7 +108,7 @@ class ProcessGroup(ABC):
         if len(set(found)) > 1:
             raise ForageError(
                 f"The processes of this run no longer agree ({name} is {', '.join(found)}), so their weights have "
-                "parted. Resume from the last checkpoint; if it happens again, are all machines of the same kind?"
+                "diverged. Resume from the last checkpoint; if it happens again, are all machines of the same kind?"
             )
 
     def _apart(self, work: Callable[[], bytes]) -> bytes:

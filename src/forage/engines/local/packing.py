@@ -62,7 +62,7 @@ class PackedSection:
 @dataclass(frozen=True, slots=True)
 class Packing:
     """A packed row: `tokens` and `positions` (1, N) int64. `scores` (tokens learned,) int64: the place in the row whose
-    hidden state scores each learned token of the batch, in the order of `batch.learn.nonzero()`.
+    hidden state scores each learned token of the batch, in the order of `batch.loss_mask.nonzero()`.
     """
 
     tokens: Tensor

@@ -8,7 +8,7 @@ from torch import Tensor
 from forage.core.batch import TrainBatch
 from forage.core.errors import ForageError
 from forage.core.protocols import Forward, Penalty
-from forage.ops.masked import masked
+from forage.ops.entropy import advantage_entropy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,5 +30,5 @@ class AdvantageEntropy(Penalty):
 
     def __call__(self, forward: Forward, train: TrainBatch) -> Tensor:
         loss_mask = train.batch.loss_mask
-        advantage = masked(train.advantage, loss_mask)
-        return -(advantage.abs() if self.unsigned else advantage) * masked(forward.entropy, loss_mask)
+        advantage = train.advantage.abs() if self.unsigned else train.advantage
+        return advantage_entropy(advantage, forward.entropy, loss_mask)

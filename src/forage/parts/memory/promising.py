@@ -129,7 +129,7 @@ class Search:
             if fitting:
                 found.append((number, Start(group.start.problem), group, fitting))
         for _, root, group, _ in found:
-            values.know(root, [score.value for score in group.scores if score.judged])
+            values.store(root, [score.value for score in group.scores if score.judged])
         asked = [start for _, root, _, traces in found for start in (root, *(one for cuts in traces for one in cuts))]
         means = {start.key: value.mean for start, value in zip(asked, values(asked), strict=True)}
         kept = [one for number, root, _, traces in found for one in self._kept(root, traces, means, cut, number, seed)]

@@ -27,7 +27,7 @@ class CriticValues(ValueSource):
 class _Predictions(Valuer):
     tools: Tools
 
-    def know(self, start: Start, returns: Sequence[float]) -> None:
+    def store(self, start: Start, returns: Sequence[float]) -> None:
         """Nothing: the critic learns from returns at the update."""
 
     def __call__(self, starts: Sequence[Start]) -> tuple[StartValue, ...]:

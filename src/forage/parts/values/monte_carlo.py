@@ -86,7 +86,7 @@ class StartValues(Valuer):
             fresh.discard(name)
         return tuple(values)
 
-    def know(self, start: Start, returns: Sequence[float]) -> None:
+    def store(self, start: Start, returns: Sequence[float]) -> None:
         """The judged returns of siblings that the current policy sampled from `start` are its value; 0 tokens."""
         self._known()[self._name(start)] = _summary(returns, 0)
 

@@ -26,7 +26,7 @@ class _Oracle(Valuer):
     def __call__(self, starts: Sequence[Start]) -> tuple[StartValue, ...]:
         return tuple(StartValue(self._value(start), math.nan, 1, 0) for start in starts)
 
-    def know(self, start: Start, returns: Sequence[float]) -> None:
+    def store(self, start: Start, returns: Sequence[float]) -> None:
         """Nothing: what a policy got is no news to an oracle."""
 
     def _value(self, start: Start) -> float:

@@ -15,7 +15,7 @@ class Valuer(Protocol):
         """One value per start, in order."""
         ...
 
-    def know(self, start: Start, returns: Sequence[float]) -> None:
+    def store(self, start: Start, returns: Sequence[float]) -> None:
         """Takes note of what the current policy got from a start anyway, so that it need not be sampled again."""
         ...
 
