@@ -5,11 +5,15 @@ from forage.recipes.colouring import colouring
 from forage.recipes.countdown import countdown
 from forage.recipes.dialogue import dialogue
 from forage.recipes.gym import gym
+from forage.recipes.lock import lock
 from forage.recipes.table import table
+from forage.recipes.two_ways import two_ways
 
 RECIPES = {
     "countdown": countdown,
     "colouring": colouring,
+    "two_ways": two_ways,
+    "lock": lock,
     "code": code,
     "dialogue": dialogue,
     "gym": gym,
@@ -17,4 +21,4 @@ RECIPES = {
 }
 """Every recipe by the name that `forage train` takes."""
 
-__all__ = ["RECIPES", "code", "colouring", "countdown", "dialogue", "gym", "table"]
+__all__ = ["RECIPES", "code", "colouring", "countdown", "dialogue", "gym", "lock", "table", "two_ways"]

@@ -13,12 +13,16 @@ from forage.tasks.colouring import ColoringTask
 from forage.tasks.countdown import Countdown
 from forage.tasks.dialogue import Dialogue
 from forage.tasks.gym import parse_gym
+from forage.tasks.lock import Lock
 from forage.tasks.table import Table, parse_table
+from forage.tasks.two_ways import TwoWays
 from forage.tasks.wrapped import Wrapped
 
 TASKS: Mapping[str, type[Task]] = {
     "countdown": Countdown,
     "colouring": ColoringTask,
+    "two_ways": TwoWays,
+    "lock": Lock,
     "code": TinyCode,
     "dialogue": Dialogue,
     "table": Table,
@@ -50,5 +54,5 @@ def file_name(task: Task, split: str) -> str:
     if isinstance(task, Table):
         source = (task.test if split == "test" else None) or task.train
         parts += [Path(source.path).stem if source else "", task.verifier.name]
-    parts += [str(vars(task)[name]) for name in ("dataset", "size", "answers") if name in vars(task)]
+    parts += [str(vars(task)[name]) for name in ("dataset", "size", "answers", "length") if name in vars(task)]
     return "-".join(re.sub(r"[^A-Za-z0-9_.]+", "_", part) for part in parts if part)[:80]
