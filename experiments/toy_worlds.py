@@ -38,10 +38,9 @@ ARMS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     },
     "lock": {
         "GRPO": ("grpo",),
-        "rrl": ("grpo", "rrl"),
-        "rrl, values known (control)": ("grpo", "rrl_oracle:margin=0"),
-        "rrl, random cuts (control)": ("grpo", "rrl_random_cuts"),
-        "rrl, solutions": ("grpo", "rrl:solutions=true"),
+        "rrl": ("grpo", "rrl:steps=60"),
+        "rrl, values known": ("grpo", "rrl_oracle:margin=0,steps=150"),
+        "rrl, margin .02, solutions": ("grpo", "rrl:margin=0.02,solutions=true,steps=60"),
     },
 }
 COLUMNS: Mapping[str, Sequence[str]] = {
@@ -71,11 +70,11 @@ def work(world: str, arm: str, seed: int, flags: argparse.Namespace) -> dict[str
         name = "".join(each if each.isalnum() else "-" for each in arm)
         checkpoint = str(train(recipe, out=Path(flags.out) / "runs" / f"{name}-{seed}").path)
         rows = RunDirectory.open(Path(checkpoint)).metrics()
-        right = [row.get("accuracy", 0.0) for row in rows]
+        right = [row["correct"] for row in rows]
         values["first success"] = float(next((n for n, share in enumerate(right, start=1) if share > 0), math.nan))
         values["successes"] = float(sum(share > 0 for share in right))
         values["steps"] = float(len(rows))
-        values["tokens"] = float(rows[-1].get("tokens_total", math.nan))
+        values["tokens"] = float(rows[-1]["tokens"])
     for split in ("train", "test"):
         values |= known(exact_evaluation(checkpoint, task=recipe.task, split=split, threads=1), split)
     return values

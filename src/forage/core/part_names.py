@@ -71,6 +71,7 @@ MODULES: Mapping[str, str] = {
     "Math": "tasks.verifiers.mathematics",
     "MaxRL": "parts.credit.baseline.max_rl",
     "MeanCentre": "parts.credit.baseline.mean_centre",
+    "ModeBench": "tasks.modebench",
     "ModeDiversity": "parts.rewards.mode_diversity",
     "ModeScale": "parts.credit.shape.mode_scale",
     "ModeWeight": "parts.signals.mode_weights",

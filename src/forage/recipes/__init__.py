@@ -6,6 +6,7 @@ from forage.recipes.countdown import countdown
 from forage.recipes.dialogue import dialogue
 from forage.recipes.gym import gym
 from forage.recipes.lock import lock
+from forage.recipes.modebench import modebench
 from forage.recipes.table import table
 from forage.recipes.two_ways import two_ways
 
@@ -17,8 +18,9 @@ RECIPES = {
     "code": code,
     "dialogue": dialogue,
     "gym": gym,
+    "modebench": modebench,
     "table": table,
 }
 """Every recipe by the name that `forage train` takes."""
 
-__all__ = ["RECIPES", "code", "colouring", "countdown", "dialogue", "gym", "lock", "table", "two_ways"]
+__all__ = ["RECIPES", "code", "colouring", "countdown", "dialogue", "gym", "lock", "modebench", "table", "two_ways"]

@@ -10,7 +10,7 @@ from forage.training.recipe import Recipe
 
 OWN: Settings = {
     **TINY,
-    "steps": 256,
+    "steps": 128,
     "groups": 8,
     "group_size": 16,
     "max_tokens": LENGTH + 2,  # its letter, its sums and its end

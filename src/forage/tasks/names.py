@@ -14,6 +14,7 @@ from forage.tasks.countdown import Countdown
 from forage.tasks.dialogue import Dialogue
 from forage.tasks.gym import parse_gym
 from forage.tasks.lock import Lock
+from forage.tasks.modebench import parse_modebench
 from forage.tasks.table import Table, parse_table
 from forage.tasks.two_ways import TwoWays
 from forage.tasks.wrapped import Wrapped
@@ -30,12 +31,15 @@ TASKS: Mapping[str, type[Task]] = {
 
 
 def parse_task(text: str) -> Task:
-    """`countdown:size=experiment,...`, `gym:DATASET:...` or `table:data=FILE,verifier=math` as a task.
+    """The task that a text names.
 
+    As `countdown:size=experiment`, `gym:DATASET:...`, `modebench:DATASET:...` or `table:data=FILE,verifier=math`.
     Raises ForageError for anything else.
     """
     if text.startswith("gym:"):
         return parse_gym(text.removeprefix("gym:"))
+    if text.startswith("modebench:"):
+        return parse_modebench(text.removeprefix("modebench:"))
 
     def defaults(name: str) -> dict[str, Any]:
         return {field.name: field.default for field in fields(TASKS[name])}  # pyright: ignore[reportArgumentType]
