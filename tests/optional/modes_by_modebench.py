@@ -40,9 +40,8 @@ def inside(folder: Path) -> None:
         rows = RunDirectory.open(folder / domain).metrics()
         assert len(rows) == 2
         assert all(row["unjudged"] == 0 for row in rows), "the grader could not judge"
-        assert (
-            main(["eval", str(folder / domain), "--n", "4", "--k", "1,4", "--max-tokens", "16", "--threads", "1"]) == 0
-        )
+        sampled = ["--n", "4", "--k", "1,4", "--max-tokens", "16", "--threads", "1"]
+        assert main(["eval", str(folder / domain), *sampled]) == 0
 
 
 def environment(place: Path) -> Path:

@@ -75,10 +75,8 @@ def test_problems_verdicts_and_modes_of_every_domain(domain: str, data: Path) ->
 def test_plain_prompts_and_the_first_problems(data: Path) -> None:
     pytest.importorskip("datasets")
     task = parse_task(f"modebench:level1_countdown:frozen=false,data_root={data},chat=false,train_problems=2")
-    (first, second), chat = (
-        task.problems("train"),
-        parse_task(f"modebench:level1_countdown:frozen=false,data_root={data}"),
-    )
+    first, second = task.problems("train")
+    chat = parse_task(f"modebench:level1_countdown:frozen=false,data_root={data}")
     turns = chat.problems("train")[0].prompt
     assert first.prompt == "\n\n".join(turn.content for turn in turns if isinstance(turn, Message))
     assert second.id.endswith("train/1")

@@ -5,7 +5,7 @@ from typing import Unpack
 from forage.base_models.lock import build_lock_base
 from forage.recipes.compose import compose, recipe
 from forage.recipes.settings import TINY, Settings
-from forage.tasks.lock import Lock
+from forage.tasks.lock import SHORTEST, Lock
 from forage.training.recipe import Recipe
 
 OWN: Settings = {
@@ -13,7 +13,7 @@ OWN: Settings = {
     "steps": 200,
     "groups": 8,
     "group_size": 16,
-    "max_tokens": Lock.length + 1,
+    "max_tokens": SHORTEST + 1,  # at least the length of the lock with its end
     "lr": 2e-4,
     "mini_batches": 1,  # exactly on policy
     "checkpoint_every": 0,  # a run is shorter than two checkpoints of a longer one

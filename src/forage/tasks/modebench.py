@@ -19,6 +19,12 @@ SPLITS: Mapping[str, str] = {"train": "train", "test": "eval"}
 JUDGED = {"correct": 1.0, "incorrect": 0.0, "malformed": 0.0}
 """Its verdicts on a response; every other status says that it could not judge."""
 
+ATTEMPTS = 2
+"""How often a response is given to its grader, whose limits are of wall time: a busy machine may miss one."""
+
+SECONDS = 60.0
+"""How long the grader's process may take to start and to answer. What a response may take, ModeBench limits within."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModeBench(Task):
@@ -59,13 +65,17 @@ class ModeBench(Task):
         _api()
 
     def verify(self, problem: Problem, text: str) -> Score:
-        status, _ = _graded(problem.answer, text)
-        if status not in JUDGED:
+        try:
+            status, _ = _graded(problem.answer, text)
+        except _UndecidedError:
             return UNJUDGED
         return Score(JUDGED[status], {"correct": JUDGED[status], "commit": float(status != "malformed")})
 
     def mode(self, problem: Problem, text: str) -> str | None:
-        return _graded(problem.answer, text)[1]
+        try:
+            return _graded(problem.answer, text)[1]
+        except _UndecidedError:
+            return None
 
     def answer(self, problem: Problem, text: str) -> str | None:
         return final_answer(text) or text.strip() or None
@@ -124,13 +134,27 @@ def _loaded(dataset: str, split: str, data_root: str, offline: bool, frozen: boo
     )
 
 
+class _UndecidedError(Exception):
+    """The grader could not judge. An exception, so that no cache keeps it: the next time it may."""
+
+
 @lru_cache(maxsize=1 << 14)
 def _graded(known: str, text: str) -> tuple[str, str | None]:
-    """Its status and canonical key of a response; `known` is a problem's answer."""
-    api, told = _api(), json.loads(known)
-    task = api.Task(id="", level=told["level"], domain=told["domain"], problem="", answer=told["answer"])
-    found = api.grade(task, text)
-    return found["status"], found["canonical_key"]
+    """Its status and canonical key of a response; `known` is a problem's answer. Raises _UndecidedError."""
+    told = json.loads(known)
+    grade = importlib.import_module("modebench.verifier").grade_with_worker
+    for _ in range(ATTEMPTS):
+        found = grade(_grader(), told["level"], told["domain"], {"answer": told["answer"]}, text)
+        if found["status"] in JUDGED:
+            return found["status"], found["canonical_key"]
+    raise _UndecidedError
+
+
+@cache
+def _grader() -> Any:
+    """Its grader in a process of its own, which it starts with the first response, and again where one ends it."""
+    _api()
+    return importlib.import_module("modebench.worker_process").BoundedWorker(timeout_seconds=SECONDS)
 
 
 def _frozen_names() -> list[str]:
