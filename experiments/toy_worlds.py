@@ -38,9 +38,9 @@ ARMS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     },
     "lock": {
         "GRPO": ("grpo",),
-        "rrl": ("grpo", "rrl:steps=60"),
-        "rrl, values known": ("grpo", "rrl_oracle:margin=0,steps=150"),
-        "rrl, margin .02, solutions": ("grpo", "rrl:margin=0.02,solutions=true,steps=60"),
+        "rrl": ("grpo", "rrl:margin=0.02,collect=0.2,steps=40"),
+        "rrl, values known": ("grpo", "rrl_oracle:margin=0,steps=80"),
+        "rrl, solutions": ("grpo", "rrl:margin=0.02,collect=0.2,steps=40,solutions=true"),
     },
 }
 COLUMNS: Mapping[str, Sequence[str]] = {

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from forage.base_models.lock import LockBase, WrittenDials
-from forage.base_models.stepwise import END, Stepwise, mostly
+from forage.base_models.stepwise import END, StepwiseLanguage, mostly
 from forage.base_models.tiny_model import TinySettings, build
 from forage.base_models.two_ways import TwoWaysBase, WrittenWays
 from forage.engines.local.codec import LocalCodec
@@ -30,7 +30,7 @@ def test_chances_by_hand() -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_targets_are_what_might_have_followed(language: Stepwise) -> None:
+def test_targets_are_what_might_have_followed(language: StepwiseLanguage) -> None:
     codec = LocalCodec(language.tokenizer())
     targets = language.targets(50)
     for (prompt, response), target in zip(language.written(50), targets, strict=True):

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from forage.base_models.stepwise import END, Stepwise, mostly
+from forage.base_models.stepwise import END, StepwiseLanguage, mostly
 from forage.base_models.tiny_model import TinySettings, build
 from forage.tasks.lock import BASE, DIALS, Lock, all_locks
 
@@ -13,7 +13,7 @@ RIGHT = 0.5
 
 
 @dataclass(frozen=True)
-class WrittenDials(Stepwise):
+class WrittenDials(StepwiseLanguage):
     length: int
 
     @property

@@ -21,7 +21,7 @@ PAD, END = "<pad>", "<eos>"
 
 
 @dataclass(frozen=True)
-class Stepwise(Language):
+class StepwiseLanguage(Language):
     """What is written follows from the prompt and the beginning of the response, up to chance."""
 
     seed: int
@@ -62,7 +62,7 @@ class Stepwise(Language):
 
 
 @lru_cache(maxsize=1)
-def _drawn(language: Stepwise, amount: int) -> tuple[list[str], list[str], Tensor]:
+def _drawn(language: StepwiseLanguage, amount: int) -> tuple[list[str], list[str], Tensor]:
     """Prompts, a response to each, and (amount, R, V) float32 what might have followed each of its beginnings."""
     rng = random.Random(derive_seed("stepwise base", language.seed))
     token_of = language.token_of

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from forage.base_models.stepwise import END, Stepwise, mostly
+from forage.base_models.stepwise import END, StepwiseLanguage, mostly
 from forage.base_models.tiny_model import TinySettings, build
 from forage.tasks.two_ways import BASE, SIGNS, WAYS, Way, all_trails, worked
 
@@ -15,7 +15,7 @@ RIGHT: Mapping[Way, float] = {"a": 0.8, "b": 0.8}
 
 
 @dataclass(frozen=True)
-class WrittenWays(Stepwise):
+class WrittenWays(StepwiseLanguage):
     @property
     def characters(self) -> str:
         return f"{SIGNS}={''.join(WAYS)}"
