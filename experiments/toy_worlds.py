@@ -38,9 +38,9 @@ ARMS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     },
     "lock": {
         "GRPO": ("grpo",),
-        "rrl": ("grpo", "rrl:margin=0.02,collect=0.2,steps=40"),
-        "rrl, values known": ("grpo", "rrl_oracle:margin=0,steps=80"),
-        "rrl, solutions": ("grpo", "rrl:margin=0.02,collect=0.2,steps=40,solutions=true"),
+        "rrl, values known": ("grpo", "rrl_oracle:margin=0,steps=48"),
+        "rrl, solutions": ("grpo", "rrl:margin=0.02,collect=0.2,steps=25,solutions=true"),
+        "rrl": ("grpo", "rrl:margin=0.02,collect=0.2,steps=25"),
     },
 }
 COLUMNS: Mapping[str, Sequence[str]] = {
