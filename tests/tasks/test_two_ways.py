@@ -40,8 +40,8 @@ def test_verdicts_and_modes(trail: str, text: str, mode: str | None) -> None:
 
 def test_both_ways_are_right_in_training_and_one_in_the_test() -> None:
     task = TwoWays()
-    for split, ways in (("train", {"a", "b"}), ("test", {"b"})):
-        for each in task.problems(split):
+    for problems, ways in ((task.problems("train"), {"a", "b"}), (task.problems("test"), {"b"})):
+        for each in problems:
             right = [text for text in task.responses(each) if task.verify(each, text).correct]
             assert {task.mode(each, text) for text in right} == ways
             assert len(right) == len(ways)
