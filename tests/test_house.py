@@ -48,6 +48,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "gguf": ("engines",),
     "math_verify": ("tasks",),
     "reasoning_gym": ("tasks",),
+    "modebench": ("tasks",),
     "torch.utils.tensorboard": ("training",),
     "wandb": ("training",),
     "torch.distributed": ("engines",),

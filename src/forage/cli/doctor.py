@@ -25,6 +25,7 @@ EXTRAS = {
     "gguf": ("gguf", "forage import FILE.gguf"),
     "embed": ("sentence_transformers", "grams mine --encoder, rare sentences"),
     "gym": ("reasoning_gym", "tasks of reasoning-gym"),
+    "modebench": ("modebench", "tasks of ModeBench"),
     "track": ("tensorboard", "--track tensorboard, --track wandb"),
     "vllm": ("vllm", "--sampler vllm"),
 }

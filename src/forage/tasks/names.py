@@ -13,12 +13,17 @@ from forage.tasks.colouring import ColoringTask
 from forage.tasks.countdown import Countdown
 from forage.tasks.dialogue import Dialogue
 from forage.tasks.gym import parse_gym
+from forage.tasks.lock import Lock
+from forage.tasks.modebench import parse_modebench
 from forage.tasks.table import Table, parse_table
+from forage.tasks.two_ways import TwoWays
 from forage.tasks.wrapped import Wrapped
 
 TASKS: Mapping[str, type[Task]] = {
     "countdown": Countdown,
     "colouring": ColoringTask,
+    "two_ways": TwoWays,
+    "lock": Lock,
     "code": TinyCode,
     "dialogue": Dialogue,
     "table": Table,
@@ -26,12 +31,15 @@ TASKS: Mapping[str, type[Task]] = {
 
 
 def parse_task(text: str) -> Task:
-    """`countdown:size=experiment,...`, `gym:DATASET:...` or `table:data=FILE,verifier=math` as a task.
+    """The task that a text names.
 
+    As `countdown:size=experiment`, `gym:DATASET:...`, `modebench:DATASET:...` or `table:data=FILE,verifier=math`.
     Raises ForageError for anything else.
     """
     if text.startswith("gym:"):
         return parse_gym(text.removeprefix("gym:"))
+    if text.startswith("modebench:"):
+        return parse_modebench(text.removeprefix("modebench:"))
 
     def defaults(name: str) -> dict[str, Any]:
         return {field.name: field.default for field in fields(TASKS[name])}  # pyright: ignore[reportArgumentType]
@@ -50,5 +58,5 @@ def file_name(task: Task, split: str) -> str:
     if isinstance(task, Table):
         source = (task.test if split == "test" else None) or task.train
         parts += [Path(source.path).stem if source else "", task.verifier.name]
-    parts += [str(vars(task)[name]) for name in ("dataset", "size", "answers") if name in vars(task)]
+    parts += [str(vars(task)[name]) for name in ("dataset", "size", "answers", "length") if name in vars(task)]
     return "-".join(re.sub(r"[^A-Za-z0-9_.]+", "_", part) for part in parts if part)[:80]

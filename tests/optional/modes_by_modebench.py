@@ -1,0 +1,70 @@
+"""ModeBench for real: problems in its schema judged by its own grader, trained on and evaluated.
+
+    python tests/optional/modebench.py [ENVIRONMENT]
+
+makes an environment of its own (a folder under the temporary one unless named; kept for the next time) with this
+project's pinned packages and ModeBench, and in it runs tests/tasks/test_modebench.py and, for each domain, `forage
+train modebench` and `forage eval` with a random-weight checkpoint. Needs a package index the first time and no network
+after that: the problems are made here. `--inside` does it in the Python that runs this, where ModeBench is installed.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+SMALL = ["--steps", "2", "--groups", "4", "--group-size", "4", "--max-tokens", "16", "--threads", "1"]
+
+
+def inside(folder: Path) -> None:
+    """Runs in the environment."""
+    import pytest
+
+    from forage.cli import main
+    from forage.store.run_directory import RunDirectory
+    from support.modebench_problems import DOMAINS, write_data
+    from support.own_world import write_model
+
+    assert pytest.main(["-q", "-rs", str(ROOT / "tests" / "tasks" / "test_modebench.py")]) == 0, "the tests fail"
+    model = str(write_model(folder / "model", chat=True, positions=4096))
+    data = write_data(folder)
+    for domain in DOMAINS:
+        dataset = f"level1_{domain}:frozen=false"
+        print(f"\n$ forage train modebench --dataset {dataset}", flush=True)
+        own = ["--dataset", dataset, "--data-root", str(data), "--model", model, "--out", str(folder / domain)]
+        assert main(["train", "modebench", *own, *SMALL]) == 0
+        rows = RunDirectory.open(folder / domain).metrics()
+        assert len(rows) == 2
+        assert all(row["unjudged"] == 0 for row in rows), "the grader could not judge"
+        sampled = ["--n", "4", "--k", "1,4", "--max-tokens", "16", "--threads", "1"]
+        assert main(["eval", str(folder / domain), *sampled]) == 0
+
+
+def environment(place: Path) -> Path:
+    """The Python of the environment, which is made where it is missing."""
+    python = place / "bin" / "python"
+    if not python.exists():
+        venv.create(place, with_pip=True)
+    install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pinned = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line.startswith("torch==")]
+    subprocess.run([*install, *pinned], check=True)  # first, so that nothing else chooses another build
+    subprocess.run([*install, "-r", str(ROOT / "requirements.txt")], check=True)
+    subprocess.run([*install, *pinned, "modebench[data]>=0.4,<0.5", "pytest", "pytest-timeout"], check=True)
+    return python
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--inside"]:
+        sys.path.append(str(ROOT / "tests"))
+        with tempfile.TemporaryDirectory() as temporary:
+            inside(Path(temporary))
+        print("\nAll of it holds.")
+        sys.exit(0)
+    python = environment(Path(sys.argv[1] if len(sys.argv) > 1 else Path(tempfile.gettempdir()) / "forage-modebench"))
+    paths = os.pathsep.join(str(ROOT / part) for part in ("src", "tests"))
+    command = [str(python), __file__, "--inside"]
+    sys.exit(subprocess.run(command, env={**os.environ, "PYTHONPATH": paths}, check=False).returncode)
