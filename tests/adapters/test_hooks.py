@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -30,6 +31,17 @@ def test_baselines_in_skyrl() -> None:
     assert torch.equal(found, returns)
     with pytest.raises(ForageError, match="at least one"):
         estimator()
+
+
+def test_skyrl_calls_an_estimator_by_these_names() -> None:
+    """As its `compute_advantages_and_returns` does (version 0.3.0), with groups in an array of objects."""
+    rewards = torch.tensor([[0.0, 1.0], [0.0, 0.0]])
+    named = {"values": None, "grpo_norm_by_std": True, "gamma": 1.0, "lambd": 1.0, "config": None}
+    index = np.array(["a", "a"], dtype=object)
+    found, _ = estimator(MeanCentre())(
+        token_level_rewards=rewards, response_mask=torch.ones(2, 2), index=index, **named
+    )
+    assert found.tolist() == [[0.5, 0.5], [-0.5, -0.5]]
 
 
 def test_what_a_hook_cannot_do_is_said() -> None:

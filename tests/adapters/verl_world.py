@@ -103,8 +103,11 @@ def trainer(config: Any) -> Any:
     return made
 
 
-def roll_out(made: Any) -> None:
-    """Writes SIBLINGS responses to every prompt into the queue, as verl's agent loop does; even sums are right."""
+def roll_out(made: Any) -> list[str]:
+    """Writes SIBLINGS responses to every prompt into the queue, as verl's agent loop does; even sums are right.
+
+    Returns their keys.
+    """
     tokenizer, model, step = made.tokenizer, made.actor_rollout_wg.model, made.global_steps
     torch.manual_seed(step)
     fields: dict[str, list[Any]] = {name: [] for name in ("prompts", "responses", "input_ids", "response_mask", "uid")}
@@ -134,6 +137,7 @@ def roll_out(made: Any) -> None:
     jagged["rm_scores"] = torch.nested.as_nested_tensor(rewards, layout=torch.jagged)
     both = TensorDict({**jagged, "uid": NonTensorStack(*uids)}, batch_size=len(keys))
     tq.kv_batch_put(keys=keys, partition_id="train", fields=both, tags=tags)
+    return keys
 
 
 def run(made: Any, steps: int) -> list[dict[str, Any]]:
@@ -141,8 +145,10 @@ def run(made: Any, steps: int) -> list[dict[str, Any]]:
     told = []
     for step in range(1, steps + 1):
         made.global_steps, metrics = step, {}
-        roll_out(made)
-        batch = made._step_once(metrics, {}, len(PROMPTS))
-        tq.kv_clear(keys=batch.keys, partition_id=batch.partition_id)
+        keys = roll_out(made)
+        try:
+            made._step_once(metrics, {}, len(PROMPTS))
+        finally:
+            tq.kv_clear(keys=keys, partition_id="train")
         told.append(metrics)
     return told

@@ -89,7 +89,7 @@ def main() -> int:
         return 0
     python = environment(chosen.environment)
     known = {"PYTHONPATH": os.pathsep.join(str(ROOT / part) for part in ("src", "tests")), "OMP_NUM_THREADS": "1"}
-    known |= {"RAY_AUTH_MODE": "disabled", "HF_HUB_OFFLINE": "1"}
+    known |= {"RAY_AUTH_MODE": "disabled", "HF_HUB_OFFLINE": "1", "RAY_raylet_start_wait_time_s": "600"}
     if chosen.record:
         subprocess.run([str(python), __file__, "--inside"], cwd=ROOT, env=os.environ | known, check=True)
     files = [f"tests/adapters/test_verl_{part}.py" for part in ("real", "step")]

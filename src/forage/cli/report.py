@@ -17,12 +17,14 @@ def report_command(
     """Writes one page about runs and base models: curves, tables, training, sample responses. It needs no network.
 
     Args:
-        directories: run directories, and model folders that were evaluated; name the base first.
-        out: the file; report.html in the last directory unless given.
+        directories: run directories, model folders that were evaluated, and files or folders of samples that other
+            tools wrote (see `forage passk`); name the base first.
+        out: the file; report.html in the last directory (or beside the last file) unless given.
     """
     if not directories:
         raise ForageError("A report about what? Name at least one run directory.")
-    page = build_report(directories, out or directories[-1] / "report.html")
+    last = directories[-1]
+    page = build_report(directories, out or (last.parent if last.is_file() else last) / "report.html")
     Console(stderr=True).print(f"Report: {page}", highlight=False, soft_wrap=True)
 
 
