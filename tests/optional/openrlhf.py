@@ -1,8 +1,8 @@
 """OpenRLHF's own executor asks our reward function: `python tests/optional/openrlhf.py [--packages FOLDER]`.
 
 Puts OpenRLHF 0.11 without its GPU dependencies, and what its agents import, into a folder of their own (below the
-temporary one unless named; kept for the next time), beside the packages that run this file. Its `SingleTurnAgentExecutor`
-then generates by a stand-in for vLLM, decodes, and asks `forage.adapters.openrlhf` as it would in a run.
+temporary one unless named; kept for the next time), beside the packages that run this file. There
+`SingleTurnAgentExecutor` generates by a stand-in for vLLM, decodes, and asks `forage.adapters.openrlhf` as in a run.
 """
 
 import argparse
