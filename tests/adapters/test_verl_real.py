@@ -8,7 +8,6 @@ import torch
 pytest.importorskip("verl")
 pytest.importorskip("transfer_queue")
 
-import ray  # pyright: ignore[reportMissingImports]
 import transfer_queue as tq  # pyright: ignore[reportMissingImports]
 from omegaconf import OmegaConf  # pyright: ignore[reportMissingImports]
 from tensordict import NonTensorStack, TensorDict  # pyright: ignore[reportMissingImports]
@@ -23,15 +22,6 @@ from forage.core.errors import ForageError
 from forage.ops.entropy import entropy_bonus
 
 LENGTHS = (3, 5, 2, 4)
-
-
-@pytest.fixture(scope="module")
-def queue() -> Any:
-    ray.init(num_cpus=16, include_dashboard=False, log_to_driver=False)
-    tq.init()
-    yield tq
-    tq.close()
-    ray.shutdown()
 
 
 def config(**changes: Any) -> Any:

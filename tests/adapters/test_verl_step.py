@@ -9,7 +9,6 @@ import torch
 pytest.importorskip("verl")
 pytest.importorskip("transfer_queue")
 
-import ray  # pyright: ignore[reportMissingImports]
 import transfer_queue as tq  # pyright: ignore[reportMissingImports]
 from hydra import compose, initialize_config_dir  # pyright: ignore[reportMissingImports]
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync  # pyright: ignore[reportMissingImports]
@@ -21,15 +20,6 @@ from forage.adapters import verl as adapter
 from forage.core.errors import ForageError
 
 RECIPES = Path(__file__).parents[2] / "docs" / "adapters" / "verl"
-
-
-@pytest.fixture(scope="module")
-def queue() -> Any:
-    ray.init(num_cpus=16, include_dashboard=False, log_to_driver=False)
-    tq.init()
-    yield tq
-    tq.close()
-    ray.shutdown()
 
 
 @pytest.fixture(scope="module")

@@ -93,7 +93,7 @@ def main() -> int:
     if chosen.record:
         subprocess.run([str(python), __file__, "--inside"], cwd=ROOT, env=os.environ | known, check=True)
     files = [f"tests/adapters/test_verl_{part}.py" for part in ("real", "step")]
-    command = [str(python), "-m", "pytest", "-q", "-rs", "-W", "ignore", *files]
+    command = [str(python), "-m", "pytest", "-q", "-rs", "-W", "ignore", "--timeout", "1200", *files]
     return subprocess.run(command, cwd=ROOT, env=os.environ | known).returncode
 
 
