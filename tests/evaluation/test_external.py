@@ -172,12 +172,8 @@ def test_a_folder_of_verl_holds_dumps_and_a_log() -> None:
     run = ExternalRun.open(VERL)
     assert [file.name for file in run.files] == ["3.jsonl", "6.jsonl"]
     assert run.rollout_steps() == [3, 6]
-    logged = json.loads((VERL / "log.jsonl").read_text().splitlines()[0])["data"]
-    assert run.metrics()[0] == {
-        "step": 1,
-        "entropy": logged["actor/entropy"],
-        "bonus_share": logged["forage/credit_moved"],
-    }
+    first = {"step": 3, "entropy": 5.7, "grad_norm": 0.4, "reward": 0.5, "length": 1.7}
+    assert run.metrics() == [first, {**first, "step": 6, "entropy": 5.2}]
     samples = read_samples(VERL / "3.jsonl")
     assert [sample.correct for sample in samples] == [True, False, True, True, False, False]
     assert [sample.mode for sample in samples] == ["2", "3", "2", "3", "4", "5"]

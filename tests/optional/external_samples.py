@@ -40,23 +40,13 @@ for step in (3, 6):
     PPOTrainer._write_generations(prompts, answers, ["2"] * 3 + ["3"] * 3, scores, extra, sys.argv[1], step)
 
 import os
-from pathlib import Path
-import ray
-import transfer_queue as tq
 from verl.utils.tracking import FileLogger
-from adapters.trl_world import write_qwen
-from adapters.verl_world import configuration, run, trainer
 os.environ["VERL_FILE_LOGGER_PATH"] = sys.argv[2]
-ray.init(num_cpus=16, include_dashboard=False, log_to_driver=False)
-tq.init()
-model = write_qwen(Path(sys.argv[1]).parent / "qwen")
-mode = ("trainer.v1.trainer_mode=forage_sync", "+forage.methods=[entropy_advantage]")
 logger = FileLogger("world", "run")
-for step, metrics in enumerate(run(trainer(configuration(model, *mode)), 2), 1):
-    logger.log(metrics, step)
+for step, entropy in ((3, 5.7), (6, 5.2)):
+    found = {"actor/entropy": entropy, "actor/grad_norm": 0.4, "critic/score/mean": 0.5, "response_length/mean": 1.7}
+    logger.log(found, step)
 logger.finish()
-tq.close()
-ray.shutdown()
 """
 
 LM_EVAL_TASK = """
@@ -93,7 +83,7 @@ eval(task, model=get_model("mockllm/model", custom_outputs=outputs), log_dir=sys
 def run(python: Path, program: str, *arguments: str | Path, cwd: Path) -> None:
     paths = os.pathsep.join(str(ROOT / part) for part in ("src", "tests"))
     quiet = {"PYTHONPATH": paths, "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "CI": "1", "OMP_NUM_THREADS": "1"}
-    quiet |= {"TRL_EXPERIMENTAL_SILENCE": "1", "RAY_AUTH_MODE": "disabled", "RAY_raylet_start_wait_time_s": "600"}
+    quiet |= {"TRL_EXPERIMENTAL_SILENCE": "1"}
     command = [str(python), "-c", program, *map(str, arguments)]
     subprocess.run(command, cwd=cwd, env=os.environ | quiet, check=True, stdout=subprocess.DEVNULL)
 
