@@ -159,7 +159,7 @@ def _no_grams(run: Analyzed) -> str:
 
 
 def default_words(run: Analyzed) -> WordList:
-    """The lab's own words for a Countdown run, English ones otherwise."""
+    """The planning words of the toy task for a Countdown run, English ones otherwise."""
     task = run.recipe().get("task")
     name = str(task.get("part", "")) if isinstance(task, dict) else ""
     return word_list("countdown" if name.startswith("forage.tasks.countdown") else "english")
