@@ -36,7 +36,7 @@ class ExternalRun:
         """Raises ForageError where no samples lie there."""
         files = (path,) if path.is_file() else sample_files(path)
         if not files:
-            raise ForageError(f"{path} holds no samples of a known tool (see docs/adapters/samples.md).")
+            raise ForageError(f"{path} holds no samples of a known tool (see docs/adapters/others.md).")
         return cls(path=path, files=files, columns=columns)
 
     @cached_property
