@@ -42,7 +42,7 @@ class Sample(SimpleNamespace):
         self.loss_mask = [*(self.loss_mask or [1] * self.response_length), *([int(trainable)] * len(tokens))]
         self.response_length += len(tokens)
         self.rollout_log_probs = [*(self.rollout_log_probs or []), *log_probs]
-        self.response += text
+        self.response = f"{self.response}{text}"
 
 
 def sample(group: int | None, reward: Any, *, text: str = "so 2", status: str = "completed", **changes: Any) -> Any:
