@@ -1,9 +1,9 @@
-"""Hooks of slime and SkyRL on inputs recorded by hand in their formats, and what the hooks share."""
+"""SkyRL's estimator on inputs in its format, and what the hooks share."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,60 +11,12 @@ from forage.adapters.parts import Parts
 from forage.adapters.rows import ForeignRow, groups_of
 from forage.adapters.settle import settled
 from forage.adapters.skyrl import estimator
-from forage.adapters.slime import advantage
 from forage.core.errors import ForageError
 from forage.core.records import Score
 from forage.ops.entropy import entropy_bonus
 from forage.parts.credit.baseline.mean_centre import MeanCentre
 from forage.parts.credit.baseline.pass_at_k import PassAtK
 from forage.parts.credit.shape.entropy_bonus import EntropyBonus
-
-ARGS = SimpleNamespace(forage_methods="entropy_advantage:alpha=0.4")
-
-
-def rollout_data(**changes: Any) -> dict[str, Any]:
-    plain = {
-        "rewards": [1.0, -2.0],
-        "loss_masks": [torch.tensor([1, 1, 1]), torch.tensor([1, 0])],
-        "response_lengths": [3, 2],
-        "entropy": [torch.tensor([0.5, 3.0, 0.0]), torch.tensor([1.0, 9.0])],
-        "log_probs": [torch.zeros(3), torch.zeros(2)],
-    }
-    return {**plain, **changes}
-
-
-def test_slime_gets_shaped_advantages_and_plain_returns() -> None:
-    """1 + min(0.4 H, 1/2) and -2 + min(0.4 H, 1); the masked token has none."""
-    data = rollout_data()
-    with pytest.warns(UserWarning, match="does not see the updates"):
-        advantage(ARGS, data)
-    assert data["advantages"][0].tolist() == pytest.approx([1.2, 1.5, 1.0])
-    assert data["advantages"][1].tolist() == pytest.approx([-1.6, 0.0])
-    assert [row.tolist() for row in data["returns"]] == [[1.0, 1.0, 1.0], [-2.0, 0.0]]
-
-
-@pytest.mark.filterwarnings("ignore:.*does not see")
-@pytest.mark.parametrize(
-    ("change", "says"),
-    [
-        ({"entropy": None}, "computed none"),
-        ({"entropy": [torch.zeros(3), torch.zeros(1)]}, "context-parallel"),
-        ({"loss_masks": [torch.ones(2), torch.ones(2)]}, "context-parallel"),
-    ],
-)
-def test_slime_without_what_is_needed(change: dict[str, Any], says: str) -> None:
-    with pytest.raises(ForageError, match=says):
-        advantage(ARGS, rollout_data(**change))
-
-
-def test_slime_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ForageError, match="no rewards"):
-        advantage(ARGS, {"loss_masks": [], "response_lengths": []})
-    monkeypatch.delenv("FORAGE_METHODS", raising=False)
-    with pytest.raises(ForageError, match="Which methods"):
-        advantage(SimpleNamespace(), rollout_data())
-    with pytest.raises(ForageError, match="too late"):
-        advantage(SimpleNamespace(forage_methods="hicra:grams=phrases"), rollout_data())
 
 
 def test_baselines_in_skyrl() -> None:
@@ -79,6 +31,17 @@ def test_baselines_in_skyrl() -> None:
     assert torch.equal(found, returns)
     with pytest.raises(ForageError, match="at least one"):
         estimator()
+
+
+def test_skyrl_calls_an_estimator_by_these_names() -> None:
+    """As its `compute_advantages_and_returns` does (version 0.3.0), with groups in an array of objects."""
+    rewards = torch.tensor([[0.0, 1.0], [0.0, 0.0]])
+    named = {"values": None, "grpo_norm_by_std": True, "gamma": 1.0, "lambd": 1.0, "config": None}
+    index = np.array(["a", "a"], dtype=object)
+    found, _ = estimator(MeanCentre())(
+        token_level_rewards=rewards, response_mask=torch.ones(2, 2), index=index, **named
+    )
+    assert found.tolist() == [[0.5, 0.5], [-0.5, -0.5]]
 
 
 def test_what_a_hook_cannot_do_is_said() -> None:

@@ -14,8 +14,8 @@ from torch import Tensor
 from forage.adapters import trl, trl_rules
 from forage.adapters.parts import Parts, parts_of
 from forage.adapters.trl import LateAdvantages, shaped
-from forage.adapters.trl_rules import CALLED, SETTINGS, check_trainer, generation_interval, refuse_settings
-from forage.adapters.window import require_version
+from forage.adapters.trl_rules import CALLED, SETTINGS, generation_interval, refuse_settings
+from forage.adapters.window import require_methods, require_version
 from forage.core.errors import ForageError
 from forage.methods import METHODS
 from forage.ops.entropy import entropy_bonus
@@ -40,7 +40,7 @@ def stand_in(**changes: list[str]) -> type:
 
 
 def test_the_recorded_trainer_is_the_one_the_adapter_knows() -> None:
-    check_trainer(stand_in())
+    require_methods(stand_in(), CALLED)
     assert CONTRACT["version"].startswith("1.16.")
     assert CONTRACT["reads_advantages"] == 1
     assert set(CONTRACT["settings"]) == set(SETTINGS)
@@ -50,7 +50,7 @@ def test_the_recorded_trainer_is_the_one_the_adapter_knows() -> None:
 @pytest.mark.parametrize("name", CALLED)
 def test_a_trainer_that_changed_is_refused(name: str) -> None:
     with pytest.raises(ForageError, match=name):
-        check_trainer(stand_in(**{name: ["self", "something_else"]}))
+        require_methods(stand_in(**{name: ["self", "something_else"]}), CALLED)
 
 
 def settings(**changes: Any) -> SimpleNamespace:

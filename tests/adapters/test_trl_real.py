@@ -1,5 +1,6 @@
 """The contract with TRL, on the real trainer: skipped where TRL is missing, run by `tests/optional/trl.py`."""
 
+import importlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -30,6 +31,7 @@ from forage.parts.credit.shape.planning_credit import PlanningCredit  # noqa: E4
 from forage.parts.credit.shape.shuffled_entropy_bonus import ShuffledEntropyBonus  # noqa: E402  (only where TRL is)
 from forage.parts.losses.policy_loss import PolicyLoss  # noqa: E402  (only where TRL is)
 from forage.parts.signals.planning import PlanningMask  # noqa: E402  (only where TRL is)
+from forage.store.dataset_folder import write_dataset, write_stepwise  # noqa: E402  (only where TRL is)
 
 GRPO = trl.GRPOTrainer
 
@@ -162,17 +164,57 @@ def test_the_gradient_is_that_of_our_own_loss(qwen: Path, tmp_path: Path, name: 
 
 def test_advantages_off_the_mask_change_nothing(qwen: Path, tmp_path: Path) -> None:
     found: list[tuple[torch.Tensor, torch.Tensor]] = []
+    absent: list[int] = []
 
     class Probed(shaped(GRPO, shapes=[EntropyBonus(at="sampling"), EntropyBonus(alpha=0.1)])):
         def _compute_loss(self, model: Any, inputs: Any) -> torch.Tensor:
             loss = super()._compute_loss(model, inputs)
             off = ~inputs["completion_mask"].bool()
+            absent.append(int(off.sum()))
             moved = {**inputs, "advantages": inputs["advantages"].masked_fill(off, 1e6)}
             found.append((loss.detach(), super()._compute_loss(model, moved).detach()))
             return loss
 
     run(Probed, qwen, tmp_path, max_completion_length=24)
+    assert sum(absent) > 0
     assert all(torch.equal(a, b) for a, b in found)
+
+
+def test_every_token_is_pushed_by_its_own_advantage(qwen: Path, tmp_path: Path) -> None:
+    """At the first pass over a batch the ratio is 1, so the gradient of a log-probability is -A / N: no row reads the
+    advantages of another one, as a broadcast to (B, B, T) would."""
+    seen: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    class Kept(shaped(GRPO, shapes=[EntropyBonus(at="sampling")])):
+        def _get_per_token_logps_and_entropies(self, *positional: Any, **named: Any) -> Any:
+            found = super()._get_per_token_logps_and_entropies(*positional, **named)
+            self.logps = found[0]
+            return found
+
+        def _compute_loss(self, model: Any, inputs: Any) -> torch.Tensor:
+            loss = super()._compute_loss(model, inputs)
+            (gradient,) = torch.autograd.grad(loss, self.logps, retain_graph=True)
+            mask = inputs["completion_mask"]
+            seen.append((gradient, -inputs["advantages"] * mask / inputs["num_items_in_batch"]))
+            return loss
+
+    run(Kept, qwen, tmp_path, beta=0.0)
+    for gradient, wanted in seen:
+        assert gradient.shape == wanted.shape
+        torch.testing.assert_close(gradient, wanted, rtol=1e-5, atol=1e-8)
+    assert any(wanted.any() for _, wanted in seen)
+
+
+def test_advantages_per_token_stay_with_their_rows() -> None:
+    """TRL shuffles and splits a batch by rows, whatever the width of an item."""
+    utils = importlib.import_module("trl.trainer.utils")
+    ids = torch.arange(24).view(8, 3)
+    rows = {"completion_ids": ids, "advantages": ids * 10.0, adapter.JUDGED: ids[:, 0] % 2 == 0}
+    shuffled = utils.shuffle_sequence_dict(rows)
+    for part in utils.split_tensor_dict(shuffled, 4):
+        assert part["advantages"].shape == (2, 3)
+        assert torch.equal(part["advantages"], part["completion_ids"] * 10.0)
+        assert torch.equal(part[adapter.JUDGED], part["completion_ids"][:, 0] % 2 == 0)
 
 
 def test_the_entropy_is_that_of_the_scaled_distribution(qwen: Path, tmp_path: Path) -> None:
@@ -309,10 +351,22 @@ def test_restarts_share_a_prefix_that_is_never_learned(qwen: Path, tmp_path: Pat
     def choose(prompt: str, step: int) -> tuple[int, ...]:
         return prefix if prompt == PROMPTS[0] else ()
 
-    made = run(kind, qwen, tmp_path, rollout_func=restarts(choose), reward_funcs=memory_metrics)
+    prompts: list[str] = []
+    starts: list[tuple[int, ...]] = []
+
+    class Watched(kind):
+        def _generate_and_score_completions(self, inputs: Any) -> Any:
+            out = super()._generate_and_score_completions(inputs)
+            prompts.extend(row["prompt"] for row in inputs[:: self.num_generations])
+            starts.extend(group.start.prefix for group in self._groups)
+            return out
+
+    made = run(Watched, qwen, tmp_path, rollout_func=restarts(choose), reward_funcs=memory_metrics)
     started = [ids for ids in rewarded if tuple(ids[:3]) == prefix]
     assert len(started) >= 4
-    assert any(group.start.prefix == prefix for group in made._groups) or len(made._groups) == 2
+    assert set(starts) == {prefix, ()}
+    assert all(group == prefix for prompt, group in zip(prompts, starts, strict=True) if prompt == PROMPTS[0])
+    assert made.state.global_step == 4
     for one in seen:
         inputs = one["inputs"]
         own = inputs["completion_mask"] * inputs["tool_mask"]
@@ -336,9 +390,22 @@ def test_siblings_of_different_starts_are_refused(qwen: Path, tmp_path: Path) ->
 
 
 def test_methods_of_the_catalogue(qwen: Path, tmp_path: Path) -> None:
+    """HICRA drops the division by the deviation, so without a phrase in the texts its credit is reward minus mean."""
     parts = parts_of(METHODS["hicra"](grams="phrases"))
     assert [type(part).__name__ for part in parts.baselines or ()] == ["MeanCentre"]
-    run(shaped(GRPO, parts=parts), qwen, tmp_path)
+    seen = []
+
+    class Kept(shaped(GRPO, parts=parts)):
+        def _generate_and_score_completions(self, inputs: Any) -> Any:
+            out = super()._generate_and_score_completions(inputs)
+            seen.append((out, self._value))
+            return out
+
+    run(Kept, qwen, tmp_path)
+    for out, value in seen:
+        wanted = value - value.view(-1, 4).mean(1).repeat_interleave(4)
+        torch.testing.assert_close(out["advantages"], wanted[:, None] * out["completion_mask"])
+    assert any(out["advantages"].any() for out, _ in seen)
 
 
 RESUMED = {"max_steps": 8, "steps_per_generation": 2, "save_strategy": "steps", "logging_steps": 1}
@@ -389,3 +456,23 @@ def test_other_refusals(qwen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("importlib.metadata.version", lambda name: "1.17.0")
     with pytest.raises(ForageError, match=r">= 1\.16, < 1\.17"):
         shaped(GRPO, shapes=[EntropyBonus()])
+
+
+def test_what_export_writes_trains_in_trl(qwen: Path, tmp_path: Path) -> None:
+    """`datasets` reads the folders, and TRL's trainers for fine-tuning and preferences take a step on them."""
+    datasets = importlib.import_module("datasets")
+    rows = [
+        {"step": 1, "group": n // 2, "prompt": PROMPTS[n // 2], "text": f" {n}", "correct": float(n % 2)}
+        for n in range(8)
+    ]
+    write_dataset(rows, "sft", tmp_path / "sft")
+    write_dataset(rows, "preference", tmp_path / "pairs")
+    write_stepwise([{"prompt": "q", "completions": ["a", "b"], "labels": [True, False]}], tmp_path / "steps")
+    read = {name: datasets.load_dataset(str(tmp_path / name), split="train") for name in ("sft", "pairs", "steps")}
+    assert read["steps"][0] == {"prompt": "q", "completions": ["a", "b"], "labels": [True, False]}
+    common = {"max_steps": 1, "report_to": [], "use_cpu": True, "bf16": False, "save_strategy": "no"}
+    for name, kind in (("sft", "SFT"), ("pairs", "DPO")):
+        config = getattr(trl, f"{kind}Config")(output_dir=str(tmp_path / "out"), **common)
+        made = getattr(trl, f"{kind}Trainer")(model=str(qwen), args=config, train_dataset=read[name])
+        made.train()
+        assert made.state.global_step == 1

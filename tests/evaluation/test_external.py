@@ -1,24 +1,27 @@
-"""Samples of other tools. The files in `foreign/` were written by them (tests/optional/external_samples.py)."""
+"""Samples of other tools. The files in `external/` were written by them (tests/optional/external_samples.py)."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from forage.analysis import Analysis, analysis_file
 from forage.cli import main
 from forage.core.errors import ForageError
 from forage.evaluation.collect import latest_evaluations
 from forage.evaluation.external import ExternalSample, SampleColumns, read_samples
 from forage.evaluation.external_evaluation import count_problems, external_evaluation, pass_columns
+from forage.evaluation.external_run import ExternalRun, sample_files
 from forage.ops.passk import pass_at_k
 
 REAL = Path(__file__).parent / "external"
 
 
 def test_trl_completions() -> None:
-    samples = read_samples(REAL / "trl-1.16.parquet")
+    samples = read_samples(REAL / "trl-1.16" / "completions" / "completions_00001.parquet")
     assert len(samples) == 8
     assert samples[0].problem == "What is 7 + 7?"
     assert [sample.correct for sample in samples].count(True) == 1
@@ -143,3 +146,79 @@ def test_the_command_and_a_comparison_of_files(tmp_path: Path, capsys: pytest.Ca
     assert "+0.625" in capsys.readouterr().out
     assert main(["report", str(tmp_path / "out" / "first"), str(tmp_path / "out" / "second")]) == 0
     assert latest_evaluations([first], temperature=0.3)["first"][0].params.temperature == 0.3
+
+
+TRL = REAL / "trl-1.16"
+VERL = REAL / "verl-0.9"
+
+
+def test_a_folder_of_trl_is_a_run_of_steps_with_metrics() -> None:
+    run = ExternalRun.open(TRL)
+    assert run.rollout_steps() == [1, 2, 3, 4]
+    assert [len(run.rollouts(step)) for step in run.rollout_steps()] == [8] * 4
+    row = run.rollouts(4)[0]
+    assert "".join(row["pieces"]) == row["text"]
+    assert len(row["entropies"]) == len(row["pieces"])
+    logged = json.loads((TRL / "checkpoint-4" / "trainer_state.json").read_text())["log_history"][0]
+    first = run.metrics()[0]
+    wanted = {"step": 1, "reward": logged["reward"], "entropy": logged["entropy"], "zero_variance": 0.5}
+    assert first.items() >= wanted.items()
+    assert (first["length"], first["truncated"]) == (8.0, logged["completions/clipped_ratio"])
+    with pytest.raises(ForageError, match=r"no samples of step 9, only of: 1, 2, 3, 4"):
+        run.rollouts(9)
+
+
+def test_a_folder_of_verl_holds_dumps_and_a_log() -> None:
+    run = ExternalRun.open(VERL)
+    assert [file.name for file in run.files] == ["3.jsonl", "6.jsonl"]
+    assert run.rollout_steps() == [3, 6]
+    first = {"step": 3, "entropy": 5.7, "grad_norm": 0.4, "reward": 0.5, "length": 1.7}
+    assert run.metrics() == [first, {**first, "step": 6, "entropy": 5.2}]
+    samples = read_samples(VERL / "3.jsonl")
+    assert [sample.correct for sample in samples] == [True, False, True, True, False, False]
+    assert [sample.mode for sample in samples] == ["2", "3", "2", "3", "4", "5"]
+
+
+def test_the_last_step_of_a_folder_speaks_for_it(capsys: pytest.CaptureFixture[str]) -> None:
+    made = external_evaluation(VERL, SampleColumns())
+    assert (made.step, made.n, made.label) == (6, 3, "verl-0.9")
+    assert [outcome.correct for outcome in made.problems] == [2, 1]
+    assert main(["compare", str(VERL), str(VERL / "3.jsonl"), "--k", "1"]) == 0
+    assert "+0.000" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("source", ["trl-1.16", "verl-0.9/6.jsonl", "inspect-0.3.eval", "samples_sums_2026.jsonl"])
+def test_texts_of_other_tools_are_analyzed_and_reported(
+    source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is measured is in the table; what texts cannot say is said, and no alarm is claimed to be absent."""
+    copied = tmp_path / Path(source).name
+    (shutil.copytree if (REAL / source).is_dir() else shutil.copy)(REAL / source, copied)
+    assert main(["analyze", str(copied), "--grams", "phrases", "--draws", "20"]) == 0
+    printed = capsys.readouterr().out
+    assert "repetition" in printed
+    assert "nothing is known of the entropy" in " ".join(printed.split())
+    assert "No alarm" not in printed
+    found = Analysis.load(analysis_file(copied))
+    samples = ExternalRun.open(copied).samples
+    assert [point.responses for point in found.track] == [len(own) for own in samples.values()]
+    page = tmp_path / "page.html"
+    assert main(["report", str(copied), "--out", str(page)]) == 0
+    text = page.read_text()
+    assert "Sample responses" in text
+    assert ("Gradient norm" in text) == (source == "trl-1.16")
+
+
+def test_a_reference_text_needs_checkpoints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--reference", str(tmp_path), "--grams", "phrases"]
+    assert main(["analyze", str(VERL / "3.jsonl"), *arguments]) != 0
+    assert "have none" in capsys.readouterr().err
+
+
+def test_folders_that_hold_something_else(tmp_path: Path) -> None:
+    assert sample_files(tmp_path) == ()
+    (tmp_path / "config.json").write_text("{}")
+    shutil.copy(VERL / "3.jsonl", tmp_path)
+    assert sample_files(tmp_path) == (), "a model folder is no folder of samples"
+    with pytest.raises(ForageError, match="no samples of a known tool"):
+        ExternalRun.open(tmp_path)

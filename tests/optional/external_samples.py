@@ -24,7 +24,8 @@ from pathlib import Path
 from trl import GRPOTrainer
 from adapters.trl_world import PROMPTS, even, trainer, write_qwen
 place = Path(sys.argv[1])
-made = trainer(GRPOTrainer, write_qwen(place / "model"), place / "out", log_completions=True, max_steps=2)
+settings = {"max_steps": 4, "num_iterations": 2, "save_strategy": "steps", "save_steps": 4, "save_only_model": True}
+made = trainer(GRPOTrainer, write_qwen(place / "model"), place / "out", log_completions=True, **settings)
 made.train()
 """
 
@@ -35,7 +36,17 @@ prompts = [f"What is {n} + 1?" for n in (1, 1, 1, 2, 2, 2)]
 answers = ["2", "3", "two, so 2", "3", "4", "5"]
 scores = [1.0, 0.0, 1.0, 1.0, 0.0, 0.0]
 extra = {"reward": scores, "acc": [score == 1.0 for score in scores], "pred": ["2", "3", "2", "3", "4", "5"]}
-PPOTrainer._write_generations(prompts, answers, ["2"] * 3 + ["3"] * 3, scores, extra, sys.argv[1], 3)
+for step in (3, 6):
+    PPOTrainer._write_generations(prompts, answers, ["2"] * 3 + ["3"] * 3, scores, extra, sys.argv[1], step)
+
+import os
+from verl.utils.tracking import FileLogger
+os.environ["VERL_FILE_LOGGER_PATH"] = sys.argv[2]
+logger = FileLogger("world", "run")
+for step, entropy in ((3, 5.7), (6, 5.2)):
+    found = {"actor/entropy": entropy, "actor/grad_norm": 0.4, "critic/score/mean": 0.5, "response_length/mean": 1.7}
+    logger.log(found, step)
+logger.finish()
 """
 
 LM_EVAL_TASK = """
@@ -71,7 +82,8 @@ eval(task, model=get_model("mockllm/model", custom_outputs=outputs), log_dir=sys
 
 def run(python: Path, program: str, *arguments: str | Path, cwd: Path) -> None:
     paths = os.pathsep.join(str(ROOT / part) for part in ("src", "tests"))
-    quiet = {"PYTHONPATH": paths, "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "CI": "1"}
+    quiet = {"PYTHONPATH": paths, "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "CI": "1", "OMP_NUM_THREADS": "1"}
+    quiet |= {"TRL_EXPERIMENTAL_SILENCE": "1"}
     command = [str(python), "-c", program, *map(str, arguments)]
     subprocess.run(command, cwd=cwd, env=os.environ | quiet, check=True, stdout=subprocess.DEVNULL)
 
@@ -94,6 +106,14 @@ def lm_eval(python: Path, folder: Path) -> None:
     run(python, program, cwd=folder)
 
 
+def copied(source: Path, target: Path, *patterns: str) -> None:
+    """The files that match, at the same places below `target`, which is made anew."""
+    shutil.rmtree(target, ignore_errors=True)
+    for path in sorted(path for pattern in patterns for path in source.glob(pattern)):
+        (target / path.relative_to(source)).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target / path.relative_to(source))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     for name in ("trl", "verl", "evals"):
@@ -104,10 +124,10 @@ def main() -> None:
         place = Path(temporary)
         if chosen.trl:
             run(chosen.trl / "bin" / "python", TRL, place, cwd=place)
-            shutil.copy(place / "out" / "completions" / "completions_00001.parquet", OUT / "trl-1.16.parquet")
+            copied(place / "out", OUT / "trl-1.16", "completions/*.parquet", "checkpoint-4/trainer_state.json")
         if chosen.verl:
-            run(chosen.verl / "bin" / "python", VERL, place / "verl", cwd=place)
-            shutil.copy(place / "verl" / "3.jsonl", OUT / "verl-0.9.jsonl")
+            run(chosen.verl / "bin" / "python", VERL, place / "verl", place / "verl" / "log.jsonl", cwd=place)
+            copied(place / "verl", OUT / "verl-0.9", "*.jsonl")
         if chosen.evals:
             python = evals_environment(chosen.evals)
             run(python, INSPECT, place / "inspect", cwd=place)
@@ -116,8 +136,8 @@ def main() -> None:
             lm_eval(python, place)
             (found,) = (place / "out").rglob("samples_*.jsonl")
             shutil.copy(found, OUT / "samples_sums_2026.jsonl")
-    for file in sorted(OUT.iterdir()):
-        print(f"{file.name}: {file.stat().st_size} bytes")
+    for file in sorted(path for path in OUT.rglob("*") if path.is_file()):
+        print(f"{file.relative_to(OUT)}: {file.stat().st_size} bytes")
 
 
 if __name__ == "__main__":

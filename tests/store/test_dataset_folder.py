@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from forage.core.errors import ForageError
-from forage.store.dataset_folder import FILE, write_dataset
+from forage.store.dataset_folder import FILE, write_dataset, write_stepwise
 
 
 def row(text: str, correct: float, group: int = 0) -> dict[str, Any]:
@@ -33,6 +33,17 @@ def test_pairs_of_siblings(tmp_path: Path) -> None:
     assert write_dataset(ROWS, "preference", tmp_path / "out") == 2
     rows = pq.read_table(tmp_path / "out" / FILE).to_pylist()
     assert [(one["prompt"], one["chosen"], one["rejected"]) for one in rows] == [("q0", "a", "b"), ("q0", "a", "d")]
+
+
+def test_labeled_steps(tmp_path: Path) -> None:
+    rows = [{"prompt": "q", "completions": ["a", "b"], "labels": [True, False]}]
+    assert write_stepwise(rows, tmp_path / "out") == 1
+    assert pq.read_table(tmp_path / "out" / FILE).to_pylist() == rows
+    with pytest.raises(ForageError, match="exists already"):
+        write_stepwise(rows, tmp_path / "out")
+    with pytest.raises(ForageError, match="no solution has a label"):
+        write_stepwise([], tmp_path / "none")
+    assert not (tmp_path / "none").exists()
 
 
 def test_nothing_to_write_and_nothing_overwritten(tmp_path: Path) -> None:

@@ -28,7 +28,8 @@ class ForeignRow:
     """One completion. Its first `given` tokens were not sampled but continued: a start that somebody else wrote.
 
     `prompt_text` is the prompt as the trainer's data has it (text or chat messages) and `fields` the data's other
-    columns. `score` is what its rewards said; `ended` is False where a limit cut it.
+    columns. `score` is what its rewards said; `ended` is False where a limit cut it. `text` is the completion as the
+    trainer has it; without it the tokens are decoded.
     """
 
     prompt: tuple[int, ...]
@@ -38,6 +39,7 @@ class ForeignRow:
     ended: bool = True
     prompt_text: Any = ""
     fields: Mapping[str, Any] | None = None
+    text: str | None = None
 
     @property
     def prefix(self) -> tuple[int, ...]:
@@ -47,14 +49,15 @@ class ForeignRow:
 def groups_of(
     rows: Sequence[ForeignRow],
     group_size: int | Sequence[int],
-    codec: Codec,
+    codec: Codec | None,
     *,
     step_ends: StepEnds | None = None,
     version: int = 0,
 ) -> tuple[Group, ...]:
     """The rows, which stand group by group, as groups. Their log-probabilities are unknown: NaN.
 
-    `group_size` is the size of all groups, or that of each. Raises ForageError where a group is not whole, where its
+    `group_size` is the size of all groups, or that of each. `codec` may be None where every row has its text and nobody
+    asks for steps. Raises ForageError where a group is not whole, where its
     rows differ in their prompt, or where they continue different prefixes: a mean over them would compare starts.
     """
     if isinstance(group_size, int):
@@ -120,7 +123,9 @@ def _blocks(sizes: Sequence[int], rows: Sequence[ForeignRow]) -> list[Sequence[F
     return [rows[end - size : end] for size, end in zip(sizes, ends, strict=True)]
 
 
-def _group(number: int, rows: Sequence[ForeignRow], codec: Codec, step_ends: StepEnds | None, version: int) -> Group:
+def _group(
+    number: int, rows: Sequence[ForeignRow], codec: Codec | None, step_ends: StepEnds | None, version: int
+) -> Group:
     if any(row.prompt != rows[0].prompt for row in rows):
         raise ForageError(
             f"Group {number} holds different prompts: the rows do not stand group by group as the trainer's sampler "
@@ -147,22 +152,24 @@ def _problem(number: int, row: ForeignRow) -> Problem:
     return Problem(id=f"{digest}-{number}", prompt=prompt, answer=str(answer), task="foreign")
 
 
-def _rollout(start: Start, row: ForeignRow, codec: Codec, step_ends: StepEnds | None, version: int) -> Rollout:
+def _rollout(start: Start, row: ForeignRow, codec: Codec | None, step_ends: StepEnds | None, version: int) -> Rollout:
     tokens = row.completion[len(start.prefix) :]
     if not tokens:
         raise ForageError(
             f"A completion of problem {start.problem.id} has no token, so there is nothing to learn from."
         )
+    if codec is None and (row.text is None or step_ends is not None):
+        raise ForageError("The texts of these rows are needed, and there is no tokenizer to decode them with.")
     nothing = (float("nan"),) * len(tokens)
     ends: Sequence[int] = (len(tokens),)
-    if step_ends is not None:
+    if step_ends is not None and codec is not None:
         ends = step_ends(codec.pieces(row.completion)[len(start.prefix) :])
     return Rollout(
         start=start,
         tokens=tokens,
         logprobs=nothing,
         entropies=nothing,
-        text=codec.decode(row.completion),
+        text=codec.decode(row.completion) if codec is not None and row.text is None else row.text or "",
         step_ends=tuple(ends),
         stop="eos" if row.ended else "length",
         version=version,

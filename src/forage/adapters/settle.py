@@ -10,7 +10,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from forage.adapters.parts import Parts
+from forage.adapters.parts import Parts, named_parts
 from forage.adapters.rows import ForeignRow, batch_of, groups_of, on_completions, tools_of
 from forage.core.batch import Experience
 from forage.core.errors import ForageError
@@ -109,13 +109,7 @@ def _with_groups(
 
 def parsed(methods: Sequence[str]) -> Parts:
     """The parts of methods given as texts, `["entropy_advantage:alpha=0.4"]`, at the moment of sampling."""
-    from forage.adapters.parts import parts_of
-    from forage.methods import METHODS
-    from forage.methods.catalogue import parse
-
-    if not methods:
-        raise ForageError('Which methods? As in forage.methods=["entropy_advantage:alpha=0.4"].')
-    parts = at_sampling(parts_of(*(parse(str(text), METHODS) for text in methods)))
+    parts = at_sampling(named_parts(methods))
     if parts.rewards:
         raise ForageError(
             "These methods change the reward, which this trainer computes elsewhere: use its reward hook."

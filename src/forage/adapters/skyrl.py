@@ -2,7 +2,7 @@
 
 SkyRL hands no entropy to an estimator, so shapes cannot run there; what can is a chain of baselines:
 
-    register_advantage_estimator("forage_passk", estimator(PassAtK(k=4)))
+    register_advantage_estimator("forage_passk")(estimator(PassAtK(k=4)))
 """
 
 from collections.abc import Callable, Sequence

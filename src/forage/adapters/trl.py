@@ -16,8 +16,8 @@ from torch import Tensor
 
 from forage.adapters.parts import Parts, as_parts
 from forage.adapters.rows import ForeignRow, StepEnds, batch_of, groups_of, on_completions, tools_of
-from forage.adapters.trl_rules import check_trainer, generation_interval, refuse_settings
-from forage.adapters.window import require_version
+from forage.adapters.trl_rules import CALLED, generation_interval, refuse_settings
+from forage.adapters.window import require_methods, require_version
 from forage.core.batch import Experience
 from forage.core.errors import ForageError
 from forage.core.protocols import Assign, Baseline, Reward, Shape, Signal
@@ -62,7 +62,7 @@ def shaped(
     TRL would read advantages per token as something else.
     """
     require_version("trl", LEAST, BELOW)
-    check_trainer(trainer)
+    require_methods(trainer, CALLED)
     single = as_parts(shapes, baseline, rewards, signals, assign)
     if parts is not None and single != Parts():
         raise ForageError("Give either parts= or the single ones (shapes=, rewards=, ...), not both.")

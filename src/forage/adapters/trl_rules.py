@@ -1,6 +1,5 @@
 """What TRL must look like, and which of its settings change their meaning under advantages per token."""
 
-import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,18 +30,6 @@ SETTINGS = (
     "reward_weights",
 )
 """Settings of GRPOConfig that the adapter reads."""
-
-
-def check_trainer(trainer: type) -> None:
-    """Raises ForageError where the class lacks a method that the adapter overrides, or has it with other parameters."""
-    for name, wanted in CALLED.items():
-        found = getattr(trainer, name, None)
-        names = tuple(inspect.signature(found).parameters)[: len(wanted)] if callable(found) else None
-        if names != wanted:
-            raise ForageError(
-                f"{trainer.__name__} is not a GRPOTrainer as this adapter knows it: {name} has the parameters "
-                f"{', '.join(names) if names else 'of a method that is not there'}, not {', '.join(wanted)}."
-            )
 
 
 def generation_interval(args: Any) -> int:

@@ -18,7 +18,8 @@ from verl.workers.utils.padding import response_to_nested  # pyright: ignore[rep
 
 from forage.adapters.rows import ForeignRow
 from forage.adapters.settle import parsed, settled
-from forage.adapters.window import require_version
+from forage.adapters.verl_rules import CALLED, FIELDS, refuse_settings
+from forage.adapters.window import require_methods, require_version
 from forage.core.errors import ForageError
 from forage.core.records import Score
 from forage.core.seeds import derive_seed
@@ -27,6 +28,7 @@ from forage.engines.local.codec import LocalCodec
 LEAST, BELOW = (0, 9), (0, 10)
 NAME = "forage_sync"
 VERSION = require_version("verl", LEAST, BELOW)
+require_methods(PPOTrainerSync, CALLED)
 
 
 @register_trainer(NAME)
@@ -36,6 +38,7 @@ class ForageTrainer(PPOTrainerSync):
     def __init__(self, config: Any) -> None:
         self.forage_parts = parsed(config.get("forage", {}).get("methods", ()))
         refuse_settings(config)
+        self.forage_batches = 0
         super().__init__(config)
 
     def _build_replay_buffer(self) -> Any:
@@ -44,7 +47,18 @@ class ForageTrainer(PPOTrainerSync):
         self.parameter_sync_step = self.config.trainer.v1.get("sync", {}).get("parameter_sync_step", 1)
         return super()._build_replay_buffer()
 
+    def _step_once(self, metrics: dict[str, Any], timing_raw: dict[str, Any], sample_batch_size: int) -> Any:
+        seen = self.forage_batches
+        batch = super()._step_once(metrics, timing_raw, sample_batch_size)
+        if self.forage_batches == seen:
+            raise ForageError(
+                "verl made a step without the advantages of this trainer: a subclass or a patch took the place of "
+                "_compute_advantage. Nothing was shaped, so training stops here."
+            )
+        return batch
+
     def _compute_advantage(self, batch: Any, metrics: dict[str, Any]) -> Any:
+        self.forage_batches += 1
         batch = super()._compute_advantage(batch, metrics)
         return shape_batch(self, batch, metrics)
 
@@ -52,8 +66,7 @@ class ForageTrainer(PPOTrainerSync):
 def shape_batch(trainer: Any, batch: Any, metrics: dict[str, Any]) -> Any:
     """Reads the advantages that verl wrote, shapes them, and writes them back under the same keys."""
     parts = trainer.forage_parts
-    wanted = ["advantages", "entropy", "response_mask", "responses", "prompts", "uid", "rm_scores"]
-    data = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=wanted)
+    data = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=list(FIELDS))
     if "entropy" not in data.keys():  # noqa: SIM118  (a TensorDict)
         raise ForageError(
             "verl has no entropy for this batch: the pass over the sampled tokens was left out (bypass_mode) or failed."
@@ -84,21 +97,6 @@ def shape_batch(trainer: Any, batch: Any, metrics: dict[str, Any]) -> Any:
     back[order] = new
     fields = TensorDict({"advantages": response_to_nested(back, nested)}, batch_size=len(batch))
     return tq.kv_batch_put(keys=batch.keys, partition_id=batch.partition_id, fields=fields)
-
-
-def refuse_settings(config: Any) -> None:
-    """Raises ForageError for settings of verl under which the parts would be missing or mean something else."""
-    correction = config.algorithm.get("rollout_correction", None)
-    if correction and correction.get("bypass_mode", False):
-        raise ForageError(
-            "With algorithm.rollout_correction.bypass_mode=true verl makes no pass over the sampled tokens, so there "
-            "is no entropy. Set it to false."
-        )
-    loss = config.actor_rollout_ref.actor.get("policy_loss", {}).get("loss_mode", "vanilla")
-    if loss in ("gspo", "gmpo", "geo_mean"):
-        raise ForageError(
-            f"The loss {loss} gives all tokens of a sequence one ratio: what a shape moved is lost. Use vanilla."
-        )
 
 
 def check_driver() -> None:

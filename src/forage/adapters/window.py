@@ -1,7 +1,9 @@
 """Which versions of a trainer an adapter was written for: outside of them it refuses to guess."""
 
 import importlib.metadata
+import inspect
 import re
+from collections.abc import Mapping
 
 from forage.core.errors import ForageError
 
@@ -23,3 +25,15 @@ def require_version(package: str, least: tuple[int, int], below: tuple[int, int]
             f"minor version to the next, so nothing is tried: install {window}."
         )
     return found
+
+
+def require_methods(kind: type, called: Mapping[str, tuple[str, ...]]) -> None:
+    """Raises ForageError where the class lacks a method that an adapter overrides, or has it with other parameters."""
+    for name, wanted in called.items():
+        found = getattr(kind, name, None)
+        names = tuple(inspect.signature(found).parameters)[: len(wanted)] if callable(found) else None
+        if names != wanted:
+            raise ForageError(
+                f"{kind.__name__} is not the trainer that this adapter knows: {name} has the parameters "
+                f"{', '.join(names) if names else 'of a method that is not there'}, not {', '.join(wanted)}."
+            )

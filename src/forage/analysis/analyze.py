@@ -31,6 +31,7 @@ from forage.analysis.reference import score_reference
 from forage.analysis.track import track_point
 from forage.core.errors import ForageError
 from forage.core.protocols import OnProgress
+from forage.evaluation.external_run import ExternalRun, sample_files
 from forage.evaluation.names import sample_folders
 from forage.evaluation.texts import sampled_texts
 from forage.grams.gram_list import GramList
@@ -45,6 +46,10 @@ COMMON = 12
 """Bins named in each strategy point."""
 
 
+Analyzed = RunDirectory | ExternalRun
+"""What keeps rollouts by step: a run, or what another trainer left behind."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Grams:
     """A list of grams to use, where it came from, and whether clusters or single grams are counted."""
@@ -55,7 +60,7 @@ class Grams:
 
 
 def analyze(
-    run: RunDirectory,
+    run: Analyzed,
     *,
     step: int | None = None,
     base: Path | None = None,
@@ -72,8 +77,10 @@ def analyze(
     `base` is what rare sentences are measured against: a run (its last rollouts) or a model folder (its evaluation
     samples); without it, this run's own earliest rollouts. `reference` is a run (this one, or one that others are
     compared with) whose earliest correct responses every kept checkpoint scores; it needs `grams`. Raises ForageError
-    where the run kept no rollouts.
+    where the run kept no rollouts, and for a reference text where another trainer's samples have no checkpoints.
     """
+    if reference and isinstance(run, ExternalRun):
+        raise ForageError("A reference text is scored by checkpoints, and samples of other tools have none.")
     steps = run.rollout_steps()
     if not steps:
         raise ForageError(
@@ -115,11 +122,20 @@ def analyze(
         strategy=strategy_points(strategies, draws=draws, seed=seed),
         phases=_phases(strategies),
         alarms=entropy_alarms(run.metrics()),
-        notes=(*notes, *(_late_start(strategies) if grams else (_no_grams(run),))),
+        notes=(*_external_notes(run), *notes, *(_late_start(strategies) if grams else (_no_grams(run),))),
         reference=score_reference(run, text, used, strategies, draws=draws, seed=seed, on_progress=on_progress)
-        if used and text
+        if used and text and isinstance(run, RunDirectory)
         else None,
         hacking=hacking_alarm(run.metrics()),
+    )
+
+
+def _external_notes(run: Analyzed) -> tuple[str, ...]:
+    if isinstance(run, RunDirectory):
+        return ()
+    return (
+        "These samples hold texts without tokens: words stand for tokens, so lengths count words, and nothing is known "
+        "of the entropy of a token.",
     )
 
 
@@ -133,14 +149,16 @@ def _late_start(steps: Sequence[StepStrategy]) -> tuple[str, ...]:
     )
 
 
-def _no_grams(run: RunDirectory) -> str:
+def _no_grams(run: Analyzed) -> str:
+    if isinstance(run, ExternalRun):
+        return "No list of strategic grams was given, so no strategies were counted: --grams phrases is one."
     return (
         "No list of strategic grams was given, so planning and execution were not told apart. Mine one with "
         f"`forage grams mine {run.path} --out {run.path / 'grams.json'}` and analyze again."
     )
 
 
-def default_words(run: RunDirectory) -> WordList:
+def default_words(run: Analyzed) -> WordList:
     """The planning words of the toy task for a Countdown run, English ones otherwise."""
     task = run.recipe().get("task")
     name = str(task.get("part", "")) if isinstance(task, dict) else ""
@@ -209,7 +227,7 @@ def _used(grams: Grams) -> GramsUsed:
 
 
 def _rare(
-    run: RunDirectory,
+    run: Analyzed,
     sentences: Sequence[Sentence],
     base: Path | None,
     shown: int,
@@ -235,6 +253,9 @@ def _rare(
 
 
 def _base_sentences(base: Path, words: WordList) -> list[Sentence]:
+    if base.is_file() or sample_files(base):
+        other = ExternalRun.open(base)
+        return _sentences(read_responses(other.rollouts(other.rollout_steps()[-1])), words)
     if not base.is_dir():
         raise ForageError(f"The base {base} is not a directory: name a run, or a model folder with evaluation samples.")
     if (base / "recipe.json").is_file():

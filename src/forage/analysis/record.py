@@ -19,6 +19,11 @@ from forage.ops.resampling import Interval
 FILE = "analysis.json"
 
 
+def analysis_file(run: Path) -> Path:
+    """Where the analysis of a run lies, or of a single file of samples."""
+    return run.with_name(f"{run.name}.{FILE}") if run.is_file() else run / FILE
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrackPoint:
     """One step's responses: means per response (`pivotal` and `reflective` count tokens and sentences) and entropies.

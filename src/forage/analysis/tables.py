@@ -25,6 +25,38 @@ def entropy_table(analysis: Analysis) -> ResultTable:
     return ResultTable(("class", "n", "share", "entropy", "of the others", "difference"), tuple(rows))
 
 
+def track_table(analysis: Analysis) -> ResultTable:
+    """What texts alone say of each step, with 95% intervals; for samples whose tokens are unknown."""
+    best = max((point.k for point in analysis.track), default=1)
+    columns = (
+        "step",
+        "responses",
+        "problems",
+        "words",
+        "repetition",
+        "checks",
+        "pivotal words",
+        "pass@1",
+        f"pass@{best}",
+    )
+    rows = [
+        (
+            Cell(str(point.step), point.step),
+            Cell(str(point.responses), point.responses),
+            Cell(str(point.problems), point.problems),
+            _cell(point.length, form=".1f"),
+            _cell(point.repetition),
+            _cell(point.reflective, form=".2f"),
+            _cell(point.pivotal, form=".2f"),
+            _cell(point.pass_at_1),
+            _cell(point.pass_at_k if point.k == best else None),
+        )
+        for point in analysis.track
+    ]
+    note = "Per response: words, the share of repeated 4-grams, sentences that check, and pivotal words."
+    return ResultTable(columns, tuple(rows), (note,))
+
+
 def strategy_table(analysis: Analysis) -> ResultTable:
     """How many strategies each step with rollouts shows. Entropies in nats (natural logarithm), with 95% intervals."""
     columns = ("step", "grams", "bins", "gram entropy", "equal count", "next words", "strategies")
@@ -91,7 +123,7 @@ def reference_table(reference: Reference) -> ResultTable:
 def sentences_about(analysis: Analysis) -> list[str]:
     """What the analysis found, as sentences: alarms, phases, rarity, and what is missing."""
     told = [alarm.sentence() for alarm in analysis.alarms]
-    if not told:
+    if not told and knows_entropy(analysis):
         told.append("No alarm: no collapse and no explosion of entropy was seen.")
     if analysis.hacking:
         told.append(analysis.hacking.sentence())
@@ -146,11 +178,17 @@ def _cell(interval: Interval | None, *, signed: bool = False, form: str = "") ->
     return Cell(text, interval.estimate, interval.low, interval.high, signed and interval.excludes_zero)
 
 
+def knows_entropy(analysis: Analysis) -> bool:
+    return any(point.entropy is not None for point in analysis.track)
+
+
 def tables_of(analysis: Analysis) -> dict[str, ResultTable]:
     """Name -> table, in the order in which they are shown."""
-    tables = {"entropy": entropy_table(analysis)}
+    tables = {"entropy": entropy_table(analysis)} if knows_entropy(analysis) else {"texts": track_table(analysis)}
     if analysis.strategy:
-        tables |= {"strategy": strategy_table(analysis), "classes": class_table(analysis)}
+        tables["strategy"] = strategy_table(analysis)
+    if analysis.strategy and knows_entropy(analysis):
+        tables["classes"] = class_table(analysis)
     if analysis.reference:
         tables["reference"] = reference_table(analysis.reference)
     return tables

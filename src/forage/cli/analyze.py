@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import Literal
 
-from forage.analysis import FILE, Grams, analyze
+from forage.analysis import Grams, analysis_file, analyze
 from forage.analysis.measures.token_classes import word_list
 from forage.analysis.tables import sentences_about, tables_of
 from forage.cli.progress import progress_bar, say
 from forage.cli.tables import Tables
+from forage.evaluation.external import SampleColumns
+from forage.evaluation.external_run import ExternalRun, sample_files
 from forage.grams.gram_list import load_grams
 from forage.grams.mining.embedding import embedder
 from forage.store.run_directory import RunDirectory
@@ -26,15 +28,19 @@ def analyze_command(
     step: int | None = None,
     word_classes: str | None = None,
     encoder: str | None = None,
+    verdict: str | None = None,
     draws: int = 1000,
     seed: int = 0,
 ) -> None:
     """Analyzes the rollouts of a run and writes analysis.json there, which `forage report` shows.
 
+    Samples of TRL, verl and other tools (see `forage passk`) are analyzed as far as their texts go; for a single file
+    FILE.analysis.json is written beside it.
+
     Example: forage analyze runs/first --grams grams.json
 
     Args:
-        run: A run directory.
+        run: A run directory, or a file or folder of samples that another tool wrote.
         grams: List of strategic grams: a file of `forage grams mine`, or phrases. RUN/grams.json, if that exists,
             unless given.
         base: A run or an evaluated model folder, whose sentences say what is rare. The run's earliest rollouts unless
@@ -50,10 +56,12 @@ def analyze_command(
             "classes": {NAME: [WORD, ...]}}; by the run's task unless given.
         encoder: Sentence encoder, by name or folder. minilm is the usual one (needs the extra `embed`); tf-idf of
             words and letters unless given.
+        verdict: Column that says whether a response is right, where there are several.
         draws: Bootstrap resamples.
         seed: Random seed. Of the bootstrap.
     """
-    directory = RunDirectory.open(run)
+    external = run.is_file() or bool(sample_files(run))
+    directory = ExternalRun.open(run, SampleColumns(verdict=verdict)) if external else RunDirectory.open(run)
     if grams is None and (run / "grams.json").is_file():
         grams = str(run / "grams.json")
     with progress_bar(f"analyze {run.name}") as move:
@@ -69,7 +77,7 @@ def analyze_command(
             seed=seed,
             on_progress=move,
         )
-    place = out or run / FILE
+    place = out or analysis_file(run)
     analysis.save(place)
     shown = Tables(json=json)
     for name, table in tables_of(analysis).items():

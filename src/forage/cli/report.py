@@ -13,12 +13,15 @@ def report_command(directories: tuple[Path, ...], /, *, out: Path | None = None)
     Example: forage report runs/base runs/first --out report.html
 
     Args:
-        directories: Run directories, and model folders that were evaluated; name the base first.
-        out: Where the result is written. A file; report.html in the last directory unless given.
+        directories: Run directories, model folders that were evaluated, and files or folders of samples that other
+            tools wrote (see `forage passk`); name the base first.
+        out: Where the result is written. A file; report.html in the last directory, or beside the last file, unless
+            given.
     """
     if not directories:
         raise ForageError("A report about what? Name at least one run directory.")
-    page = build_report(directories, out or directories[-1] / "report.html")
+    last = directories[-1]
+    page = build_report(directories, out or (last.parent if last.is_file() else last) / "report.html")
     say(f"Report: {page}")
 
 

@@ -10,6 +10,7 @@ from forage.core.errors import ForageError
 from forage.evaluation.evaluation import Evaluation
 from forage.evaluation.external import SampleColumns
 from forage.evaluation.external_evaluation import external_evaluation
+from forage.evaluation.external_run import sample_files
 from forage.evaluation.names import evaluation_files
 from forage.evaluation.pooling import Member, group_labels, label_notes, member_of_run, pool
 
@@ -59,7 +60,8 @@ def gather_arms(
     Runs whose recipes differ in nothing but the seed pool, as in a report; the sentences say in what recipes of one
     label differ. Where directories hold evaluations of several sets of problems, those count that all of them hold.
     Evaluations with truncated sampling (top-p, top-k) answer another question and are left out. A file of samples that
-    another tool wrote (see `read_samples`) counts as one evaluation at this temperature, on this split.
+    another tool wrote (see `read_samples`), or a folder of them, counts as one evaluation at this temperature, on this
+    split.
 
     Raises ForageError for a directory that does not exist or holds no evaluation of that kind, and where several sets
     of problems are held by all.
@@ -112,7 +114,7 @@ def _common_problems(fitting: Sequence[Sequence[Evaluation]]) -> frozenset[str] 
 
 
 def _fitting(directory: Path, temperature: float, split: str) -> list[Evaluation]:
-    if directory.is_file():
+    if directory.is_file() or (sample_files(directory) and not evaluation_files(directory)):
         return [external_evaluation(directory, SampleColumns(), temperature=temperature, split=split)]
     if not directory.is_dir():
         raise ForageError(f"{directory} is not a directory: name a run directory or a model folder.")

@@ -10,7 +10,7 @@ import math
 import struct
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +31,13 @@ ZSTANDARD = 93
 @dataclass(frozen=True, slots=True)
 class ExternalSample:
     """One response. `correct` is None where it was not judged; `mode` names a final answer or a mode, where one is
-    known."""
+    known, and `step` is the training step, where the file says it."""
 
     problem: str
     text: str
     correct: bool | None
     mode: str | None = None
+    step: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +49,10 @@ class SampleColumns:
     threshold: float = THRESHOLD
 
 
-def read_samples(path: Path, columns: SampleColumns = SampleColumns()) -> tuple[ExternalSample, ...]:
+PLAIN = SampleColumns()
+
+
+def read_samples(path: Path, columns: SampleColumns = PLAIN) -> tuple[ExternalSample, ...]:
     """The samples of a file: TRL's completions (Parquet), verl's rollouts and validation dumps, prime-rl's and
     open-instruct's rollouts, lm-eval's `samples_*.jsonl`, an Inspect log (.eval), or any JSONL or Parquet with a
     prompt, a response and a verdict.
@@ -64,7 +68,7 @@ def read_samples(path: Path, columns: SampleColumns = SampleColumns()) -> tuple[
     found: list[ExternalSample] = []
     for number, row in enumerate(rows, 1):
         try:
-            found += _reader_of(row)(row, columns)
+            found += [replace(sample, step=_step(row)) for sample in _reader_of(row)(row, columns)]
         except ForageError as error:
             raise ForageError(f"{path}, row {number}: {error}") from error
         except (KeyError, TypeError, ValueError) as error:
@@ -172,6 +176,11 @@ def _table(row: Row, columns: SampleColumns) -> list[ExternalSample]:
 def _plain(row: Row, problem: str, text: str | None, verdict: str, columns: SampleColumns) -> ExternalSample:
     said = _text(row[text]) if text else ""
     return ExternalSample(_text(row[problem]), said, _verdict(row[verdict], columns), _mode(row, columns))
+
+
+def _step(row: Row) -> int | None:
+    step = row.get("step")
+    return int(step) if isinstance(step, int | float) and not isinstance(step, bool) else None
 
 
 def _mode(row: Row, columns: SampleColumns) -> str | None:

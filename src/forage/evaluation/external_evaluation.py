@@ -15,6 +15,7 @@ from forage.core.result_table import Cell, ResultTable
 from forage.evaluation.bootstrap import DRAWS, intervals
 from forage.evaluation.evaluation import Evaluation, ProblemOutcome
 from forage.evaluation.external import ExternalSample, SampleColumns, read_samples
+from forage.evaluation.external_run import ExternalRun
 from forage.evaluation.tables import interval_text
 from forage.ops.passk import pass_at_k
 
@@ -84,10 +85,15 @@ def passk_table(
 def external_evaluation(
     file: Path, columns: SampleColumns, *, temperature: float = 1.0, split: str = "test", label: str = ""
 ) -> Evaluation:
-    """The file as an evaluation, so that it can be compared and reported. Its first samples count, as many of each
-    problem as the problem with the fewest has. `temperature` and `split` are what the caller knows.
+    """The file as an evaluation, so that it can be compared and reported; of a folder, its last step. The first samples
+    count, as many of each problem as the problem with the fewest has. `temperature` and `split` are what the caller
+    knows.
     """
-    samples = read_samples(file, columns)
+    step = None
+    if file.is_dir():
+        step, samples = list(ExternalRun.open(file, columns).samples.items())[-1]
+    else:
+        samples = read_samples(file, columns)
     found: dict[str, list[ExternalSample]] = {}
     for sample in samples:
         found.setdefault(sample.problem, []).append(sample)
@@ -104,6 +110,7 @@ def external_evaluation(
         n=n,
         seed=0,
         problems=outcomes,
+        step=step,
     )
 
 

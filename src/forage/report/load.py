@@ -8,10 +8,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from forage.analysis import FILE, Analysis
+from forage.analysis import FILE, Analysis, analysis_file
 from forage.core.errors import ForageError
 from forage.core.serialize import decode_part, encode_part
 from forage.evaluation.evaluation import Evaluation
+from forage.evaluation.external import SampleColumns
+from forage.evaluation.external_evaluation import external_evaluation
+from forage.evaluation.external_run import ExternalRun, sample_files
 from forage.evaluation.names import evaluation_files
 from forage.report.palette import Series
 from forage.store.run_directory import RunDirectory
@@ -84,7 +87,12 @@ class Runs:
 
 
 def read_entry(path: Path, notes: list[str]) -> RunEntry:
-    """Reads a directory; what is broken becomes a note. Raises ForageError where there is nothing to report on."""
+    """Reads a directory, or a file or folder of samples that another tool wrote; what is broken becomes a note.
+
+    Raises ForageError where there is nothing to report on.
+    """
+    if path.is_file() or (sample_files(path) and not evaluation_files(path)):
+        return _external_entry(path, notes)
     if not path.is_dir():
         raise ForageError(
             f"{path} is not a directory. Name run directories, or model folders with evaluations in evals/."
@@ -118,6 +126,24 @@ def read_entry(path: Path, notes: list[str]) -> RunEntry:
         valued_step=valued_step,
         valued=valued or (),
         analysis=analysis,
+    )
+
+
+def _external_entry(path: Path, notes: list[str]) -> RunEntry:
+    """What lies at `path`: its last step as an evaluation, at an unknown temperature that is called 1."""
+    run = ExternalRun.open(path)
+    step = run.rollout_steps()[-1]
+    metrics = _attempt(run.metrics, path, "the metrics", notes) or ()
+    place = analysis_file(path)
+    return RunEntry(
+        path=path,
+        is_base=not metrics,
+        recipe=None,
+        metrics=metrics,
+        evaluations=[external_evaluation(path, SampleColumns())],
+        rollout_step=step,
+        rollouts=run.rollouts(step),
+        analysis=_attempt(lambda: Analysis.load(place), place, "the analysis", notes) if place.exists() else None,
     )
 
 

@@ -14,9 +14,11 @@ from forage.core.errors import ForageError
 Layout = Literal["sft", "preference"]
 FILE = "data/train-00000-of-00001.parquet"
 
-_SCHEMAS: Mapping[Layout, tuple[str, ...]] = {
-    "sft": ("prompt", "completion"),
-    "preference": ("prompt", "chosen", "rejected"),
+_TEXT = pa.string()
+_COLUMNS: Mapping[str, Mapping[str, pa.DataType]] = {
+    "sft": {"prompt": _TEXT, "completion": _TEXT},
+    "preference": {"prompt": _TEXT, "chosen": _TEXT, "rejected": _TEXT},
+    "stepwise": {"prompt": _TEXT, "completions": pa.list_(_TEXT), "labels": pa.list_(pa.bool_())},
 }
 
 
@@ -29,21 +31,33 @@ def write_dataset(rollouts: Sequence[Mapping[str, Any]], layout: Layout, out: Pa
     """
     if layout not in get_args(Layout):
         raise ForageError(f"Rollouts are written as {', '.join(get_args(Layout))}, not {layout!r}.")
-    if out.exists():
-        raise ForageError(f"{out} exists already; nothing in it was changed. Name another folder.")
     rows = _right(rollouts) if layout == "sft" else _pairs(rollouts)
     if not rows:
         what = "no response was judged right" if layout == "sft" else "no group holds a right and a wrong response"
         raise ForageError(f"There is nothing to write as {layout}: {what}.")
-    names = _SCHEMAS[layout]
-    schema = pa.schema([pa.field(name, pa.string(), nullable=False) for name in names])
-    table = pa.table({name: [row[place] for row in rows] for place, name in enumerate(names)}, schema=schema)
+    _write([dict(zip(_COLUMNS[layout], row, strict=True)) for row in rows], layout, out)
+    return len(rows)
+
+
+def write_stepwise(solutions: Sequence[Mapping[str, Any]], out: Path) -> int:
+    """Writes the folder `out` of solutions with `prompt`, `completions` (the steps) and `labels` (whether each is
+    right), and returns their number. Raises ForageError where `out` exists, and where there is none.
+    """
+    if not solutions:
+        raise ForageError("There is nothing to write as stepwise: no solution has a label for each of its steps.")
+    _write(solutions, "stepwise", out)
+    return len(solutions)
+
+
+def _write(rows: Sequence[Mapping[str, Any]], layout: str, out: Path) -> None:
+    if out.exists():
+        raise ForageError(f"{out} exists already; nothing in it was changed. Name another folder.")
+    schema = pa.schema([pa.field(name, kind, nullable=False) for name, kind in _COLUMNS[layout].items()])
     buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
+    pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), buffer, compression="zstd")
     with new_directory(out) as temporary:
         (temporary / FILE).parent.mkdir()
         (temporary / FILE).write_bytes(buffer.getvalue())
-    return len(rows)
 
 
 def _right(rollouts: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:

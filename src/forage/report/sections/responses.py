@@ -18,7 +18,7 @@ Row = Mapping[str, Any]
 
 
 def section(runs: Runs) -> Section | None:
-    if not runs.trained:
+    if not runs.trained and not any(entry.rollouts for entry in runs.entries):
         return None
     chosen = [
         ResponsesOf(
@@ -26,7 +26,7 @@ def section(runs: Runs) -> Section | None:
             title=f"{entry.path.name}, step {entry.rollout_step}",
             responses=[_response(row, entry.rollouts, planning) for row in choose(entry.rollouts)],
         )
-        for group in runs.trained
+        for group in runs.groups
         for entry in [shown_entry(group.entries)]
         if entry is not None
         for planning in [Matcher(entry.analysis.grams.grams if entry.analysis and entry.analysis.grams else ())]

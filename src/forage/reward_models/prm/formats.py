@@ -107,6 +107,11 @@ def write_labels(solutions: Iterable[TaggedSolution], to: Format) -> tuple[str, 
     return "".join(lines), rounded
 
 
+def stepwise_rows(solutions: Iterable[TaggedSolution]) -> list[dict[str, Any]]:
+    """Rows with `prompt`, `completions` and `labels`, as TRL and Axolotl read them, of solutions with all values."""
+    return [_write_trl(one) for one in solutions if not any(math.isnan(value) for value in one.values)]
+
+
 def json_rows(path: Path) -> Iterator[tuple[str, Any]]:
     """(where it stands, row) of a JSONL file, or of a JSON file with one list; None for a line that is no JSON.
 
