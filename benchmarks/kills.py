@@ -198,7 +198,7 @@ def prepare(place: Path) -> None:
     with whichever matrix product is measured to be faster at the moment, which changes the last bits.
     """
     sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-    from made_preferences import comparisons
+    from support.made_preferences import comparisons
 
     from forage.base_models.countdown import BaseSettings
     from forage.base_models.dialogue import DialogueSettings
