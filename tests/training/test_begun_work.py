@@ -33,7 +33,7 @@ def faster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Faster]:
 
 
 def interrupted(done: int, total: int, what: str = "") -> None:
-    if 0 < done:
+    if done > 0:
         raise KeyboardInterrupt
 
 

@@ -58,7 +58,7 @@ def test_a_run_leaves_what_the_design_promises(reference: Path) -> None:
     run = RunDirectory.open(reference)
     assert [row["step"] for row in run.metrics()] == list(range(1, 9))
     assert run.checkpoints() == [6, 8]
-    assert run.rollout_steps() == [8]
+    assert run.rollout_steps() == [1, 8], "the untrained model's own, and the last"
     (first, *_) = run.rollouts(8)
     assert len(first["tokens"]) == len(first["pieces"]) == len(first["entropies"]) == len(first["advantages"])
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= {p.name for p in run.latest_checkpoint().iterdir()}
@@ -185,7 +185,7 @@ def test_a_budget_of_tokens_ends_a_run_and_survives_an_interruption(
         assert (outcome.step, outcome.finished) == (steps, True)
         assert rows(outcome.path) == rows(reference)[:steps]
         assert RunDirectory.open(outcome.path).checkpoints()[-1] == steps
-        assert RunDirectory.open(outcome.path).rollout_steps() == [steps]
+        assert RunDirectory.open(outcome.path).rollout_steps() == [1, steps]
 
     def stop(metrics: Any) -> None:
         if metrics["step"] == 3:

@@ -44,7 +44,7 @@ def as_begun(engine: LocalEngine, begun: Iterable[Mapping[str, Any] | None]) -> 
 
 
 def work_below(root: Path) -> list[dict[str, Any]]:
-    """What the folders in `root` say that they hold (about.json), the last begun first; unreadable ones are left out."""
+    """What the folders in `root` say that they hold (about.json), the last begun first; what is torn is left out."""
     found: list[tuple[int, str, dict[str, Any]]] = []
     for file in root.glob("*/about.json"):
         with suppress(OSError, ValueError, TypeError):

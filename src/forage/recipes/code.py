@@ -48,6 +48,6 @@ def code(
             base=lambda: build_code_base(lines=lines),
         )
     if settings.get("model") is None or test_data is None:
-        raise ForageError("Code problems from a file want a model and problems to evaluate on: --model, --test-data.")
+        raise ForageError("Code problems from a file want a model and problems to evaluate on (`model`, `test_data`).")
     train, test = Path(data).resolve(), Path(test_data).resolve()
     return compose(name=f"code-{train.stem}", task=CodeFile(train=train, test=test), settings=settings)

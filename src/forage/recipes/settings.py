@@ -37,7 +37,7 @@ class ScheduleSettings(TypedDict, total=False):
         tokens: end earlier, after the step in which so many tokens were sampled, value estimates counted; 0: no limit.
         checkpoint_every: steps between checkpoints; 0: only the last step.
         keep_checkpoints: how many checkpoints stay on disk.
-        rollouts_every: steps between saved rollouts; 0: only the last step.
+        rollouts_every: steps between saved rollouts, beside those of the first step; 0: only the last step.
     """
 
     tokens: int

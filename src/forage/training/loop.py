@@ -165,7 +165,7 @@ def default_directory(recipe: Recipe) -> Path:
 
 def _refuse_divided_sampler(recipe: Recipe, ranks: ProcessGroup) -> None:
     if recipe.sampler and ranks.world > 1:
-        raise ForageError("vLLM samples for one training process: leave `torchrun` or `--sampler vllm` out.")
+        raise ForageError("vLLM samples for one training process: leave `torchrun` or the `sampler` vllm out.")
 
 
 def _run(recipe: Recipe, directory: RunDirectory, on_step: OnStep | None, ranks: ProcessGroup) -> Outcome:
@@ -266,7 +266,8 @@ def _due(run: Run, number: int, every: int) -> bool:
 
 
 def _write_step(directory: RunDirectory, run: Run, report: StepReport, number: int, on_step: OnStep | None) -> None:
-    if _due(run, number, run.recipe.schedule.rollouts_every):
+    every = run.recipe.schedule.rollouts_every
+    if _due(run, number, every) or (every > 0 and number == 1):  # those of the first step are the untrained model's
         train, batch = report.train, report.train.batch
         signals = train.experience.signals
         values = signals.get("value", signals.get("step_value"))

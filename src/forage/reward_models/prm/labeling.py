@@ -174,7 +174,7 @@ def _generators(
 def _engines(
     solver: LocalEngine, completer: LocalEngine, whose: Mapping[str, str], shards: Path
 ) -> tuple[LocalEngine, LocalEngine]:
-    """Both settled, as in the blocks of these weights below `shards`. A process has one matrix product: the second's."""
+    """Both settled as in the blocks of these weights. A process has one matrix product: the second's."""
     begun = [about for about in work_below(shards) if all(about.get(name) == value for name, value in whose.items())]
     second = as_begun(completer, [about.get("completed_by") for about in begun]).settled()
     return replace(solver, matmul=second.matmul).settled(), second
