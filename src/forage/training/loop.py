@@ -66,6 +66,8 @@ def train(
     calls `on_step`. Raises ForageError where the directory exists. Ctrl-C saves a checkpoint and returns an unfinished
     outcome.
     """
+    if not isinstance(recipe, Recipe):
+        raise ForageError(f"Training takes a recipe, as in forage.train(recipes.countdown()), not {recipe!r}.")
     path = Path(out or default_directory(recipe))
 
     with ensure_group(ranks) as ranks:
