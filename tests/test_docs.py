@@ -27,7 +27,7 @@ def blocks(document: str, language: str = "python") -> list[str]:
 
 def commands(document: str) -> list[list[str]]:
     """The words of every `forage` command in the shell blocks of a Markdown file."""
-    lines = [line for block in blocks(document, "sh") for line in block.splitlines()]
+    lines = [line for block in blocks(document, "sh") for line in block.replace("\\\n", " ").splitlines()]
     return [words[1:] for line in lines if (words := shlex.split(line, comments=True))[:1] == ["forage"]]
 
 
@@ -73,9 +73,59 @@ def test_the_readme_names_commands_that_exist() -> None:
     assert named <= set(COMMANDS)
 
 
-def test_every_method_has_a_page() -> None:
-    text = "".join(page.read_text() for page in sorted((ROOT / "docs").glob("methods*.md")))
-    assert not [name for name in METHODS if f"`{name}`" not in text]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+README_LINES = 80
+LINE = 120
+LABELS = ("Equation", "Use", "Parts", "When it fails", "Measured")
+"""What the section of every method has, in this order, after the idea and before the controls."""
+
+
+def prose(page: Path) -> list[str]:
+    """The lines of a page outside fenced blocks."""
+    return re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL).splitlines()
+
+
+def method_sections() -> dict[str, str]:
+    """The text of the section whose heading names a method."""
+    pages = [page.read_text() for page in sorted((ROOT / "docs" / "methods").glob("*.md"))]
+    sections = [section for text in pages for section in re.split(r"^## ", text, flags=re.MULTILINE)[1:]]
+    titles = [(re.findall(r"`(\w+)`", section.split("\n")[0]), section) for section in sections]
+    return {name: section for names, section in titles for name in names}
+
+
+@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.kind != "control"])
+def test_every_method_has_a_section_with_all_that_a_reader_asks_for(name: str) -> None:
+    section = method_sections()[name]
+    labels = re.findall(r"^\*\*([\w ]+)\.\*\*", section, re.MULTILINE)
+    controls = [other for other, method in METHODS.items() if method.control_of == name]
+    assert tuple(labels) == ((*LABELS, "Controls") if controls else LABELS)
+    idea = section.split("\n", 1)[1].split("**Equation.**")[0]
+    assert idea.strip().endswith("."), "a section opens with the idea"
+    assert f"--method {name}" in section
+    assert re.search(r"`methods\.\w+\(", section)
+    missing = [other for other in controls if not re.search(rf"^- `{other}`: ", section, re.MULTILINE)]
+    assert not missing, "a control is one line in the section of its method"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_page_opens_with_what_it_is_for_and_keeps_to_the_width(page: Path) -> None:
+    title, blank, first, *_ = page.read_text().split("\n")
+    assert title.startswith("# ")
+    assert not blank
+    assert re.match(r"[A-Z*\[]", first), "a sentence comes right after the title"
+    assert re.search(r"[.:]$", page.read_text().split("\n\n")[1].strip("*")), "the first paragraph is no sentence"
+    # A row of a table is one line in Markdown, however long.
+    too_long = [n for n, line in enumerate(page.read_text().split("\n"), 1) if len(line) > LINE and line[0] != "|"]
+    assert not too_long, f"lines of more than {LINE} characters: {too_long}"
+
+
+def test_the_readme_fits_on_a_screen() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= README_LINES
+
+
+def slug(heading: str) -> str:
+    """The anchor that GitHub gives a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def test_files_that_documents_name_exist() -> None:
@@ -83,17 +133,20 @@ def test_files_that_documents_name_exist() -> None:
     worked_example = "late_credit.py"
     missing = [
         (document.name, path)
-        for document in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
+        for document in PAGES
         for path in re.findall(r"`((?:[\w.-]+/)+[\w.-]+\.(?:py|sh))\b", document.read_text())
         if not path.endswith(worked_example) and not any((ROOT / top / path).exists() for top in (".", "src/forage"))
     ]
     assert not missing
 
 
-def test_links_between_documents_lead_somewhere() -> None:
-    for document in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
-        for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):
-            assert (document.parent / target).exists(), f"{document.name} links to {target}"
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_between_documents_lead_somewhere(page: Path) -> None:
+    for target, _, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(#([^)]+))?\)", "\n".join(prose(page))):
+        other = page.parent / target if target else page
+        assert other.exists(), f"{page.name} links to {target}"
+        headings = [slug(line.lstrip("# ")) for line in prose(other) if line.startswith("#")] if anchor else [""]
+        assert anchor in headings, f"{page.name} links to a heading that {other.name} has not: {anchor}"
 
 
 SMALL = {

@@ -1,4 +1,4 @@
-"""The page "your own model and data", command by command, and what a user with a model of their own meets."""
+"""The pages "start" and "your own model and data", command by command, and what users with their own models meet."""
 
 import json
 import re
@@ -26,7 +26,7 @@ from forage.training.loop import resume, settle, train
 from forage.training.recipe import Recipe
 from support.own_world import sums, write_model, write_table
 
-PAGE = Path(__file__).parents[2] / "docs" / "your-own-model.md"
+PAGES = [Path(__file__).parents[2] / "docs" / name for name in ("start.md", "your-own-model.md")]
 
 Said = Callable[[], tuple[str, str]]
 
@@ -36,21 +36,25 @@ SMALL = {
     "compare": "--k 1,2",
     "prm": "--problems 2 --solutions 2 --continuations 2 --max-tokens 12 --threads 1",
 }
-"""What makes a command of the page a matter of seconds."""
+"""What makes a command of the pages a matter of seconds."""
 
 
-def commands() -> list[str]:
-    blocks = re.findall(r"^```sh\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-    return [line for block in blocks for line in block.splitlines()]
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def commands(page: Path) -> list[str]:
+    return [line for block in blocks(page, "sh") for line in block.replace("\\\n", " ").splitlines()]
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The files that the page speaks of."""
+    """The files that the pages speak of."""
     place = tmp_path_factory.mktemp("own")
     write_model(place / "model")
     write_model(place / "chat-model", chat=True)
     write_table(place / "problems.jsonl", sums())
+    write_table(place / "test.jsonl", sums(6, seed=9))
     steps = [{"question": row["prompt"], "solution": f"Add them. #### {row['answer']}"} for row in sums()]
     write_table(place / "gsm8k.jsonl", steps)
     said = [f"Let us first add {row['prompt'][8:-1]}. So the answer is {row['answer']}." for row in sums()]
@@ -71,11 +75,12 @@ def said(capsys: pytest.CaptureFixture[str]) -> Said:
 
 
 @pytest.mark.timeout(900)  # twenty commands, of which several start verifier processes
-def test_the_page_can_be_pasted(world: Path, monkeypatch: pytest.MonkeyPatch, said: Said) -> None:
+def test_the_pages_can_be_pasted(world: Path, monkeypatch: pytest.MonkeyPatch, said: Said) -> None:
     monkeypatch.chdir(world)
-    lines = commands()
-    assert len(lines) > 12
-    for line in lines:
+    start, reference = (commands(page) for page in PAGES)
+    assert len(start) > 6
+    assert len(reference) > 12
+    for line in start + reference:
         program, name, *arguments = shlex.split(line)
         assert program == "forage"
         assert main([name, *arguments, *shlex.split(SMALL.get(name, ""))]) == 0, f"{line}\n{said()[1]}"
@@ -94,6 +99,18 @@ def test_the_page_can_be_pasted(world: Path, monkeypatch: pytest.MonkeyPatch, sa
     assert (RunDirectory.open(world / "runs/adapter").latest_checkpoint() / "adapter_model.safetensors").exists()
     assert (world / "labels" / "labels.jsonl").exists()
     assert {"let us first", "the answer is"} & set(load_grams(str(world / "grams.json")).grams)
+
+
+@pytest.mark.timeout(300)
+def test_the_python_of_the_first_page_runs(world: Path, monkeypatch: pytest.MonkeyPatch, said: Said) -> None:
+    monkeypatch.chdir(world)
+    (source,) = blocks(PAGES[0], "python")
+    quick = "steps=1, groups=2, group_size=4, threads=1, matmul='highest', verifier_workers=1"
+    for slow, small in (("steps=100", quick), ("max_tokens=1024", "max_tokens=12"), ("n=64", "n=2")):
+        assert slow in source
+        source = source.replace(slow, small)
+    exec(compile(source, PAGES[0].name, "exec"), {})
+    assert said()[0].endswith("0\n")
 
 
 # -------------------------------------------------------------------------------------------------- runs in Python

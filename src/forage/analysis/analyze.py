@@ -141,7 +141,7 @@ def _no_grams(run: RunDirectory) -> str:
 
 
 def default_words(run: RunDirectory) -> WordList:
-    """The lab's own words for a Countdown run, English ones otherwise."""
+    """The planning words of the toy task for a Countdown run, English ones otherwise."""
     task = run.recipe().get("task")
     name = str(task.get("part", "")) if isinstance(task, dict) else ""
     return word_list("countdown" if name.startswith("forage.tasks.countdown") else "english")

@@ -1,4 +1,4 @@
-"""The base model of the tiny code world: it learned from programs that a careless programmer wrote."""
+"""The base model of the tiny code task: it learned from programs that a careless programmer wrote."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from forage.tasks.code.language import END, PAD, TOKEN_OF, WORDS, build_tokenize
 
 @dataclass(frozen=True)
 class WrittenPrograms(Language):
-    """What is written in a code world."""
+    """What is written in a code task."""
 
     task: TinyCode
 
@@ -37,7 +37,7 @@ class WrittenPrograms(Language):
 
 @dataclass(frozen=True, kw_only=True)
 class CodeBase(TinySettings):
-    """How a base model of the code world is made."""
+    """How a base model of the code task is made."""
 
     lines: int = 2
     traces: int = 64_000

@@ -1,4 +1,4 @@
-"""The lab's base model: a tiny model that learned from written Countdown traces."""
+"""The base model of Countdown: a tiny model that learned from written Countdown traces."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -36,7 +36,7 @@ class CountdownTraces(Language):
 
 @dataclass(frozen=True, kw_only=True)
 class BaseSettings(TinySettings):
-    """How a base model of the lab is made."""
+    """How a base model of Countdown is made."""
 
     size: Size = "demo"
 

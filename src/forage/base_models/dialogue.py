@@ -32,7 +32,7 @@ class NoisyTraces(Language):
 
 @dataclass(frozen=True, kw_only=True)
 class DialogueSettings(TinySettings):
-    """How the base model of the dialogue world is made."""
+    """How the base model of the dialogue task is made."""
 
     traces: int = 20_000
     steps: int = 400
@@ -52,5 +52,5 @@ class DialogueSettings(TinySettings):
 
 
 def build_dialogue_base(out: Path | None = None, *, seed: int = 0, progress: bool = True) -> Path:
-    """The directory of the dialogue world's base model, built (in half a minute) unless it exists."""
+    """The directory of the dialogue task's base model, built (in half a minute) unless it exists."""
     return build(DialogueSettings(**{**asdict(DialogueSettings()), "seed": seed}), out, progress=progress)

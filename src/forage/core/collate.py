@@ -70,12 +70,12 @@ def collate(groups: Sequence[Group], prompt: Callable[[Problem], tuple[int, ...]
 def with_entropy(batch: Batch, measure: Callable[[Batch], Forward]) -> Batch:
     """The batch with the entropies that its sampler could not tell (NaN), as `Policy.measure` says them now.
 
-    Where the sampler told all of them nothing is asked, and the batch is the same object.
+    Where the sampler recorded all of them nothing is computed, and the batch is the same object.
     """
-    told = batch.entropy.isfinite() | ~batch.loss_mask
-    if bool(told.all()):
+    known = batch.entropy.isfinite() | ~batch.loss_mask
+    if bool(known.all()):
         return batch
-    return replace(batch, entropy=batch.entropy.where(told, measure(batch).entropy))
+    return replace(batch, entropy=batch.entropy.where(known, measure(batch).entropy))
 
 
 def _step_numbers(rollout: Rollout) -> np.ndarray:

@@ -191,7 +191,7 @@ class Task(ABC):
         return type(self).mode is not Task.mode
 
     def mode(self, problem: Problem, text: str) -> str | None:
-        """Which right answer, or which way to it, a correct response took; None where the task knows no modes.
+        """Which right answer, or which way to it, a correct response took; None where the task has no modes.
 
         Asked of correct responses only, in the process that judges; to one problem, equal names are equal modes.
         """
@@ -312,7 +312,7 @@ class Shape(ABC):
 
     `at` says which policy the signals describe. `keeps_zero` claims that an advantage of 0 stays 0, which lets the
     engine skip groups without any advantage. `normalizes` says that the shape moves all tokens of a batch to a common
-    scale and favours none: metrics that show what shapes did take the advantage after it as their base.
+    scale and favors none: metrics that show what shapes did take the advantage after it as their base.
     """
 
     at: Moment

@@ -180,7 +180,7 @@ class Score:
     judged the rollout, has one number for each of its steps. A `graded` value, which rewards make and
     verifiers do not, is on a scale of its own in the place of the task's verdict: what learns asks how it compares with
     others, and never whether it is `correct`. `mode` names which right answer, or which way to it, a correct response
-    took (`Task.mode`); None where the response is wrong or the task knows no modes.
+    took (`Task.mode`); None where the response is wrong or the task has no modes.
     """
 
     value: float

@@ -13,7 +13,7 @@ _SAID_ON_CPU = ("can't allocate memory", "not enough memory")
 
 @contextmanager
 def explain_out_of_memory(advice: str) -> Iterator[None]:
-    """Turns the end of memory inside the block into a ForageError with `advice`; all else passes through."""
+    """Turns out-of-memory errors inside the block into a ForageError with `advice`; all else passes through."""
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError) as error:

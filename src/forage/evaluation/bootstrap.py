@@ -19,7 +19,7 @@ DRAWS = 2000
 
 
 def mean_over_runs_and_problems(values: Floats) -> Floats:
-    """(R, P, K) -> (K,): the mean over problems, averaged over runs; NaN entries (nothing judged) stand aside."""
+    """(R, P, K) -> (K,): the mean over problems, averaged over runs; NaN entries (nothing judged) are excluded."""
     ones_runs, ones_problems = np.full((1, values.shape[0]), 1.0), np.full((1, values.shape[1]), 1.0)
     return _weighted(values, ones_runs, ones_problems)[0]
 

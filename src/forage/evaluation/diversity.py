@@ -1,6 +1,6 @@
 """How many ways of being right a policy shows: distinct@k, PCMD and what goes with them, from counts by mode.
 
-Axes: R runs, P problems, K values of k, D bootstrap draws. What is not known is NaN and stands aside: a task that names
+Axes: R runs, P problems, K values of k, D bootstrap draws. Unknown values are NaN and are excluded: a task that names
 no modes has no diversity of them, and PCMD needs two right answers to a problem. As for pass@k, samples without a
 verdict are left out.
 """

@@ -4,9 +4,9 @@ Axes: P problems, K values of k.
 
 Samples that could not be judged are left out of every estimate of correctness: a problem with u unjudged samples of n
 counts as one with n - u samples. Calling them wrong would make a slow verifier look like a bad policy, and dropping
-their problems would favour easy ones; the share that was unjudged is shown beside the result instead. Where fewer than
+their problems would favor easy ones; the share that was unjudged is shown beside the result instead. Where fewer than
 k samples were judged, pass@k of the problem is estimated by pass@(n - u), which is a lower bound; a problem without any
-judged sample is NaN and stands aside.
+judged sample is NaN and is excluded.
 """
 
 import math

@@ -21,7 +21,7 @@ from forage.ops.diversity import distinct_at_k_of_chances, pcmd_of_chances
 class ExactProblem:
     """What a policy answers to one problem: `modes` has the chance of each right mode, `listed` that of all responses.
 
-    What `listed` lacks to 1 went to texts that no right answer has. `modes` is None where the task knows no modes.
+    What `listed` lacks to 1 went to texts that no right answer has. `modes` is None where the task has no modes.
     """
 
     problem: str
@@ -82,7 +82,7 @@ class ExactEvaluation:
 
     def _chances(self, problem: ExactProblem) -> list[float]:
         if problem.modes is None:
-            raise ForageError("This task knows no modes: there is nothing to count but right answers.")
+            raise ForageError("This task has no modes: there is nothing to count but right answers.")
         return list(problem.modes.values())
 
 

@@ -52,7 +52,7 @@ def pass_columns(counted: Sequence[Counted], ks: Sequence[int]) -> NDArray[np.fl
 def passk_table(
     files: Sequence[Path], ks: Sequence[int], columns: SampleColumns, *, draws: int = DRAWS, seed: int = 0
 ) -> ResultTable:
-    """One row per file: pass@k with intervals over problems. A problem stands aside from a k it has no samples for."""
+    """One row per file: pass@k with intervals over problems. A problem without samples for a k is excluded."""
     rows, notes = [], []
     for file in files:
         counted = count_problems(read_samples(file, columns))

@@ -163,7 +163,7 @@ def apply(recipe: Recipe, methods: Iterable[Applied]) -> Recipe:
     """The methods in order, each on the result of the one before.
 
     Raises ForageError where an algorithm is not the first: it sets the credit and the loss anew, so whatever stood
-    before it would be lost without a word.
+    before it would be lost silently.
     """
     before: list[str] = []
     for chosen in methods:

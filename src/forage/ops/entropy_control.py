@@ -1,4 +1,4 @@
-"""A coefficient that follows the entropy of the policy towards a target (Skywork-OR1, arXiv 2505.22312)."""
+"""A coefficient that follows the entropy of the policy toward a target (Skywork-OR1, arXiv 2505.22312)."""
 
 from forage.core.errors import ForageError
 

@@ -1,7 +1,7 @@
 """Rewards that depend on how usual a way of being right is among the siblings, before any mean is taken.
 
 n is the number of judged siblings in a response's mode, K of those that are right (have a mode), G of all. A weight
-that acts before centring still pushes where all siblings are right; a factor on settled advantages cannot.
+that acts before centering still pushes where all siblings are right; a factor on settled advantages cannot.
 
 Axes: B values.
 """
@@ -84,7 +84,7 @@ def check_mode_rule(rule: str, *, alpha: float, strength: float, modes: int) -> 
         raise ForageError(f"alpha and strength must be 0 (off) or more, not {alpha} and {strength}.")
     if rule == "gapo" and modes < 1:
         raise ForageError(
-            "The rule gapo must be told how many valid modes a problem has (modes), which is privileged knowledge; "
+            "The rule gapo needs the number of valid modes of a problem (modes), which is privileged knowledge; "
             "ips and darling need none."
         )
 

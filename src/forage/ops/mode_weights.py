@@ -1,6 +1,6 @@
 """Factors and additions for settled advantages that depend on how usual a response is among its siblings.
 
-They act after centring: a factor vanishes where the advantage does, so it is silent in a group in which all are right.
+They act after centering: a factor vanishes where the advantage does, so it is silent in a group in which all are right.
 Axes: B values; groups (B,) int64; NaN rewards were not judged.
 """
 

@@ -35,7 +35,7 @@ def resampling_weights(count: int, draws: int, rng: np.random.Generator) -> Floa
 
 
 def percentile_interval(estimate: float, draws: Floats, *, level: float = LEVEL) -> Interval:
-    """The central `level` share of (D,) draws; draws that are NaN stand aside."""
+    """The central `level` share of (D,) draws; draws that are NaN are excluded."""
     known = draws[np.isfinite(draws)]
     if known.size == 0 or math.isnan(estimate):
         return Interval(math.nan, math.nan, math.nan)

@@ -1,4 +1,4 @@
-"""Where a search over reasoning steps goes on: the choice of the next node."""
+"""Where a search over reasoning steps continues: the choice of the next node."""
 
 import math
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ def puct(value: float, prior: float, visits: int, parent_visits: int, *, explora
         exploration: the weight of the second term.
 
     Returns:
-        A float; the search goes on with the largest.
+        A float; the search continues with the largest.
 
     Raises:
         ForageError: a negative count.

@@ -1,4 +1,4 @@
-"""The tiny code world as a recipe: programs, judged by unit tests in processes that can be killed."""
+"""The tiny code task as a recipe: programs, judged by unit tests in processes that can be killed."""
 
 from pathlib import Path
 from typing import Unpack
@@ -17,7 +17,7 @@ OWN: Settings = {
     "steps": 60,  # the tiny model has learned by then
     "groups": 8,  # every response is a program to run
     "group_size": 16,  # the base model is seldom right: fewer seldom differ
-    "max_tokens": 40,  # the longest program of the tiny world
+    "max_tokens": 40,  # the longest program of the toy task
     "lr": 4e-4,  # a tiny model
     "deadline": 10.0,  # a program has one second of processor time, which takes longer on a busy machine
 }

@@ -1,4 +1,4 @@
-"""The tiny lab as a recipe: Countdown, a noisy base model, and settings in which exploration matters."""
+"""The toy task Countdown as a recipe: a noisy base model, and settings in which exploration matters."""
 
 from typing import Literal, Unpack
 

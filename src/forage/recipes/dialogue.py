@@ -1,4 +1,4 @@
-"""The preference world as a recipe: answer requests as the listeners like it, learning from a reward model."""
+"""The dialogue task as a recipe: answer requests as the listeners like it, learning from a reward model."""
 
 from typing import Unpack
 

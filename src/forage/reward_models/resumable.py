@@ -38,7 +38,7 @@ class Resumable:
     every: int
 
     def open(self, begin: Callable[[], Model], load: Callable[[Path], Model]) -> tuple[Model, Checkpointing]:
-        """The model at the newest intact state, by `load`, or at the beginning; and how training goes on from there."""
+        """The model at the newest intact state, by `load`, or at the beginning, and how training continues."""
         newest = latest_intact(self.path / "checkpoints")
         if newest is None:
             model, state = begin(), TrainingState()

@@ -74,7 +74,7 @@ def latest_intact(directory: Path) -> Path | None:
     """The newest checkpoint whose bytes are all there, or None where there is no checkpoint at all.
 
     Warns about damaged ones that it passes over. Raises ForageError where there are checkpoints and none is intact:
-    to begin again from step 1 without a word would overwrite the run.
+    to begin silently again from step 1 would overwrite the run.
     """
     damaged: list[str] = []
     for path in _newest_first(directory):

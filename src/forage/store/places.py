@@ -1,4 +1,4 @@
-"""Whether a path is a run, told without loading what reads one: most wrong paths are found before torch is needed."""
+"""Whether a path is a run, decided without loading readers: most wrong paths are found before torch is needed."""
 
 from pathlib import Path
 

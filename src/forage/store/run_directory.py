@@ -2,7 +2,7 @@
 
 recipe.json                     the complete recipe
 metrics.jsonl                   one row per step
-restated.jsonl                  where the run was told to go on longer: after which step, to which
+restated.jsonl                  where the run was asked to last longer: after which step, to which
 rollouts/step-000010.parquet    the responses of a step, with their advantages (`rollout_table`)
 evals/*.json                    evaluations
 checkpoints/step-000100/        weights in Hugging Face format, optimizer, memory (`checkpoint`)

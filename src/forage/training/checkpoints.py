@@ -37,7 +37,7 @@ MAX_TOKENS = 120
 class Checkpoint:
     """Weights, and where what is learned about them belongs: `home`, a run or a directory below runs/evals.
 
-    `task` is known for runs and for lab bases.
+    `task` is known for runs and for the base models of toy tasks.
     """
 
     weights: Path

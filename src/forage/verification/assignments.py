@@ -1,4 +1,4 @@
-"""What verifier processes are told about a task."""
+"""The description of a task that verifier processes receive."""
 
 from typing import Any
 

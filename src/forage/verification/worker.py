@@ -41,7 +41,7 @@ ENTRY_LIMIT = 4096
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """What a worker is told first: the task as JSON, the modules that define its parts, and its limits.
+    """The first message to a worker: the task as JSON, the modules that define its parts, and its limits.
 
     `memory_mb` is what verifying may take beyond what the loaded task occupies already; `deadline` is in seconds per
     text. `directory` is where files end up that a verifier writes; it is removed with the worker.

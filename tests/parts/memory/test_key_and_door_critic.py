@@ -104,7 +104,7 @@ def test_replay_by_a_critic_solves_more_at_equal_tokens_and_random_cuts_lose_mos
 @pytest.mark.slow
 @pytest.mark.parametrize("tokens", [TOKENS, 2 * TOKENS])
 def test_over_seeds_that_nothing_was_chosen_on(tokens: int) -> None:
-    """Prints the table of docs/findings.md; run with -s."""
+    """Prints the table of docs/findings/replay.md; run with -s."""
     found = rates(range(100, 116), tokens)
     for name, values in found.items():
         error = statistics.stdev(values) / len(values) ** 0.5

@@ -40,7 +40,7 @@ class Contrast:
 def contrast(values: Floats, member: Bools, problem: Ints, *, draws: int = DRAWS, seed: int = 0) -> Contrast:
     """Mean of (N,) `values` where `member` (N,) bool is True against where it is False; 95% percentile intervals.
 
-    NaN values stand aside and are not counted. `problem` (N,) int64 names the cluster of each unit.
+    NaN values are excluded and not counted. `problem` (N,) int64 names the cluster of each unit.
     """
     known = np.isfinite(values)
     values, member, problem = values[known], member[known], problem[known]
@@ -69,7 +69,7 @@ def problem_weights(problems: int, *, draws: int = DRAWS, seed: int = 0) -> Floa
 
 
 def mean_draws(values: Floats, problem: Ints, *, draws: int = DRAWS, seed: int = 0) -> tuple[float, Floats]:
-    """The mean of (N,) values and its (D,) bootstrap draws; NaN values stand aside, and NaN where none is left."""
+    """The mean of (N,) values and its (D,) bootstrap draws; NaN values are excluded, and NaN where none is left."""
     known = np.isfinite(values)
     if not known.any():
         return math.nan, np.full(draws, np.nan)

@@ -1,4 +1,4 @@
-"""Two phases? Execution becomes sure of itself and stays so, while planning goes on growing (arXiv 2509.03646).
+"""Two phases? Execution becomes sure of itself and stays so, while planning continues to grow (arXiv 2509.03646).
 
 The paper reads the phases off curves. Here a curve that falls and then stays is fitted to every bootstrap draw of the
 execution perplexity, so that the turn, and whether there is one, come with their uncertainty. Axes: S steps, D draws.

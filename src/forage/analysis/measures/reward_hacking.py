@@ -1,6 +1,6 @@
 """Reward hacking: the process reward rises, and what it stands for does not.
 
-A policy that learns to please a process model raises its score; whether it also solves more, only the verifier knows.
+A policy that learns from a process model raises its score; whether it also solves more, only the verifier knows.
 The alarm compares the two over a run (proxy and gold reward in Gao et al., arXiv 2210.10760), and names what moved with
 the score. That something moved with it does not prove that it is the trick.
 """
@@ -50,7 +50,7 @@ class Companion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HackingAlarm:
-    """The process reward at the start and at `step`, where the alarm rang, and the share of right responses.
+    """The process reward at the start and at `step`, where the alarm was raised, and the share of right responses.
 
     "diverged": the accuracy fell from its best (`correct_before`) while the process reward rose. "unimproved": at the
     end of the run the process reward has risen, and the accuracy has not (`correct_before` is its start).

@@ -71,7 +71,7 @@ class Torchrun(ProcessGroup):
 def open_group() -> Iterator[ProcessGroup]:
     """The processes that this one was started with, for the time of the block; `Alone` outside of `torchrun`.
 
-    A ForageError leaves the block in one process only; the others end with exit code 2 and without a word.
+    A ForageError leaves the block in one process only; the others exit silently with code 2.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or not dist.is_available():
         yield Alone()

@@ -84,7 +84,7 @@ class _RowLayer(_Layer):
     def reserve(self, rows: int, positions: int, limit: int) -> None:
         """Room for `rows` rows of at least `positions` positions, `limit` at most; what is held stays.
 
-        Never uninitialised memory: attention multiplies positions that a row does not hold by zero.
+        Never uninitialized memory: attention multiplies positions that a row does not hold by zero.
         """
         held = self.keys.shape[3]
         if positions > held:

@@ -1,4 +1,4 @@
-"""A reward model as a reward: it judges whole responses while the policy learns to please it."""
+"""A reward model as a reward: it scores whole responses while the policy learns from it."""
 
 import statistics
 from collections.abc import Sequence

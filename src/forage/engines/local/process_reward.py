@@ -1,4 +1,4 @@
-"""A process reward model as a reward: it judges the steps of responses while the policy learns to please it."""
+"""A process reward model as a reward: it scores the steps of responses while the policy learns from it."""
 
 import math
 from bisect import bisect_left

@@ -17,7 +17,7 @@ def dapo(
     overlong_buffer: float = 0.2,
     max_rounds: int = 3,
 ) -> Recipe:
-    """GRPO that clips less upwards, averages tokens, softly penalises overlong answers and refills silent groups.
+    """GRPO that clips less upwards, averages tokens, softly penalizes overlong answers and refills silent groups.
 
     `overlong_buffer` is the share of the response limit over which the penalty grows (the paper: 4,096 of 20,480).
     """

@@ -14,7 +14,7 @@ from forage.training.recipe import Recipe
 
 @method(kind="algorithm", seam="Baseline", paper="arXiv 2402.03300")
 def grpo(recipe: Recipe, *, clip_low: float = 0.2, clip_high: float = 0.2) -> Recipe:
-    """Rewards standardised within a group, clipped ratios, averaged over all tokens of the batch, no KL term.
+    """Rewards standardized within a group, clipped ratios, averaged over all tokens of the batch, no KL term.
 
     The token mean (not the paper's mean per sequence) is the averaging of arXiv 2506.14758, so both share a base.
     """

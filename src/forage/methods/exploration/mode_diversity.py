@@ -21,7 +21,7 @@ def mode_diversity(
     """Weighs right responses by their mode under a rule: ips, darling, darling_right, gapo or repetition.
 
     `alpha` is the power of "ips", `strength` that of "repetition", and `modes` how many valid modes a problem has,
-    which "gapo" must be told. `key` names the modes: the task's, or "answer" or "text".
+    which "gapo" needs. `key` names the modes: the task's, or "answer" or "text".
     """
     task = key_task(recipe, key, "mode_diversity")
     reward = ModeDiversity(rule=rule, alpha=alpha, strength=strength, modes=modes, key=key, task=task)

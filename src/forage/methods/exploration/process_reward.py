@@ -19,7 +19,7 @@ def process_reward(
 ) -> Recipe:
     """The aggregated step score of a process model in the place of the verifier's reward, or (outcome=1) beside it.
 
-    Watch `reward` against `correct` in the metrics: a policy that learns to please the model raises the first alone.
+    Watch `reward` against `correct` in the metrics: a policy that exploits the model raises the first alone.
     `device` is where the process model computes.
     """
     reward = ProcessReward(

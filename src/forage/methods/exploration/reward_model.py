@@ -17,8 +17,8 @@ def reward_model(
     """The reward of a sequence classifier in the place of the verifier's, or (outcome=1) beside it.
 
     `model` is a folder, or several with + between them (the mean of their rewards). Put `kl_penalty` beside it: a
-    policy that moves far enough learns to please the model alone. Watch `reward` against `correct` in the metrics.
-    `device` is where the reward model computes.
+    policy that moves far enough learns to raise the reward of the model alone. Watch `reward` against `correct` in the
+    metrics. `device` is where the reward model computes.
     """
     folders = tuple(part for part in model.split("+") if part)
     if not folders:

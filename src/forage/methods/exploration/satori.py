@@ -13,7 +13,7 @@ from forage.training.recipe import Recipe
 def satori(
     recipe: Recipe, *, beta: float = 0.5, share: float = 0.5, drop: int = 3, reflect: str = "wait", room: int = 16
 ) -> Recipe:
-    """Responses, right and wrong, are cut back, told to reflect and gone on from; turning a wrong one right pays more.
+    """Responses, right and wrong, are cut back and continued after a reflection; turning a wrong one right pays more.
 
     The paper's learned reward model and its PPO critic are left out. Siblings share their start, so an algorithm that
     divides by a group's standard deviation (grpo) takes the bonus out again: put it on dr_grpo, rloo or reinforce.

@@ -27,7 +27,7 @@ class PolicyLoss(Loss):
     the stored advantages stay as they are, so several passes over a batch cannot compound a bonus. `step_signals` are
     settled once per optimizer step, for shapes and penalties that must not see where micro-batches are cut.
 
-    A token whose behaviour log-probability is not finite (some engines return NaN where a probability is next to 1) is
+    A token whose behavior log-probability is not finite (some engines return NaN where a probability is next to 1) is
     left out of the surrogate and of its denominator, and counted as `unmeasured`.
     """
 
@@ -106,7 +106,7 @@ def _observe(forward: Forward, train: TrainBatch, advantage: Tensor, clipped: Te
     positive_share: tokens with A > 0. ratio, ratio_max: pi / mu per token. kl: KL(mu || pi) to the sampler, estimator
     k3. advantage: mean signed, after shapes. bonus_share: mean |A' - A| over mean |A|, A before all shapes.
     entropy_update, and entropy_positive / entropy_negative where the advantage is above / below 0: nats.
-    unmeasured: tokens whose behaviour log-probability was not finite.
+    unmeasured: tokens whose behavior log-probability was not finite.
     """
     batch, measured = train.batch, _measured(train.batch)
     count = measured.sum()

@@ -94,7 +94,7 @@ def _own_pieces(rollout: Rollout, tools: Tools) -> tuple[str, ...]:
 
 
 def _by_class(name: str, columns: Sequence[Sequence[float]], planning: np.ndarray, *, sign: int) -> dict[str, float]:
-    """Means of sign * value over planning and over execution tokens; values that are not finite stand aside."""
+    """Means of sign * value over planning and over execution tokens; values that are not finite are excluded."""
     values = sign * np.array([value for column in columns for value in column], dtype=np.float64)
     known = np.isfinite(values)
     sides = {"planning": values[known & planning], "execution": values[known & ~planning]}

@@ -17,7 +17,7 @@ class SuccessRate(Signal):
     """`success_rate`, in [0, 1]: the mean success of the judged siblings of the start, equal on all their tokens.
 
     Success is the verifier's `correct` part where the score has one, whatever else the reward adds or takes; otherwise
-    the reward held between 0 and 1. A group without a judged sibling has 0.5, which favours neither side.
+    the reward held between 0 and 1. A group without a judged sibling has 0.5, which favors neither side.
     """
 
     name = "success_rate"

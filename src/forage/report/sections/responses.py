@@ -39,9 +39,9 @@ def section(runs: Runs) -> Section | None:
         runs=chosen,
         entropy_top=_top([token.entropy for token in tokens]),
         advantage_top=_top([abs(token.advantage) for token in tokens]),
-        how="Entropy: strongly shaded tokens are where the policy could have gone on differently. Advantage: this step "
-        "pushed blue tokens to become more likely and orange ones less; a method that does not weigh tokens gives all "
-        "tokens of a response one shade. Underlined: tokens of strategic grams, if the run was analyzed with some.",
+        how="Entropy: strongly shaded tokens are where the policy could have continued differently. Advantage: this "
+        "step pushed blue tokens to become more likely and orange ones less; a method that does not weigh tokens gives "
+        "all tokens of a response one shade. Underlined: tokens of strategic grams, if the run was analyzed with some.",
         misleads="High entropy is not the same as an important choice. Advantages are those settled before the update: "
         "a bonus that is computed during the update (as entropy_advantage does by default) is not in them. A few "
         "responses are anecdotes: do not judge a method by them.",

@@ -73,7 +73,7 @@ PANELS = (
           "It rises where the policy leaves that way of writing, which is not forgetting."),
     Chart(id="next-words", title="What follows a gram", unit="nats", of="strategy",
           lines=(Curve(value=lambda p: p.following),), how="Entropy of the 3 words after a gram, given the gram. "
-          "Down: after a gram the policy goes on the same way. At "
+          "Down: after a gram the policy continues in the same way. At "
           "an equal number of pairs for all steps; with few pairs nearly every continuation is new and the line is "
           "flat near its ceiling."),
     Chart(id="planning-share", title="Planning tokens", unit="share of tokens", of="strategy", format=".0%",

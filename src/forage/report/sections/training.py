@@ -14,7 +14,7 @@ from forage.report.text import listing
 class Panel:
     """A metric: its key in metrics.jsonl, its title, its axis, and which direction is good, and when.
 
-    `optional` panels are left out, without a word, where the metric is absent or zero throughout.
+    `optional` panels are silently left out where the metric is absent or zero throughout.
     """
 
     key: str
@@ -31,7 +31,7 @@ PANELS = (
     Panel(key="correct", title="Correct", unit="share of responses", format=".0%", optional=True, how="Up is good. "
           "Where it parts from the reward, the reward pays for something else."),
     Panel(key="process", title="Process reward", unit="mean score of a response", optional=True, how="Up is good only "
-          "where the share of right responses rises with it: a policy can learn to please the process model."),
+          "where the share of right responses rises with it: a policy can learn to raise this score alone."),
     Panel(key="process_order", title="Process order", unit="chance", format=".0%", optional=True, how="How often a "
           "right response scores above a wrong sibling. At one half the process model no longer knows what is right."),
     Panel(key="steps", title="Steps", unit="per response", optional=True, how="Neither direction is good by itself. "

@@ -62,7 +62,7 @@ def _distinct(results: Results, known: Sequence[PolicyGroup], found: dict[str, D
             **noisy_zone(results, min(policy.n for policy in known) / 2),
         },
         how="Each line is the expected number of different ways of being right among k samples, as a mean over "
-        "problems. At k = 1 it is pass@1. A line that goes on rising belongs to a policy that goes on finding ways; a "
+        "problems. At k = 1 it is pass@1. A line that keeps rising belongs to a policy that keeps finding ways; a "
         "flat one has shown what it knows. Bands are 95% intervals.",
         misleads="A policy that is right more often also shows more ways: read it with the picture below, which looks "
         "at right answers only. Problems differ in how many ways they have, so the height says little by itself.",

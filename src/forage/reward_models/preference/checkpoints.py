@@ -42,7 +42,7 @@ def collect_rankings(
     threads: int | None = None,
     on_progress: OnProgress | None = None,
 ) -> list[Ranking]:
-    """What the listeners of the dialogue world prefer among k different responses of the model at `path`.
+    """What the listeners of the dialogue task prefer among k different responses of the model at `path`.
 
     Goes round the training requests until there are `comparisons` rankings; requests to which the model gave fewer than
     k different responses are left out. `noise` is in units of utility: 0 ranks without error.

@@ -36,7 +36,8 @@ def read_rankings(path: Path) -> Rankings:
     """The rows of a JSONL file: `prompt`, `chosen` and `rejected`, or `prompt` and `ranked` (best first).
 
     Without a `prompt`, chosen and rejected are whole dialogues: what they share, up to the last line break in it, is
-    the prompt. Rows that cannot be used are told by file and line. Raises ForageError where the file cannot be read.
+    the prompt. Rows that cannot be used are reported with file and line. Raises ForageError where the file cannot be
+    read.
     """
     try:
         lines = path.read_text(encoding="utf-8").split("\n")

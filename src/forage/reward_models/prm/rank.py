@@ -135,7 +135,7 @@ def rank(
 
     Best-of-n is the unbiased mean over all subsets of the pool; a vote weighs every answer with the aggregated scores
     of its solutions, by `vote`. A problem with fewer than n judged samples is estimated by all of them; one without any
-    stands aside. Raises ForageError where nothing was judged.
+    is excluded. Raises ForageError where nothing was judged.
     """
     pools = {name: pool for name, pool in candidates.items() if pool}
     if not pools:

@@ -39,7 +39,7 @@ class TinyCode(Verified):
 
     def __post_init__(self) -> None:
         if self.lines < 1 or min(self.train_problems, self.test_problems) < 1:
-            raise ForageError("The code world needs at least one line and one problem in each split.")
+            raise ForageError("The code task needs at least one line and one problem in each split.")
 
     @property
     def verifier(self) -> UnitTests:
@@ -47,7 +47,7 @@ class TinyCode(Verified):
 
     def problems(self, split: Literal["train", "test"]) -> Sequence[Problem]:
         if split not in POOLS:
-            raise ForageError(f"The code world has the splits 'train' and 'test', not {split!r}.")
+            raise ForageError(f"The code task has the splits 'train' and 'test', not {split!r}.")
         amount, seed = (self.train_problems, self.seed) if split == "train" else (self.test_problems, 0)
         return tuple(_problem(*drawn) for drawn in draw_programs(self.lines, split, amount, seed))
 

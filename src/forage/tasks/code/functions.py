@@ -1,4 +1,4 @@
-"""The functions of the tiny code world: a few lines that each change one small integer, and how they behave."""
+"""The functions of the tiny code task: a few lines that each change one small integer, and how they behave."""
 
 import hashlib
 import random
@@ -64,7 +64,7 @@ class Function:
 
     @property
     def split(self) -> Split:
-        """Decided by the behaviour alone: no other program for the same function can be in another split."""
+        """Decided by the behavior alone: no other program for the same function can be in another split."""
         bucket = int.from_bytes(hashlib.blake2b(self.name.encode(), digest_size=8).digest(), "big") % 10
         return "base" if bucket < 7 else "train" if bucket < 9 else "test"
 
@@ -105,7 +105,7 @@ def draw_programs(lines: int, split: Split, amount: int, seed: int) -> tuple[tup
         misses = misses + 1 if function.name in found else 0
         if misses > PATIENCE:
             raise ForageError(
-                f"The {split} split of the code world has {len(found)} functions of {lines} lines, fewer than the "
+                f"The {split} split of the code task has {len(found)} functions of {lines} lines, fewer than the "
                 f"{amount} that were asked for. Ask for fewer problems or for more lines."
             )
         found.setdefault(function.name, (program, function))

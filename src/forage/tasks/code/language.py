@@ -1,4 +1,4 @@
-"""The words of the tiny code world: pieces of Python and small numbers. Joined, they are the program."""
+"""The words of the tiny code task: pieces of Python and small numbers. Joined, they are the program."""
 
 import random
 from collections.abc import Iterator

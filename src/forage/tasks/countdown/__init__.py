@@ -1,6 +1,6 @@
 """Countdown: reach a target with a few numbers, thinking aloud in a small language.
 
-The lab's own task. Problems can be made without limit, a response is judged in microseconds, steps have well-defined
+A toy task. Problems can be made without limit, a response is judged in microseconds, steps have well-defined
 ends, and a base model that knows several strategies badly can be trained in a minute on a CPU.
 """
 

@@ -1,6 +1,6 @@
 """What the base model learned to write: a mixture of good, lucky, hasty and broken traces.
 
-The mixture is the point of the lab. It knows every strategy of the grammar and a little of when to use them, so that
+The mixture is the point of the task. It knows every strategy of the grammar and a little of when to use them, so that
 one attempt seldom succeeds and many attempts nearly always do: room for reinforcement learning to sharpen, and
 something for it to lose.
 """

@@ -1,6 +1,6 @@
 """Dialogue: answer a request as the listeners like it, where what they like is known only by comparisons.
 
-The preference world: reward models learn from comparisons of responses (`Dialogue.comparisons`), policies learn from
+The preference task: reward models learn from comparisons of responses (`Dialogue.comparisons`), policies learn from
 the reward models, and the listeners' own utility, which no training sees, tells whether that helped.
 """
 

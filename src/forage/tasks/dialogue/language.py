@@ -1,4 +1,4 @@
-"""The language of the dialogue world: who speaks, what can be answered, and what the listeners like.
+"""The language of the dialogue task: who speaks, what can be answered, and what the listeners like.
 
 A speaker says how they feel and asks for something: `ann says i feel sad which tea ?`. A response is a few short
 sentences. What the listeners like is written down here as a utility; training never sees it, only comparisons that
@@ -58,7 +58,7 @@ def request_of(prompt: object) -> DialogueRequest:
         if request.prompt == prompt and request in REQUESTS:
             return request
     raise ForageError(
-        f"{prompt!r} is not a request of the dialogue world, such as {DialogueRequest('ann', 'sad', 'tea').prompt!r}."
+        f"{prompt!r} is not a request of the dialogue task, such as {DialogueRequest('ann', 'sad', 'tea').prompt!r}."
     )
 
 

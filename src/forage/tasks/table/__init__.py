@@ -145,7 +145,7 @@ class Table(OwnModes):
         files = data_files(Path(table.path), split)
         if table.digest and content_digest(files) != table.digest:
             raise ForageError(
-                f"The table {table.path} has changed since this run began, so it would go on with other problems. "
+                f"The table {table.path} has changed since this run began, so it would continue with other problems. "
                 "Put the old content back, or begin a new run."
             )
         read = read_entries(read_rows(files, self.separated), self.columns, self.verifier.check)
