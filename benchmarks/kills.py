@@ -198,11 +198,10 @@ def prepare(place: Path) -> None:
     with whichever matrix product is measured to be faster at the moment, which changes the last bits.
     """
     sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-    from made_preferences import comparisons
-
     from forage.base_models.countdown import BaseSettings
     from forage.base_models.dialogue import DialogueSettings
     from forage.base_models.tiny_model import build
+    from support.made_preferences import comparisons
 
     small: dict[str, Any] = {
         "layers": 1,

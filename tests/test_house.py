@@ -254,5 +254,31 @@ def test_core_names_no_method(core: str) -> None:
     assert not named, f"{core}.py names {named}"
 
 
+def messages(path: Path) -> list[str]:
+    """The texts of a file that are no docstrings; what is filled into one is left out."""
+    tree = ast.parse(path.read_text())
+    nodes = list(ast.walk(tree))
+    inside = {id(part) for node in nodes if isinstance(node, ast.JoinedStr) for part in node.values}
+    # A docstring is an expression that stands alone, as the explanations below constants are.
+    inside |= {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    found = [node.value for node in nodes if isinstance(node, ast.Constant) and id(node) not in inside]
+    for node in nodes:
+        if isinstance(node, ast.JoinedStr):
+            found.append("".join(str(part.value) if isinstance(part, ast.Constant) else "..." for part in node.values))
+    return [text for text in found if isinstance(text, str)]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in FILES if room_of(path) not in ("cli", "adapters", "__main__")],
+    ids=lambda p: str(p.relative_to(SOURCE)),
+)
+def test_messages_name_settings_and_not_flags(path: Path) -> None:
+    """Who calls a function has no flags; whole commands, as `forage eval --out`, are for the reader of any message."""
+    for text in messages(path):
+        bare = re.sub(r"`(?:forage|torchrun) [^`]*`?|\bforage \w+ .*", "", text, flags=re.DOTALL)
+        assert not re.search(r"(?:^|[\s(`])--[a-z]{2}", bare), text
+
+
 def test_step_fits_on_a_page() -> None:
     assert (SOURCE / "training/step.py").read_text().count("\n") <= 120

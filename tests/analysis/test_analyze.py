@@ -120,7 +120,7 @@ def test_replayed_responses_are_no_attempts_at_the_problem() -> None:
 def test_a_late_beginning_of_relative_perplexity_is_said(found: Analysis) -> None:
     (note,) = (note for note in found.notes if "Relative perplexity" in note)
     assert "against step 10" in note
-    assert "--reference" in note
+    assert "`reference`" in note
 
 
 def test_repetition_by_hand() -> None:

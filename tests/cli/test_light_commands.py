@@ -60,6 +60,10 @@ def test_a_table_that_can_be_used_is_not_refused_early(tmp_path: Path) -> None:
     flags = ["--model", "m", "--prompt-column", "q", "--answer_column=a", "--answer-after", ":", "--skip-bad-rows"]
     refuse_table(["--data", str(tmp_path / "table.jsonl"), "--test-share", "0", *flags, "--steps", "3"])
 
+    (tmp_path / "of_a_spreadsheet.csv").write_bytes("prompt;answer\n1 + 1 für?;2\n".encode("cp1252"))
+    written = ["--delimiter", "semicolon", "--encoding=cp1252", "--test_share", "0"]
+    refuse_table([f"--data={tmp_path / 'of_a_spreadsheet.csv'}", *written])
+
 
 def test_the_pages_are_the_catalogue() -> None:
     pages = method_pages()

@@ -27,7 +27,9 @@ def test_a_reason_is_said_once() -> None:
     """In a process of its own, where the notices of the log go to the terminal."""
     command = [sys.executable, "-m", "forage", "verify", "--verifier", "numeric", "--answer", "seven", "7"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
-    assert " ".join((done.stdout + done.stderr).split()).count("is not a number") == 1
+    said = " ".join((done.stdout + done.stderr).split())
+    assert said.count("is not a number") == 1
+    assert "'seven'. Such answers" in said
 
 
 ROWS = [

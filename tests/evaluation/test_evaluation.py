@@ -47,6 +47,7 @@ def test_round_trip_is_exact(tmp_path: Path) -> None:
     path = tmp_path / "evals" / "test.json"
     full().save(path)
     loaded = Evaluation.load(path)
+    assert Evaluation.load(str(path)) == loaded, "a path may be text"
     assert loaded == full()
     assert loaded.seconds == 1.5
     assert list(path.parent.iterdir()) == [path]

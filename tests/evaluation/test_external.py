@@ -106,7 +106,7 @@ def test_pass_at_k_of_ragged_problems() -> None:
     ("row", "says"),
     [
         ({"a": 1}, "it needs a column problem"),
-        ({"prompt": "p", "completion": "c", "advantage": 0.1, "step": 1, "one": 1.0, "two": 0.0}, "--verdict: one"),
+        ({"prompt": "p", "completion": "c", "advantage": 0.1, "step": 1, "one": 1.0, "two": 0.0}, "`verdict`.: one"),
         ({"prompt": "p", "response": "r", "correct": "yes"}, "neither a number"),
         ({"doc_id": 1, "doc": {}, "resps": [["a", "b"]], "filtered_resps": [["a", "b"]], "target": "a", "f1": 0.5,
           "metrics": ["f1"]}, "one value of f1"),

@@ -272,7 +272,7 @@ def test_code_that_comes_with_a_model_runs_only_when_asked_for(
     assert main(command) == 2
     _, err = said()
     assert "contains custom code" in err
-    assert "--trust-remote-code" in err
+    assert "`trust_remote_code`" in err
     assert "[transformers]" not in err
     assert not list(tmp_path.glob("modules/**/modeling_own.py"))
     assert not run.exists()  # so that the same command can be given again
@@ -288,7 +288,7 @@ def test_code_that_comes_with_a_model_runs_only_when_asked_for(
     said()
     table = ["--data", str(world / "problems.jsonl"), "--verifier", "numeric", *shlex.split(SMALL["eval"])]
     assert main(["eval", str(stranger), *table]) == 2
-    assert "--trust-remote-code" in said()[1]
+    assert "`trust_remote_code`" in said()[1]
     assert main(["eval", str(stranger), *table, "--trust-remote-code"]) == 0
 
 

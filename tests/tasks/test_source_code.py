@@ -41,7 +41,7 @@ def test_the_source_beside_a_verifier_counts_and_nothing_is_run(
 
 def test_limits_count_where_judging_may_hang() -> None:
     table = Table(train=TableFile(path="t"), verifier=parse_verifier("math"))
-    for changed in (Verifying(deadline=1.0), Verifying(memory_mb=64)):
+    for changed in (Verifying(deadline=1.0), Verifying(memory_mb=64), Verifying(overrun="unjudged")):
         assert judged_by(table, changed) != judged_by(table, Verifying())
         assert judged_by(Countdown(), changed) == judged_by(Countdown(), Verifying())
     assert judged_by(table, Verifying(workers=3)) == judged_by(table, Verifying())

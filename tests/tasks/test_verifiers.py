@@ -218,6 +218,10 @@ MATHEMATICAL_FORMS = [
     ("42", "\\text{area} = 42", True),
     ("42", "42 \\approx 41", False),
     ("42", "x \\approx 42", True),
+    # What stands behind an arrow follows: it is the answer.
+    ("42", "41 \\implies 42", True),
+    ("42", "42 \\implies 41", False),
+    ("42", "42 \\to 41", False),
     ("\\frac{1}{3}", "\\frac{1}{3} \\approx 0.33", True),
     ("\\frac{1}{3}", "\\frac{1}{3} \\approx 0.34", False),
     ("3.14", "\\pi \\approx 3.14", True),

@@ -58,7 +58,7 @@ def test_a_run_leaves_what_the_design_promises(reference: Path) -> None:
     run = RunDirectory.open(reference)
     assert [row["step"] for row in run.metrics()] == list(range(1, 9))
     assert run.checkpoints() == [6, 8]
-    assert run.rollout_steps() == [8]
+    assert run.rollout_steps() == [1, 8], "the untrained model's own, and the last"
     (first, *_) = run.rollouts(8)
     assert len(first["tokens"]) == len(first["pieces"]) == len(first["entropies"]) == len(first["advantages"])
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= {p.name for p in run.latest_checkpoint().iterdir()}
@@ -185,7 +185,7 @@ def test_a_budget_of_tokens_ends_a_run_and_survives_an_interruption(
         assert (outcome.step, outcome.finished) == (steps, True)
         assert rows(outcome.path) == rows(reference)[:steps]
         assert RunDirectory.open(outcome.path).checkpoints()[-1] == steps
-        assert RunDirectory.open(outcome.path).rollout_steps() == [steps]
+        assert RunDirectory.open(outcome.path).rollout_steps() == [1, steps]
 
     def stop(metrics: Any) -> None:
         if metrics["step"] == 3:
@@ -277,3 +277,20 @@ def test_a_run_directory_that_was_deleted_is_not_called_intact(tiny_base: Path, 
     with pytest.raises(ForageError, match="is gone") as caught:
         train(small(tiny_base, grpo(), steps=3), out=tmp_path / "run", on_step=delete)
     assert "intact" not in str(caught.value)
+
+
+def test_held_out_prompts_are_looked_at_before_the_first_step(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **limits: object) -> None:
+        raise ForageError(f"a prompt of the test problems leaves no room for {limits['max_tokens']} tokens")
+
+    monkeypatch.setattr("forage.training.loop.check_held_out", refuse)
+    with pytest.raises(ForageError, match="leaves no room"):
+        train(small(tiny_base, grpo()), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_only_a_recipe_is_trained() -> None:
+    with pytest.raises(ForageError, match="Training takes a recipe"):
+        train("countdown")  # pyright: ignore[reportArgumentType]

@@ -77,7 +77,7 @@ def small(folder: Path, **changes: object) -> Recipe:
 
 def test_a_learning_rate_that_destroys_is_told(tmp_path: Path) -> None:
     told = warned(small(tmp_path, optimization=Optimization(lr=1.0, mini_batches=1)), tmp_path / "run")
-    assert any("--lr" in sentence for sentence in told)
+    assert any("`lr`" in sentence for sentence in told)
     assert len(told) <= len(PATIENCE)
 
 

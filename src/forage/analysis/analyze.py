@@ -88,7 +88,7 @@ def analyze(
             "rollouts written (schedule.rollouts_every above 0), or wait for the first of them."
         )
     if reference and grams is None:
-        raise ForageError("A reference text needs strategic grams, to tell planning from execution: give --grams.")
+        raise ForageError("A reference text needs strategic grams, to tell planning from execution: give `grams`.")
     shown = step if step is not None else steps[-1]
     words = words or default_words(run)
     used = Strategies.of(grams.grams, support=grams.support) if grams else None
@@ -145,7 +145,7 @@ def _late_start(steps: Sequence[StepStrategy]) -> tuple[str, ...]:
         return ()
     return (
         f"Relative perplexity is against step {steps[0].step}, the first with rollouts, and not against the model that "
-        "training began with: --reference asks that one too, as step 0.",
+        "training began with: a `reference` text asks that one too, as step 0.",
     )
 
 
@@ -240,7 +240,7 @@ def _rare(
     """Rare sentences, what they were compared with, and a sentence where that was not possible."""
     first = run.rollout_steps()[0]
     if base is None and first == shown:
-        missing = f"Step {shown} has the earliest rollouts, so rare sentences need a --base."
+        missing = f"Step {shown} has the earliest rollouts, so rare sentences need a `base`."
         return None, "", (missing,)
     if base is None:
         reference, against = _sentences(read_responses(run.rollouts(first)), words), f"this run's step {first}"

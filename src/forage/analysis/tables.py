@@ -147,7 +147,7 @@ def fixed_text_sentence(reference: Reference) -> str:
         return f"On the fixed text. {reference.phases.sentence()}"
     return (
         f"On the fixed text phases cannot be told from {len(reference.points)} policies: at least {FEWEST} checkpoints "
-        "are needed at steps that have rollouts. Train with --keep-checkpoints and --rollouts-every to have them."
+        "are needed at steps that have rollouts. Train with larger `keep_checkpoints` and smaller `rollouts_every`."
     )
 
 

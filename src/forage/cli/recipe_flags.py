@@ -13,6 +13,7 @@ from forage.core.errors import ForageError
 from forage.core.spec import did_you_mean
 from forage.tasks.table import Columns, open_table
 from forage.tasks.table.files import data_files
+from forage.tasks.table.separated import Separated
 from forage.tasks.verifiers.plain import Exact
 
 if TYPE_CHECKING:  # loading torch takes seconds, and many a command is refused before anything is computed
@@ -57,8 +58,10 @@ def refuse_table(argv: Sequence[str]) -> None:
         parser.add_argument(f"--{name}", default="" if name == "answer-after" else None)
     parser.add_argument("--skip-bad-rows", action="store_true")
     parser.add_argument("--test-share", type=float)
+    parser.add_argument("--delimiter", default="")
+    parser.add_argument("--encoding", default="utf-8")
     try:
-        given, _ = parser.parse_known_args([each.replace("_", "-") if each[:2] == "--" else each for each in argv])
+        given, _ = parser.parse_known_args([_dashed(each) for each in argv])
     except argparse.ArgumentError:
         return  # the real reading of the flags finds better words
     if given.data is None:
@@ -73,11 +76,22 @@ def refuse_table(argv: Sequence[str]) -> None:
         answer_after=given.answer_after,
     )
     test = Path(given.test) if given.test else None
-    share, skip = given.test_share, given.skip_bad_rows
     table = open_table(
-        Path(given.data), test=test, test_share=share, verifier=Exact(), columns=columns, skip_bad_rows=skip
+        Path(given.data),
+        test=test,
+        test_share=given.test_share,
+        verifier=Exact(),
+        columns=columns,
+        separated=Separated(delimiter=given.delimiter, encoding=given.encoding),
+        skip_bad_rows=given.skip_bad_rows,
     )
     table.problems("train")
+
+
+def _dashed(argument: str) -> str:
+    """A flag as it is declared, however it was typed; what is given to it stays as it is."""
+    flag, equals, value = argument.partition("=")
+    return f"{flag.replace('_', '-')}{equals}{value}" if flag[:2] == "--" else argument
 
 
 def recipe_flags(

@@ -1,5 +1,10 @@
 """What decides texts and verdicts beyond the weights, the prompts and the task: what a cache must be keyed by."""
 
+import json
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from forage.core.protocols import Task
@@ -23,13 +28,39 @@ def sampled_by(engine: LocalEngine) -> dict[str, Any]:
     }
 
 
+def as_begun(engine: LocalEngine, begun: Iterable[Mapping[str, Any] | None]) -> LocalEngine:
+    """`engine` with the matrix product of work that it has begun, where it leaves that to the machine ("auto").
+
+    The product that is measured to be faster at one moment may not be so at the next, and the work would begin again
+    with other bits. `begun` are records of `sampled_by`; the first of an equal engine counts.
+    """
+    if engine.matmul != "auto":
+        return engine
+    for record in begun:
+        for same in (replace(engine, matmul="highest"), replace(engine, matmul="medium")):
+            if sampled_by(same) == record:
+                return same
+    return engine
+
+
+def work_below(root: Path) -> list[dict[str, Any]]:
+    """What the folders in `root` say that they hold (about.json), the last begun first; what is torn is left out."""
+    found: list[tuple[int, str, dict[str, Any]]] = []
+    for file in root.glob("*/about.json"):
+        with suppress(OSError, ValueError, TypeError):
+            found.append((-file.stat().st_mtime_ns, str(file), dict(json.loads(file.read_bytes()))))
+    return [about for _, _, about in sorted(found, key=lambda each: each[:2])]
+
+
 def judged_by(task: Task, verifying: Verifying) -> dict[str, Any]:
     """What decides the verdicts beyond the task as it is written down, as JSON.
 
     The source of the tasks and of the task's own class and function, versions of the libraries that judge, and the
     limits of a judging that may hang; where it cannot, there are none.
     """
-    limits = {"deadline": verifying.deadline, "memory_mb": verifying.memory_mb} if task.hangs else {}
+    limits: dict[str, Any] = {}
+    if task.hangs:
+        limits = {"deadline": verifying.deadline, "memory_mb": verifying.memory_mb, "overrun": verifying.overrun}
     own = type(task).__module__
     code = {"forage": package_digest("forage.tasks")}
     if not own.startswith("forage."):

@@ -206,9 +206,7 @@ def _is_number(value: Any) -> bool:
 
 def _only(names: list[str]) -> str:
     if len(names) != 1:
-        raise ForageError(
-            f"which column is the verdict? Name it with --verdict: {', '.join(names) or 'there is none'}."
-        )
+        raise ForageError(f"which column is the verdict? Name it (`verdict`): {', '.join(names) or 'there is none'}.")
     return names[0]
 
 

@@ -24,7 +24,7 @@ def check_verifiers(groups: Groups) -> None:
             raise ForageError(
                 f"These evaluations were judged by different verifiers and cannot be compared ({first}: "
                 f"{_shown(reference)}; {label}: {_shown(verifier)}). Judge them alike: `forage eval` with one "
-                "--verifier keeps the samples and only judges them again."
+                "`verifier` keeps the samples and only judges them again."
             )
 
 

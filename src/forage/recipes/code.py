@@ -49,6 +49,6 @@ def code(
             base=lambda: build_code_base(lines=lines),
         )
     if settings.get("model") is None or test is None:
-        raise ForageError("Code problems from a file want a model and problems to evaluate on: --model, --test.")
+        raise ForageError("Code problems from a file want a model and problems to evaluate on (`model`, `test`).")
     train, held_out = Path(data).resolve(), Path(test).resolve()
     return compose(name=f"code-{train.stem}", task=CodeFile(train=train, test=held_out), settings=settings)

@@ -28,7 +28,7 @@ def located(model: str) -> str:
 def required(model: str | None, recipe: str) -> str:
     """The model of a recipe that has none of its own, as `located` gives it. Raises ForageError where none is given."""
     if not model:
-        raise ForageError(f"Which model? The recipe {recipe} has none of its own. Name a folder or a model: --model.")
+        raise ForageError(f"Which model? The recipe {recipe} has none of its own. Name a folder or a model (`model`).")
     return located(model)
 
 

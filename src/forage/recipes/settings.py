@@ -37,7 +37,7 @@ class ScheduleSettings(TypedDict, total=False):
         tokens: End earlier, after the step in which so many tokens were sampled. Value estimates count; 0: no limit.
         checkpoint_every: Steps between two checkpoints. 0: only at the end.
         keep_checkpoints: How many checkpoints stay on disk.
-        rollouts_every: Steps between saved rollouts. 0: only the last step.
+        rollouts_every: Steps between saved rollouts. Those of the first step are saved too; 0: only the last step.
     """
 
     tokens: int

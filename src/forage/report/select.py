@@ -4,7 +4,9 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from forage.core.errors import ForageError
 from forage.evaluation.evaluation import Evaluation
+from forage.evaluation.settings import check_verifiers, unequal_settings
 from forage.report.load import RunEntry, RunGroup, Runs
 from forage.report.palette import Series
 
@@ -92,8 +94,10 @@ def gather_results(runs: Runs) -> Results | None:
     policies = [
         policy for group in runs.groups for policy in _policies(group, family, notes, main_temperature=temperature)
     ]
+    compared = [policy for policy in policies if policy.temperature == temperature]
+    notes = [*_made_differently(compared), *notes]
     return Results(
-        policies=[policy for policy in policies if policy.temperature == temperature],
+        policies=compared,
         controls=[policy for policy in policies if policy.temperature != temperature],
         temperature=temperature,
         split=family[0],
@@ -120,6 +124,16 @@ def _left_out(runs: Runs, family: tuple[str, frozenset[str]]) -> list[str]:
                 f"{'were' if other > 1 else 'was'} made on other problems and cannot be compared here."
             )
     return notes
+
+
+def _made_differently(policies: Sequence[PolicyGroup]) -> list[str]:
+    """What decided the texts or the verdicts of some of them and not of others."""
+    made = {policy.label: policy.runs for policy in policies}
+    try:
+        check_verifiers(made)
+    except ForageError as error:
+        return [str(error), *unequal_settings(made)]
+    return list(unequal_settings(made))
 
 
 def _main_temperature(runs: Runs, family: tuple[str, frozenset[str]]) -> float:

@@ -12,7 +12,7 @@ from forage.core.protocols import OnProgress, Task
 from forage.core.records import Problem, SamplingParams
 from forage.core.serialize import decode_part, encode_part
 from forage.engines.distributed.process_group import Alone, ProcessGroup
-from forage.engines.identity import judged_by, sampled_by
+from forage.engines.identity import as_begun, judged_by, sampled_by, work_below
 from forage.engines.local.adapters import is_adapter, merge_adapter
 from forage.engines.local.engine import LocalEngine
 from forage.engines.local.model import LocalModel
@@ -132,13 +132,15 @@ def evaluate_checkpoint(
     found, task = opening.checkpoint, opening.task
     params = SamplingParams(top_p=top_p, top_k=top_k, max_tokens=opening.max_tokens)
     engine = engine or found.engine
-    asked_of = engine if threads is None else replace(engine, threads=threads)
-    engine = replace(asked_of, matmul=ranks.only_first(lambda: asked_of.settled().matmul))
+    engine = engine if threads is None else replace(engine, threads=threads)
+    folder = (Path(out) if out is not None else found.home) / "evals"
+    weights = ranks.only_first(partial(fingerprint, found.weights))
+    engine = replace(engine, matmul=ranks.only_first(partial(_matmul, engine, folder / "samples", weights)))
     opened = engine.open(str(found.weights), ranks=ranks)
     subject = Subject(
         label=found.label,
         checkpoint=str(found.weights),
-        fingerprint=ranks.only_first(lambda: fingerprint(found.weights)),
+        fingerprint=weights,
         step=found.step,
         run_seed=found.recipe.seed if found.recipe else None,
     )
@@ -151,7 +153,6 @@ def evaluate_checkpoint(
         max_tokens=params.max_tokens,
         context=opened.context,
     )
-    folder = (Path(out) if out is not None else found.home) / "evals"
     files = []
     with open_judge(task, verifying) as judge, explain_out_of_memory("Sample fewer responses at once: lower `rows`."):
         for temperature in temperatures:
@@ -176,6 +177,12 @@ def evaluate_checkpoint(
             name = evaluation_name(evaluation, file_name(task, split), first=problems)
             files.append(Path(ranks.only_first(partial(_keep, evaluation, folder / name))))
     return files
+
+
+def _matmul(engine: LocalEngine, cache: Path, weights: str) -> str:
+    """The matrix product of the samples that `cache` holds of these weights, or the one that suits the machine."""
+    begun = [about.get("sampled_by") for about in work_below(cache) if about.get("fingerprint") == weights]
+    return as_begun(engine, begun).settled().matmul
 
 
 def split_problems(task: Task, split: str, amount: int | None) -> Sequence[Problem]:

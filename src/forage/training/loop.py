@@ -66,6 +66,8 @@ def train(
     calls `on_step`. Raises ForageError where the directory exists. Ctrl-C saves a checkpoint and returns an unfinished
     outcome.
     """
+    if not isinstance(recipe, Recipe):
+        raise ForageError(f"Training takes a recipe, as in forage.train(recipes.countdown()), not {recipe!r}.")
     path = Path(out or default_directory(recipe))
 
     with ensure_group(ranks) as ranks:
@@ -165,7 +167,7 @@ def default_directory(recipe: Recipe) -> Path:
 
 def _refuse_divided_sampler(recipe: Recipe, ranks: ProcessGroup) -> None:
     if recipe.sampler and ranks.world > 1:
-        raise ForageError("vLLM samples for one training process: leave `torchrun` or `--sampler vllm` out.")
+        raise ForageError("vLLM samples for one training process: leave `torchrun` or the `sampler` vllm out.")
 
 
 def _run(recipe: Recipe, directory: RunDirectory, on_step: OnStep | None, ranks: ProcessGroup) -> Outcome:
@@ -274,7 +276,8 @@ def _due(run: Run, number: int, every: int) -> bool:
 
 
 def _write_step(directory: RunDirectory, run: Run, report: StepReport, number: int, on_step: OnStep | None) -> None:
-    if _due(run, number, run.recipe.schedule.rollouts_every):
+    every = run.recipe.schedule.rollouts_every
+    if _due(run, number, every) or (every > 0 and number == 1):  # those of the first step are the untrained model's
         train, batch = report.train, report.train.batch
         signals = train.experience.signals
         values = signals.get("value", signals.get("step_value"))

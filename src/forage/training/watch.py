@@ -20,16 +20,16 @@ PATIENCE = {"uniform": 3, "silent": 5, "collapse": 3, "explosion": 3, "gradient"
 
 SENTENCES = {
     "uniform": "The entropy has been at {entropy:.2f} nats for {rows} steps, and {largest:.2f} is the largest there "
-    "is: responses are noise. Either the model was never trained, or the learning rate has destroyed it (--lr).",
+    "is: responses are noise. Either the model was never trained, or the learning rate has destroyed it (`lr`).",
     "silent": "For {rows} steps no group has had two different rewards, so that methods that compare siblings learn "
     "nothing; {correct:.0%} of the responses are correct. Choose easier or harder problems, sample more siblings, or "
     "try the verifier (forage verify).",
     "collapse": "Entropy collapse: {entropy:.3g} nats after {first:.3g} at first. If that was sudden, lower the "
-    "learning rate (--lr); `forage analyze` tells what moved before it.",
+    "learning rate (`lr`); `forage analyze` tells what moved before it.",
     "explosion": "Entropy explosion: {entropy:.3g} nats after {first:.3g} at first. If that was sudden, lower the "
-    "learning rate (--lr); `forage analyze` tells what moved before it.",
+    "learning rate (`lr`); `forage analyze` tells what moved before it.",
     "gradient": "The gradient norm has been above {limit:.3g} for {rows} steps, after {norm:.3g} at first: lower the "
-    "learning rate (--lr).",
+    "learning rate (`lr`).",
 }
 
 

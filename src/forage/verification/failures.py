@@ -47,7 +47,7 @@ class FailureLog:
     def note(self, kind: str, problem: Problem, message: str, *, wrong: bool = False) -> None:
         """`wrong`: the answer counts as a wrong one; otherwise it is unjudged."""
         outcome = "counts as wrong" if wrong else "could not be judged"
-        text = f"An answer to problem {problem.id} {outcome}: {message}."
+        text = f"An answer to problem {problem.id} {outcome}: {message.rstrip('.')}."
         text = text.encode("utf-8", "backslashreplace").decode()  # what a model wrote may be in it
         with self._lock:
             self._counts[kind] += 1

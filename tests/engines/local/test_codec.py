@@ -128,6 +128,10 @@ def test_prompts() -> None:
     assert codec.prompt(problem("try 3 = 4")) == tuple(WORDS.index(word) for word in ("try", "3", "=", "4"))
     with pytest.raises(ForageError, match="p1"):
         codec.prompt(problem(""))
+    strict = Tokenizer(models.WordLevel({"<eos>": 0, "try": 1}))
+    strict.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    with pytest.raises(ForageError, match="cannot read the prompt of problem p1"):
+        LocalCodec(PreTrainedTokenizerFast(tokenizer_object=strict, eos_token="<eos>")).prompt(problem("try 3"))
 
 
 def test_a_closing_token_is_taken_off_the_prompt() -> None:

@@ -114,5 +114,5 @@ def test_a_gpu_that_is_not_there_is_a_sentence(
     asked = ["--model", str(tmp_path / "model"), "--device", device, "--steps", "1", "--out", str(tmp_path / "run")]
     assert main(["train", "countdown", *asked]) == 2
     said = capsys.readouterr()
-    assert "not available on this machine. Use --device cpu." in said.err + said.out
+    assert "not available on this machine. Use the `device` cpu." in said.err + said.out
     assert "Traceback" not in said.err

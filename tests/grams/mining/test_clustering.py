@@ -55,7 +55,7 @@ def test_average_linkage_by_hand() -> None:
 
 def test_too_many_pairs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clustering, "MOST_PAIRED", 3)
-    with pytest.raises(ForageError, match="--min-solutions"):
+    with pytest.raises(ForageError, match="`min_solutions`"):
         Agglomerative()(unit(0, 1, 2, 3))
 
 

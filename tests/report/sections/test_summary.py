@@ -103,6 +103,23 @@ def test_other_problems_are_noted_not_compared(tmp_path: Path) -> None:
     assert any("other problems" in note for note in results.notes)
 
 
+def test_what_decided_texts_or_verdicts_differently_is_said(tmp_path: Path) -> None:
+    def made(stop: str, verifier: str) -> list[str]:
+        folder = tmp_path / f"{stop}{verifier}"
+        judging = {"task": {"verifier": {"part": verifier}}, "sampled_by": {"dtype": "float32", "stops": [stop]}}
+        counts([1, 2], 8, label="the base", **judging).save(folder / "base" / "evals" / "e.json")
+        other = {"task": {"verifier": {"part": "numeric"}}, "sampled_by": {"dtype": "float32", "stops": ["a"]}}
+        run = run_of(folder, ["grpo"], 0, None)
+        counts([3, 4], 8, label="grpo", step=10, run_seed=0, **other).save(run / "evals" / "e.json")
+        results = gather_results(read_runs([folder / "base", run]))
+        assert results is not None
+        return list(results.notes)
+
+    assert made("a", "numeric") == []
+    assert ['stops ["b"] / ["a"]' in note for note in made("b", "numeric")] == [True]
+    assert "judged by different verifiers" in made("a", "exact")[0]
+
+
 def test_the_last_shared_step_and_the_training_temperature_are_compared(tmp_path: Path) -> None:
     runs = [run_of(tmp_path, ["grpo"], seed, [seed + 1, 2]) for seed in (0, 1)]
     counts([7, 7], 8, label="grpo", step=20, run_seed=0).save(runs[0] / "evals" / "later.json")

@@ -24,14 +24,18 @@ class LocalCodec:
     def prompt(self, problem: Problem) -> tuple[int, ...]:
         """The tokens the model reads: plain text as the tokenizer encodes it, messages through its chat template.
 
-        Raises ForageError for messages without a chat template and for a prompt without tokens.
+        Raises ForageError for messages without a chat template, for text that the tokenizer cannot read, and for a
+        prompt without tokens.
         """
         return self.encode_prompt(problem.prompt, name=f"problem {problem.id}")
 
     def encode_prompt(self, prompt: str | Sequence[Message], *, name: str = "a question") -> tuple[int, ...]:
         """As `prompt`, for a prompt that belongs to no problem; errors call it `name`."""
         if isinstance(prompt, str):
-            ids = list(self._tokenizer(prompt)["input_ids"])  # pyright: ignore[reportArgumentType]
+            try:
+                ids = list(self._tokenizer(prompt)["input_ids"])  # pyright: ignore[reportArgumentType]
+            except Exception as error:  # tokenizers raises bare exceptions
+                raise ForageError(f"The tokenizer cannot read the prompt of {name}: {error}.") from error
             # Tokenizers that close every text would tell the model that the answer is already over.
             if ids and ids[-1] == self._tokenizer.eos_token_id and not self._ends_in_eos(prompt):
                 ids.pop()
@@ -110,7 +114,7 @@ class LocalCodec:
             )
         turns = [{"role": message.role, "content": message.content} for message in messages]
         text = self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-        return list(self._tokenizer(cast(str, text), add_special_tokens=False)["input_ids"])  # pyright: ignore[reportArgumentType]
+        return list(self.encode(cast(str, text)))
 
     def _ends_in_eos(self, text: str) -> bool:
         eos = self._tokenizer.eos_token

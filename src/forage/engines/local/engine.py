@@ -143,9 +143,9 @@ class LocalEngine:
         try:
             asked = torch.device(self.device)
         except RuntimeError as error:
-            raise ForageError(f"There is no device {self.device!r}. Use --device cpu or --device cuda.") from error
+            raise ForageError(f"There is no device {self.device!r}. The `device` is cpu or cuda.") from error
         if asked.type != "cpu" and not torch.cuda.is_available():
-            raise ForageError(f"The device {self.device} is not available on this machine. Use --device cpu.")
+            raise ForageError(f"The device {self.device} is not available on this machine. Use the `device` cpu.")
 
     def _load(self, path: str) -> LocalModel:
         model = LocalModel.load(path, dtype=self.dtype, device=self.device, trust_remote_code=self.trust_remote_code)

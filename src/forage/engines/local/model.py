@@ -264,7 +264,7 @@ def _advice(error: BaseException) -> str:
     if "tiktoken" in text or "sentencepiece" in text.lower():
         return " If it has no tokenizer.json, see whether pip install 'forage-rl[sentencepiece]' helps."
     if "trust_remote_code" in text:
-        return " Forage runs such code only with --trust-remote-code: read it first."
+        return " Forage runs such code only with `trust_remote_code`: read it first."
     if isinstance(error, OSError) and ("huggingface.co" in text or "offline" in text.lower()):
         return " If this is meant to be a folder on this machine, write it as ./NAME."
     return ""

@@ -174,8 +174,9 @@ class Learner(ABC, Generic[Seen]):
         self._skipped_in_a_row += 1
         if self._skipped_in_a_row >= self._settings.max_skips:
             raise NonFiniteUpdate(
-                f"{self._skipped_in_a_row} updates in a row had a loss or gradient that is not finite, so training has "
-                "stopped before the weights were harmed. Lower the learning rate, or look at the saved sequences.",
+                f"{self._skipped_in_a_row} updates in a row had a loss or a gradient that is not finite. They changed "
+                "no weight, but what an update before them made of the weights may be the cause: lower the learning "
+                "rate, or look at the saved sequences.",
                 train,
             )
 

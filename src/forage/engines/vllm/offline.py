@@ -54,7 +54,7 @@ def open_offline(folder: Path, *, dtype: str, memory: float, trust: bool) -> "Of
     except (RuntimeError, ValueError, OSError, NotImplementedError) as error:
         raise ForageError(
             f"vLLM could not be started on this model: {_first_line(error)} Set VLLM_LOGGING_LEVEL=INFO to see what "
-            "it says, or sample with --sampler local."
+            "it says, or sample with the `sampler` local."
         ) from error
     return OfflineEngine(llm, vllm.SamplingParams)
 

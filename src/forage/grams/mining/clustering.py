@@ -62,7 +62,7 @@ class Agglomerative(Clustering):
         if len(vectors) > MOST_PAIRED:
             raise ForageError(
                 f"Agglomerative clustering compares all pairs, and {len(vectors)} phrases are more than {MOST_PAIRED}: "
-                "ask for phrases in more solutions (--min-solutions), or take the clustering `leader`."
+                "ask for phrases in more solutions (`min_solutions`), or take the clustering `leader`."
             )
         if len(vectors) < 2:
             return np.arange(len(vectors))

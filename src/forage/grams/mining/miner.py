@@ -69,7 +69,7 @@ class Miner:
         if all(gram.formula for gram in candidates):
             raise ForageError(
                 f"No phrase of {self.shortest} to {self.longest} words stands in {least} of the {corpus.solutions} "
-                f"solutions of {source}. Give more solutions, or shorter phrases (--words 1-5 for a word-level model)."
+                f"solutions of {source}. Give more solutions, or shorter phrases (`words` 1-5 for a word-level model)."
             )
         number = self.clustering(self.embedder([gram.text for gram in candidates]))
         clusters = _clusters(corpus, levels, candidates, number)
@@ -92,8 +92,8 @@ class Miner:
         kept = _without_formulae(corpus, levels, self._common(clusters))
         if not kept:
             raise ForageError(
-                f"The top {self.top:.0%} of the clusters of {source} hold nothing but formulae. Keep more (--top), or "
-                "leave formulae out before ranking (--formulae drop)."
+                f"The top {self.top:.0%} of the clusters of {source} hold nothing but formulae. Keep more (`top`), or "
+                "leave formulae out before ranking (`formulae` drop)."
             )
         return self._list(corpus, levels, kept, made)
 

@@ -18,12 +18,12 @@ def _cause(looked: Looked, responses: str, window: tuple[float, float], margin: 
     if not looked.ends:
         return (
             f"none of {looked.responses} {responses} responses has a step end between {low:.0%} and {high:.0%} of its "
-            "tokens. Say where the steps of a response end (--step-ends)."
+            "tokens. Say where the steps of a response end (`step_ends`)."
         )
     behind = f"{looked.answered} of {looked.ends} step ends come behind the mark of an answer"
     beyond = f"{looked.skipped} leave no room for a token below the limit of a response"
     if not looked.valued:
-        return f"{behind}, and {beyond}. Look for step ends elsewhere (--step-ends), or raise --max-tokens."
+        return f"{behind}, and {beyond}. Look for step ends elsewhere (`step_ends`), or raise `max_tokens`."
     return (
         f"none of {looked.valued} step ends was worth {margin:g} more than its problem ({behind}, {beyond}). Lower "
         "rrl's margin, look at more traces, or collect for longer."

@@ -111,7 +111,7 @@ def _at_equal_cost(groups: Sequence[RunGroup]) -> Grid:
         rows=rows,
         how="What the whole run cost, and the share of right responses at the largest cost that all runs reached. "
         "Means over seeds; below them the lowest and the highest seed. This is no evaluation: compare pass@k at equal "
-        "tokens by ending runs with --tokens.",
+        "tokens by ending runs at a budget (`tokens`).",
     )
 
 

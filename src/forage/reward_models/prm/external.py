@@ -117,7 +117,7 @@ def _read(
             raise ForageError(f"the policy's tokenizer reads {text[:40]!r} as {tools.codec.decode(tokens)[:40]!r}")
         if len(tokens) >= max_tokens:
             raise ForageError(
-                f"{len(tokens)} tokens before its last step leave no room in {max_tokens}: raise --max-tokens"
+                f"{len(tokens)} tokens before its last step leave no room in {max_tokens}: raise `max_tokens`"
             )
         prefixes.append(tokens)
     return TokenizedSolution(problem, steps, tuple(prefixes))

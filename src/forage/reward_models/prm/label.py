@@ -252,7 +252,7 @@ def _question(tools: Tools, start: Start, reprompt: str | None) -> tuple[int, ..
     except Exception as error:  # tokenizers raises bare exceptions
         raise ForageError(
             f"The completer's tokenizer cannot read the re-prompt ({error}). Write it in words that it knows: "
-            "--reprompt '{prompt} {steps}'."
+            "`reprompt` '{prompt} {steps}'."
         ) from error
 
 

@@ -1,7 +1,7 @@
 """Labeling with checkpoints: whose weights write the solutions and continue them, and where the labels are kept."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from forage.core.errors import ForageError
 from forage.core.protocols import Judge, OnProgress, Task, Tools
 from forage.core.records import SamplingParams
 from forage.core.serialize import encode_part
-from forage.engines.identity import judged_by, sampled_by
+from forage.engines.identity import as_begun, judged_by, sampled_by, work_below
 from forage.engines.local.engine import LocalEngine, Opened
 from forage.engines.out_of_memory import explain_out_of_memory
 from forage.evaluation.fingerprint import fingerprint
@@ -66,11 +66,10 @@ def label_checkpoint(
     the labels are written by whichever process finds all blocks finished. `machine` is asked about the engine of both.
     """
     on = _on(machine, threads)
-    with _generators(path, completer or path, task, temperature, max_tokens, on) as (generators, identity, _):
+    shards = out / "shards"
+    with _generators(path, completer or path, task, temperature, max_tokens, on, shards) as (generators, identity, _):
         chosen = split_problems(generators.task, split, problems)
-        made = label(
-            generators, chosen, plan, identity=identity, shards=out / "shards", share=share, on_progress=on_progress
-        )
+        made = label(generators, chosen, plan, identity=identity, shards=shards, share=share, on_progress=on_progress)
     return _write(out, made, ())
 
 
@@ -94,8 +93,8 @@ def label_file(
     Raises ForageError where none of them can be labeled.
     """
     foreign, unreadable = read_solutions(file)
-    on = _on(machine, threads)
-    with _generators(policy, policy, task, temperature, max_tokens, on) as (generators, identity, opened):
+    on, shards = _on(machine, threads), out / "shards"
+    with _generators(policy, policy, task, temperature, max_tokens, on, shards) as (generators, identity, opened):
         found, unresolved = resolve_solutions(
             foreign, generators.task, generators.completer, opened.codec.encode, max_tokens=generators.params.max_tokens
         )
@@ -105,7 +104,7 @@ def label_file(
                 f"{file} holds no solution that can be labeled" + (f"; the first: {rejected[0]}." if rejected else ".")
             )
         made = label_external(
-            generators, found, plan, identity=identity, shards=out / "shards", share=share, on_progress=on_progress
+            generators, found, plan, identity=identity, shards=shards, share=share, on_progress=on_progress
         )
     return _write(out, made, rejected)
 
@@ -143,16 +142,17 @@ def _generators(
     temperature: float,
     max_tokens: int | None,
     on: OnEngine,
+    shards: Path,
 ) -> Iterator[tuple[Generators, dict[str, Any], Opened]]:
     """Both models with a verifier, what keys their work, and the completer. Equal paths are loaded once."""
     opening = open_checkpoint(solver, task=task, max_tokens=max_tokens)
     first, task, verifying = opening.checkpoint, opening.task, opening.checkpoint.verifying
     other = first if completer == solver else find_checkpoint(completer)
     params = SamplingParams(temperature=temperature, max_tokens=opening.max_tokens)
-    engines = on(first.engine).settled(), on(other.engine).settled()
+    whose = {"solver": fingerprint(first.weights), "completer": fingerprint(other.weights)}
+    engines = _engines(on(first.engine), on(other.engine), whose, shards)
     identity = {
-        "solver": fingerprint(first.weights),
-        "completer": fingerprint(other.weights),
+        **whose,
         "solved_by": sampled_by(engines[0]),
         "completed_by": sampled_by(engines[1]),
         "task": encode_part(task),
@@ -169,6 +169,15 @@ def _generators(
             params=params,
         )
         yield generators, identity, continuing
+
+
+def _engines(
+    solver: LocalEngine, completer: LocalEngine, whose: Mapping[str, str], shards: Path
+) -> tuple[LocalEngine, LocalEngine]:
+    """Both settled as in the blocks of these weights. A process has one matrix product: the second's."""
+    begun = [about for about in work_below(shards) if all(about.get(name) == value for name, value in whose.items())]
+    second = as_begun(completer, [about.get("completed_by") for about in begun]).settled()
+    return replace(solver, matmul=second.matmul).settled(), second
 
 
 def _on(machine: OnEngine | None, threads: int | None) -> OnEngine:

@@ -81,7 +81,7 @@ def _text(path: Path, content: bytes, encoding: str) -> str:
     named = codecs.lookup(encoding).name
     if named == "utf-8" and is_utf16(content[:4]):
         raise ForageError(
-            f"The table {path} is text in UTF-16, not UTF-8: say so (--encoding utf-16), or save it as UTF-8."
+            f"The table {path} is text in UTF-16, not UTF-8: say so (`encoding` utf-16), or save it as UTF-8."
         )
     try:
         return content.decode("utf-8-sig" if named == "utf-8" else encoding)
@@ -89,5 +89,5 @@ def _text(path: Path, content: bytes, encoding: str) -> str:
         line = content.count(b"\n", 0, error.start) + 1
         raise ForageError(
             f"The table {path} cannot be read: line {line} is not text in {named.upper()}. Save it as UTF-8, or say "
-            "how it is encoded (--encoding cp1252 for many spreadsheets)."
+            "how it is encoded (`encoding` cp1252 for many spreadsheets)."
         ) from None

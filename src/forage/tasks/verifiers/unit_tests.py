@@ -68,8 +68,8 @@ class UnitTests(Verifier):
     """Right where every test passes. Parts: `passed`, the share that did, and `ended`, 0 where the program was killed.
 
     `seconds` of processor time (for a whole program: per test) and `memory_mb` MiB belong to the problem, as in a
-    programming contest: who needs more is wrong. What is not over at the deadline of a verifier process (it slept, or
-    the machine was busy) could not be judged. The program is the last fenced block of the response, or all of it.
+    programming contest: who needs more is wrong, and so is what is not over at the deadline of a verifier process (it
+    slept), unless a run says otherwise (`overrun`). The program is the last fenced block of the response, or all of it.
     """
 
     name: ClassVar[str] = "unit_tests"
