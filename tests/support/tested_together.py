@@ -19,15 +19,14 @@ TESTED_TOGETHER: Mapping[str, tuple[str, ...]] = {
     "adapters/test_rows": (
         "adapters/settle",
         "adapters/skyrl",
-        "adapters/slime",
     ),
+    "adapters/test_slime": ("adapters/siblings",),
     "adapters/test_trl": (
         "adapters/parts",
         "adapters/trl_rules",
         "adapters/window",
     ),
     "adapters/test_trl_real": ("adapters/trl_restarts",),
-    "adapters/test_verl_real": ("adapters/verl",),
     "analysis/measures/test_contrast": (
         "analysis/measures/entropy_profile",
         "analysis/measures/pivotal",
@@ -47,10 +46,7 @@ TESTED_TOGETHER: Mapping[str, tuple[str, ...]] = {
         "analysis/track",
         "cli/analyze",
     ),
-    "analysis/test_reference": (
-        "analysis/tables",
-        "cli/demo",
-    ),
+    "analysis/test_reference": ("analysis/tables",),
     "base_models/test_colouring": ("base_models/soft_targets",),
     "base_models/test_countdown": ("base_models/tiny_model",),
     "cli/test_grams": (
@@ -106,6 +102,8 @@ TESTED_TOGETHER: Mapping[str, tuple[str, ...]] = {
     "evaluation/test_external": (
         "cli/passk",
         "evaluation/external_evaluation",
+        "evaluation/external_metrics",
+        "evaluation/external_run",
     ),
     "evaluation/test_samples": ("evaluation/fingerprint",),
     "grams/mining/test_clustering": ("grams/mining/embedding",),
@@ -289,9 +287,13 @@ TESTED_TOGETHER: Mapping[str, tuple[str, ...]] = {
         "cli/resume",
     ),
     "test_laws": (
+        "parts/credit/assign/tree_credit",
         "parts/credit/baseline/soft_value",
         "parts/credit/baseline/tail_rl",
         "parts/credit/shape/learning_stages",
+        "parts/credit/shape/only_balanced",
+        "parts/credit/shape/shared_once",
+        "parts/credit/shape/visit_addition",
         "parts/signals/entropy",
         "parts/signals/noise",
         "parts/signals/reference",
@@ -326,6 +328,15 @@ TESTED_TOGETHER: Mapping[str, tuple[str, ...]] = {
         "verification/stress/mutation",
         "verification/stress/run",
     ),
+    "adapters/test_verl": ("adapters/verl_rules",),
+    "base_models/test_stepwise_bases": ("base_models/lock", "base_models/stepwise", "base_models/two_ways"),
+    "parts/explore/test_forks": ("parts/explore/entropy_forks", "parts/explore/surprise_forks"),
+    "parts/losses/test_demonstration_losses": ("parts/losses/demonstrations",),
+    "methods/test_rollout_methods": ("parts/signals/shared_prefix",),
+    "parts/memory/test_answer_counts": ("parts/signals/visit_bonus",),
+    "recipes/test_toy_worlds": ("recipes/lock", "recipes/two_ways"),
+    "tasks/test_modebench": ("recipes/modebench",),
+    "test_docs": ("cli/demo",),
 }
 """Test -> the modules that it holds, of which it names something public or the file."""
 
@@ -338,6 +349,8 @@ TESTED_THROUGH: Mapping[str, tuple[str, str]] = {
     "ops/surrogates": ("test_functional", "gspo"),
     "ops/trust_regions": ("test_functional", "dppo"),
     "parts/memory/promising": ("parts/memory/test_retrospective", "RetrospectiveReplay"),
+    "parts/memory/showing": ("parts/memory/test_verified_modes", "VerifiedModes"),
+    "parts/signals/balanced": ("methods/test_rollout_methods", "reinforce_ada"),
     "report/load": ("report/sections/test_strategy", "build_report"),
     "report/sections/paths": ("report/sections/test_strategy", "test_paths_join_entropy_and_solved_problems"),
     "reward_models/prm/labeling": ("cli/test_prm", "label"),

@@ -151,7 +151,7 @@ def _late_start(steps: Sequence[StepStrategy]) -> tuple[str, ...]:
 
 def _no_grams(run: Analyzed) -> str:
     if isinstance(run, ExternalRun):
-        return "No list of strategic grams was given, so no strategies were counted: --grams phrases is one."
+        return "No list of strategic grams was given, so no strategies were counted: `phrases` is one (`grams`)."
     return (
         "No list of strategic grams was given, so planning and execution were not told apart. Mine one with "
         f"`forage grams mine {run.path} --out {run.path / 'grams.json'}` and analyze again."

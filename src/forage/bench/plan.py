@@ -32,7 +32,7 @@ class BenchSettings:
     def __post_init__(self) -> None:
         check_ks(self.n, self.ks)
         if self.processes < 1:
-            raise ForageError(f"--processes is how many runs train at a time, 1 or more, not {self.processes}.")
+            raise ForageError(f"`processes` is how many runs train at a time, 1 or more, not {self.processes}.")
 
 
 @dataclass(frozen=True)
@@ -72,5 +72,5 @@ def plan_bench(
     }
     for path, recipe in runs.items():
         if path.exists() and open_recipe(path) != recipe:
-            raise ForageError(f"{path} holds a run with other settings. Name another folder with --out.")
+            raise ForageError(f"{path} holds a run with other settings. Name another folder (`out`).")
     return Bench(out, runs, comparison.n, comparison.ks, comparison.processes)

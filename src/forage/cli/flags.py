@@ -5,7 +5,6 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, make_dataclass
-from operator import getitem
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -193,9 +192,10 @@ def _annotated(flag: Flag) -> Any:
     own = [mark for mark in marks if not isinstance(mark, Shown)]
     if flag.positional:
         own.append(tyro.conf.Positional)
-    annotated: Any = getitem(Annotated, (kind, described))
+    form: Any = Annotated  # what is annotated is known only here, so no type checker can read it
+    annotated: Any = form[kind, described]
     for mark in own:
-        annotated = getitem(Annotated, (annotated, mark))
+        annotated = form[annotated, mark]
     return annotated
 
 
