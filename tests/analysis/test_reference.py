@@ -92,7 +92,7 @@ def test_a_text_is_spread_over_the_problems(run: RunDirectory) -> None:
 
 
 def test_what_cannot_be_scored(run: RunDirectory, tmp_path: Path) -> None:
-    with pytest.raises(ForageError, match="give --grams"):
+    with pytest.raises(ForageError, match="give `grams`"):
         analyze(run, reference=run.path, draws=10)
     grams = Grams(grams=LAB, source="lab")
     bare = RunDirectory.create(tmp_path / "bare", run.recipe())

@@ -140,7 +140,7 @@ def test_counts() -> None:
 
 
 def test_what_has_no_meaning_is_refused() -> None:
-    with pytest.raises(ForageError, match="gapo must be told"):
+    with pytest.raises(ForageError, match="gapo needs the number of valid modes"):
         mode_reward(RIGHT, MODE, ONE, rule="gapo")
     with pytest.raises(ForageError, match="under the rules"):
         mode_reward(RIGHT, MODE, ONE, rule="nope")  # pyright: ignore[reportArgumentType]

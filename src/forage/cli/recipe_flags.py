@@ -159,7 +159,11 @@ def example(command: str, build: "RecipeFunction[...]") -> str:
         "train": "--method grpo --method entropy_advantage --seed 1",
         "bench": "--arm grpo --arm grpo+gspo --seeds 0,1",
     }
-    needed = {"table": " --data problems.jsonl --model MODEL", "gym": " --dataset countdown --model MODEL"}
+    needed = {
+        "table": " --data problems.jsonl --model MODEL",
+        "gym": " --dataset countdown --model MODEL",
+        "modebench": " --dataset level1_countdown --model MODEL",
+    }
     return f"forage {command} {build.name}{needed.get(build.name, '')} {methods[command]}"
 
 

@@ -36,8 +36,8 @@ class Tables:
         self._collected: dict[str, Any] | None = {} if json else None
         self._out = out
         self._text = StringIO() if out else None
-        terminal = sys.stdout.isatty() or "COLUMNS" in os.environ
-        self._console = Console(width=None if terminal and out is None else PIPED_WIDTH, file=self._text)
+        known = "COLUMNS" in os.environ or (out is None and sys.stdout.isatty())
+        self._console = Console(width=None if known else PIPED_WIDTH, file=self._text)
 
     def curves(self, name: str, table: ResultTable) -> None:
         """pass@k, then length, truncation, entropy and whatever else it might be confounded with."""

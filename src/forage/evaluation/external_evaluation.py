@@ -102,7 +102,7 @@ def external_evaluation(
     if not any(outcome.judged for outcome in outcomes):
         raise ForageError(f"{file} holds no response with a verdict, so nothing can be estimated.")
     return Evaluation(
-        label=label or file.stem,
+        label=label or (file.name if file.is_dir() else file.stem),
         checkpoint=str(file),
         task={"part": "foreign samples", "file": file.name},
         split=split,

@@ -34,8 +34,8 @@ def colouring(
 
     Args:
         answers: Form of an answer. "short" is three digits, "long" vertices and colors in any order.
-        world_seed: Random seed of the toy task: of its base model and its training graphs. The test graphs do not
-            depend on it.
+        world_seed: Random seed of the toy task: of its base model and its training problems. The test graphs do
+            not depend on it.
         train_problems: Size of the training pool.
     """
     settings["max_tokens"] = max(TOKENS[answers], settings.get("max_tokens", 0))

@@ -33,9 +33,10 @@ def lock(
     """Turn all dials of a lock rightly: nothing is said before the last, and the base does it once in thousands.
 
     Args:
-        length: dials, 5 to 16; the base turns each rightly with a probability of about 0.5.
-        world_seed: seed of the base model and of the training locks; the test locks do not depend on it.
-        train_problems: size of the training pool.
+        length: Number of dials. 5 to 16; the base turns each rightly with a probability of about 0.5.
+        world_seed: Random seed of the toy task: of its base model and its training problems. The test locks do not
+            depend on it.
+        train_problems: Size of the training pool.
     """
     settings["max_tokens"] = max(length + 1, settings.get("max_tokens", 0))
     return compose(

@@ -27,8 +27,9 @@ def two_ways(*, world_seed: int = 0, train_problems: int = 128, **settings: Unpa
     """Add digits by an easy way or a rare one: both are right where one trains, and only the rare one in the test.
 
     Args:
-        world_seed: seed of the base model and of the training problems; the test problems do not depend on it.
-        train_problems: size of the training pool.
+        world_seed: Random seed of the toy task: of its base model and its training problems. The test problems do not
+            depend on it.
+        train_problems: Size of the training pool.
     """
     return compose(
         name="two-ways",

@@ -53,7 +53,8 @@ def test_it_begins_even_and_learns_where_groups_divide() -> None:
     sizes = go(config(keep=1.0).open(PROBLEMS, seed=0), range(1, 10))
     assert set(sizes[0].values()) == {8}
     last = sizes[-1]
-    assert last["half"] > 8 > last["never"]
+    # A problem of one half divides a group of seven already; at three quarters more siblings still help.
+    assert last["often"] > 8 > last["half"] >= last["never"]
     assert last["half"] + last["often"] > last["always"] + last["never"]
     hard = go(config(keep=1.0, k=16).open(PROBLEMS, seed=0), range(1, 4))[-1]
     assert hard["never"] > hard["half"] > hard["always"], "the slope of pass@16 is largest where little succeeds"

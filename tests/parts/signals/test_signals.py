@@ -12,11 +12,14 @@ from forage.core.errors import ForageError
 from forage.core.protocols import Forward, Signal, Tools
 from forage.core.records import Group, Score
 from forage.parts.signals import SIGNALS, measure
+from forage.parts.signals.balanced import Balanced
 from forage.parts.signals.mode_weights import ModeWeight, SetBonus
 from forage.parts.signals.perplexity import Perplexity
 from forage.parts.signals.planning import PlanningMask
+from forage.parts.signals.shared_prefix import SharedPrefix
 from forage.parts.signals.step_pairs import PairSmoothing, StepPairs
 from forage.parts.signals.step_values import StepValues
+from forage.parts.signals.visit_bonus import VisitBonus
 from laws import members_of
 from support.builders import group
 
@@ -63,7 +66,10 @@ def measured(name: str, *, seed: int = 0, groups: Sequence[Group] = GROUPS) -> T
 
 def test_the_catalogue_is_complete() -> None:
     # A recipe brings its own, with its grams or its sampling.
-    needs_settings = {ModeWeight, PairSmoothing, Perplexity, PlanningMask, SetBonus, StepPairs, StepValues}
+    needs_settings = {
+        *(Balanced, ModeWeight, PairSmoothing, Perplexity, PlanningMask, SetBonus),
+        *(SharedPrefix, StepPairs, StepValues, VisitBonus),
+    }
     assert {type(signal) for signal in SIGNALS.values()} == members_of(forage.parts.signals, Signal) - needs_settings
     assert all(name == signal.name for name, signal in SIGNALS.items())
     assert set(SIGNALS) == {"entropy", "noise", "success_rate", "long_success", "reference", "value"}

@@ -247,12 +247,12 @@ def _question(tools: Tools, start: Start, reprompt: str | None) -> tuple[int, ..
     asked = text if isinstance(problem.prompt, str) else (Message("user", text),)
     try:
         return tools.codec.prompt(replace(problem, prompt=asked))
-    except ForageError:
-        raise
-    except Exception as error:  # tokenizers raises bare exceptions
+    except ForageError as error:
+        if error.__cause__ is None:  # not the tokenizer's own
+            raise
         raise ForageError(
-            f"The completer's tokenizer cannot read the re-prompt ({error}). Write it in words that it knows: "
-            "`reprompt` '{prompt} {steps}'."
+            f"The completer's tokenizer cannot read the re-prompt ({error.__cause__}). Write it in words that it "
+            "knows: `reprompt` '{prompt} {steps}'."
         ) from error
 
 
