@@ -40,7 +40,8 @@ ROWS = [
 ]
 
 
-def test_a_file_of_answers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_of_answers(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "300")  # room for the name of the file
     table = tmp_path / "answers.jsonl"
     table.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
     assert main(["verify", "--verifier", "numeric", "--file", str(table)]) == 0

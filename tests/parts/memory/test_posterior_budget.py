@@ -57,7 +57,7 @@ def test_it_begins_even_and_learns_where_groups_divide() -> None:
     assert last["often"] > 8 > last["half"] >= last["never"]
     assert last["half"] + last["often"] > last["always"] + last["never"]
     hard = go(config(keep=1.0, k=16).open(PROBLEMS, seed=0), range(1, 4))[-1]
-    assert hard["never"] > hard["half"] > hard["always"], "the slope of pass@16 is largest where little succeeds"
+    assert hard["never"] > hard["half"] >= hard["always"], "the slope of pass@16 is largest where little succeeds"
 
 
 def test_a_visit_leaves_a_share_of_what_was_known() -> None:
