@@ -50,7 +50,7 @@ def test_a_run_with_other_settings_is_refused_before_any_begins(tiny_base: Path,
         plan_bench(build, {**settings, "lr": 0.5}, bench_settings(), out=tmp_path)
 
 
-@pytest.mark.parametrize(("more", "sentence"), [({"processes": 0}, "--processes"), ({"ks": (8,)}, "8")])
+@pytest.mark.parametrize(("more", "sentence"), [({"processes": 0}, "`processes`"), ({"ks": (8,)}, "8")])
 def test_settings_without_sense_are_refused(more: dict[str, object], sentence: str) -> None:
     with pytest.raises(ForageError, match=sentence):
         bench_settings(**more)
