@@ -7,6 +7,7 @@ import torch
 
 from forage.base_models.countdown import BaseSettings
 from forage.base_models.tiny_model import build
+from support.said import Said
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +21,12 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _numbers_as_by_default() -> None:
     """No test inherits another's matrix product."""
     torch.set_float32_matmul_precision("highest")
+
+
+@pytest.fixture
+def said(capsys: pytest.CaptureFixture[str]) -> Said:
+    def read() -> tuple[str, str]:
+        captured = capsys.readouterr()
+        return captured.out, " ".join(captured.err.split())
+
+    return read

@@ -4,7 +4,7 @@ import errno
 import json
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -14,19 +14,9 @@ from forage.core.errors import DiskFull
 from forage.evaluation.collect import latest_evaluations
 from forage.evaluation.evaluation import Evaluation
 from forage.store.run_directory import RunDirectory
-
-Said = Callable[[], tuple[str, str]]
+from support.said import Said
 
 SMALL = ["--groups", "2", "--group-size", "2", "--max-tokens", "16", "--threads", "1", "--matmul", "highest"]
-
-
-@pytest.fixture
-def said(capsys: pytest.CaptureFixture[str]) -> Said:
-    def read() -> tuple[str, str]:
-        captured = capsys.readouterr()
-        return captured.out, " ".join(captured.err.split())
-
-    return read
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from typing import Any, Union, get_args, get_origin
 
 import pytest
 
-from forage.cli.command_table import Command, all_commands
 from forage.cli.flags import EMPTY, Flag, Shown, parse_flags
+from support.command_table import Command, all_commands
 
 ALL = all_commands()
 

@@ -2,24 +2,13 @@
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from forage.cli import main
 from forage.reward_models.prm.formats import read_labels
-
-Said = Callable[[], tuple[str, str]]
-
-
-@pytest.fixture
-def said(capsys: pytest.CaptureFixture[str]) -> Said:
-    def read() -> tuple[str, str]:
-        captured = capsys.readouterr()
-        return captured.out, " ".join(captured.err.split())
-
-    return read
+from support.said import Said
 
 
 @pytest.fixture(scope="module")

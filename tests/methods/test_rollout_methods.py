@@ -118,7 +118,7 @@ def test_the_budget_of_a_step_is_exact(model: Path, tmp_path: Path) -> None:
         for row in found:
             spent += 24 * row["length"]
             assert row["tokens"] == pytest.approx(spent), "24 responses in every step"
-        assert max(row["siblings_max"] for row in found) > 8 > min(row["siblings_min"] for row in found)
+        assert max(row["group_size_max"] for row in found) > 8 > min(row["group_size_min"] for row in found)
 
 
 @pytest.mark.parametrize("method", [entropy_forks(base=1.0), tree_credit()], ids=lambda method: method.label)

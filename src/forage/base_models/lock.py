@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from forage.base_models.stepwise import END, StepwiseLanguage, mostly
-from forage.base_models.tiny_model import TinySettings, build
+from forage.base_models.stepwise import END, StepwiseBase, StepwiseLanguage, mostly
+from forage.base_models.tiny_model import build
 from forage.tasks.lock import BASE, DIALS, Lock, all_locks
 
 RIGHT = 0.5
@@ -31,18 +31,10 @@ class WrittenDials(StepwiseLanguage):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LockBase(TinySettings):
+class LockBase(StepwiseBase):
     """How a base model of the lock world is made: 0.1 million weights."""
 
     length: int = Lock.length
-    traces: int = 12_800
-    steps: int = 500
-    lr: float = 3e-3
-    weight_decay: float = 0.0
-    layers: int = 2
-    hidden: int = 64
-    heads: int = 2
-    inner: int = 192
 
     @property
     def language(self) -> WrittenDials:

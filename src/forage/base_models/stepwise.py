@@ -4,7 +4,7 @@ They learn from soft targets, the whole distribution of each next character.
 """
 
 import random
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
-from forage.base_models.tiny_model import Example, Language, character_tokenizer
+from forage.base_models.tiny_model import Example, Language, TinySettings, character_tokenizer
 from forage.core.seeds import derive_seed
 
 PAD, END = "<pad>", "<eos>"
@@ -59,6 +59,19 @@ class StepwiseLanguage(Language):
     def identity(self) -> Sequence[Any]:
         prompts, responses, targets = _drawn(self, 100)
         return [prompts, responses, targets.round(decimals=4).tolist(), self.characters]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepwiseBase(TinySettings, ABC):
+    """How a base model of such a world is made: 0.1 million weights."""
+
+    traces: int = 12_800
+    steps: int = 500
+    weight_decay: float = 0.0
+    layers: int = 2
+    hidden: int = 64
+    heads: int = 2
+    inner: int = 192
 
 
 @lru_cache(maxsize=1)

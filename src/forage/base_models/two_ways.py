@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from forage.base_models.stepwise import END, StepwiseLanguage, mostly
-from forage.base_models.tiny_model import TinySettings, build
+from forage.base_models.stepwise import END, StepwiseBase, StepwiseLanguage, mostly
+from forage.base_models.tiny_model import build
 from forage.tasks.two_ways import BASE, SIGNS, WAYS, Way, all_trails, worked
 
 TAKEN: Mapping[Way, float] = {"a": 0.85, "b": 0.15}
@@ -33,17 +33,8 @@ class WrittenWays(StepwiseLanguage):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TwoWaysBase(TinySettings):
+class TwoWaysBase(StepwiseBase):
     """How a base model of the world of two ways is made: 0.1 million weights."""
-
-    traces: int = 12_800
-    steps: int = 500
-    lr: float = 3e-3
-    weight_decay: float = 0.0
-    layers: int = 2
-    hidden: int = 64
-    heads: int = 2
-    inner: int = 192
 
     @property
     def language(self) -> WrittenWays:

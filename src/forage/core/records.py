@@ -58,14 +58,14 @@ class Start:
 
     Replay, Monte-Carlo step values, process-reward labels and tree search are all "sample again from this start".
     `draw` counts from 0 how often the state came before in one round of sampling: each draw has random numbers of its
-    own. `siblings` is how many responses a memory wants from here; 0 leaves it to the recipe's `group_size`.
+    own. `group_size` is how many responses a memory wants from here; 0 leaves it to the recipe.
     """
 
     problem: Problem
     prefix: tuple[int, ...] = ()
     origin: Origin = Origin.POLICY
     draw: int = 0
-    siblings: int = 0
+    group_size: int = 0
 
     @cached_property
     def key(self) -> str:

@@ -4,21 +4,15 @@ from typing import Unpack
 
 from forage.base_models.colouring import TOKENS, build_coloring_base
 from forage.recipes.compose import compose, recipe
-from forage.recipes.settings import TINY, Settings
+from forage.recipes.settings import SHORT, Settings
 from forage.tasks.colouring import Answers, ColoringTask
 from forage.training.recipe import Recipe
 
 OWN: Settings = {
-    **TINY,
+    **SHORT,
     "steps": 512,  # every training graph is met in 32 of them
-    "groups": 8,
-    "group_size": 16,
     "max_tokens": TOKENS["short"],
     "lr": 1e-4,  # 1e-3 destroys this policy
-    "mini_batches": 1,  # exactly on policy
-    "checkpoint_every": 0,  # a run is shorter than two checkpoints of a longer one
-    "rollouts_every": 0,
-    "threads": 1,  # the matrices are small: more threads gain little
 }
 
 

@@ -4,21 +4,15 @@ from typing import Unpack
 
 from forage.base_models.lock import build_lock_base
 from forage.recipes.compose import compose, recipe
-from forage.recipes.settings import TINY, Settings
+from forage.recipes.settings import SHORT, Settings
 from forage.tasks.lock import SHORTEST, Lock
 from forage.training.recipe import Recipe
 
 OWN: Settings = {
-    **TINY,
+    **SHORT,
     "steps": 200,
-    "groups": 8,
-    "group_size": 16,
     "max_tokens": SHORTEST + 1,  # at least the length of the lock with its end
     "lr": 2e-4,
-    "mini_batches": 1,  # exactly on policy
-    "checkpoint_every": 0,  # a run is shorter than two checkpoints of a longer one
-    "rollouts_every": 0,
-    "threads": 1,  # the matrices are small: more threads gain little
 }
 
 

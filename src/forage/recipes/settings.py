@@ -193,6 +193,17 @@ DEFAULTS: Settings = {
 TINY: Settings = {"micro_tokens": 2048, "rows": 256}
 """For tiny models, which fit into any memory: fixed, so that a seed gives the same bits whatever else runs."""
 
+SHORT: Settings = {
+    **TINY,
+    "groups": 8,
+    "group_size": 16,
+    "mini_batches": 1,  # exactly on policy
+    "checkpoint_every": 0,  # a run is shorter than two checkpoints of a longer one
+    "rollouts_every": 0,
+    "threads": 1,  # the matrices are small: more threads gain little
+}
+"""For toy tasks whose responses are a few tokens long."""
+
 
 def values_of(settings: Settings) -> Mapping[str, Any]:
     """All settings, the defaults where nothing is given."""

@@ -4,21 +4,15 @@ from typing import Unpack
 
 from forage.base_models.two_ways import build_two_ways_base
 from forage.recipes.compose import compose, recipe
-from forage.recipes.settings import TINY, Settings
+from forage.recipes.settings import SHORT, Settings
 from forage.tasks.two_ways import LENGTH, TwoWays
 from forage.training.recipe import Recipe
 
 OWN: Settings = {
-    **TINY,
+    **SHORT,
     "steps": 128,
-    "groups": 8,
-    "group_size": 16,
     "max_tokens": LENGTH + 2,  # its letter, its sums and its end
     "lr": 2e-4,
-    "mini_batches": 1,  # exactly on policy
-    "checkpoint_every": 0,  # a run is shorter than two checkpoints of a longer one
-    "rollouts_every": 0,
-    "threads": 1,  # the matrices are small: more threads gain little
 }
 
 

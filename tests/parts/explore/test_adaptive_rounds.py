@@ -75,7 +75,7 @@ def test_the_control_asks_as_many_but_others() -> None:
 
 
 def test_a_start_that_asks_for_its_own_number_gets_it() -> None:
-    starts = [Start(problem("a"), siblings=3), Start(problem("b"))]
+    starts = [Start(problem("a"), group_size=3), Start(problem("b"))]
     for part in (PlainSampling(), AdaptiveRounds(max_rounds=1)):
         found = dict(part(starts, EASY, one_coin().tools, group_size=5, params=PARAMS, seed=0))
         assert [len(found[order]) for order in (0, 1)] == [3, 5]

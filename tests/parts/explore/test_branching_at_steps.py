@@ -55,6 +55,15 @@ def test_siblings_are_whole_responses_from_the_start() -> None:
             assert rollout.text == "".join(map(str, start.prefix + rollout.tokens))
 
 
+def test_a_start_gets_as_many_siblings_as_it_asks_for() -> None:
+    alone = explore(StepTree(), starts=[STARTS[0]])
+    mixed = explore(
+        StepTree(), starts=[STARTS[0], Start(problem("c"), group_size=5), Start(problem("d"), group_size=15)]
+    )
+    assert [len(rollouts) for rollouts in mixed] == [12, 5, 15]
+    assert [rollout.tokens for rollout in mixed[0]] == [rollout.tokens for rollout in alone[0]]
+
+
 def test_only_the_new_tokens_are_sampled() -> None:
     coins = Coins()
     list(StepTree(roots=0.5)(STARTS[:1], Flips(), coins.tools, group_size=12, params=PARAMS, seed=0))

@@ -18,7 +18,7 @@ from support.coins import Coins
 from support.worlds import World
 
 PARAMS = SamplingParams(max_tokens=8)
-STARTS = [Start(problem("a")), Start(problem("b"), (1,)), Start(problem("c"), siblings=7)]
+STARTS = [Start(problem("a")), Start(problem("b"), (1,)), Start(problem("c"), group_size=7)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +81,7 @@ PARTS = [
 def test_the_budget_is_exact_and_siblings_are_whole(part: Explore, size: int) -> None:
     for seed in range(4):
         for start, rollouts in zip(STARTS, explore(part, Uneven(), seed=seed, size=size), strict=True):
-            assert len(rollouts) == (start.siblings or size)
+            assert len(rollouts) == (start.group_size or size)
             for rollout in rollouts:
                 assert rollout.start == start
                 assert len(rollout.tokens) == 8 - len(start.prefix)

@@ -23,7 +23,7 @@ def answered(starts: Sequence[Start], size: int = 8) -> list[Group]:
     """The n-th sibling is right where n is below the problem's rate; the last one was not judged."""
     groups = []
     for start in starts:
-        many = start.siblings or size
+        many = start.group_size or size
         scores = [Score(float(n < RATE[start.problem.id] * (many - 1))) for n in range(many - 1)]
         groups.append(Group(start, tuple(rollout(start, (1,)) for _ in range(many)), (*scores, UNJUDGED)))
     return groups
@@ -33,7 +33,7 @@ def go(memory: Memory, steps: range) -> list[dict[str, int]]:
     sizes = []
     for step in steps:
         starts = memory.draw(4, step=step)
-        sizes.append({start.problem.id: start.siblings for start in starts})
+        sizes.append({start.problem.id: start.group_size for start in starts})
         memory.record(answered(starts), step=step)
     return sizes
 
@@ -62,8 +62,8 @@ def test_it_begins_even_and_learns_where_groups_divide() -> None:
 
 def test_a_visit_leaves_a_share_of_what_was_known() -> None:
     memory = config(keep=0.5).open(PROBLEMS[:1], seed=0)
-    memory.record(answered([Start(PROBLEMS[0], siblings=5)]), step=1)  # 4 right
-    memory.record(answered([Start(PROBLEMS[0], siblings=3)]), step=2)  # 2 right
+    memory.record(answered([Start(PROBLEMS[0], group_size=5)]), step=1)  # 4 right
+    memory.record(answered([Start(PROBLEMS[0], group_size=3)]), step=2)  # 2 right
     assert memory.state()["counts"] == {"always": [0.5 * 4 + 2, 0.0]}
 
 
@@ -76,8 +76,8 @@ def test_the_control_deals_the_same_sizes_to_others() -> None:
         starts = memory.draw(4, step=step)
         posteriors = [(right + 1, wrong + 1) for right, wrong in (counts[start.problem.id] for start in starts)]
         wanted = rollout_budget(posteriors, total=32, low=3)
-        assert Counter(start.siblings for start in starts) == Counter(wanted)
-        differs += [start.siblings for start in starts] != wanted
+        assert Counter(start.group_size for start in starts) == Counter(wanted)
+        differs += [start.group_size for start in starts] != wanted
     assert differs > 5
 
 
@@ -92,9 +92,9 @@ def test_state_restores_everything() -> None:
 
 def test_what_it_says_of_a_step() -> None:
     memory = config().open(PROBLEMS, seed=0)
-    groups = answered([Start(PROBLEMS[0], siblings=3), Start(PROBLEMS[1], siblings=13)])
+    groups = answered([Start(PROBLEMS[0], group_size=3), Start(PROBLEMS[1], group_size=13)])
     said = memory.observe(groups, None, Coins().tools, SamplingParams(), step=1, seed=0)  # pyright: ignore[reportArgumentType]
-    assert said == {"siblings_min": 3, "siblings_max": 13, "posterior_mean": 0.5}
+    assert said == {"group_size_min": 3, "group_size_max": 13, "posterior_mean": 0.5}
     graded = [Group(group.start, group.rollouts, (Score(0.3, graded=True),) * 3) for group in groups[:1]]
     with pytest.raises(ForageError, match="verdict"):
         memory.observe(graded, None, Coins().tools, SamplingParams(), step=1, seed=0)  # pyright: ignore[reportArgumentType]

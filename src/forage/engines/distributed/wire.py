@@ -42,7 +42,7 @@ def groups_to_bytes(groups: Sequence[Group]) -> bytes:
                 list(group.start.prefix),
                 int(group.start.origin),
                 group.start.draw,
-                group.start.siblings,
+                group.start.group_size,
             ],
             [[len(one.tokens), one.text, list(one.step_ends), one.stop, one.version] for one in group.rollouts],
             [_score_to_json(score) for score in group.scores],

@@ -50,7 +50,7 @@ class AdaptiveRounds(Explore):
                     starts[order],
                     tools,
                     params,
-                    group_size=starts[order].siblings or group_size,
+                    group_size=starts[order].group_size or group_size,
                     seed=derive_seed(seed, *starts[order].seed_parts, *(("round", number) if number else ())),
                 )
                 for order in asked

@@ -45,7 +45,7 @@ class EntropyForks(Explore):
     def __call__(
         self, starts: Sequence[Start], task: Task, tools: Tools, *, group_size: int, params: SamplingParams, seed: int
     ) -> Iterator[tuple[int, tuple[Rollout, ...]]]:
-        sizes = [start.siblings or group_size for start in starts]
+        sizes = [start.group_size or group_size for start in starts]
         roots = [max(1, round(self.roots * size)) for size in sizes]
         grown = sample_roots(starts, roots, task, tools, params, seed=seed)
         frontiers = [[(row, 0) for row in range(count)] for count in roots]

@@ -13,7 +13,7 @@ from forage.parts.explore.rollouts import to_request, to_rollout
 class PlainSampling(Explore):
     """Every sibling is an independent draw from the policy: the usual choice.
 
-    A start gets as many as it asks for (`Start.siblings`), else `group_size`.
+    A start gets as many as it asks for (`Start.group_size`), else `group_size`.
     """
 
     def __call__(
@@ -24,7 +24,7 @@ class PlainSampling(Explore):
                 start,
                 tools,
                 params,
-                group_size=start.siblings or group_size,
+                group_size=start.group_size or group_size,
                 seed=derive_seed(seed, *start.seed_parts),
             )
             for start in starts

@@ -36,32 +36,36 @@ class StepTree(Explore):
     def __call__(
         self, starts: Sequence[Start], task: Task, tools: Tools, *, group_size: int, params: SamplingParams, seed: int
     ) -> Iterator[tuple[int, tuple[Rollout, ...]]]:
-        version, first = tools.sampler.version, max(1, round(self.roots * group_size))
+        version = tools.sampler.version
+        sizes = [start.group_size or group_size for start in starts]
+        roots = [max(1, round(self.roots * size)) for size in sizes]
         requests = [
-            to_request(start, tools, params, group_size=first, seed=derive_seed(seed, *start.seed_parts))
-            for start in starts
+            to_request(start, tools, params, group_size=count, seed=derive_seed(seed, *start.seed_parts))
+            for start, count in zip(starts, roots, strict=True)
         ]
         grown: dict[int, list[Rollout]] = {}
         for order, completions in tools.sampler.sample(requests, params):
             grown[order] = [to_rollout(starts[order], each, task, tools.codec, version) for each in completions]
         values = {order: _worth(rollouts, tools) for order, rollouts in grown.items()}
-        for number in range(first, group_size):
-            sources = []
-            for order in range(len(starts)):
-                sources.append(self._source(grown[order], values[order], params.max_tokens - len(starts[order].prefix)))
+        for number in range(min(roots), max(sizes)):
+            growing = [order for order, size in enumerate(sizes) if roots[order] <= number < size]
+            sources = [
+                self._source(grown[order], values[order], params.max_tokens - len(starts[order].prefix))
+                for order in growing
+            ]
             requests = [
                 to_request(
-                    start,
+                    starts[order],
                     tools,
                     params,
                     group_size=1,
-                    seed=derive_seed(seed, *start.seed_parts, number),
+                    seed=derive_seed(seed, *starts[order].seed_parts, number),
                     after=prefix,
                 )
-                for start, (prefix, _) in zip(starts, sources, strict=True)
+                for order, (prefix, _) in zip(growing, sources, strict=True)
             ]
-            for order, (completion,) in tools.sampler.sample(requests, params):
-                prefix, donor = sources[order]
+            for place, (completion,) in tools.sampler.sample(requests, params):
+                order, (prefix, donor) = growing[place], sources[place]
                 whole = joined(donor, len(prefix), completion)
                 rollout = to_rollout(starts[order], whole, task, tools.codec, version)
                 grown[order].append(rollout)

@@ -38,7 +38,7 @@ class SurpriseForks(Explore):
     def __call__(
         self, starts: Sequence[Start], task: Task, tools: Tools, *, group_size: int, params: SamplingParams, seed: int
     ) -> Iterator[tuple[int, tuple[Rollout, ...]]]:
-        sizes = [start.siblings or group_size for start in starts]
+        sizes = [start.group_size or group_size for start in starts]
         chains = [size // (1 + self.forks * self.branches) for size in sizes]
         roots = [size - count * self.forks * self.branches for size, count in zip(sizes, chains, strict=True)]
         grown = sample_roots(starts, roots, task, tools, params, seed=seed)

@@ -4,7 +4,6 @@ Of each problem the newest right and the newest wrong response are kept. A start
 and appends the tokens of a text that asks for another look ("reflect").
 """
 
-import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from forage.core.errors import ForageError
 from forage.core.protocols import Memory, MemoryConfig, Task, Tools
 from forage.core.records import Group, Origin, Problem, SamplingParams, Start
 from forage.core.seeds import derive_seed
+from forage.parts.memory.outcomes import ends_unsaid, require_verdicts, share_right
 from forage.parts.memory.shuffled import ShuffledProblems
 from forage.parts.memory.spoken import tokens_of
 
@@ -97,19 +97,13 @@ class _CutBack(Memory):
 
         Raises ForageError where rewards are graded: nothing then says which responses are right.
         """
-        if any(score.graded for group in groups for score in group.scores):
-            raise ForageError(
-                "Cutting back right and wrong responses needs a verdict, and this run learns from a graded reward in "
-                "its place. Keep the verdict in the reward (outcome=1), or use rrl, which compares responses."
-            )
+        require_verdicts(groups, what="Cutting back a response", instead="use rrl, which compares responses")
         self._reflect = tokens_of(self._config.reflect, tools.codec)
-        rollouts = [rollout for group in groups for rollout in group.rollouts if rollout.stop == "eos"]
-        self._unsaid = {rollout.tokens[-1] for rollout in rollouts if not tools.codec.pieces(rollout.tokens)[-1]}
+        rollouts = (rollout for group in groups for rollout in group.rollouts)
+        self._unsaid = {rollout.tokens[-1] for rollout in rollouts if ends_unsaid(rollout, tools.codec)}
         metrics: dict[str, float] = {}
         for origin, kind in KINDS.items():
-            scores = [score for group in groups if group.start.origin is origin for score in group.scores]
-            right = [score.correct for score in scores if score.judged]
-            metrics[f"from_{kind}_correct"] = sum(right) / len(right) if right else math.nan
+            metrics[f"from_{kind}_correct"] = share_right(group for group in groups if group.start.origin is origin)
         return metrics
 
     def record(self, groups: Sequence[Group], *, step: int) -> None:

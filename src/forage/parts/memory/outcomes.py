@@ -8,11 +8,36 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from forage.core.records import Group, Origin, Score
+from forage.core.errors import ForageError
+from forage.core.protocols import Codec
+from forage.core.records import Group, Origin, Rollout, Score
 
 
 def is_replayed(group: Group) -> bool:
     return group.start.origin is not Origin.POLICY
+
+
+def require_verdicts(groups: Iterable[Group], *, what: str, instead: str = "") -> None:
+    """Raises ForageError where rewards are graded: nothing then says which responses are right. `what` needs to know.
+
+    `instead` is what to use where the verdict cannot be kept.
+    """
+    if any(score.graded for group in groups for score in group.scores):
+        raise ForageError(
+            f"{what} needs a verdict, and this run learns from a graded reward in its place. Keep the verdict in the "
+            f"reward (outcome=1){instead and f', or {instead}'}."
+        )
+
+
+def share_right(groups: Iterable[Group]) -> float:
+    """The share of right responses among those that were judged; NaN without any."""
+    right = [score.correct for group in groups for score in group.scores if score.judged]
+    return sum(right) / len(right) if right else math.nan
+
+
+def ends_unsaid(rollout: Rollout, codec: Codec) -> bool:
+    """Whether the last token ends the response and adds nothing to its text."""
+    return rollout.stop == "eos" and not codec.pieces(rollout.tokens)[-1]
 
 
 def ended_well(score: Score, usual: float) -> bool:

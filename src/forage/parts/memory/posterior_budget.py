@@ -14,6 +14,7 @@ from forage.core.protocols import Memory, MemoryConfig, Task, Tools
 from forage.core.records import Group, Problem, SamplingParams, Start
 from forage.core.seeds import derive_seed
 from forage.ops.rollout_budget import rollout_budget
+from forage.parts.memory.outcomes import require_verdicts
 from forage.parts.memory.shuffled import ShuffledProblems
 
 Deal = Literal["teaching", "random"]
@@ -63,7 +64,7 @@ class _PosteriorBudget(Memory):
         if config.deal == "random":
             random.Random(derive_seed(self._seed, "deal", self._draws)).shuffle(sizes)
         self._draws += 1
-        return tuple(replace(start, siblings=size) for start, size in zip(starts, sizes, strict=True))
+        return tuple(replace(start, group_size=size) for start, size in zip(starts, sizes, strict=True))
 
     def observe(
         self, groups: Sequence[Group], task: Task, tools: Tools, params: SamplingParams, *, step: int, seed: int
@@ -72,16 +73,12 @@ class _PosteriorBudget(Memory):
 
         Raises ForageError where rewards are graded: nothing then says which responses are right.
         """
-        if any(score.graded for group in groups for score in group.scores):
-            raise ForageError(
-                "A posterior of success needs a verdict, and this run learns from a graded reward in its place. Keep "
-                "the verdict in the reward (outcome=1)."
-            )
+        require_verdicts(groups, what="A posterior of success")
         sizes = [len(group.rollouts) for group in groups]
         believed = [a / (a + b) for a, b in (self._posterior(group.start.problem.id) for group in groups)]
         return {
-            "siblings_min": min(sizes),
-            "siblings_max": max(sizes),
+            "group_size_min": min(sizes),
+            "group_size_max": max(sizes),
             "posterior_mean": math.fsum(believed) / len(believed),
         }
 

@@ -15,7 +15,7 @@ from forage.core.protocols import Memory, MemoryConfig, Task, Tools
 from forage.core.records import Group, Origin, Problem, SamplingParams, Start
 from forage.core.seeds import derive_seed
 from forage.parts.memory.first_solved import FirstSolved
-from forage.parts.memory.outcomes import is_replayed
+from forage.parts.memory.outcomes import ends_unsaid, is_replayed, require_verdicts, share_right
 from forage.parts.memory.promising import solution_of
 from forage.parts.memory.shuffled import ShuffledProblems
 
@@ -94,11 +94,7 @@ class _PrefixGuided(Memory):
 
         Raises ForageError where rewards are graded: nothing then says which responses are right.
         """
-        if any(score.graded for group in groups for score in group.scores):
-            raise ForageError(
-                "Guided prefixes need a verdict, and this run learns from a graded reward in its place. Keep the "
-                "verdict in the reward (outcome=1)."
-            )
+        require_verdicts(groups, what="A guided prefix")
         for group in groups:
             name = group.start.problem.id
             if name not in self._solutions and not is_replayed(group):
@@ -110,8 +106,8 @@ class _PrefixGuided(Memory):
         lengths = [len(group.start.prefix) for group in guided]
         return {
             "guided_share": len(guided) / len(groups),
-            "guided_correct": _share_right(guided),
-            "unguided_correct": _share_right([group for group in groups if not is_replayed(group)]),
+            "guided_correct": share_right(guided),
+            "unguided_correct": share_right([group for group in groups if not is_replayed(group)]),
             "guided_tokens": math.fsum(lengths) / len(lengths) if lengths else math.nan,
             **self._first.counts(),
         }
@@ -119,7 +115,7 @@ class _PrefixGuided(Memory):
     def record(self, groups: Sequence[Group], *, step: int) -> None:
         self._fresh.record(groups, step=step)
         for group in groups:
-            name, rate = group.start.problem.id, _share_right([group])
+            name, rate = group.start.problem.id, share_right([group])
             if math.isnan(rate):
                 continue
             if not is_replayed(group):
@@ -165,8 +161,7 @@ class _PrefixGuided(Memory):
         if self._config.source != "reference":
             for rollout, score in zip(group.rollouts, group.scores, strict=True):
                 if score.correct:
-                    unsaid = rollout.stop == "eos" and not tools.codec.pieces(rollout.tokens)[-1]
-                    return rollout.tokens[:-1] if unsaid else rollout.tokens
+                    return rollout.tokens[:-1] if ends_unsaid(rollout, tools.codec) else rollout.tokens
         if self._config.source == "own":
             return ()
         known = solution_of(group.start.problem, task, tools)
@@ -180,8 +175,3 @@ class _PrefixGuided(Memory):
         open_ = [place for place, text in enumerate(texts) if not answered(task, problem, text)]
         scores = tools.judge.submit(problem, [texts[place] for place in open_]).result() if open_ else ()
         return tuple(fitting[place] for place, score in zip(open_, scores, strict=True) if not score.correct)
-
-
-def _share_right(groups: Sequence[Group]) -> float:
-    right = [score.correct for group in groups for score in group.scores if score.judged]
-    return sum(right) / len(right) if right else math.nan
