@@ -11,8 +11,11 @@ from typing import cast
 import pytest
 
 import forage
+from forage.base_models.colouring import ColoringBase
 from forage.base_models.countdown import SIZES
+from forage.base_models.tiny_model import build
 from forage.cli import COMMANDS, main
+from forage.cli.demo import METHODS as ARMS
 from forage.methods import METHODS, parse
 from forage.methods.catalogue import Applied
 from forage.tasks.countdown import Countdown
@@ -33,11 +36,13 @@ def commands(document: str) -> list[list[str]]:
 
 @pytest.fixture
 def lab(tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache in which a model of seconds stands in for the demo's base, and a folder to work in."""
-    place = tmp_path / "home" / f"base-demo-{SIZES['demo'].digest()}"
-    shutil.copytree(tiny_base, place)
-    record = json.loads((place / "base.json").read_text())
-    (place / "base.json").write_text(json.dumps({**record, "digest": SIZES["demo"].digest()}))
+    """A cache in which models of seconds stand in for the bases of toy tasks; returns that of the demo's size."""
+    coloring = build(ColoringBase(steps=8, traces=768), tmp_path / "coloring", progress=False)
+    for settings, model in ((ColoringBase(), coloring), (SIZES["demo"], tiny_base)):
+        place = tmp_path / "home" / f"{settings.label}-{settings.digest()}"
+        shutil.copytree(model, place)
+        record = json.loads((place / "base.json").read_text())
+        (place / "base.json").write_text(json.dumps({**record, "digest": settings.digest()}))
     monkeypatch.setenv("FORAGE_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
     return place
@@ -179,9 +184,12 @@ def test_the_life_cycle_of_a_process_model_runs_as_written(lab: Path, capsys: py
     assert "too few steps to say" in page
 
 
-def test_the_demo_runs_and_goes_on_where_it_stopped(lab: Path) -> None:
-    small = ["demo", "--out", "runs/demo", "--steps", "2", "--n", "4"]
+def test_the_demo_runs_and_goes_on_where_it_stopped(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small = ["demo", "--out", "runs/demo", "--steps", "2", "--n", "4", "--json"]
     assert main(small) == 0
+    rows = json.loads(capsys.readouterr().out)["exact"]["rows"]
+    assert [row["policy"] for row in rows] == ["base", *(name for name, _ in ARMS)]
+    assert all(0 < row["pass@1"][0] < row["pass@8"][0] < row["distinct@8"][0] for row in rows)
     page = Path("runs/demo/report.html")
     first = page.stat().st_mtime_ns
     weights = {path: path.read_bytes() for path in Path("runs/demo").rglob("model.safetensors")}

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -12,10 +14,11 @@ from forage.base_models.colouring import (
     coloring_chances,
 )
 from forage.base_models.soft_targets import draw_with_targets
-from forage.base_models.tiny_model import _loss, encode, untrained
+from forage.base_models.tiny_model import _loss, build, encode, untrained
 from forage.engines.local.codec import LocalCodec
 from forage.tasks.colouring import Answers, ColoringTask
 from forage.tasks.colouring.graphs import COLORINGS, Graph, graph_of
+from forage.training.checkpoints import open_checkpoint
 
 
 def test_supervised_chances_by_hand() -> None:
@@ -74,6 +77,14 @@ def test_the_loss_over_soft_targets_is_the_cross_entropy() -> None:
         assert corpus.targets is not None
         expected -= float((corpus.targets[row] * logp.detach()).sum()) / (end - begin)
     assert float(_loss(model, corpus, rows).detach()) == pytest.approx(expected / len(rows), rel=1e-5)
+
+
+@pytest.mark.parametrize(("answers", "tokens"), [("short", 4), ("long", 7)])
+def test_a_base_is_asked_for_responses_of_its_length(tmp_path: Path, answers: Answers, tokens: int) -> None:
+    small = ColoringBase(answers=answers, traces=96, steps=1, layers=1, hidden=16, heads=1, inner=16)
+    opening = open_checkpoint(build(small, tmp_path / "base", progress=False))
+    assert opening.max_tokens == tokens
+    assert opening.task == ColoringTask(answers=answers)
 
 
 def test_settings_name_their_model() -> None:

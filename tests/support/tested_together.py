@@ -176,7 +176,6 @@ TESTED_TOGETHER: Mapping[str, tuple[str, ...]] = {
         "parts/losses/surrogate",
     ),
     "parts/memory/test_cut_back": ("parts/memory/spoken",),
-    "parts/memory/test_graded_rewards": ("parts/memory/outcomes",),
     "parts/memory/test_key_and_door_critic": ("parts/values/critic",),
     "parts/memory/test_retrospective": (
         "parts/memory/first_solved",
