@@ -8,13 +8,10 @@ train gym` and `forage eval` with a random-weight checkpoint. Needs a package in
 that. `--inside` does it in the Python that runs this, where reasoning-gym is installed already.
 """
 
-import os
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
-from environments import ROOT, pinned_environment
+from environments import ROOT, run_check
 
 DATA_SETS = ("chain_sum:max_terms=3", "leg_counting", "countdown:min_numbers=3,max_numbers=4")
 
@@ -42,18 +39,4 @@ def inside(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--inside"]:
-        sys.path.append(str(ROOT / "tests"))
-        with tempfile.TemporaryDirectory() as temporary:
-            inside(Path(temporary))
-        print("\nAll of it holds.")
-        sys.exit(0)
-    python = pinned_environment(
-        Path(sys.argv[1] if len(sys.argv) > 1 else Path(tempfile.gettempdir()) / "forage-gym"),
-        "reasoning-gym>=0.1.20",
-        "pytest",
-        "pytest-timeout",
-    )
-    paths = os.pathsep.join(str(ROOT / part) for part in ("src", "tests"))
-    command = [str(python), __file__, "--inside"]
-    sys.exit(subprocess.run(command, env={**os.environ, "PYTHONPATH": paths}, check=False).returncode)
+    sys.exit(run_check(__file__, inside, "forage-gym", "reasoning-gym>=0.1.20", "pytest", "pytest-timeout"))

@@ -8,13 +8,10 @@ train modebench` and `forage eval` with a random-weight checkpoint. Needs a pack
 after that: the problems are made here. `--inside` does it in the Python that runs this, where ModeBench is installed.
 """
 
-import os
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
-from environments import ROOT, pinned_environment
+from environments import ROOT, run_check
 
 SMALL = ["--steps", "2", "--groups", "4", "--group-size", "4", "--max-tokens", "16", "--threads", "1"]
 
@@ -44,18 +41,4 @@ def inside(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--inside"]:
-        sys.path.append(str(ROOT / "tests"))
-        with tempfile.TemporaryDirectory() as temporary:
-            inside(Path(temporary))
-        print("\nAll of it holds.")
-        sys.exit(0)
-    python = pinned_environment(
-        Path(sys.argv[1] if len(sys.argv) > 1 else Path(tempfile.gettempdir()) / "forage-modebench"),
-        "modebench[data]>=0.4,<0.5",
-        "pytest",
-        "pytest-timeout",
-    )
-    paths = os.pathsep.join(str(ROOT / part) for part in ("src", "tests"))
-    command = [str(python), __file__, "--inside"]
-    sys.exit(subprocess.run(command, env={**os.environ, "PYTHONPATH": paths}, check=False).returncode)
+    sys.exit(run_check(__file__, inside, "forage-modebench", "modebench[data]>=0.4,<0.5", "pytest", "pytest-timeout"))

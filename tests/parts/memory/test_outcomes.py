@@ -1,6 +1,7 @@
 """How responses ended: what is right, what needs a verdict, and which ends say nothing."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -35,7 +36,7 @@ def test_graded_rewards_are_refused_by_who_needs_a_verdict() -> None:
 
 def test_only_an_end_token_without_a_text_ends_unsaid() -> None:
     class Silent(Coins):
-        def pieces(self, tokens: tuple[int, ...]) -> tuple[str, ...]:
+        def pieces(self, tokens: Sequence[int]) -> tuple[str, ...]:
             return tuple("" if token == 9 else str(token) for token in tokens)
 
     for tokens, stop, unsaid in (((1, 9), "eos", True), ((1, 9), "length", False), ((9, 1), "eos", False)):
