@@ -33,6 +33,21 @@ def test_text_holds_words_cells_and_notes(capsys: pytest.CaptureFixture[str]) ->
     assert lines[3:] == ["[0.400, 0.600]", "A note."]
 
 
+@pytest.mark.parametrize("width", [60, 90, 300])
+def test_numbers_are_never_cut(width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    cells = [Cell(f"0.{n}00 [0.{n}50, 0.{n}99]", n / 10, n / 10, n / 10) for n in range(1, 10)]
+    names = [f"distinct@{4**n}" for n in range(9)]
+    label = "grpo + entropy_advantage:alpha=0.2 + mode_diversity:rule=ips"
+    Tables().table("wide", ResultTable(("policy", *names), ((Cell(label), *cells),), ()))
+    out = capsys.readouterr().out
+    assert "\N{HORIZONTAL ELLIPSIS}" not in out
+    assert all(name in out.split() for name in names)
+    assert all(f"[0.{n}50, 0.{n}99]" in out for n in range(1, 10))
+    assert len({line.split()[0] for line in out.splitlines() if "distinct" in line}) == 1
+    assert max(map(len, out.splitlines())) <= width
+
+
 def test_json_is_one_object_without_words(capsys: pytest.CaptureFixture[str]) -> None:
     show(Tables(json=True))
     assert json.loads(capsys.readouterr().out) == {**AS_JSON, "files": ["a"]}

@@ -19,6 +19,12 @@ from forage.core.result_table import Cell, ResultTable
 PIPED_WIDTH = 120
 """Columns where the output is no terminal."""
 
+GAP = 2
+"""Blanks behind a column."""
+
+LABEL = 12
+"""The least width of the first column, which says what a row is about."""
+
 DIVERSITY = ("distinct", "extra", "in")
 
 BESIDE_ESTIMATES = ("crossover", "lost", "gained")
@@ -122,9 +128,24 @@ class Tables:
                 self._columns(table, columns)
 
     def _columns(self, table: ResultTable, columns: Sequence[int]) -> None:
-        shown = RichTable(box=None, padding=(0, 2, 0, 0))
+        """In one block or, where numbers would not fit, in several below each other. Words are folded instead."""
         wordy = any(_is_words(row[index]) for row in table.rows for index in columns)
-        shown.add_column(table.columns[0], overflow="fold", min_width=12, no_wrap=wordy)
+        label, needed = _width(table, 0), {index: _width(table, index) for index in columns}
+        if wordy or label + sum(needed.values()) <= self.width:
+            self._block(table, columns, wordy=wordy)
+            return
+        label = min(label, max(LABEL, self.width // 3))
+        blocks: list[list[int]] = [[]]
+        for index in columns:
+            if blocks[-1] and label + sum(needed[each] for each in blocks[-1]) + needed[index] > self.width:
+                blocks.append([])
+            blocks[-1].append(index)
+        for block in blocks:
+            self._block(table, block, wordy=False)
+
+    def _block(self, table: ResultTable, columns: Sequence[int], *, wordy: bool) -> None:
+        shown = RichTable(box=None, padding=(0, GAP, 0, 0))
+        shown.add_column(table.columns[0], overflow="fold", min_width=LABEL, no_wrap=wordy)
         for index in columns:
             folds = any(_is_words(row[index]) for row in table.rows)
             shown.add_column(table.columns[index], no_wrap=not folds, overflow="fold" if folds else "ellipsis")
@@ -142,6 +163,12 @@ def _plain(cell: Cell) -> Any:
     return numbers if any(number is not None for number in numbers[1:]) else numbers[0]
 
 
+def _width(table: ResultTable, index: int) -> int:
+    """What a column takes beside others, its gap included."""
+    cells = (line for row in table.rows for line in _lines(row[index]))
+    return max(map(len, (table.columns[index], *cells))) + GAP
+
+
 def _is_estimate(column: str) -> bool:
     return column.startswith("pass@") or column in BESIDE_ESTIMATES
 
@@ -150,8 +177,12 @@ def _is_words(cell: Cell) -> bool:
     return math.isnan(cell.value) and " " in cell.text
 
 
+def _lines(cell: Cell) -> list[str]:
+    """The interval below its estimate."""
+    return [cell.text] if _is_words(cell) else cell.text.replace(" [", "\n[", 1).replace(" (", "\n(").split("\n")
+
+
 def _markup(cell: Cell) -> str:
-    """The interval below its estimate; brackets are text here, not markup."""
-    text = cell.text if _is_words(cell) else cell.text.replace(" [", "\n[", 1).replace(" (", "\n(")
-    text = text.replace("[", r"\[")
+    """Brackets are text here, not markup."""
+    text = "\n".join(_lines(cell)).replace("[", r"\[")
     return f"[bold]{text}[/bold]" if cell.marked else text

@@ -76,6 +76,6 @@ def test_the_summary_counts_right_answers_in_a_few_samples(counted: list[Path], 
     shown = lines(counted)
     assert shown
     assert {one.tone for one in shown} == {"down"}  # the base has four modes, every run one
-    for path in lab:
+    for path in counted:
         with_modes(path, ways=4)
-    assert {one.tone for one in lines(lab)} == {"up"}  # as many modes as the base, and right more often
+    assert {one.tone for one in lines(counted)} == {"up"}  # as many modes as the base, and right more often
