@@ -65,19 +65,19 @@ def _parts(methods: Sequence[str]) -> Parts:
 
 
 def _row(rollout: Any, mode: Mode | None) -> ForeignRow:
-    reward, said = _member(rollout, "reward"), _member(rollout, "completion")
+    reward, completion = _member(rollout, "reward"), _member(rollout, "completion")
     value = float("nan") if reward is None else float(reward)
     right = value >= 0.5
     score = Score(value, {"correct": float(right)}, mode=mode(rollout) if mode and right else None)
-    return ForeignRow(prompt=(), completion=NO_TOKENS, score=score, text=_text(said))
+    return ForeignRow(prompt=(), completion=NO_TOKENS, score=score, text=_text(completion))
 
 
 def _member(rollout: Any, name: str) -> Any:
     return rollout.get(name) if isinstance(rollout, Mapping) else getattr(rollout, name, None)
 
 
-def _text(said: Any) -> str:
+def _text(completion: Any) -> str:
     """A completion is a text, or the messages of a conversation, of which the assistant's count."""
-    if said is None or isinstance(said, str):
-        return said or ""
-    return "\n".join(str(turn["content"]) for turn in said if turn["role"] == "assistant")
+    if completion is None or isinstance(completion, str):
+        return completion or ""
+    return "\n".join(str(turn["content"]) for turn in completion if turn["role"] == "assistant")

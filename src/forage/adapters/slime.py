@@ -137,8 +137,8 @@ def _row(sample: Any, value: float, mode: Callable[[Any], str | None] | None) ->
 
 def _reward(args: Any, sample: Any) -> float | None:
     key = getattr(args, "reward_key", None)
-    found = sample.reward[key] if key and sample.reward is not None else sample.reward
-    return None if found is None or found != found else float(found)
+    reward = sample.reward[key] if key and sample.reward is not None else sample.reward
+    return None if reward is None or reward != reward else float(reward)
 
 
 def _first(samples: Sequence[Any], number: int) -> int:
@@ -151,8 +151,8 @@ def _methods(args: Any) -> list[str]:
     return [text for text in named.split(SEPARATOR) if text] if isinstance(named, str) else list(named)
 
 
-def _same_lengths(name: str, found: list[Tensor], lengths: list[int]) -> None:
-    if [len(one) for one in found] != [int(length) for length in lengths]:
+def _same_lengths(name: str, tensors: list[Tensor], lengths: list[int]) -> None:
+    if [len(tensor) for tensor in tensors] != [int(length) for length in lengths]:
         raise ForageError(
             f"{name} does not have one entry per response token: with context parallelism every process holds a piece, "
             "which this hook does not put together. Set --context-parallel-size 1."

@@ -101,9 +101,11 @@ def shape_batch(trainer: Any, batch: Any, metrics: dict[str, Any]) -> Any:
 
 def check_driver() -> None:
     """Raises ForageError unless verl would find this trainer under its name. Call it in the driver before training."""
-    found = cast("dict[str, type]", TRAINER_REGISTRY).get(NAME)
-    if found is not ForageTrainer:
+    registered = cast("dict[str, type]", TRAINER_REGISTRY).get(NAME)
+    if registered is not ForageTrainer:
         raise ForageError(
-            f"verl does not know the trainer {NAME!r}" + (f" as ours but as {found.__name__}" if found else "") + ". "
+            f"verl does not know the trainer {NAME!r}"
+            + (f" as ours but as {registered.__name__}" if registered else "")
+            + ". "
             "Was VERL_USE_EXTERNAL_PLUGINS set to none, or did the plug-in fail? verl says so at the log level DEBUG."
         )

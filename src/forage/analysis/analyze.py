@@ -92,7 +92,7 @@ def analyze(
     shown = step if step is not None else steps[-1]
     words = words or default_words(run)
     used = Strategies.of(grams.grams, support=grams.support) if grams else None
-    track, strategies, found, sentences = [], [], (), []
+    track, strategies, shown_responses, sentences = [], [], (), []
     for number, at in enumerate(sorted({*steps, shown})):
         responses = read_responses(run.rollouts(at))
         cut = sentences_of(responses, starts=words.sentence_starts)
@@ -101,10 +101,10 @@ def analyze(
         if used and responses:
             strategies.append(step_strategy(responses, used, step=at, draws=draws, seed=seed))
         if at == shown:
-            found, sentences = responses, cut
+            shown_responses, sentences = responses, cut
         if on_progress:
             on_progress(number + 1, len(steps), f"step {at}")
-    if not found:
+    if not shown_responses:
         raise ForageError(f"The rollouts of step {shown} of {run.path} hold no response with a token in it.")
     rare, against, notes = _rare(run, sentences, base, shown, words, embed or TfIdf(), draws=draws, seed=seed)
     text = RunDirectory.open(reference) if used and reference else None
@@ -112,9 +112,9 @@ def analyze(
         run=run.path.name,
         step=shown,
         words=words.id,
-        pivotal=pivotal_tokens(found, words, draws=draws, seed=seed),
+        pivotal=pivotal_tokens(shown_responses, words, draws=draws, seed=seed),
         reflective=reflective_sentences(sentences, draws=draws, seed=seed),
-        profile=entropy_profile(found, draws=draws, seed=seed),
+        profile=entropy_profile(shown_responses, draws=draws, seed=seed),
         rare=rare,
         base=against,
         track=tuple(track),

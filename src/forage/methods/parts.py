@@ -163,7 +163,7 @@ def add_model_reward(recipe: Recipe, reward: ModelReward | ProcessReward) -> Rec
 
     What they add, such as a penalty for length, is so kept, whatever the order of the methods.
     """
-    models = [place for place, one in enumerate(recipe.rewards) if isinstance(one, ModelReward | ProcessReward)]
+    models = [place for place, part in enumerate(recipe.rewards) if isinstance(part, ModelReward | ProcessReward)]
     place = max(models, default=-1) + 1
     return replace(recipe, rewards=(*recipe.rewards[:place], reward, *recipe.rewards[place:]))
 

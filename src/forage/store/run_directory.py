@@ -194,8 +194,8 @@ class RunDirectory:
 
     def rollout_steps(self) -> list[int]:
         """The steps whose rollouts were written, in increasing order."""
-        found = (_ROLLOUTS.fullmatch(path.name) for path in self.path.glob("rollouts/*.parquet"))
-        return sorted(int(match[1]) for match in found if match)
+        matches = (_ROLLOUTS.fullmatch(path.name) for path in self.path.glob("rollouts/*.parquet"))
+        return sorted(int(match[1]) for match in matches if match)
 
     def checkpoints(self) -> list[int]:
         """The steps that have a checkpoint, in increasing order."""
@@ -207,10 +207,10 @@ class RunDirectory:
 
     def latest_checkpoint(self) -> Path:
         """The newest intact checkpoint. Raises ForageError where there is none."""
-        found = latest_intact(self.path / "checkpoints")
-        if found is None:
+        checkpoint = latest_intact(self.path / "checkpoints")
+        if checkpoint is None:
             raise ForageError(f"The run {self.path} has no checkpoint yet: go on with `forage resume {self.path}`.")
-        return found
+        return checkpoint
 
     def evaluation_files(self) -> list[Path]:
         """The evaluations of this run, by name."""

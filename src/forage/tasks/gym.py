@@ -139,18 +139,18 @@ class Gym(OwnModes):
         """`amount` problems, each with its question, that ask different things and nothing in `taken`."""
         seed %= 1 << 31
         items, seen = open_dataset(self.dataset, self.parameters, seed=seed, size=ATTEMPTS * amount), set(taken)
-        found = 0
+        count = 0
         for index in range(len(items)):
             item = items[index]
             question = str(item["question"])
             if question not in seen:
                 seen.add(question)
                 yield question, self._problem(question, str(item["answer"]), seed, index)
-                found += 1
-            if found == amount:
+                count += 1
+            if count == amount:
                 return
         raise ForageError(
-            f"The data set gym:{self.dataset} has only {found} different problems in {len(items)} draws, fewer than "
+            f"The data set gym:{self.dataset} has only {count} different problems in {len(items)} draws, fewer than "
             f"{amount}: ask for fewer, or widen its parameters."
         )
 

@@ -117,8 +117,8 @@ def iterate_samples(cache: Path, problems: Sequence[Problem], evaluation: Evalua
     store = SampleCache.at(cache, sampling, _judging(task_json, evaluation.judged_by))
     old = {"fingerprint": evaluation.fingerprint, "task": dict(task_json), "params": asdict(params), "seed": seed}
     for shard in _shards(problems, evaluation.n):
-        found = store.read(shard)
-        samples = found[0] if found else read_format_1(cache, old, shard)
+        stored = store.read(shard)
+        samples = stored[0] if stored else read_format_1(cache, old, shard)
         if samples is None:
             raise ForageError(f"{cache} does not hold all samples of this evaluation: run `forage eval` first.")
         yield from samples
@@ -210,9 +210,9 @@ def _obtain(
     tools: _Tools, store: SampleCache, shard: Shard, params: SamplingParams, seed: int, progress: _Progress
 ) -> tuple[tuple[Sample, ...], float]:
     """A shard's samples and the seconds they took: from the cache, or sampled or judged and then kept there."""
-    if (found := store.read(shard)) is not None:
+    if (stored := store.read(shard)) is not None:
         progress.advance(len(shard))
-        return found
+        return stored
     began = time.perf_counter()
     if (drawn := store.drawn(shard)) is not None:
         samples, seconds = _judge_again(tools, shard, drawn[0]), drawn[1]

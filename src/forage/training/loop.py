@@ -184,8 +184,8 @@ def _open_and_run(recipe: Recipe, directory: RunDirectory, on_step: OnStep | Non
         gate = interrupt_gate(ranks)
         stack.enter_context(gate.listening())  # first in, last out: nothing disturbs what is closed after an interrupt
         ranks.only_first(lambda: stack.enter_context(directory.lock()))
-        found = ranks.only_first(lambda: str(latest_intact(directory.path / "checkpoints") or ""))
-        checkpoint = Path(found) if found else None
+        latest = ranks.only_first(lambda: str(latest_intact(directory.path / "checkpoints") or ""))
+        checkpoint = Path(latest) if latest else None
         opened = recipe.engine.open(
             str(checkpoint or recipe.model),
             reference=recipe.model if recipe.needs_reference else None,

@@ -63,11 +63,11 @@ class Watch:
             "gradient": norm > limit,
         }
         correct = metrics.get("correct", math.nan)
-        said = []
+        sentences = []
         for name, is_wrong in wrong.items():
             self._rows[name] = rows = self._rows.get(name, 0) + 1 if is_wrong else 0
             if rows == PATIENCE[name] and name not in self._told:
                 self._told.add(name)
                 known = {"entropy": entropy, "first": self._entropy, "largest": largest, "correct": correct}
-                said.append(SENTENCES[name].format(rows=rows, norm=self._norm, limit=limit, **known))
-        return said
+                sentences.append(SENTENCES[name].format(rows=rows, norm=self._norm, limit=limit, **known))
+        return sentences

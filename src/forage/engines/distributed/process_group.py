@@ -104,10 +104,10 @@ class ProcessGroup(ABC):
 
     def agree(self, name: str, value: float) -> None:
         """Raises ForageError where the processes have different numbers, bit for bit, which must never be."""
-        found = [] if self.alone else [content.decode() for content in self.gather(repr(value).encode())]
-        if len(set(found)) > 1:
+        values = [] if self.alone else [content.decode() for content in self.gather(repr(value).encode())]
+        if len(set(values)) > 1:
             raise ForageError(
-                f"The processes of this run no longer agree ({name} is {', '.join(found)}), so their weights have "
+                f"The processes of this run no longer agree ({name} is {', '.join(values)}), so their weights have "
                 "diverged. Resume from the last checkpoint; if it happens again, are all machines of the same kind?"
             )
 

@@ -47,10 +47,10 @@ class Torchrun(ProcessGroup):
             longest = int(sizes.max())
             own = torch.zeros(longest, dtype=torch.uint8)
             own[: len(content)] = torch.frombuffer(bytearray(content), dtype=torch.uint8) if content else own[:0]
-            found = [torch.empty(longest, dtype=torch.uint8) for _ in range(self.world)]
+            parts = [torch.empty(longest, dtype=torch.uint8) for _ in range(self.world)]
             if longest:
-                dist.all_gather(found, own)
-        return [part[:size].numpy().tobytes() for part, size in zip(found, sizes.tolist(), strict=True)]
+                dist.all_gather(parts, own)
+        return [part[:size].numpy().tobytes() for part, size in zip(parts, sizes.tolist(), strict=True)]
 
     def add(self, tensor: Tensor) -> None:
         if self.alone:
@@ -97,8 +97,8 @@ def ensure_group(ranks: ProcessGroup | None) -> Iterator[ProcessGroup]:
     if ranks is not None:
         yield ranks
         return
-    with open_group() as found:
-        yield found
+    with open_group() as group:
+        yield group
 
 
 @contextmanager

@@ -17,21 +17,26 @@ Numbered = tuple[int, tuple[Completion, ...]]
 
 
 def completions_to_bytes(finished: Sequence[Numbered]) -> bytes:
-    head = [[number, [[len(one.tokens), one.stop] for one in some]] for number, some in finished]
-    return _joined_group(head, (one for _, some in finished for one in some))
+    head = [
+        [number, [[len(completion.tokens), completion.stop] for completion in completions]]
+        for number, completions in finished
+    ]
+    return _joined_group(head, (completion for _, completions in finished for completion in completions))
 
 
 def completions_from_bytes(content: bytes) -> list[Numbered]:
     head, tokens = _parted(content)
-    return [(number, tuple(Completion(*tokens.take(count), stop) for count, stop in some)) for number, some in head]
+    return [
+        (number, tuple(Completion(*tokens.take(count), stop) for count, stop in entries)) for number, entries in head
+    ]
 
 
 def scores_to_bytes(scores: Sequence[Sequence[Score]]) -> bytes:
-    return json.dumps([[_score_to_json(score) for score in some] for some in scores]).encode()
+    return json.dumps([[_score_to_json(score) for score in group] for group in scores]).encode()
 
 
 def scores_from_bytes(content: bytes) -> list[tuple[Score, ...]]:
-    return [tuple(map(_score_from_json, some)) for some in json.loads(content)]
+    return [tuple(map(_score_from_json, group)) for group in json.loads(content)]
 
 
 def groups_to_bytes(groups: Sequence[Group]) -> bytes:
@@ -44,12 +49,15 @@ def groups_to_bytes(groups: Sequence[Group]) -> bytes:
                 group.start.draw,
                 group.start.group_size,
             ],
-            [[len(one.tokens), one.text, list(one.step_ends), one.stop, one.version] for one in group.rollouts],
+            [
+                [len(rollout.tokens), rollout.text, list(rollout.step_ends), rollout.stop, rollout.version]
+                for rollout in group.rollouts
+            ],
             [_score_to_json(score) for score in group.scores],
         ]
         for group in groups
     ]
-    return _joined_group(head, (one for group in groups for one in group.rollouts))
+    return _joined_group(head, (rollout for group in groups for rollout in group.rollouts))
 
 
 def groups_from_bytes(content: bytes) -> list[Group]:
@@ -96,10 +104,10 @@ class _Tokens:
 
 def _joined_group(head: Any, responses: Iterable[Completion | Rollout]) -> bytes:
     text = json.dumps(head).encode()
-    found = list(responses)
-    ids = np.array([token for one in found for token in one.tokens], dtype=np.int64)
-    logprobs = np.array([number for one in found for number in one.logprobs], dtype=np.float64)
-    entropies = np.array([number for one in found for number in one.entropies], dtype=np.float64)
+    listed = list(responses)
+    ids = np.array([token for response in listed for token in response.tokens], dtype=np.int64)
+    logprobs = np.array([number for response in listed for number in response.logprobs], dtype=np.float64)
+    entropies = np.array([number for response in listed for number in response.entropies], dtype=np.float64)
     return b"".join((len(text).to_bytes(8, "big"), text, ids.tobytes(), logprobs.tobytes(), entropies.tobytes()))
 
 

@@ -192,10 +192,10 @@ def cut(own: Tensor, lengths: Tensor, tokens: int, starts: Starts | None) -> lis
     """The micro-batches of the rows `own`."""
     sharing = None if starts is None else starts.rows(own)
     if sharing is not None and sharing.shared:
-        found = packed_batches(lengths[own], sharing, tokens)
+        pieces = packed_batches(lengths[own], sharing, tokens)
     else:
-        found = micro_batches(lengths[own], tokens)
-    return [Pass(own[index], width) for index, width in found]
+        pieces = micro_batches(lengths[own], tokens)
+    return [Pass(own[index], width) for index, width in pieces]
 
 
 def micro_batches(lengths: Tensor, tokens: int) -> Iterator[tuple[Tensor, int]]:
@@ -215,8 +215,8 @@ def micro_batches(lengths: Tensor, tokens: int) -> Iterator[tuple[Tensor, int]]:
 def _layers(model: LocalModel) -> list[nn.Module]:
     """The decoder's layers: the list of modules that is as long as the configuration says."""
     count = model.config.num_hidden_layers
-    found = [m for m in model.module.modules() if isinstance(m, nn.ModuleList) and len(m) == count]
-    return list(found[0]) if found else []
+    lists = [m for m in model.module.modules() if isinstance(m, nn.ModuleList) and len(m) == count]
+    return list(lists[0]) if lists else []
 
 
 def _buckets(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:

@@ -159,13 +159,13 @@ class RewardModel:
     @torch.no_grad()
     def score(self, responses: Sequence[Sequence[int]]) -> list[float]:
         """The rewards of any number of responses, a few at a time."""
-        found = [0.0] * len(responses)
+        scores = [0.0] * len(responses)
         lengths = torch.tensor([len(response) for response in responses], dtype=torch.int64)
         for index, _ in micro_batches(lengths, MICRO_TOKENS) if responses else ():
             rewards = self.rewards([responses[row] for row in index.tolist()]).cpu().tolist()
             for row, reward in zip(index.tolist(), rewards, strict=True):
-                found[row] = reward
-        return found
+                scores[row] = reward
+        return scores
 
 
 def average(models: Sequence[RewardModel]) -> RewardModel:

@@ -122,9 +122,9 @@ def _bpe(proto: Any) -> Any:
 
 def _with_settings(raw: Tokenizer, trainer: Any, folder: Path) -> PreTrainedTokenizerFast:
     settings, size = _settings(folder), raw.get_vocab_size()
-    said = {int(number): token for number, token in settings.get("added_tokens_decoder", {}).items()}
-    said |= {int(number): token for token, number in _json(folder / "added_tokens.json").items()}
-    for number, token in sorted(said.items()):
+    added = {int(number): token for number, token in settings.get("added_tokens_decoder", {}).items()}
+    added |= {int(number): token for token, number in _json(folder / "added_tokens.json").items()}
+    for number, token in sorted(added.items()):
         if number >= size:
             special = not isinstance(token, dict) or bool(token.get("special"))
             raw.add_tokens([AddedToken(_content(token), special=special, normalized=False)])

@@ -161,7 +161,7 @@ class _SuccessReplay(ShowingMemory):
 
     def kept_state(self) -> dict[str, Any]:
         pool = {
-            name: [[list(one.tokens), list(one.logprobs), one.entropy] for one in kept]
+            name: [[list(success.tokens), list(success.logprobs), success.entropy] for success in kept]
             for name, kept in sorted(self._pool.items())
         }
         last = {name: list(counts) for name, counts in sorted(self._last.items())}

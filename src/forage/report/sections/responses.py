@@ -72,11 +72,11 @@ def choose(rows: Sequence[Row]) -> list[Row]:
     chosen.append(_typical([row for row in rows if row["stop"] == "length"]))
     if not any(chosen):
         chosen.append(_typical(rows))
-    found: list[Row] = []
+    distinct: list[Row] = []
     for row in chosen:
-        if row is not None and not any(row is other for other in found):
-            found.append(row)
-    return found
+        if row is not None and not any(row is other for other in distinct):
+            distinct.append(row)
+    return distinct
 
 
 def right(row: Row) -> bool | None:

@@ -53,15 +53,15 @@ def resolve_solutions(
         for problem in task.problems(split):
             by_id.setdefault(problem.id, problem)
             by_prompt.setdefault(prompt_text(problem).strip(), problem)
-    found: list[TokenizedSolution] = []
+    resolved: list[TokenizedSolution] = []
     rejected: list[Rejected] = []
     for solution in solutions:
         own = by_id.get(solution.problem or "") or by_prompt.get(solution.prompt.strip())
         try:
-            found.append(_read(solution, own or _new(solution, task), task, tools, encode, max_tokens))
+            resolved.append(_read(solution, own or _new(solution, task), task, tools, encode, max_tokens))
         except ForageError as error:
             rejected.append(Rejected(solution.source, str(error)))
-    return found, rejected
+    return resolved, rejected
 
 
 def label_external(

@@ -109,7 +109,7 @@ def write_labels(solutions: Iterable[TaggedSolution], to: Format) -> tuple[str, 
 
 def stepwise_rows(solutions: Iterable[TaggedSolution]) -> list[dict[str, Any]]:
     """Rows with `prompt`, `completions` and `labels`, as TRL and Axolotl read them, of solutions with all values."""
-    return [_write_trl(one) for one in solutions if not any(math.isnan(value) for value in one.values)]
+    return [_write_trl(solution) for solution in solutions if not any(math.isnan(value) for value in solution.values)]
 
 
 def json_rows(path: Path) -> Iterator[tuple[str, Any]]:
@@ -167,9 +167,9 @@ _Parser = Callable[[Mapping[str, Any]], _Parts]
 
 
 def _parse_counts(row: Mapping[str, Any], *, eta: float, m: int | None, seed: int) -> _Parts:
-    found = LabeledSolution.from_json(row)
-    found = found if m is None else found.drawn(m, seed=seed)
-    return found.prompt, found.steps, found.values(eta)
+    labeled = LabeledSolution.from_json(row)
+    labeled = labeled if m is None else labeled.drawn(m, seed=seed)
+    return labeled.prompt, labeled.steps, labeled.values(eta)
 
 
 def _parse_trl(row: Mapping[str, Any]) -> _Parts:
@@ -212,8 +212,8 @@ def _split(text: str, prompt: Any) -> tuple[str, list[str]]:
     if isinstance(prompt, str) and steps[0].startswith(prompt):
         at = len(prompt)
     else:
-        found = _FIRST_STEP.search(steps[0])
-        at = found.start() if found else 0
+        match = _FIRST_STEP.search(steps[0])
+        at = match.start() if match else 0
     return steps[0][:at], [steps[0][at:], *steps[1:]]
 
 

@@ -129,7 +129,7 @@ def through_blocks(
     on_progress: OnProgress | None,
 ) -> Labeled:
     """Reads every finished block, and does and writes those of this share that are not finished yet."""
-    found: list[LabeledSolution] = []
+    labeled: list[LabeledSolution] = []
     missing = 0
     for number, (name, do) in enumerate(zip(names, work, strict=True)):
         solutions = read_block(directory / name)
@@ -142,10 +142,10 @@ def through_blocks(
             solutions = do(tell)
             write_block(directory / name, solutions)
         missing += solutions is None
-        found += solutions or []
+        labeled += solutions or []
         if on_progress is not None:
             on_progress(number + 1, len(names), "blocks")
-    return Labeled(tuple(found), missing)
+    return Labeled(tuple(labeled), missing)
 
 
 def count_steps(
@@ -176,11 +176,11 @@ def verdict(score: Score) -> int | None:
 
 
 def _solve(generators: Generators, problems: Sequence[Problem], plan: Labeling) -> list[SolutionInSteps]:
-    found = []
+    solutions = []
     for rollout, score in _sample(generators, problems, plan):
         ends = step_texts(generators.solver.codec.pieces(rollout.tokens), rollout.step_ends)
         if ends:
-            found.append(
+            solutions.append(
                 SolutionInSteps(
                     problem=rollout.start.problem,
                     steps=tuple(text for _, text in ends),
@@ -188,7 +188,7 @@ def _solve(generators: Generators, problems: Sequence[Problem], plan: Labeling) 
                     outcome=verdict(score),
                 )
             )
-    return found
+    return solutions
 
 
 def _sample(generators: Generators, problems: Sequence[Problem], plan: Labeling) -> Iterator[tuple[Rollout, Score]]:
