@@ -97,7 +97,8 @@ def label_notes(groups: Sequence[Member]) -> tuple[str, ...]:
                 for name in differing(rivals)
             ]
             notes.append(
-                f"{label} stands for {len(rivals)} recipes, which are not pooled: they differ in {shortened(differences)}."
+                f"{label} stands for {len(rivals)} recipes, which are not pooled: "
+                f"they differ in {shortened(differences)}."
             )
     return tuple(notes)
 
