@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from forage.adapters.parts import Parts, named_parts
-from forage.adapters.rows import ForeignRow
+from forage.adapters.rows import ExternalRow
 from forage.adapters.siblings import NO_TOKENS, sibling_credit, whole_only
 from forage.core.errors import ForageError
 from forage.core.records import Score
@@ -64,12 +64,12 @@ def _parts(methods: Sequence[str]) -> Parts:
     return parts
 
 
-def _row(rollout: Any, mode: Mode | None) -> ForeignRow:
+def _row(rollout: Any, mode: Mode | None) -> ExternalRow:
     reward, completion = _member(rollout, "reward"), _member(rollout, "completion")
     value = float("nan") if reward is None else float(reward)
     right = value >= 0.5
     score = Score(value, {"correct": float(right)}, mode=mode(rollout) if mode and right else None)
-    return ForeignRow(prompt=(), completion=NO_TOKENS, score=score, text=_text(completion))
+    return ExternalRow(prompt=(), completion=NO_TOKENS, score=score, text=_text(completion))
 
 
 def _member(rollout: Any, name: str) -> Any:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from forage.adapters.parts import Parts, named_parts
-from forage.adapters.rows import ForeignRow, batch_of, groups_of, on_completions, tools_of
+from forage.adapters.rows import ExternalRow, batch_of, groups_of, on_completions, tools_of
 from forage.core.batch import Experience
 from forage.core.errors import ForageError
 from forage.core.protocols import Codec
@@ -45,7 +45,7 @@ def settled(
     *,
     reward: Tensor,
     entropy: Tensor | None,
-    rows: Sequence[ForeignRow] = (),
+    rows: Sequence[ExternalRow] = (),
     sizes: Sequence[int] = (),
     codec: Codec | None = None,
     seed: int = 0,
@@ -84,7 +84,7 @@ def _with_groups(
     reward: Tensor,
     entropy: Tensor | None,
     needs: frozenset[str],
-    rows: Sequence[ForeignRow],
+    rows: Sequence[ExternalRow],
     sizes: Sequence[int],
     codec: Codec | None,
     seed: int,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from forage.adapters.parts import Parts
-from forage.adapters.rows import ForeignRow, groups_of
+from forage.adapters.rows import ExternalRow, groups_of
 from forage.core.errors import ForageError
 from forage.core.protocols import Baseline
 from forage.parts.credit.baseline.mean_centre import MeanCentre
@@ -15,7 +15,7 @@ NO_TOKENS = (0,)
 
 
 def sibling_credit(
-    parts: Parts, rows: Sequence[ForeignRow], sizes: Sequence[int], *, estimator: Sequence[Baseline] = (MeanCentre(),)
+    parts: Parts, rows: Sequence[ExternalRow], sizes: Sequence[int], *, estimator: Sequence[Baseline] = (MeanCentre(),)
 ) -> list[float]:
     """One credit per row: the parts' rewards see each group, then their baselines, or `estimator` where they keep it.
 

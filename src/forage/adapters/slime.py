@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from forage.adapters.parts import named_parts
-from forage.adapters.rows import ForeignRow
+from forage.adapters.rows import ExternalRow
 from forage.adapters.settle import at_sampling, padded, settled
 from forage.adapters.siblings import sibling_credit
 from forage.core.errors import ForageError
@@ -120,11 +120,11 @@ def begin(sample: Any, tokenizer: Any) -> None:
     sample.rollout_log_probs = [0.0] * len(tokens)
 
 
-def _row(sample: Any, value: float, mode: Callable[[Any], str | None] | None) -> ForeignRow:
+def _row(sample: Any, value: float, mode: Callable[[Any], str | None] | None) -> ExternalRow:
     begin, mask = len(sample.tokens) - sample.response_length, sample.loss_mask
     given = next((place for place, own in enumerate(mask) if own), 0) if mask else 0
     right = value >= 0.5
-    return ForeignRow(
+    return ExternalRow(
         prompt=tuple(sample.tokens[:begin]),
         completion=tuple(sample.tokens[begin:]),
         score=Score(value, {"correct": float(right)}, mode=mode(sample) if mode and right else None),

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from forage.adapters.parts import Parts, as_parts
-from forage.adapters.rows import ForeignRow, StepEnds, batch_of, groups_of, on_completions, tools_of
+from forage.adapters.rows import ExternalRow, StepEnds, batch_of, groups_of, on_completions, tools_of
 from forage.adapters.trl_rules import CALLED, generation_interval, refuse_settings
 from forage.adapters.window import require_methods, require_version
 from forage.core.batch import Experience
@@ -121,7 +121,7 @@ class _Shaped:
         self._current_entropy: Tensor | None = None
         self._asks_entropy = False
         self._drawn: tuple[Any, Any, Any] = ((), (), None)
-        self._rows: list[ForeignRow] = []
+        self._rows: list[ExternalRow] = []
         self._groups: tuple[Group, ...] = ()
         self._value: Tensor | None = None
         refuse_settings(self.forage_parts, args)
@@ -165,7 +165,7 @@ class _Shaped:
         value[own.isnan().all(dim=1)] = torch.nan
         if self.model.training and (parts.rewards or parts.settles):
             local = self._local(matrix)
-            self._rows = self._foreign_rows(inputs, prompts, own[local], value[local])
+            self._rows = self._external_rows(inputs, prompts, own[local], value[local])
             self._groups = groups_of(
                 self._rows,
                 self.num_generations,
@@ -292,11 +292,11 @@ class _Shaped:
         count = len(rows) // self.accelerator.num_processes
         return slice(self.accelerator.process_index * count, (self.accelerator.process_index + 1) * count)
 
-    def _foreign_rows(self, inputs: Any, prompts: Any, matrix: Tensor, value: Tensor) -> list[ForeignRow]:
+    def _external_rows(self, inputs: Any, prompts: Any, matrix: Tensor, value: Tensor) -> list[ExternalRow]:
         prompt_ids, completion_ids, given = self._drawn
         rows = []
         for number, (ids, completion) in enumerate(zip(prompt_ids, completion_ids, strict=True)):
-            row = ForeignRow(
+            row = ExternalRow(
                 prompt=tuple(ids),
                 completion=tuple(completion),
                 score=UNJUDGED,
@@ -308,7 +308,7 @@ class _Shaped:
             rows.append(replace(row, score=self._score(row, matrix[number], float(value[number]))))
         return rows
 
-    def _score(self, row: ForeignRow, values: Tensor, value: float) -> Score:
+    def _score(self, row: ExternalRow, values: Tensor, value: float) -> Score:
         named = dict(zip(self.reward_func_names, values.tolist(), strict=False))
         parts = {name: each for name, each in named.items() if each == each}
         if self.forage_verdict is not None and self.forage_verdict in parts:

@@ -153,7 +153,7 @@ def _no_grams(run: Analyzed) -> str:
     if isinstance(run, ExternalRun):
         return "No list of strategic grams was given, so no strategies were counted: `phrases` is one (`grams`)."
     return (
-        "No list of strategic grams was given, so planning and execution were not told apart. Mine one with "
+        "No list of strategic grams was given, so planning and execution were not distinguished. Mine one with "
         f"`forage grams mine {run.path} --out {run.path / 'grams.json'}` and analyze again."
     )
 
@@ -166,12 +166,12 @@ def default_words(run: Analyzed) -> WordList:
 
 
 def strategy_points(steps: Sequence[StepStrategy], *, draws: int = DRAWS, seed: int = 0) -> tuple[StrategyPoint, ...]:
-    """One point per step, made comparable: entropies at equal counts, sequences at equal siblings."""
+    """One point per step, made comparable: entropies at equal counts, sequences at equal group sizes."""
     if not steps:
         return ()
     at_total = min(step.total for step in steps)
     at_pairs = min(len(step.pairs) for step in steps)
-    siblings = min((sum(counts) for step in steps for counts in step.strategies), default=1)
+    group_size = min((sum(counts) for step in steps for counts in step.strategies), default=1)
     points = []
     for step in steps:
         planning, execution = relative_perplexity(step, steps[0])
@@ -198,8 +198,8 @@ def strategy_points(steps: Sequence[StepStrategy], *, draws: int = DRAWS, seed: 
                 high_planning=step.high_planning,
                 planning_high=step.planning_high,
                 distinct=step.distinct,
-                strategies=distinct_strategies(step, siblings, draws=draws, seed=seed),
-                group_size=siblings,
+                strategies=distinct_strategies(step, group_size, draws=draws, seed=seed),
+                group_size=group_size,
                 common=tuple(ranked[:COMMON]),
             )
         )

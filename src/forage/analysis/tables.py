@@ -142,11 +142,11 @@ def sentences_about(analysis: Analysis) -> list[str]:
 
 
 def fixed_text_sentence(reference: Reference) -> str:
-    """The phases on the fixed text, or why they cannot be told."""
+    """The phases on the fixed text, or why they cannot be determined."""
     if reference.phases:
         return f"On the fixed text. {reference.phases.sentence()}"
     return (
-        f"On the fixed text phases cannot be told from {len(reference.points)} policies: at least {FEWEST} checkpoints "
+        f"On the fixed text phases cannot be determined from {len(reference.points)} policies: at least {FEWEST} checkpoints "
         "are needed at steps that have rollouts. Train with larger `keep_checkpoints` and smaller `rollouts_every`."
     )
 

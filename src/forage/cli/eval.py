@@ -60,7 +60,7 @@ def evaluate_command(
             training.
         out: Where the result is written. A folder that gets evals/; the run itself, and for a model folder one below
             runs/evals, unless given.
-        grams: List of strategic grams: a file of `forage grams mine`, or phrases. Ways to the answer are told apart by
+        grams: List of strategic grams: a file of `forage grams mine`, or phrases. Ways to the answer are distinguished by
             it (docs/diversity.md).
         source: Problems from a table.
         machine: Where the model computes.

@@ -56,7 +56,7 @@ def passk_command(
     if out is not None:
         for file in files:
             made = external_evaluation(file, columns, temperature=temperature, split=split)
-            place = out / file.stem / "evals" / "foreign.json"
+            place = out / file.stem / "evals" / "external.json"
             made.save(place)
             say(f"Saved: {place}")
 

@@ -95,7 +95,7 @@ def _member(directory: Path, evaluation: Evaluation, recipe_of: ReadRecipe) -> M
     if recipe:
         member = member_of_run(directory.resolve().name, recipe)
         return replace(member, label=evaluation.label)
-    # A run whose recipe is gone is told by its label; weights of other origin by what they are.
+    # A run whose recipe is gone is identified by its label; weights of other origin by what they are.
     trained = evaluation.run_seed is not None
     identity = evaluation.label if trained else evaluation.fingerprint or str(directory.resolve())
     return Member(name=directory.resolve().name, label=evaluation.label, identity=identity)

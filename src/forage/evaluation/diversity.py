@@ -69,7 +69,7 @@ class Diversity:
     """What a group of runs shows, with intervals over problems, and over runs where there are several.
 
     `distinct`, `extra` and `in_right` follow `ks`. `eligible` counts the problems with two right answers in some run,
-    the only ones that `pcmd` speaks of.
+    the only ones that `pcmd` is measured on.
     """
 
     ks: tuple[int, ...]

@@ -1,4 +1,4 @@
-"""Foreign samples counted by problem, and the estimates that they allow."""
+"""External samples counted by problem, and the estimates that they allow."""
 
 import math
 from collections import Counter

@@ -73,7 +73,7 @@ def differing(recipes: Sequence[Mapping[str, Any] | None]) -> list[str]:
 
 
 def group_labels(groups: Sequence[Member]) -> list[str]:
-    """One name per group, of which a member each is given; those that would share a name are told apart."""
+    """One name per group, of which a member each is given; those that would share a name are distinguished."""
     plain = [member.label for member in groups]
     labels = []
     for label, member in zip(plain, groups, strict=True):

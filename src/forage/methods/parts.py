@@ -173,7 +173,7 @@ def _refuse_double_entropy(shapes: tuple[Shape, ...], loss: PolicyLoss) -> None:
     if bonus and any(isinstance(penalty, EntropyPenalty | EntropyTarget) for penalty in loss.penalties):
         raise ForageError(
             "The entropy bonus on the advantage and the entropy penalty in the loss cannot be used together: the paper "
-            "(arXiv 2506.14758) trains without an entropy term, and the effects could not be told apart. Drop one."
+            "(arXiv 2506.14758) trains without an entropy term, and the effects could not be separated. Drop one."
         )
 
 

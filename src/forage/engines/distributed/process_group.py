@@ -20,7 +20,7 @@ from forage.core.errors import ForageError
 Item = TypeVar("Item")
 
 DONE, INTERRUPTED, REFUSED, FAILED, ENDED = range(5)
-"""How a process fared in `together`: the first byte of what it sends."""
+"""The status of a process after `together`: the first byte of what it sends."""
 
 
 class RankLost(ForageError):
@@ -31,7 +31,7 @@ class ProcessGroup(ABC):
     """`rank` is this process, 0 ... `world` - 1; `local_world` processes share its machine.
 
     While a process does work of its own (`together`), it counts as alone: nothing in that work may wait for others.
-    `stopping`: this one was told to end (Ctrl-C), and the others do not know yet. `stopped`: now all know. `finishing`:
+    `stopping`: this one was asked to end (Ctrl-C), and the others do not know yet. `stopped`: now all know. `finishing`:
     what has changed is being written down, on all of them, so that an end must wait.
     """
 

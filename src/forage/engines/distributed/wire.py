@@ -21,11 +21,11 @@ def completions_to_bytes(finished: Sequence[Numbered]) -> bytes:
         [number, [[len(completion.tokens), completion.stop] for completion in completions]]
         for number, completions in finished
     ]
-    return _joined_group(head, (completion for _, completions in finished for completion in completions))
+    return _packed(head, (completion for _, completions in finished for completion in completions))
 
 
 def completions_from_bytes(content: bytes) -> list[Numbered]:
-    head, tokens = _parted(content)
+    head, tokens = _unpacked(content)
     return [
         (number, tuple(Completion(*tokens.take(count), stop) for count, stop in entries)) for number, entries in head
     ]
@@ -57,19 +57,19 @@ def groups_to_bytes(groups: Sequence[Group]) -> bytes:
         ]
         for group in groups
     ]
-    return _joined_group(head, (rollout for group in groups for rollout in group.rollouts))
+    return _packed(head, (rollout for group in groups for rollout in group.rollouts))
 
 
 def groups_from_bytes(content: bytes) -> list[Group]:
-    head, tokens = _parted(content)
+    head, tokens = _unpacked(content)
     groups = []
     for (problem, prefix, origin, draw, wanted), rollouts, scores in head:
         start = Start(problem_from_json(problem), tuple(prefix), Origin(origin), draw, wanted)
-        siblings = tuple(
+        sampled = tuple(
             Rollout(start, *tokens.take(count), text, tuple(step_ends), stop, version)
             for count, text, step_ends, stop, version in rollouts
         )
-        groups.append(Group(start, siblings, tuple(map(_score_from_json, scores))))
+        groups.append(Group(start, sampled, tuple(map(_score_from_json, scores))))
     return groups
 
 
@@ -102,7 +102,7 @@ class _Tokens:
         )
 
 
-def _joined_group(head: Any, responses: Iterable[Completion | Rollout]) -> bytes:
+def _packed(head: Any, responses: Iterable[Completion | Rollout]) -> bytes:
     text = json.dumps(head).encode()
     listed = list(responses)
     ids = np.array([token for response in listed for token in response.tokens], dtype=np.int64)
@@ -111,6 +111,6 @@ def _joined_group(head: Any, responses: Iterable[Completion | Rollout]) -> bytes
     return b"".join((len(text).to_bytes(8, "big"), text, ids.tobytes(), logprobs.tobytes(), entropies.tobytes()))
 
 
-def _parted(content: bytes) -> tuple[Any, _Tokens]:
+def _unpacked(content: bytes) -> tuple[Any, _Tokens]:
     end = 8 + int.from_bytes(content[:8], "big")
     return json.loads(content[8:end]), _Tokens(content[end:])

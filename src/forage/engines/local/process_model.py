@@ -194,7 +194,7 @@ def _single(model: LocalModel, texts: Sequence[str]) -> int | None:
     for text in texts:
         try:
             ids = model.tokenizer(text, add_special_tokens=False)["input_ids"]
-        except Exception:  # a word-level tokenizer without an unknown token refuses foreign words
+        except Exception:  # a word-level tokenizer without an unknown token refuses unknown words
             continue
         if isinstance(ids, list) and len(ids) == 1 and ids[0] != model.tokenizer.unk_token_id:
             return int(ids[0])

@@ -23,7 +23,7 @@ class AnswerCounts(MemoryConfig):
 
     def __post_init__(self) -> None:
         if self.key not in ("answer", "text", "mode"):
-            raise ForageError(f'Answers are told apart by "answer", "text" or "mode", not {self.key!r}.')
+            raise ForageError(f'Answers are distinguished by "answer", "text" or "mode", not {self.key!r}.')
 
     def open(self, problems: Sequence[Problem], *, seed: int) -> Memory:
         return _AnswerCounts(self, problems, seed=seed)

@@ -55,7 +55,7 @@ class SuccessReplay(MemoryConfig):
 
 @dataclass(frozen=True, slots=True)
 class _Success:
-    """A whole right response; `entropy` is the mean of what the sampler told, infinite where it told none."""
+    """A whole right response; `entropy` is the mean of what the sampler recorded, infinite where it recorded none."""
 
     tokens: tuple[int, ...]
     logprobs: tuple[float, ...]

@@ -80,7 +80,7 @@ def section(runs: Runs) -> Section | None:
     blocks: list[Block] = []
     if shown:
         blocks.append(Figures(figures=shown, legend=[group.series for group in groups], size="small"))
-    traced = [figure for group in runs.trained if (figure := _along_traces(group)) is not None]
+    traced = [figure for group in runs.trained if (figure := _values_by_token(group)) is not None]
     if traced:
         blocks.append(Figures(figures=traced))
     if not blocks:
@@ -127,7 +127,7 @@ def _trace(
     }  # fmt: skip
 
 
-def _along_traces(group: RunGroup) -> Figure | None:
+def _values_by_token(group: RunGroup) -> Figure | None:
     """The values of the states of a few responses of the group's first seed; None where its run recorded none."""
     entry = shown_entry([entry for entry in group.entries if with_values(entry.valued)])
     if entry is None:

@@ -99,13 +99,13 @@ def _typical(rows: Sequence[Row]) -> Row | None:
 
 
 def _response(row: Row, rows: Sequence[Row], planning: Matcher) -> ResponseBlock:
-    siblings = [other for other in rows if other["group"] == row["group"]]
-    solved = sum(right(other) is True for other in siblings)
+    group = [other for other in rows if other["group"] == row["group"]]
+    solved = sum(right(other) is True for other in group)
     verdict = right(row)
     facts = [
         count(len(row["pieces"]), "token"),
         f"reward {number(_finite(row['reward'], math.nan))}",
-        f"{solved} of {len(siblings)} siblings right",
+        f"{solved} of {len(group)} siblings right",
     ]
     if row["prefix"]:
         facts.append(f"continues {count(len(row['prefix']), 'replayed token')}")

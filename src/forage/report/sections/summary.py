@@ -202,7 +202,7 @@ def _cautions(results: Results) -> list[Statement]:
     if few:
         items.append(f"Only two training seeds: {listing(few)}. Their spread is a guess.")
     if results.base is None and results.trained:
-        items.append("No base model was given, so gains cannot be told from what the base could do already.")
+        items.append("No base model was given, so gains cannot be separated from what the base could do already.")
     elif results.trained and not results.base_controls:
         items.append(
             "The base was evaluated at one temperature. Sampling it colder raises pass@1 without any training: "

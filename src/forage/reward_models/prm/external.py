@@ -32,7 +32,7 @@ Encode = Callable[[str], Sequence[int]]
 
 @dataclass(frozen=True, slots=True)
 class TokenizedSolution:
-    """A foreign solution as the policy reads it: its problem, its steps, and the tokens up to the end of each."""
+    """An external solution as the policy reads it: its problem, its steps, and the tokens up to the end of each."""
 
     problem: Problem
     steps: tuple[str, ...]
@@ -75,6 +75,7 @@ def label_external(
     on_progress: OnProgress | None = None,
 ) -> Labeled:
     """As `label`, for solutions that exist already; `plan.solutions` is not used."""
+    # "foreign", here and in the ids of problems, is stored: blocks of labels and random numbers are found by it.
     settings = {"plan": asdict(plan), "params": asdict(generators.params), "foreign": True}
     directory = block_directory(shards, {**identity, **settings})
     blocks = in_blocks(solutions, SOLUTIONS_PER_BLOCK)

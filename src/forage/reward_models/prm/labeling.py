@@ -92,11 +92,15 @@ def label_file(
 
     Raises ForageError where none of them can be labeled.
     """
-    foreign, unreadable = read_solutions(file)
+    external, unreadable = read_solutions(file)
     on, shards = _on(machine, threads), out / "shards"
     with _generators(policy, policy, task, temperature, max_tokens, on, shards) as (generators, identity, opened):
         resolved, unresolved = resolve_solutions(
-            foreign, generators.task, generators.completer, opened.codec.encode, max_tokens=generators.params.max_tokens
+            external,
+            generators.task,
+            generators.completer,
+            opened.codec.encode,
+            max_tokens=generators.params.max_tokens,
         )
         rejected = (*unreadable, *unresolved)
         if not resolved:

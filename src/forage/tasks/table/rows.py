@@ -264,7 +264,7 @@ def _collect(questions: dict[str, _Question], where: str, values: Mapping[str, A
     solution, label = values["input"].rstrip(), values["label"].rstrip()
     begin = _FIRST_STEP.search(solution)
     if begin is None:
-        raise ForageError('its input has no "Step 1:", so the question cannot be told from the solution')
+        raise ForageError('its input has no "Step 1:", so the question cannot be separated from the solution')
     if not solution.endswith(STEP_TAG) or label[-1:] not in ("+", "-"):
         raise ForageError("its last step has no label")
     prompt = _text(solution[: begin.start()].strip(), "question")

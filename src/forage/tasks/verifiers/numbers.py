@@ -102,7 +102,7 @@ def close(stated: Quantity, wanted: Quantity, tolerance: float, *, in_percent: b
 
 
 def asks_for_percent(prompt: str) -> bool:
-    """Whether a question speaks of percent."""
+    """Whether a question mentions percent."""
     return _PERCENT.search(prompt) is not None
 
 
