@@ -146,8 +146,9 @@ def fixed_text_sentence(reference: Reference) -> str:
     if reference.phases:
         return f"On the fixed text. {reference.phases.sentence()}"
     return (
-        f"On the fixed text phases cannot be determined from {len(reference.points)} policies: at least {FEWEST} checkpoints "
-        "are needed at steps that have rollouts. Train with larger `keep_checkpoints` and smaller `rollouts_every`."
+        f"On the fixed text phases cannot be determined from {len(reference.points)} policies: at least {FEWEST} "
+        "checkpoints are needed at steps that have rollouts. Train with larger `keep_checkpoints` and smaller "
+        "`rollouts_every`."
     )
 
 

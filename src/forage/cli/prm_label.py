@@ -47,11 +47,11 @@ def label_command(
         split: Which problems: train or test.
         problems: How many problems. The first of the split; all unless given.
         reprompt: Ask for the rest in a new prompt instead of continuing. default, or a text with {prompt} and {steps}.
-        temperature: Sampling temperature. Of solutions and continuations.
+        temperature: Sampling temperature. Solutions and continuations share it.
         max_tokens: The most tokens of a response. The run's own unless given.
         machine: Where both models compute.
         shard: Do every n-th block only, as i/n. For n processes with the same --out; the last one writes the labels.
-        seed: Random seed. Of solutions and continuations.
+        seed: Random seed. It decides the solutions and continuations.
         threads: CPU threads for matrix products. 0: all cores. The run's own unless given.
     """
     share = Share.parse(shard)

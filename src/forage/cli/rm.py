@@ -44,7 +44,7 @@ def collect_command(
         noise: How much listeners err, in units of utility. 0 ranks without error.
         temperature: Sampling temperature.
         max_tokens: The most tokens of a response.
-        seed: Random seed. Of the responses and of the listeners.
+        seed: Random seed. It decides the responses and the listeners.
         threads: CPU threads for matrix products. 0: all cores. The run's own unless given.
     """
     with progress_bar("compare") as move:

@@ -17,8 +17,8 @@ NO_MODES = (
 
 
 def diversity_table(groups: Runs, ks: Sequence[int], *, draws: int = DRAWS, seed: int = 0) -> ResultTable:
-    """One row per group: PCMD and the problems it is measured on, then distinct@k, its surplus over pass@k, and the modes
-    among k right answers, with intervals."""
+    """One row per group: PCMD and the problems it is measured on, then distinct@k, its surplus over pass@k, and the
+    modes among k right answers, with intervals."""
     columns = ("policy", "PCMD", "eligible", *_columns(ks), *(f"in {k} right" for k in ks if k > 1))
     rows: list[tuple[Cell, ...]] = []
     without: list[str] = []

@@ -45,7 +45,7 @@ class Watch:
     _entropy: float = field(default=math.nan, init=False)
     _norm: float = field(default=math.nan, init=False)
     _rows: dict[str, int] = field(default_factory=dict, init=False)
-    _told: set[str] = field(default_factory=set, init=False)
+    _reported: set[str] = field(default_factory=set, init=False)
 
     def note(self, metrics: Mapping[str, float]) -> list[str]:
         """What is to be said after this step; mostly nothing."""
@@ -66,8 +66,8 @@ class Watch:
         sentences = []
         for name, is_wrong in wrong.items():
             self._rows[name] = rows = self._rows.get(name, 0) + 1 if is_wrong else 0
-            if rows == PATIENCE[name] and name not in self._told:
-                self._told.add(name)
+            if rows == PATIENCE[name] and name not in self._reported:
+                self._reported.add(name)
                 known = {"entropy": entropy, "first": self._entropy, "largest": largest, "correct": correct}
                 sentences.append(SENTENCES[name].format(rows=rows, norm=self._norm, limit=limit, **known))
         return sentences

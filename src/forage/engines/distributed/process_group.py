@@ -31,8 +31,8 @@ class ProcessGroup(ABC):
     """`rank` is this process, 0 ... `world` - 1; `local_world` processes share its machine.
 
     While a process does work of its own (`together`), it counts as alone: nothing in that work may wait for others.
-    `stopping`: this one was asked to end (Ctrl-C), and the others do not know yet. `stopped`: now all know. `finishing`:
-    what has changed is being written down, on all of them, so that an end must wait.
+    `stopping`: this one was asked to end (Ctrl-C), and the others do not know yet. `stopped`: now all know.
+    `finishing`: what has changed is being written down, on all of them, so that an end must wait.
     """
 
     rank: int = 0

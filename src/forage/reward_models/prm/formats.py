@@ -99,7 +99,7 @@ def write_labels(solutions: Iterable[TaggedSolution], to: Format) -> tuple[str, 
     for number, solution in enumerate(solutions, 1):
         where = solution.source or f"solution {number}"
         if TAG in solution.prompt or any(TAG in step for step in solution.steps):
-            raise ForageError(f"{where}: the text holds the step tag {TAG!r} itself, so tags could not be distinguished.")
+            raise ForageError(f"{where}: the text holds the step tag {TAG!r} itself, so its tags would be ambiguous.")
         if any(math.isnan(value) for value in solution.values):
             raise ForageError(f"{where}: a step has no value, which {to} cannot say.")
         rounded += sum(value not in (0, 1) for value in solution.values) if to in LOSSY else 0
