@@ -20,7 +20,7 @@ TESTED_TOGETHER: Mapping[str, tuple[str, ...]] = {
         "adapters/settle",
         "adapters/skyrl",
     ),
-    "adapters/test_slime": ("adapters/siblings",),
+    "adapters/test_slime": ("adapters/group_credit",),
     "adapters/test_trl": (
         "adapters/parts",
         "adapters/trl_rules",

@@ -12,9 +12,9 @@ siblings.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from forage.adapters.group_credit import NO_TOKENS, credit_by_group, whole_only
 from forage.adapters.parts import Parts, named_parts
 from forage.adapters.rows import ExternalRow
-from forage.adapters.siblings import NO_TOKENS, sibling_credit, whole_only
 from forage.core.errors import ForageError
 from forage.core.records import Score
 from forage.parts.credit.baseline.mean_centre import MeanCentre
@@ -54,7 +54,7 @@ def algorithm(base: type, *, methods: Sequence[str], mode: Mode | None = None) -
 def group_credit(parts: Parts, rollouts: Sequence[Any], *, mode: Mode | None = None) -> list[float]:
     """One credit for each rollout of a group: mappings with "reward" and "completion", or objects with such members."""
     rows = [_row(rollout, mode) for rollout in rollouts]
-    return sibling_credit(parts, rows, [len(rows)], estimator=(MeanCentre(),)) if rows else []
+    return credit_by_group(parts, rows, [len(rows)], estimator=(MeanCentre(),)) if rows else []
 
 
 def _parts(methods: Sequence[str]) -> Parts:

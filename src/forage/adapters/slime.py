@@ -16,10 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from forage.adapters.group_credit import credit_by_group
 from forage.adapters.parts import named_parts
 from forage.adapters.rows import ExternalRow
 from forage.adapters.settle import at_sampling, padded, settled
-from forage.adapters.siblings import sibling_credit
 from forage.core.errors import ForageError
 from forage.core.protocols import Baseline
 from forage.core.records import Score
@@ -52,7 +52,7 @@ def rewards(args: Any, samples: Sequence[Any]) -> tuple[list[float], list[float]
     estimator: tuple[Baseline, ...] = (MeanCentre(), StdScale()) if scaled else (MeanCentre(),)
     rows = [_row(flat[number], float(raw[number] or 0.0), mode) for number in judged]
     credits = [0.0] * len(flat)
-    for number, credit in zip(judged, sibling_credit(parts, rows, sizes, estimator=estimator), strict=True):
+    for number, credit in zip(judged, credit_by_group(parts, rows, sizes, estimator=estimator), strict=True):
         credits[number] = credit
     return [0.0 if value is None else value for value in raw], credits
 

@@ -92,10 +92,10 @@ def label_command(
                 share=share,
                 on_progress=move,
             )
-    _tell(made)
+    _say_summary(made)
 
 
-def _tell(made: LabelSummary) -> None:
+def _say_summary(made: LabelSummary) -> None:
     say_rejected(made.rejected)
     say(
         f"{made.solutions} solutions with {made.steps} steps, {made.continuations} continuations: {made.right:.1%} "

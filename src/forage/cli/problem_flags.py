@@ -38,7 +38,7 @@ class TableFlags:
             template where there is one.
         step_ends: Where reasoning steps end. newline, sentence, label (Step 1:), code_line, "words:so wait" (each
             begins a step), or python:module:function.
-        modes: What tells right answers apart. Nothing unless given, answer, or python:module:function
+        modes: What distinguishes right answers. Nothing unless given, answer, or python:module:function
             (docs/diversity.md).
     """
 

@@ -132,7 +132,7 @@ def average_command(
     Args:
         models: The folders of the models.
         out: Where the result is written. A folder to create.
-        preferences: Comparisons that no model was trained on. They tell whether the average is as good as its members.
+        preferences: Comparisons that no model was trained on. They show whether the average is as good as its members.
         device: Where models compute: cpu or cuda.
     """
     agreements = average_checkpoints(models, out=out, rankings=read(preferences) if preferences else (), device=device)

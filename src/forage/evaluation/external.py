@@ -1,6 +1,6 @@
 """Samples that other tools wrote, as one record: what pass@k and its intervals need, and no more.
 
-A row's keys tell its format. What a file does not say is not guessed: a response whose verdict is missing is unjudged,
+A row's keys decide its format. What a file does not say is not guessed: a response without a verdict is unjudged,
 and where several columns could be the verdict the reader asks for its name.
 """
 

@@ -20,7 +20,7 @@ WITHOUT_EFFECT = {
 
 @dataclass(frozen=True, kw_only=True)
 class Member:
-    """A directory: what it is called, its recipe as JSON (None: no run) and, where it is none, what tells it apart."""
+    """A directory: its name, its recipe as JSON (None: no run) and, where it is none, what distinguishes it."""
 
     name: str
     label: str

@@ -51,7 +51,7 @@ def table(
             template where there is one.
         step_ends: Where reasoning steps end. newline, sentence, label (Step 1:), code_line, "words:so wait" (each
             begins a step), or python:module:function.
-        modes: What tells right answers apart. Nothing unless given, answer, or python:module:function (of the problem
+        modes: What distinguishes right answers. Nothing unless given, answer, or python:module:function (of the problem
             and the text); docs/diversity.md.
     """
     model = required(settings.get("model"), "table")

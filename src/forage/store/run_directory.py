@@ -66,7 +66,7 @@ class RunDirectory:
         return cls(path)
 
     def copy_to(self, path: Path) -> "RunDirectory":
-        """A copy of the whole run, which then goes its own way. Raises ForageError where `path` exists."""
+        """A copy of the whole run, which is then independent. Raises ForageError where `path` exists."""
         if path.exists():
             raise ForageError(f"{path} exists already; nothing in it was changed. {_how_to_go_on(path)}")
         with self.lock(), new_directory(path) as temporary:

@@ -93,7 +93,7 @@ class Gym(OwnModes):
     says how the answer is to be marked, which the prompt then asks for: not at all (any), in LaTeX's box (boxed), or in
     <answer>...</answer> (tags); what is not marked as asked is wrong. `chat` asks each question as a user's message,
     for the tokenizer's chat template; otherwise it is plain text. `steps` says where reasoning steps end
-    (`tasks.steps.rule_of`). `modes` says what tells right answers apart: "answer" where a data set takes several
+    (`tasks.steps.rule_of`). `modes` says what distinguishes right answers: "answer" where a data set takes several
     (`OwnModes`). Test problems do not depend on `seed`; training problems do, and none of them asks what a
     test problem asks.
     """

@@ -70,10 +70,10 @@ def evaluate(
 
     `task_json` describes the task completely; `sampled_by` and `judged_by` say what else decides the texts and the
     verdicts (`engines/identity.py`). All three key the cache and go into the evaluation. Texts are kept and judged
-    again where only what decides the verdicts has changed. Rewards of a training recipe take no part. `on_progress`
-    hears of responses, done and in all. Several processes (`ranks`) sample a share of the shards each, into one cache.
-    Raises ForageError where a file cannot be written; an interruption (KeyboardInterrupt) passes through, and the same
-    call continues behind the last finished shard.
+    again where only what decides the verdicts has changed. Rewards of a training recipe take no part. `on_progress` is
+    called with responses, done and in all. Several processes (`ranks`) sample a share of the shards each, into one
+    cache. Raises ForageError where a file cannot be written; an interruption (KeyboardInterrupt) passes through, and
+    the same call continues behind the last finished shard.
     """
     _check_problems(problems)
     tools = _Tools(sampler, codec, judge, task)
@@ -173,13 +173,13 @@ class _Tally:
 @dataclass(slots=True)
 class _Progress:
     total: int
-    tell: OnProgress | None
+    on_progress: OnProgress | None
     done: int = 0
 
     def advance(self, count: int) -> None:
-        if self.tell is not None and self.done < self.total:
+        if self.on_progress is not None and self.done < self.total:
             self.done = min(self.done + count, self.total)
-            self.tell(self.done, self.total)
+            self.on_progress(self.done, self.total)
 
 
 def _divide(

@@ -25,9 +25,9 @@ SENTENCES = {
     "nothing; {correct:.0%} of the responses are correct. Choose easier or harder problems, sample more siblings, or "
     "try the verifier (forage verify).",
     "collapse": "Entropy collapse: {entropy:.3g} nats after {first:.3g} at first. If that was sudden, lower the "
-    "learning rate (`lr`); `forage analyze` tells what moved before it.",
+    "learning rate (`lr`); `forage analyze` shows what moved before it.",
     "explosion": "Entropy explosion: {entropy:.3g} nats after {first:.3g} at first. If that was sudden, lower the "
-    "learning rate (`lr`); `forage analyze` tells what moved before it.",
+    "learning rate (`lr`); `forage analyze` shows what moved before it.",
     "gradient": "The gradient norm has been above {limit:.3g} for {rows} steps, after {norm:.3g} at first: lower the "
     "learning rate (`lr`).",
 }
@@ -37,7 +37,7 @@ SENTENCES = {
 class Watch:
     """Hears of the metrics of every step. `vocabulary` is the number V of tokens that the policy chooses from.
 
-    Later steps are compared with the first entropy and the first gradient norm that it hears of. It keeps no state in
+    Later steps are compared with the first entropy and the first gradient norm that it is given. It keeps no state in
     checkpoints: after `resume` it compares with the steps from there on, and may say again what it said before.
     """
 

@@ -2,7 +2,7 @@
 
 transformers (5.23) reads such files by the name of the tokenizer's class: without one the space that SentencePiece puts
 before a text is lost, and with that of Llama a Unigram model is read as BPE. Either way a model gets other tokens than
-it was trained with, and nobody hears of it. So here the file's own settings decide, and what was made of them is
+it was trained with, and no error says so. So here the file's own settings decide, and what was made of them is
 compared with SentencePiece itself. A checkpoint that is saved afterwards has a `tokenizer.json`.
 """
 

@@ -92,7 +92,7 @@ def _level(comparison: Comparison, index: int) -> Statement:
 
 
 def _ways(base: PolicyGroup, policy: PolicyGroup) -> Statement | None:
-    """How many right answers a few samples hold; None where the task tells none apart."""
+    """How many right answers a few samples hold; None where the task distinguishes none."""
     k = max(k for k in base.curve_ks if k <= min(SHOWN_K, policy.n))
     sides = [measure_diversity(each.runs, (k,)) for each in (base, policy)]
     change = compare_diversity(base.runs, policy.runs, (k,))

@@ -22,7 +22,7 @@ LEAD = (
 
 
 def section(runs: Runs) -> Section | None:
-    """None where no evaluation counted the ways of being right: the task tells none apart."""
+    """None where no evaluation counted the ways of being right: the task distinguishes none."""
     results = gather_results(runs)
     if results is None:
         return None

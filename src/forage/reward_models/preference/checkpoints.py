@@ -133,7 +133,7 @@ def average_checkpoints(
 ) -> Averaged | None:
     """Averages the weights of reward models (WARM, arXiv 2401.12187) and writes the model to `out`.
 
-    With `rankings` (held out from all of them) it also tells what the average is worth. Where the weights' average is
+    With `rankings` (held out from all of them) it also reports what the average is worth. Where the weights' average is
     worse than the members, they do not lie in one basin: begin them as one model, with one probe.
     """
     if out.exists():

@@ -80,7 +80,7 @@ def label_external(
     directory = block_directory(shards, {**identity, **settings})
     blocks = in_blocks(solutions, SOLUTIONS_PER_BLOCK)
     work = [
-        lambda tell, block=block: count_steps(generators, _judged(generators, block), plan, tell) for block in blocks
+        lambda note, block=block: count_steps(generators, _judged(generators, block), plan, note) for block in blocks
     ]
     return through_blocks(directory, [block_name(block) for block in blocks], work, share or Share(), on_progress)
 

@@ -68,7 +68,7 @@ class Labels:
 
 
 def read_labels(path: Path, *, eta: float = 1.0, m: int | None = None, seed: int = 0) -> Labels:
-    """The labeled solutions of a JSONL file, or of a JSON file with one list; the keys of a row tell its format.
+    """The labeled solutions of a JSONL file, or of a JSON file with one list; the keys of a row decide its format.
 
     `eta` turns the counts of our own format into labels, of `m` continuations drawn with `seed` where m is given; other
     formats hold labels already. Rows that cannot be read are returned as rejected. Raises ForageError where the file

@@ -42,8 +42,8 @@ class Table(OwnModes):
 
     `test_share` takes whole questions, so that no question is on both sides; `seed` selects which. Where the verifier
     can hang, responses are judged in worker processes. A row that cannot be used ends the reading, or is left out and
-    counted with `skip_bad_rows`. `modes` says what tells right answers apart (`OwnModes`). Raises ForageError where the
-    content of a file is not the one that `digest` names.
+    counted with `skip_bad_rows`. `modes` says what distinguishes right answers (`OwnModes`). Raises ForageError where
+    the content of a file is not the one that `digest` names.
     """
 
     name: ClassVar[str] = "table"

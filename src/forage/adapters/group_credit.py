@@ -14,7 +14,7 @@ NO_TOKENS = (0,)
 """Stands for the tokens of a response whose trainer shows its text alone."""
 
 
-def sibling_credit(
+def credit_by_group(
     parts: Parts, rows: Sequence[ExternalRow], sizes: Sequence[int], *, estimator: Sequence[Baseline] = (MeanCentre(),)
 ) -> list[float]:
     """One credit per row: the parts' rewards see each group, then their baselines, or `estimator` where they keep it.
