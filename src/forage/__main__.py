@@ -8,7 +8,7 @@ from forage.core.interrupts import InterruptGate
 
 
 def start() -> NoReturn:
-    """Runs the command line as the whole of this process: Ctrl-C is heard from here on, and ignored at the very end."""
+    """Runs the command line as this whole process: Ctrl-C is handled from here on, and ignored at the very end."""
     signal.signal(signal.SIGINT, InterruptGate())
     try:
         from forage.cli import main

@@ -6,7 +6,7 @@ Runs of one method meet the same problems, so runs and problems are crossed, not
 independently, the problems (the pigeonhole bootstrap, Owen 2007, which errs on the wide side). Of m units a draw takes
 m - 1, which makes the variance of a resampled mean unbiased (Rao and Wu 1988); with three seeds instead of infinitely
 many this is not a detail: taking m would understate the variance between seeds by a third. One run is kept as it is,
-and its interval then speaks of the problems only. Resampling knows nothing beyond the sample: where every problem gives
+and its interval then covers the problems only. Resampling knows nothing beyond the sample: where every problem gives
 the same value (all 0, say) the interval has no width.
 """
 
