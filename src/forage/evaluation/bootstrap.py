@@ -10,6 +10,8 @@ and its interval then covers the problems only. Resampling knows nothing beyond 
 the same value (all 0, say) the interval has no width.
 """
 
+from functools import lru_cache
+
 import numpy as np
 
 from forage.core.seeds import derive_seed
@@ -32,8 +34,14 @@ def bootstrap_means(values: Floats, *, draws: int = DRAWS, seed: int = 0, side: 
     """
     runs, problems, _ = values.shape
     run_weights = resampling_weights(runs, draws, np.random.default_rng(derive_seed(seed, "runs", side)))
-    problem_weights = resampling_weights(problems, draws, np.random.default_rng(derive_seed(seed, "problems")))
-    return _weighted(values, run_weights, problem_weights)
+    return _weighted(values, run_weights, _problem_weights(problems, draws, seed))
+
+
+@lru_cache(maxsize=1)  # one comparison asks for the same problems many times, and drawing them is most of its time
+def _problem_weights(problems: int, draws: int, seed: int) -> Floats:
+    weights = resampling_weights(problems, draws, np.random.default_rng(derive_seed(seed, "problems")))
+    weights.flags.writeable = False
+    return weights
 
 
 def bootstrap_differences(base: Floats, other: Floats, *, draws: int = DRAWS, seed: int = 0) -> Floats:
