@@ -48,6 +48,16 @@ def test_numbers_are_never_cut(width: int, capsys: pytest.CaptureFixture[str], m
     assert max(map(len, out.splitlines())) <= width
 
 
+def test_headers_beside_words_are_not_cut(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    columns = ("policy", "million tokens", "minutes", "points per million tokens", "points per hour")
+    few, none = Cell("below 0.05"), Cell("")
+    Tables().table("cost", ResultTable(columns, ((Cell("dr_grpo"), few, Cell("0.1", 0.1), none, none),), ()))
+    out = capsys.readouterr().out
+    assert all(column in out for column in columns)
+    assert max(map(len, out.splitlines())) <= 80
+
+
 def test_json_is_one_object_without_words(capsys: pytest.CaptureFixture[str]) -> None:
     show(Tables(json=True))
     assert json.loads(capsys.readouterr().out) == {**AS_JSON, "files": ["a"]}

@@ -128,10 +128,10 @@ class Tables:
                 self._columns(table, columns)
 
     def _columns(self, table: ResultTable, columns: Sequence[int]) -> None:
-        """In one block or, where numbers would not fit, in several below each other. Words are folded instead."""
-        wordy = any(_is_words(row[index]) for row in table.rows for index in columns)
-        label, needed = _width(table, 0), {index: _width(table, index) for index in columns}
-        if wordy or label + sum(needed.values()) <= self.width:
+        """In one block or, where it would not fit with all words folded, in several below each other."""
+        label, needed = max(LABEL + GAP, _width(table, 0)), {index: _width(table, index) for index in columns}
+        if label + sum(needed.values()) <= self.width:
+            wordy = any(_is_words(row[index]) for row in table.rows for index in columns)
             self._block(table, columns, wordy=wordy)
             return
         label = min(label, max(LABEL, self.width // 3))
@@ -164,9 +164,10 @@ def _plain(cell: Cell) -> Any:
 
 
 def _width(table: ResultTable, index: int) -> int:
-    """What a column takes beside others, its gap included."""
-    cells = (line for row in table.rows for line in _lines(row[index]))
-    return max(map(len, (table.columns[index], *cells))) + GAP
+    """What a column takes beside others, its gap included: where words may fold, the longest of them."""
+    cells = [row[index] for row in table.rows]
+    parts = [part for cell in cells for part in (cell.text.split() if index and _is_words(cell) else _lines(cell))]
+    return max(map(len, (table.columns[index], *parts))) + GAP
 
 
 def _is_estimate(column: str) -> bool:
