@@ -101,7 +101,9 @@ def test_an_evaluation_goes_where_it_is_asked_to(run: Path, base: Path, tmp_path
     assert evaluate(base, *arguments[:2], "--problems", "0") == 2
 
 
-@pytest.mark.parametrize(("name", "advised"), [("report", False), ("eval", False), ("train", True)])
+@pytest.mark.parametrize(
+    ("name", "advised"), [("report", False), ("eval", False), ("prm", False), ("train", True), ("resume", True)]
+)
 def test_a_full_disk_is_answered_with_what_helps(
     name: str, advised: bool, monkeypatch: pytest.MonkeyPatch, said: Said
 ) -> None:

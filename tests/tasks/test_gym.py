@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -91,6 +92,20 @@ def test_a_system_prompt_and_a_way_to_mark_answers() -> None:
     )
     assert decode_part(encode_part(task), Task) == task
     assert Gym(dataset="sums", test_problems=2).problems("test")[1].prompt == "What is 1 + 1?"
+
+
+@pytest.mark.usefixtures("_sums")
+def test_a_recipe_states_both_over_the_name(tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from forage.recipes import gym
+
+    def parse(text: str) -> Gym:
+        return Gym(dataset=text, system="In the name.", answer_format="tags")
+
+    monkeypatch.setattr(sys.modules[gym.__module__], "parse_gym", parse)
+    named = gym(dataset="gym:sums", model=str(tiny_base)).task
+    assert named == parse("sums")
+    stated = gym(dataset="sums", model=str(tiny_base), system="Be brief.", answer_format="boxed").task
+    assert stated == Gym(dataset="sums", system="Be brief.", answer_format="boxed")
 
 
 @pytest.mark.usefixtures("_sums")

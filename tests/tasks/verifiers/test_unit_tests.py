@@ -155,9 +155,10 @@ def test_what_a_program_may_not_touch(judge: WorkerJudge, tmp_path_factory: pyte
         f"def f(x): open({str(secret)!r}, 'w').write('x'); return 2 * x + 1",
         "import os\ndef f(x): os.fork(); return 2 * x + 1",
         "import socket\ndef f(x): socket.socket(); return 2 * x + 1",
+        "import socket\ndef f(x): socket.socketpair(); return 2 * x + 1",
     ]
     if {"writes stay inside", "no escape from the process group"} <= set(protections()):
-        assert [score.value for score in ask(judge, FUNCTION, *attempts)] == [0] * 4
+        assert [score.value for score in ask(judge, FUNCTION, *attempts)] == [0] * len(attempts)
     assert secret.read_text() == "11"
     assert ask(judge, FUNCTION, "def f(x):\n  open('here', 'w').write('x')\n  return 2 * x + 1")[0].value == 1
 
