@@ -124,6 +124,9 @@ def test_it_is_given_as_text_and_as_an_object_and_written_down() -> None:
 def test_what_cannot_be_meant_is_refused() -> None:
     with pytest.raises(ForageError, match="told apart by"):
         on(dr_grpo(), parse("mode_coverage:ways=gram", METHODS))
+    for ways in ("mode", GramClusters(words=3)):
+        with pytest.raises(ForageError, match="settings of ways=grams"):
+            on(dr_grpo(), mode_coverage(ways=ways, words=3))  # pyright: ignore[reportArgumentType]
     with pytest.raises(ForageError, match="memory of its own"):
         on(grpo(), rrl(), mode_coverage())
     with pytest.raises(ForageError, match="already"):

@@ -1,5 +1,6 @@
 """Mode coverage: ways without a key, reward divided among them, and each met again (this project's own)."""
 
+from forage.core.errors import ForageError
 from forage.grams.ways import GramClusters
 from forage.methods.catalogue import method
 from forage.methods.exploration.mode_diversity import mode_diversity
@@ -28,7 +29,10 @@ def mode_coverage(
     are keyed by `ways`: "grams" (`GramClusters` of `words` in a row, linked where they are `alike`), the task's own
     ("mode"), "answer" or "text". With "grams" it needs nothing of the task but verdicts.
     """
-    key = GramClusters(words=words, alike=alike) if ways == "grams" else named_ways(ways)
+    grams = GramClusters(words=words, alike=alike)
+    if ways != "grams" and grams != GramClusters():
+        raise ForageError(f"words and alike are settings of ways=grams, and the ways here are {ways!r}: drop them.")
+    key = grams if ways == "grams" else named_ways(ways)
     key_task(recipe, key, "mode_coverage", setting="ways")
     recipe = mode_diversity.function(recipe, rule="ips", alpha=alpha, key=key)
     recipe = prefix_guided.function(recipe, share=share, hard=1.0, ways=key)
