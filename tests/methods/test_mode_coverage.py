@@ -122,7 +122,7 @@ def test_it_is_given_as_text_and_as_an_object_and_written_down() -> None:
 
 
 def test_what_cannot_be_meant_is_refused() -> None:
-    with pytest.raises(ForageError, match="told apart by"):
+    with pytest.raises(ForageError, match="distinguished by"):
         on(dr_grpo(), parse("mode_coverage:ways=gram", METHODS))
     for ways in ("mode", GramClusters(words=3)):
         with pytest.raises(ForageError, match="settings of ways=grams"):

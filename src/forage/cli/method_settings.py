@@ -4,7 +4,7 @@ _REPLAY = "strength of what is learned from kept responses; 1 is that of a lone 
 _SUCCESSES = "how successes are chosen and weighted: rlep or exgrpo"
 _AGAIN = "under exgrpo, share of a step's problems that were right in part, 0 to 1"
 _ANCHOR = "weight of the term, a mean over the answers shown of the mean over tokens"
-_WAYS = "what tells right responses apart: mode (the task's), answer, text or grams (clusters of like responses)"
+_WAYS = "what distinguishes right responses: mode (the task's), answer, text or grams (clusters of like responses)"
 _POWER = "power to which the frequency of a way divides the reward; 0 is off"
 _CLIP_LOW, _CLIP_HIGH = "how far a ratio may fall below 1", "how far a ratio may rise above 1"
 
@@ -27,7 +27,7 @@ SETTINGS = {
     "drop": "at most so many last steps of a response are cut off",
     "entropy_alpha": "weight of the entropy bonus; None is the published one: 0.1 with a critic's advantages, else 0.4",
     "equal": "value every start by itself (tokens), or what the task calls one state once (state)",
-    "estimator": "of the divergence: k1, k2 or k3",
+    "estimator": "estimator of the divergence: k1, k2 or k3",
     "exploration": "weight of rarely visited steps in the search",
     "gamma": "discount per token of generalized advantages",
     "gap": "two steps are a pair where their values differ by more",
@@ -39,10 +39,10 @@ SETTINGS = {
     "hicra_reported.alpha": "weight of the added term",
     "high_entropy_scale.scale": "how much larger the advantage of the chosen tokens becomes",
     "hicra_reported.share": "share of a response's tokens that counts as uncertain, 0 to 1",
-    "k": "of pass@k",
+    "k": "number of samples k of pass@k",
     "kappa": "the added term is at most |A| / kappa, so that a sign never changes",
     "group_reweight.kappa": "how weakly the success rate counts; 1 or more",
-    "lam": "of generalized advantages: 1 looks to the end of the response, 0 one token ahead",
+    "lam": "lambda of generalized advantages: 1 looks to the end of the response, 0 one token ahead",
     "margin": "how much more than its problem a state must be worth; None: 0.1 by continuations, 0 by a critic",
     "max_rounds": "how often a step samples again in the place of groups that teach nothing",
     "max_steps": "steps of a response that are valued",
@@ -92,7 +92,7 @@ SETTINGS = {
     "keep_high": "share of the gradient kept by tokens clipped above",
     "keep_low": "share of the gradient kept by tokens clipped below",
     "alike": "share of their grams from which two responses belong to one way, above 0 up to 1",
-    "key": "what tells right responses apart: mode (the task's), answer or text",
+    "key": "what distinguishes right responses: mode (the task's), answer or text",
     "mode_diversity.key": _WAYS,
     "mode_diversity_random.key": _WAYS,
     "mode_replay.key": _WAYS,
@@ -175,10 +175,10 @@ SETTINGS = {
     "entropy_forks_random.weight": "how much a rise of entropy adds to the chance to fork; 0 is a coin",
     "answer_ucb.rule": "what the bonus is less: con (a constant) or mean (that of the other siblings)",
     "answer_ucb.weight": "weight of the bonus",
-    "answer_ucb.key": "what tells answers apart: answer (the task reads it), text or mode (right ones only)",
+    "answer_ucb.key": "what distinguishes answers: answer (the task reads it), text or mode (right ones only)",
     "answer_ucb_random.rule": "what the bonus is less: con (a constant) or mean (that of the other siblings)",
     "answer_ucb_random.weight": "weight of the bonus",
-    "answer_ucb_random.key": "what tells answers apart: answer (the task reads it), text or mode (right ones only)",
+    "answer_ucb_random.key": "what distinguishes answers: answer (the task reads it), text or mode (right ones only)",
     "constant": "what the bonus is less under the rule con, 0 to 1",
     "gate": "no bonus in groups in which all are right",
 }

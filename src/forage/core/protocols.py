@@ -38,7 +38,7 @@ maximum instead: the first number is the largest value seen, the count is not us
 
 
 class OnProgress(Protocol):
-    """Told how far a long piece of work has come."""
+    """Called with how far a long piece of work has come."""
 
     def __call__(self, done: int, total: int, note: str = "") -> None: ...
 

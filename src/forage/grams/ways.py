@@ -1,4 +1,4 @@
-"""The ways of right responses, told by the word grams that they share: no task, list of phrases or encoder is asked."""
+"""Ways of right responses, distinguished by shared word grams: no task, list of phrases or encoder is asked."""
 
 import re
 from collections.abc import Sequence
@@ -20,8 +20,8 @@ class GramClusters(Ways):
 
     A gram is `words` words in a row, the ends of the text included; two responses are linked where
     |A and B| / |A or B| >= `alike` of their sets. A way is named by a text of it: by the name that is known, the
-    earliest where several are linked, and else by the smallest text of the siblings in it. 1 tells apart all responses
-    but those of the same grams.
+    earliest where several are linked, and else by the smallest text of the siblings in it. 1 distinguishes all
+    responses but those of the same grams.
     """
 
     words: int = 2
@@ -30,7 +30,7 @@ class GramClusters(Ways):
     def __post_init__(self) -> None:
         if self.words < 1 or not 0 < self.alike <= 1:
             raise ForageError(
-                f"Ways are told by grams of 1 or more words that are alike by more than 0 and at most 1, not "
+                f"Ways are distinguished by grams of 1 or more words that are alike by more than 0 and at most 1, not "
                 f"{self.words} and {self.alike}."
             )
 
@@ -49,8 +49,8 @@ class GramClusters(Ways):
 
 def gram_set(text: str, *, words: int) -> Grams:
     """All runs of `words` words and signs of a text in lower case, with its beginning and its end as a word each."""
-    found = ["", *_WORD.findall(fold(text)), ""]
-    return frozenset(tuple(found[place : place + words]) for place in range(max(1, len(found) - words + 1)))
+    spoken = ["", *_WORD.findall(fold(text)), ""]
+    return frozenset(tuple(spoken[place : place + words]) for place in range(max(1, len(spoken) - words + 1)))
 
 
 def linked(sets: Sequence[Grams], *, alike: float) -> list[int]:
@@ -64,6 +64,6 @@ def linked(sets: Sequence[Grams], *, alike: float) -> list[int]:
     return first
 
 
-def jaccard(one: Grams, other: Grams) -> float:
+def jaccard(left: Grams, right: Grams) -> float:
     """The share of the grams of both that both have, in [0, 1]."""
-    return len(one & other) / len(one | other)
+    return len(left & right) / len(left | right)

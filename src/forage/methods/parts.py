@@ -25,7 +25,7 @@ from forage.parts.signals.planning import PlanningMask
 from forage.training.recipe import Recipe
 
 WayKey = ModeKey | Literal["grams"] | Ways
-"""What tells right responses apart, as a person gives it: "grams" is `GramClusters` with its own settings."""
+"""What distinguishes right responses, as a person gives it: "grams" is `GramClusters` with its own settings."""
 
 
 def add_shape(recipe: Recipe, shape: Shape) -> Recipe:
@@ -123,13 +123,13 @@ def key_task(recipe: Recipe, key: ModeKey | Ways, method: str, *, setting: str =
 
 
 def named_ways(key: WayKey) -> ModeKey | Ways:
-    """The key that a part takes. Raises ForageError for what tells nothing apart."""
+    """The key that a part takes. Raises ForageError for an unknown one."""
     if key == "grams":
         return GramClusters()
     if isinstance(key, Ways) or key in get_args(ModeKey):
         return key
     raise ForageError(
-        f'Right responses are told apart by "mode" (the task\'s own), "answer", "text", "grams" or an object of the '
+        f'Right responses are distinguished by "mode" (the task\'s own), "answer", "text", "grams" or an object of the '
         f"class `Ways`, not {key!r}."
     )
 
@@ -180,7 +180,7 @@ def add_model_reward(recipe: Recipe, reward: ModelReward | ProcessReward) -> Rec
 
     What they add, such as a penalty for length, is so kept, whatever the order of the methods.
     """
-    models = [place for place, one in enumerate(recipe.rewards) if isinstance(one, ModelReward | ProcessReward)]
+    models = [place for place, part in enumerate(recipe.rewards) if isinstance(part, ModelReward | ProcessReward)]
     place = max(models, default=-1) + 1
     return replace(recipe, rewards=(*recipe.rewards[:place], reward, *recipe.rewards[place:]))
 
@@ -190,7 +190,7 @@ def _refuse_double_entropy(shapes: tuple[Shape, ...], loss: PolicyLoss) -> None:
     if bonus and any(isinstance(penalty, EntropyPenalty | EntropyTarget) for penalty in loss.penalties):
         raise ForageError(
             "The entropy bonus on the advantage and the entropy penalty in the loss cannot be used together: the paper "
-            "(arXiv 2506.14758) trains without an entropy term, and the effects could not be told apart. Drop one."
+            "(arXiv 2506.14758) trains without an entropy term, and the effects could not be separated. Drop one."
         )
 
 

@@ -22,7 +22,7 @@ def mode_coverage(
     slots: int = 16,
     share: float = 0.125,
 ) -> Recipe:
-    """Tells ways of right responses by the word grams they share, divides reward among them, and meets each again.
+    """Distinguishes ways of right responses by shared word grams, divides reward among them, and meets each again.
 
     Composes `mode_diversity:rule=ips` of power `alpha`, `mode_replay` of strength `coefficient` with at most `slots`
     exemplars of a problem, and `prefix_guided`: `share` of a step's groups begin as a kept response of a way does. All

@@ -138,7 +138,7 @@ class _PrefixGuided(Memory):
 
     def state(self) -> dict[str, Any]:
         solutions = {
-            name: [[way, list(one.tokens), list(one.cuts)] for way, one in kept.items()]
+            name: [[way, list(solution.tokens), list(solution.cuts)] for way, solution in kept.items()]
             for name, kept in sorted(self._solutions.items())
         }
         known = {"levels": dict(sorted(self._levels.items())), "rates": dict(sorted(self._rates.items()))}
@@ -183,12 +183,12 @@ class _PrefixGuided(Memory):
         if config.ways is None:
             tokens = () if known else self._solution(group, task, tools)
             return {"": tokens} if tokens else {}
-        found: dict[str, tuple[int, ...]] = {}
+        new: dict[str, tuple[int, ...]] = {}
         keys = mode_keys(group.rollouts, group.scores, key=config.ways, task=task, wrong=False, known=known)
         for rollout, way in zip(group.rollouts, keys, strict=True):
-            if way is not None and way not in known and way not in found and len(known) + len(found) < config.slots:
-                found[way] = _ended(rollout, tools)
-        return found
+            if way is not None and way not in known and way not in new and len(known) + len(new) < config.slots:
+                new[way] = _ended(rollout, tools)
+        return new
 
     def _solution(self, group: Group, task: Task, tools: Tools) -> tuple[int, ...]:
         """The tokens of a right response without an end token; () where there is none."""
