@@ -62,6 +62,12 @@ ARMS: dict[str, tuple[str, ...]] = {
     "RLEP": ("dr_grpo", "success_replay"),
     "ExGRPO": ("dr_grpo", "success_replay:rule=exgrpo"),
     "base anchor .05": ("dr_grpo", "base_anchor:coefficient=0.05,solved=0.125"),
+    "mode coverage": ("dr_grpo", "mode_coverage"),
+    "mode coverage, ways dealt anew (control)": ("dr_grpo", "mode_coverage_random"),
+    "mode coverage, reward not divided (control)": ("dr_grpo", "mode_coverage_undivided"),
+    "mode coverage without exemplars (control)": ("dr_grpo", "mode_coverage_unreplayed"),
+    "mode coverage without restarts (control)": ("dr_grpo", "mode_coverage_unrestarted"),
+    "mode coverage by the task's modes": ("dr_grpo", "mode_coverage:ways=mode"),
 }
 COLUMNS = ("pass@1", "pass@8", "pass@64", "distinct@8", "pcmd")
 

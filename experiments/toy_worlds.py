@@ -35,6 +35,13 @@ ARMS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "entropy penalty .03": ("dr_grpo", "entropy_penalty:coefficient=0.03"),
         "1/n after centering (control)": ("dr_grpo", "mode_diversity_after"),
         "GRPO": ("grpo",),
+        "replay 5": ("dr_grpo", "mode_replay:coefficient=5"),
+        "mode coverage": ("dr_grpo", "mode_coverage"),
+        "mode coverage, ways dealt anew (control)": ("dr_grpo", "mode_coverage_random"),
+        "mode coverage, reward not divided (control)": ("dr_grpo", "mode_coverage_undivided"),
+        "mode coverage without exemplars (control)": ("dr_grpo", "mode_coverage_unreplayed"),
+        "mode coverage without restarts (control)": ("dr_grpo", "mode_coverage_unrestarted"),
+        "mode coverage by the task's modes": ("dr_grpo", "mode_coverage:ways=mode"),
     },
     "lock": {
         "GRPO": ("grpo",),

@@ -126,6 +126,7 @@ FORMULAS: dict[str, str] = {
     "hicra": "planning_credit semantic_entropy",
     "hicra_entropy": "entropy_planning_bonus",
     "mode_diversity": "mode_reward",
+    "mode_coverage": "mode_reward replay_scale mode_shares exemplar_weights",
     "mode_replay": "replay_scale mode_shares exemplar_weights",
     "mode_replay_frequency": "mode_shares",
     "success_replay": "replay_advantage shaped_ratio difficulty_weight",
@@ -170,7 +171,8 @@ FORMULAS: dict[str, str] = {
 
 ARRANGED = (
     "answer_ucb_random base_anchor_likelihood bottom_entropy_tokens clip_cov_random cue_shuffled entropy_forks_random "
-    "hicra_random kl_cov_random mode_diversity_random mode_replay_others mode_replay_single mode_replay_unlearned "
+    "hicra_random kl_cov_random mode_coverage_random mode_coverage_undivided mode_coverage_unreplayed "
+    "mode_coverage_unrestarted mode_diversity_random mode_replay_others mode_replay_single mode_replay_unlearned "
     "posterior_budget_random prefix_guided prefix_guided_other random_entropy_tokens reinforce_ada_random "
     "rrl rrl_oracle rrl_random_cuts rrl_success_prefixes rrl_whole_prompts setpo_shuffled success_replay_fresh "
     "success_replay_random "

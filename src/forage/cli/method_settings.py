@@ -4,6 +4,8 @@ _REPLAY = "strength of what is learned from kept responses; 1 is that of a lone 
 _SUCCESSES = "how successes are chosen and weighted: rlep or exgrpo"
 _AGAIN = "under exgrpo, share of a step's problems that were right in part, 0 to 1"
 _ANCHOR = "weight of the term, a mean over the answers shown of the mean over tokens"
+_WAYS = "what distinguishes right responses: mode (the task's), answer, text or grams (clusters of like responses)"
+_POWER = "power to which the frequency of a way divides the reward; 0 is off"
 _CLIP_LOW, _CLIP_HIGH = "how far a ratio may fall below 1", "how far a ratio may rise above 1"
 
 SETTINGS = {
@@ -89,7 +91,26 @@ SETTINGS = {
     "low": "the smallest covariance that is chosen",
     "keep_high": "share of the gradient kept by tokens clipped above",
     "keep_low": "share of the gradient kept by tokens clipped below",
+    "alike": "share of their grams from which two responses belong to one way, above 0 up to 1",
     "key": "what distinguishes right responses: mode (the task's), answer or text",
+    "mode_diversity.key": _WAYS,
+    "mode_diversity_random.key": _WAYS,
+    "mode_replay.key": _WAYS,
+    "mode_replay_frequency.key": _WAYS,
+    "mode_replay_others.key": _WAYS,
+    "mode_replay_single.key": _WAYS,
+    "mode_replay_unlearned.key": _WAYS,
+    "mode_coverage.alpha": _POWER,
+    "mode_coverage_random.alpha": _POWER,
+    "mode_coverage_unreplayed.alpha": _POWER,
+    "mode_coverage_unrestarted.alpha": _POWER,
+    "mode_coverage.coefficient": _REPLAY,
+    "mode_coverage_random.coefficient": _REPLAY,
+    "mode_coverage_undivided.coefficient": _REPLAY,
+    "mode_coverage_unrestarted.coefficient": _REPLAY,
+    "ways": _WAYS,
+    "words": "words in a row that make a gram",
+    "prefix_guided.ways": f"a solution of each way is kept; {_WAYS}; None keeps the first one",
     "maximum": "largest coefficient",
     "mode_diversity.modes": "number of right modes of a problem, for gapo; 0 for the other rules",
     "mode_diversity_random.modes": "number of right modes of a problem, for gapo; 0 for the other rules",

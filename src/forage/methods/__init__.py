@@ -52,6 +52,10 @@ from forage.methods.controls.hicra_reported import hicra_reported as hicra_repor
 from forage.methods.controls.high_entropy_scale import high_entropy_scale as high_entropy_scale
 from forage.methods.controls.ibro_unsigned import ibro_unsigned as ibro_unsigned
 from forage.methods.controls.kl_cov_random import kl_cov_random as kl_cov_random
+from forage.methods.controls.mode_coverage_random import mode_coverage_random as mode_coverage_random
+from forage.methods.controls.mode_coverage_undivided import mode_coverage_undivided as mode_coverage_undivided
+from forage.methods.controls.mode_coverage_unreplayed import mode_coverage_unreplayed as mode_coverage_unreplayed
+from forage.methods.controls.mode_coverage_unrestarted import mode_coverage_unrestarted as mode_coverage_unrestarted
 from forage.methods.controls.mode_diversity_after import mode_diversity_after as mode_diversity_after
 from forage.methods.controls.mode_diversity_random import mode_diversity_random as mode_diversity_random
 from forage.methods.controls.mode_replay_frequency import mode_replay_frequency as mode_replay_frequency
@@ -92,6 +96,7 @@ from forage.methods.exploration.ibro import ibro as ibro
 from forage.methods.exploration.kl_cov import kl_cov as kl_cov
 from forage.methods.exploration.kl_penalty import kl_penalty as kl_penalty
 from forage.methods.exploration.lambda_grpo import lambda_grpo as lambda_grpo
+from forage.methods.exploration.mode_coverage import mode_coverage as mode_coverage
 from forage.methods.exploration.mode_diversity import mode_diversity as mode_diversity
 from forage.methods.exploration.mode_replay import mode_replay as mode_replay
 from forage.methods.exploration.perplexity_shaping import perplexity_shaping as perplexity_shaping

@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal, get_args
 
 from forage.core.errors import ForageError
-from forage.core.mode_keys import ModeKey
+from forage.core.mode_keys import ModeKey, Ways
 from forage.core.protocols import Explore, MemoryConfig, Penalty, Reward, Shape, Signal, StepSignal, Task
 from forage.engines.local.model_reward import ModelReward
 from forage.engines.local.process_model import read_record
 from forage.engines.local.process_reward import ProcessReward
 from forage.grams.gram_list import GramList, load_grams
+from forage.grams.ways import GramClusters
 from forage.parts.credit.assign.gae import Gae
 from forage.parts.credit.baseline.std_scale import StdScale
 from forage.parts.credit.shape.entropy_bonus import EntropyBonus
@@ -21,6 +23,9 @@ from forage.parts.losses.penalty import EntropyPenalty, EntropyTarget
 from forage.parts.losses.policy_loss import PolicyLoss
 from forage.parts.signals.planning import PlanningMask
 from forage.training.recipe import Recipe
+
+WayKey = ModeKey | Literal["grams"] | Ways
+"""What distinguishes right responses, as a person gives it: "grams" is `GramClusters` with its own settings."""
 
 
 def add_shape(recipe: Recipe, shape: Shape) -> Recipe:
@@ -106,15 +111,27 @@ def add_demonstrations(recipe: Recipe, memory: MemoryConfig, penalty: Penalty) -
     return replace(recipe, memory=memory, policy_loss=replace(loss, demonstration_penalties=(penalty,)))
 
 
-def key_task(recipe: Recipe, key: ModeKey, method: str) -> Task | None:
+def key_task(recipe: Recipe, key: ModeKey | Ways, method: str, *, setting: str = "key") -> Task | None:
     """The task, where it is needed to read answers. Raises ForageError where modes are asked for and it names none."""
     if key == "mode" and not recipe.task.has_modes:
         raise ForageError(
             f"{method} is keyed by modes, and the task {recipe.task.name} names none, so it would weigh nothing. "
-            f"Train on a task with several right answers, or key by what is there: {method}:key=answer or "
-            f"{method}:key=text."
+            f"Train on a task with several right answers, or key by what is there: {method}:{setting}=answer or "
+            f"{method}:{setting}=text."
         )
     return recipe.task if key == "answer" else None
+
+
+def named_ways(key: WayKey) -> ModeKey | Ways:
+    """The key that a part takes. Raises ForageError for an unknown one."""
+    if key == "grams":
+        return GramClusters()
+    if isinstance(key, Ways) or key in get_args(ModeKey):
+        return key
+    raise ForageError(
+        f'Right responses are distinguished by "mode" (the task\'s own), "answer", "text", "grams" or an object of the '
+        f"class `Ways`, not {key!r}."
+    )
 
 
 def strategic_grams(name: str, method: str) -> GramList:

@@ -137,10 +137,10 @@ def _update_seconds(opened: Opened, work: Workload, *, shared: bool) -> tuple[fl
         return _timed(lambda: opened.policy.improve(train, LOSS, seed=0))[0]
 
     updated(1, size=2)  # makes the moments
-    one, two = updated(1), updated(2)
-    each = max(0.0, two - one)
+    single, double = updated(1), updated(2)
+    each = max(0.0, double - single)
     whole, tried = (work.prompt * (1 if shared else many) + many * work.response for many in (work.group_size, size))
-    return each * whole / tried, max(0.0, one - each)
+    return each * whole / tried, max(0.0, single - each)
 
 
 def _synthetic(opened: Opened, work: Workload, groups: int, size: int) -> TrainBatch:

@@ -10,6 +10,7 @@ import pytest
 from forage.core.errors import ForageError
 from forage.core.protocols import Memory, Task
 from forage.core.records import Group, Origin, Problem, SamplingParams, Score, Start
+from forage.grams.ways import GramClusters
 from forage.parts.memory import ShuffledProblems
 from forage.parts.memory.prefix_guided import PrefixGuided
 from support.builders import problem, rollout
@@ -151,6 +152,58 @@ def test_state_restores_everything() -> None:
         assert live(again, range(7, 13), right=("p1",), helped=0.0) == expected[6:]
 
 
+def of_ways(steps: range, memory: Memory) -> list[Start]:
+    """Two right siblings of one way and two of another one each step, in turn; a way is the first token."""
+    seen = []
+    for step in steps:
+        starts = memory.draw(4, step=step)
+        seen += guided([starts])
+        tried = []
+        for start in starts:
+            behind = (6, 6, 7) if step % 2 else (6, 8, 9)
+            rollouts = tuple(
+                rollout(start, (*start.prefix, way, place, 2, 2, 2, 2)) for place, way in enumerate(behind)
+            )
+            scores = (*(Score(1.0, mode=str(way)) for way in behind[:2]), Score(0.0))
+            tried.append(Group(start, rollouts, scores))
+        memory.observe(tried, Digits(), Speaking(length=99).tools, SamplingParams(), step=step, seed=0)
+        memory.record(tried, step=step)
+    return seen
+
+
+def test_one_solution_of_each_way_is_kept_and_every_way_is_begun_again() -> None:
+    memory = config(ways="mode", hard=1.0, levels=2, longest=0.5).open(PROBLEMS, seed=0)
+    of_ways(range(1, 13), memory)
+    for kept in memory.state()["solutions"].values():
+        assert [way for way, _, _ in kept] == ["6", "8"], "7 and 9 are wrong, and 6 is kept once"
+        assert kept[0][1] == [6, 0, 2, 2, 2, 2], "the first right response of the way"
+    begun = [start.prefix for start in of_ways(range(13, 50), memory)]
+    assert set(begun) == {(6,), (8,)}
+    assert 0.3 < begun.count((8,)) / len(begun) < 0.7, "as often as the other, whatever the policy does"
+    limited = config(ways="mode", slots=1, hard=1.0).open(PROBLEMS, seed=0)
+    of_ways(range(1, 9), limited)
+    assert all(len(kept) == 1 for kept in limited.state()["solutions"].values())
+
+
+def test_ways_are_restored_and_so_is_a_state_of_before_there_were_any() -> None:
+    for ways in ("mode", GramClusters(words=1, alike=0.9)):
+        whole, part, again = (config(ways=ways, hard=1.0).open(PROBLEMS, seed=1) for _ in range(3))
+        expected = of_ways(range(1, 13), whole)
+        of_ways(range(1, 7), part)
+        again.restore(json.loads(json.dumps(part.state())))
+        assert again.state() == part.state()
+        rest = of_ways(range(7, 13), part)
+        assert rest
+        assert of_ways(range(7, 13), again) == rest == expected[-len(rest) :]
+    whole, again = (config().open(PROBLEMS, seed=1) for _ in range(2))
+    live(whole, range(1, 7), right=("p1",))
+    state = whole.state()
+    old = {name: kept[0][1:] for name, kept in state["solutions"].items()}
+    assert old
+    again.restore({**state, "solutions": old})
+    assert again.state() == state
+
+
 def test_success_without_help_is_told_apart() -> None:
     memory = config().open(PROBLEMS, seed=0)
     begun = Start(PROBLEMS[1], (1, 4), Origin.RIGHT)
@@ -175,3 +228,8 @@ def test_wrong_settings_are_sentences() -> None:
     for wrong in ({"source": "web"}, {"donor": "any"}):
         with pytest.raises(ForageError, match="Solutions"):
             config(**wrong)
+    for wrong in ({"ways": "mode", "source": "both"}, {"ways": "mode", "donor": "other"}):
+        with pytest.raises(ForageError, match="the policy's own"):
+            config(**wrong)
+    with pytest.raises(ForageError, match="slot"):
+        config(slots=0)

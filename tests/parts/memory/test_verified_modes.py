@@ -11,6 +11,7 @@ from forage.core.demonstrations import DemonstratingMemory
 from forage.core.errors import ForageError
 from forage.core.protocols import SamplingParams, Task, Tools
 from forage.core.records import Group, Origin, Problem, Score, Start
+from forage.grams.ways import GramClusters
 from forage.parts.memory import VerifiedModes
 from forage.parts.memory.shuffled import ShuffledProblems
 from support.builders import problem, rollout
@@ -47,6 +48,18 @@ def test_the_smallest_first_response_of_a_mode_is_kept_and_never_replaced() -> N
     memory.record([met(A, ((2,), "x"), ((3,), "z"))], step=2)
     third = pytest.approx(1 / 3)
     assert shown(memory, A) == [("a", 0, (5, 9), third), ("a", 0, (8,), third), ("a", 0, (3,), third)]
+
+
+def test_ways_by_grams_are_met_again_under_the_name_of_their_exemplar() -> None:
+    """Texts are the tokens in words. (5 6 7 8) and (5 6 7 9) share 3 of 7 pairs and (1 2 3 4) none with either."""
+    memory = opened(key=GramClusters(alike=0.4))
+    memory.record([met(A, ((5, 6, 7, 8), "x"), ((1, 2, 3, 4), "x"))], step=1)
+    memory.record([met(A, ((5, 6, 7, 9), "x"), ((1, 2, 3, 4), "x"))], step=2)
+    assert sorted(tokens for _, _, tokens, _ in shown(memory, A)) == [(1, 2, 3, 4), (5, 6, 7, 8)]
+    assert memory.state()["bank"]["a"] == [["1 2 3 4", [1, 2, 3, 4], 2], ["5 6 7 8", [5, 6, 7, 8], 2]]
+    finer = opened(key=GramClusters(alike=0.5))
+    finer.record([met(A, ((5, 6, 7, 8), "x"), ((5, 6, 7, 9), "x"))], step=1)
+    assert len(shown(finer, A)) == 2
 
 
 def test_a_group_is_shown_what_its_own_problem_has_before_the_step_is_recorded() -> None:

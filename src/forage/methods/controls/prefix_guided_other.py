@@ -8,7 +8,7 @@ from forage.parts.memory.prefix_guided import PrefixGuided
 from forage.training.recipe import Recipe
 
 
-@variant(prefix_guided, kind="control", seam="Memory", paper="control of arXiv 2601.18779")
+@variant(prefix_guided, kind="control", seam="Memory", paper="control of arXiv 2601.18779", without=("ways",))
 def prefix_guided_other(recipe: Recipe) -> Recipe:
     """The same problems, begun with as long a part of the solution to another one."""
     assert isinstance(recipe.memory, PrefixGuided)

@@ -1,8 +1,7 @@
 """Rewards divided by how usual a way of being right is among the siblings, before their mean is taken."""
 
-from forage.core.mode_keys import ModeKey
 from forage.methods.catalogue import method
-from forage.methods.parts import add_reward, key_task
+from forage.methods.parts import WayKey, add_reward, key_task, named_ways
 from forage.ops.mode_rewards import ModeRule
 from forage.parts.rewards.mode_diversity import ModeDiversity
 from forage.training.recipe import Recipe
@@ -16,13 +15,14 @@ def mode_diversity(
     alpha: float = 1.0,
     strength: float = 0.5,
     modes: int = 0,
-    key: ModeKey = "mode",
+    key: WayKey = "mode",
 ) -> Recipe:
     """Weighs right responses by their mode under a rule: ips, darling, darling_right, gapo or repetition.
 
     `alpha` is the power of "ips", `strength` that of "repetition", and `modes` how many valid modes a problem has,
-    which "gapo" needs. `key` names the modes: the task's, or "answer" or "text".
+    which "gapo" needs. `key` names the modes: the task's, "answer", "text" or "grams" (clusters of like texts).
     """
-    task = key_task(recipe, key, "mode_diversity")
-    reward = ModeDiversity(rule=rule, alpha=alpha, strength=strength, modes=modes, key=key, task=task)
+    names = named_ways(key)
+    task = key_task(recipe, names, "mode_diversity")
+    reward = ModeDiversity(rule=rule, alpha=alpha, strength=strength, modes=modes, key=names, task=task)
     return add_reward(recipe, reward)

@@ -3,9 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from forage.core.mode_keys import ModeKey
 from forage.methods.catalogue import method
-from forage.methods.parts import add_demonstrations, key_task
+from forage.methods.parts import WayKey, add_demonstrations, key_task, named_ways
 from forage.ops.exemplars import replay_scale
 from forage.parts.losses.demonstrations import Likelihood
 from forage.parts.memory.verified_modes import VerifiedModes
@@ -13,15 +12,16 @@ from forage.training.recipe import Recipe
 
 
 @method(kind="exploration", seam="Memory, Loss", paper="ModeBench 2026 (Re:Dr, Re:Max)")
-def mode_replay(recipe: Recipe, *, coefficient: float = 0.1, slots: int = 16, key: ModeKey = "mode") -> Recipe:
+def mode_replay(recipe: Recipe, *, coefficient: float = 0.1, slots: int = 16, key: WayKey = "mode") -> Recipe:
     """Keeps a right response of every mode that was ever sampled, and learns from all of a problem's with equal weight.
 
     Adds coefficient * (G - 1) / G^2 * mean over the problem's kept modes of the mean over tokens of -log pi to the loss
     of its group of G siblings. At most `slots` modes of a problem are kept. Siblings, their mean and their sampling are
-    what they are without it. `key` names the modes: the task's, or "answer" or "text".
+    what they are without it. `key` names the modes: the task's, "answer", "text" or "grams" (clusters of like texts).
     """
-    task = key_task(recipe, key, "mode_replay")
-    memory = VerifiedModes(inner=recipe.memory, slots=slots, key=key, task=task)
+    names = named_ways(key)
+    task = key_task(recipe, names, "mode_replay")
+    memory = VerifiedModes(inner=recipe.memory, slots=slots, key=names, task=task)
     return add_demonstrations(recipe, memory, Likelihood(coefficient=scaled(recipe, coefficient)))
 
 

@@ -11,8 +11,9 @@ from typing import Any, Literal, get_args
 
 from forage.core.answered import answered
 from forage.core.errors import ForageError
+from forage.core.mode_keys import ModeKey, Ways, mode_keys
 from forage.core.protocols import Memory, MemoryConfig, Task, Tools
-from forage.core.records import Group, Origin, Problem, SamplingParams, Start
+from forage.core.records import Group, Origin, Problem, Rollout, SamplingParams, Start
 from forage.core.seeds import derive_seed
 from forage.parts.memory.first_solved import FirstSolved
 from forage.parts.memory.outcomes import ends_unsaid, is_replayed, require_verdicts, share_right
@@ -33,6 +34,9 @@ class PrefixGuided(MemoryConfig):
     falls where all succeeded, which looks for the shortest prefix that helps. Prefixes that give an answer or are right
     as they stand are never used, nor is a whole solution. `donor` "other" is the control: as long a prefix, of the
     solution to another problem.
+
+    With `ways` the policy's solutions of a problem are one of each way (`mode_keys`), at most `slots`, and a guided
+    start draws the way by lot: rare ways are so begun more often than the policy begins them.
     """
 
     limit: int
@@ -42,6 +46,8 @@ class PrefixGuided(MemoryConfig):
     hard: float = 0.0
     source: Source = "own"
     donor: Donor = "same"
+    ways: ModeKey | Ways | None = None
+    slots: int = 16
 
     def __post_init__(self) -> None:
         if not (0 <= self.share <= 1 and 0 <= self.hard <= 1 and 0 < self.longest < 1 and self.levels >= 1):
@@ -54,6 +60,10 @@ class PrefixGuided(MemoryConfig):
                 f"Solutions are {', '.join(get_args(Source))} and of the same or another problem, not {self.source!r} "
                 f"and {self.donor!r}."
             )
+        if self.slots < 1:
+            raise ForageError(f"A problem has at least one slot for a solution, not {self.slots}.")
+        if self.ways is not None and (self.source, self.donor) != ("own", "same"):
+            raise ForageError("One solution of each way is the policy's own, and begins the same problem.")
 
     def open(self, problems: Sequence[Problem], *, seed: int) -> Memory:
         return _PrefixGuided(self, problems, seed=seed)
@@ -73,7 +83,7 @@ class _PrefixGuided(Memory):
         self._seed = seed
         self._fresh = ShuffledProblems().open(problems, seed=seed)
         self._problems = {problem.id: problem for problem in problems}
-        self._solutions: dict[str, Solution] = {}
+        self._solutions: dict[str, dict[str, Solution]] = {}
         self._levels: dict[str, int] = {}
         self._rates: dict[str, float] = {}
         self._first = FirstSolved()
@@ -96,11 +106,12 @@ class _PrefixGuided(Memory):
         """
         require_verdicts(groups, what="A guided prefix")
         for group in groups:
-            name = group.start.problem.id
-            if name not in self._solutions and not is_replayed(group):
-                tokens = self._solution(group, task, tools)
-                if tokens:
-                    self._solutions[name] = Solution(tokens, self._cuts(group.start.problem, tokens, task, tools))
+            if not is_replayed(group):
+                kept = self._solutions.get(group.start.problem.id, {})
+                for way, tokens in self._found(group, tuple(kept), task, tools).items():
+                    kept[way] = Solution(tokens, self._cuts(group.start.problem, tokens, task, tools))
+                if kept:
+                    self._solutions[group.start.problem.id] = kept
         self._first.note(groups, step)
         guided = [group for group in groups if is_replayed(group)]
         lengths = [len(group.start.prefix) for group in guided]
@@ -122,11 +133,13 @@ class _PrefixGuided(Memory):
                 self._rates[name] = rate
             elif rate in (0.0, 1.0):
                 level = self._levels.get(name, 0) + (1 if rate == 0 else -1)
-                self._levels[name] = min(max(level, 0), len(self._solutions[name].cuts) - 1)
+                longest = max(len(solution.cuts) for solution in self._solutions[name].values())
+                self._levels[name] = min(max(level, 0), longest - 1)
 
     def state(self) -> dict[str, Any]:
         solutions = {
-            name: [list(solution.tokens), list(solution.cuts)] for name, solution in sorted(self._solutions.items())
+            name: [[way, list(solution.tokens), list(solution.cuts)] for way, solution in kept.items()]
+            for name, kept in sorted(self._solutions.items())
         }
         known = {"levels": dict(sorted(self._levels.items())), "rates": dict(sorted(self._rates.items()))}
         first = self._first.state()
@@ -136,7 +149,8 @@ class _PrefixGuided(Memory):
         self._fresh.restore(state["fresh"])
         self._draws = int(state["draws"])
         self._solutions = {
-            name: Solution(tuple(all_), tuple(cuts)) for name, (all_, cuts) in state["solutions"].items()
+            name: {way: Solution(tuple(all_), tuple(cuts)) for way, all_, cuts in _rows(kept)}
+            for name, kept in state["solutions"].items()
         }
         self._levels = {name: int(level) for name, level in state["levels"].items()}
         self._rates = {name: float(rate) for name, rate in state["rates"].items()}
@@ -144,26 +158,44 @@ class _PrefixGuided(Memory):
 
     def _hard(self) -> list[str]:
         """The problems that are failed and have a solution that may be cut; with another's prefixes, also a donor."""
-        ready = sorted(name for name, solution in self._solutions.items() if solution.cuts)
+        ready = sorted(name for name in self._solutions if self._cut(name))
         if self._config.donor == "other" and len(ready) < 2:
             return []
         return [name for name in ready if self._rates.get(name, 1.0) <= self._config.hard]
 
+    def _cut(self, name: str) -> list[Solution]:
+        """The solutions to a problem that may be cut."""
+        return [solution for solution in self._solutions[name].values() if solution.cuts]
+
     def _prefix(self, name: str, rng: random.Random) -> tuple[int, ...]:
-        own = self._solutions[name]
-        size = own.cuts[self._levels.get(name, 0)]
+        choice = self._cut(name)
+        own = choice[0] if len(choice) == 1 else rng.choice(choice)
+        size = own.cuts[min(self._levels.get(name, 0), len(own.cuts) - 1)]
         if self._config.donor == "same":
             return own.tokens[:size]
-        others = sorted(other for other, solution in self._solutions.items() if solution.cuts and other != name)
-        donor = self._solutions[rng.choice(others)]
+        others = sorted(other for other in self._solutions if self._cut(other) and other != name)
+        (donor,) = self._cut(rng.choice(others))
         return donor.tokens[: max((cut for cut in donor.cuts if cut <= size), default=donor.cuts[0])]
+
+    def _found(self, group: Group, known: Sequence[str], task: Task, tools: Tools) -> dict[str, tuple[int, ...]]:
+        """The tokens of solutions that are not known yet, by their ways; without `ways` there is one, of no name."""
+        config = self._config
+        if config.ways is None:
+            tokens = () if known else self._solution(group, task, tools)
+            return {"": tokens} if tokens else {}
+        new: dict[str, tuple[int, ...]] = {}
+        keys = mode_keys(group.rollouts, group.scores, key=config.ways, task=task, wrong=False, known=known)
+        for rollout, way in zip(group.rollouts, keys, strict=True):
+            if way is not None and way not in known and way not in new and len(known) + len(new) < config.slots:
+                new[way] = _ended(rollout, tools)
+        return new
 
     def _solution(self, group: Group, task: Task, tools: Tools) -> tuple[int, ...]:
         """The tokens of a right response without an end token; () where there is none."""
         if self._config.source != "reference":
             for rollout, score in zip(group.rollouts, group.scores, strict=True):
                 if score.correct:
-                    return rollout.tokens[:-1] if ends_unsaid(rollout, tools.codec) else rollout.tokens
+                    return _ended(rollout, tools)
         if self._config.source == "own":
             return ()
         known = solution_of(group.start.problem, task, tools)
@@ -177,3 +209,13 @@ class _PrefixGuided(Memory):
         open_ = [place for place, text in enumerate(texts) if not answered(task, problem, text)]
         scores = tools.judge.submit(problem, [texts[place] for place in open_]).result() if open_ else ()
         return tuple(fitting[place] for place, score in zip(open_, scores, strict=True) if not score.correct)
+
+
+def _ended(rollout: Rollout, tools: Tools) -> tuple[int, ...]:
+    """The tokens of a response without an end token."""
+    return rollout.tokens[:-1] if ends_unsaid(rollout, tools.codec) else rollout.tokens
+
+
+def _rows(kept: Sequence[Any]) -> Sequence[Sequence[Any]]:
+    """What is stored of a problem's solutions; before there were ways it was one, tokens and cuts."""
+    return kept if not kept or isinstance(kept[0][0], str) else [["", *kept]]

@@ -11,7 +11,7 @@ from typing import Any
 
 from forage.core.demonstrations import Demonstration
 from forage.core.errors import ForageError
-from forage.core.mode_keys import ModeKey, check_mode_key, mode_keys
+from forage.core.mode_keys import ModeKey, Ways, check_mode_key, mode_keys
 from forage.core.protocols import Memory, MemoryConfig, Task
 from forage.core.records import Group, Problem
 from forage.core.seeds import derive_seed
@@ -37,7 +37,7 @@ class VerifiedModes(MemoryConfig):
     slots: int = 16
     shares: Shares = "uniform"
     others: bool = False
-    key: ModeKey = "mode"
+    key: ModeKey | Ways = "mode"
     task: Task | None = None
 
     def __post_init__(self) -> None:
@@ -81,8 +81,10 @@ class _VerifiedModes(ShowingMemory):
         return [len(kept) for kept in self._bank.values()]
 
     def keep(self, groups: Sequence[Group], *, step: int) -> None:
+        key, task = self._config.key, self._config.task
         for group in groups:
-            modes = mode_keys(group.rollouts, group.scores, key=self._config.key, task=self._config.task, wrong=False)
+            known = tuple(self._bank.get(group.start.problem.id, ()))
+            modes = mode_keys(group.rollouts, group.scores, key=key, task=task, wrong=False, known=known)
             responses = map(whole_response, group.rollouts)
             verified = [(tokens, mode) for tokens, mode in zip(responses, modes, strict=True) if mode is not None]
             if verified:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from forage.core.mode_keys import ModeKey, check_mode_key, mode_keys, permuted
+from forage.core.mode_keys import ModeKey, Ways, check_mode_key, mode_keys, permuted
 from forage.core.protocols import Reward, Task
 from forage.core.records import Rollout, Score
 from forage.ops.mode_rewards import ModeRule, check_mode_rule, mode_reward
@@ -25,7 +25,7 @@ class ModeDiversity(Reward):
     alpha: float = 1.0
     strength: float = 0.5
     modes: int = 0
-    key: ModeKey = "mode"
+    key: ModeKey | Ways = "mode"
     task: Task | None = None
     permuted: bool = False
 
