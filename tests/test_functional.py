@@ -145,6 +145,7 @@ FORMULAS: dict[str, str] = {
     "process_advantage": "potential_differences step_returns",
     "reward_model": "bradley_terry_loss plackett_luce_loss average_weights",
     "satori": "restart_bonus",
+    "step_grpo": "step_reward",
     "shuffled_entropy": "shuffle_within_rows entropy_bonus",
     "constant_bonus": "constant_bonus",
     "random_token_bonus": "random_token_bonus",
@@ -172,8 +173,8 @@ ARRANGED = (
     "answer_ucb_random base_anchor_likelihood bottom_entropy_tokens clip_cov_random cue_shuffled entropy_forks_random "
     "hicra_random kl_cov_random mode_diversity_random mode_replay_others mode_replay_single mode_replay_unlearned "
     "posterior_budget_random prefix_guided prefix_guided_other random_entropy_tokens reinforce_ada_random "
-    "rrl rrl_oracle rrl_random_cuts rrl_success_prefixes rrl_whole_prompts setpo_shuffled success_replay_fresh "
-    "success_replay_random "
+    "rrl rrl_oracle rrl_random_cuts rrl_success_prefixes rrl_whole_prompts setpo_shuffled step_grpo_shuffled "
+    "success_replay_fresh success_replay_random "
     "strategy_modes tree_credit_random ucpo_shuffled uniqueness_shuffled unlikeliness_random"
 )
 

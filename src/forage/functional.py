@@ -62,7 +62,7 @@ from forage.ops.surrogates import cispo, gspo, ppo_clip, reinforce
 from forage.ops.token_covariance import clip_cov_tokens, kl_cov_tokens, token_covariance, top_share
 from forage.ops.trust_regions import ce_gppo, dppo, sapo
 from forage.ops.values import clipped_value_error, explained_variance
-from forage.ops.verdict_rewards import overlong_penalty, restart_bonus
+from forage.ops.verdict_rewards import overlong_penalty, restart_bonus, step_reward
 from forage.ops.visits import visit_bonus
 from forage.ops.weight_average import average_weights
 from forage.ops.whitening import whiten
@@ -153,6 +153,7 @@ __all__ = [
     "step_prior",
     "step_ranking",
     "step_returns",
+    "step_reward",
     "surrogate_ratio",
     "tailrl_advantage",
     "teaching_value",

@@ -158,6 +158,13 @@ SETTINGS = {
     "answer_ucb_random.rule": "what the bonus is less: con (a constant) or mean (that of the other siblings)",
     "answer_ucb_random.weight": "weight of the bonus",
     "answer_ucb_random.key": "what tells answers apart: answer (the task reads it), text or mode (right ones only)",
+    "step_grpo.alpha": "what a response gets for mentioning all key steps",
+    "step_grpo_shuffled.alpha": "what a response gets for mentioning all key steps",
+    "key_steps": "a file of JSON lines (id or prompt, key_steps), or reference: calculations of the task's solution",
+    "numbered": "steps must be lines Step 1: to Step n: before the answer",
+    "sections": "marks that must occur in this order, with + between them; the last one begins the answer",
+    "unanswered": "key steps are paid for without an answer too, as in the released code",
+    "validity": "what a response gets for its form",
     "constant": "what the bonus is less under the rule con, 0 to 1",
     "gate": "no bonus in groups in which all are right",
 }

@@ -143,6 +143,7 @@ MODULES: Mapping[str, str] = {
     "StepPairs": "parts.signals.step_pairs",
     "StepPreference": "parts.credit.assign.step_preference",
     "StepReturns": "parts.credit.assign.step_returns",
+    "StepReward": "parts.rewards.step_reward",
     "StepStrategy": "analysis.measures.strategy",
     "StepTree": "parts.explore.step_tree",
     "StepValues": "parts.signals.step_values",

@@ -71,6 +71,7 @@ from forage.methods.controls.rrl_success_prefixes import rrl_success_prefixes as
 from forage.methods.controls.rrl_whole_prompts import rrl_whole_prompts as rrl_whole_prompts
 from forage.methods.controls.setpo_shuffled import setpo_shuffled as setpo_shuffled
 from forage.methods.controls.shuffled_entropy import shuffled_entropy as shuffled_entropy
+from forage.methods.controls.step_grpo_shuffled import step_grpo_shuffled as step_grpo_shuffled
 from forage.methods.controls.success_replay_fresh import success_replay_fresh as success_replay_fresh
 from forage.methods.controls.success_replay_random import success_replay_random as success_replay_random
 from forage.methods.controls.tree_credit_random import tree_credit_random as tree_credit_random
@@ -105,6 +106,7 @@ from forage.methods.exploration.reward_model import reward_model as reward_model
 from forage.methods.exploration.rrl import rrl as rrl
 from forage.methods.exploration.satori import satori as satori
 from forage.methods.exploration.setpo import setpo as setpo
+from forage.methods.exploration.step_grpo import step_grpo as step_grpo
 from forage.methods.exploration.strategy_modes import strategy_modes as strategy_modes
 from forage.methods.exploration.success_replay import success_replay as success_replay
 from forage.methods.exploration.top_entropy_tokens import top_entropy_tokens as top_entropy_tokens
