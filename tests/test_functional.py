@@ -136,6 +136,7 @@ FORMULAS: dict[str, str] = {
     "cue": "cue_weight",
     "setpo": "set_bonus",
     "answer_ucb": "visit_bonus",
+    "i_mentor": "novelty_bonus",
     "tree_credit": "tree_advantage prefix_owner by_surprise leave_one_out",
     "lambda_grpo": "sharing",
     "entropy_forks": "fork_chance",
@@ -171,10 +172,10 @@ FORMULAS: dict[str, str] = {
 
 ARRANGED = (
     "answer_ucb_random base_anchor_likelihood bottom_entropy_tokens clip_cov_random cue_shuffled entropy_forks_random "
-    "hicra_random kl_cov_random mode_diversity_random mode_replay_others mode_replay_single mode_replay_unlearned "
-    "posterior_budget_random prefix_guided prefix_guided_other random_entropy_tokens reinforce_ada_random "
-    "rrl rrl_oracle rrl_random_cuts rrl_success_prefixes rrl_whole_prompts setpo_shuffled step_grpo_shuffled "
-    "success_replay_fresh success_replay_random "
+    "hicra_random i_mentor_shuffled kl_cov_random mode_diversity_random mode_replay_others mode_replay_single "
+    "mode_replay_unlearned posterior_budget_random prefix_guided prefix_guided_other random_entropy_tokens "
+    "reinforce_ada_random rrl rrl_oracle rrl_random_cuts rrl_success_prefixes rrl_whole_prompts setpo_shuffled "
+    "step_grpo_shuffled success_replay_fresh success_replay_random "
     "strategy_modes tree_credit_random ucpo_shuffled uniqueness_shuffled unlikeliness_random"
 )
 

@@ -29,6 +29,7 @@ from forage.ops.logprobs import token_logprobs_and_entropy
 from forage.ops.mismatch import importance_weight, mismatch
 from forage.ops.mode_rewards import mode_reward
 from forage.ops.mode_weights import cue_weight, inverse_weight, set_bonus, ucpo_weight
+from forage.ops.novelty import novelty_bonus
 from forage.ops.passk import pass_at_k, pass_at_k_advantage
 from forage.ops.planning import entropy_planning_bonus, most_uncertain, planning_credit
 from forage.ops.preferences import (
@@ -112,6 +113,7 @@ __all__ = [
     "mode_reward",
     "mode_shares",
     "most_uncertain",
+    "novelty_bonus",
     "nsr_advantage",
     "overlong_penalty",
     "pass_at_k",

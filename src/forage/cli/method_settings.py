@@ -165,6 +165,9 @@ SETTINGS = {
     "sections": "marks that must occur in this order, with + between them; the last one begins the answer",
     "unanswered": "key steps are paid for without an answer too, as in the released code",
     "validity": "what a response gets for its form",
+    "decay": "steps after which the bonus is half as large",
+    "height": "bonus of the newest response of the first step",
+    "rate": "learning rate of the predictor",
     "constant": "what the bonus is less under the rule con, 0 to 1",
     "gate": "no bonus in groups in which all are right",
 }

@@ -234,6 +234,13 @@ class Memory(ABC):
     def draw(self, count: int, *, step: int) -> tuple[Start, ...]:
         """The next starts to sample from."""
 
+    def marked(self, groups: Sequence[Group], *, step: int) -> Sequence[Group]:
+        """A step's groups with what they are next to all that was tried before, written on their scores.
+
+        Asked before signals and credit, and before `record`: no response is compared with itself.
+        """
+        return groups
+
     def observe(
         self, groups: Sequence[Group], task: Task, tools: Tools, params: SamplingParams, *, step: int, seed: int
     ) -> Mapping[str, float]:

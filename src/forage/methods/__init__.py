@@ -50,6 +50,7 @@ from forage.methods.controls.hicra_negative import hicra_negative as hicra_negat
 from forage.methods.controls.hicra_random import hicra_random as hicra_random
 from forage.methods.controls.hicra_reported import hicra_reported as hicra_reported
 from forage.methods.controls.high_entropy_scale import high_entropy_scale as high_entropy_scale
+from forage.methods.controls.i_mentor_shuffled import i_mentor_shuffled as i_mentor_shuffled
 from forage.methods.controls.ibro_unsigned import ibro_unsigned as ibro_unsigned
 from forage.methods.controls.kl_cov_random import kl_cov_random as kl_cov_random
 from forage.methods.controls.mode_diversity_after import mode_diversity_after as mode_diversity_after
@@ -89,6 +90,7 @@ from forage.methods.exploration.entropy_penalty import entropy_penalty as entrop
 from forage.methods.exploration.entropy_target import entropy_target as entropy_target
 from forage.methods.exploration.hicra import hicra as hicra
 from forage.methods.exploration.hicra_entropy import hicra_entropy as hicra_entropy
+from forage.methods.exploration.i_mentor import i_mentor as i_mentor
 from forage.methods.exploration.ibro import ibro as ibro
 from forage.methods.exploration.kl_cov import kl_cov as kl_cov
 from forage.methods.exploration.kl_penalty import kl_penalty as kl_penalty
