@@ -25,6 +25,7 @@ from forage.ops.exemplars import exemplar_weights, mode_shares, replay_scale
 from forage.ops.forks import by_surprise, fork_chance
 from forage.ops.learning_stages import perplexity_scale, perplexity_weight, position_bonus, relative_position
 from forage.ops.likelihood_ranks import group_ranks, unlikeliness_reward
+from forage.ops.linear_rewards import confidence_radius, confidence_width, linear_preferences
 from forage.ops.logprobs import token_logprobs_and_entropy
 from forage.ops.mismatch import importance_weight, mismatch
 from forage.ops.mode_rewards import mode_reward
@@ -82,6 +83,8 @@ __all__ = [
     "cispo",
     "clip_cov_tokens",
     "clipped_value_error",
+    "confidence_radius",
+    "confidence_width",
     "constant_bonus",
     "cue_weight",
     "difficulty_weight",
@@ -107,6 +110,7 @@ __all__ = [
     "kl_cov_tokens",
     "kl_estimate",
     "leave_one_out",
+    "linear_preferences",
     "log_ratio",
     "maxrl_advantage",
     "mismatch",

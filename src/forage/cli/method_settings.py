@@ -168,6 +168,13 @@ SETTINGS = {
     "decay": "steps after which the bonus is half as large",
     "height": "bonus of the newest response of the first step",
     "rate": "learning rate of the predictor",
+    "encoder": "minilm, a sentence encoder, or nothing: hashed words and their trigrams",
+    "epochs": "passes over the preferences",
+    "hidden": "width of a network of the ensemble",
+    "members": "networks of the ensemble",
+    "preferences": "JSON lines with prompt, chosen and rejected, or prompt and ranked",
+    "radius": "how much of its uncertainty is taken from a reward; 0 is none",
+    "ridge": "how strongly the linear reward is held at 0, above 0",
     "constant": "what the bonus is less under the rule con, 0 to 1",
     "gate": "no bonus in groups in which all are right",
 }

@@ -43,6 +43,7 @@ from forage.methods.controls.constant_bonus import constant_bonus as constant_bo
 from forage.methods.controls.cue_shuffled import cue_shuffled as cue_shuffled
 from forage.methods.controls.dgro_free import dgro_free as dgro_free
 from forage.methods.controls.em_clipped import em_clipped as em_clipped
+from forage.methods.controls.embedding_reward_shuffled import embedding_reward_shuffled as embedding_reward_shuffled
 from forage.methods.controls.entropy_forks_random import entropy_forks_random as entropy_forks_random
 from forage.methods.controls.group_reweight import group_reweight as group_reweight
 from forage.methods.controls.hicra_inverted import hicra_inverted as hicra_inverted
@@ -60,6 +61,9 @@ from forage.methods.controls.mode_replay_others import mode_replay_others as mod
 from forage.methods.controls.mode_replay_single import mode_replay_single as mode_replay_single
 from forage.methods.controls.mode_replay_unlearned import mode_replay_unlearned as mode_replay_unlearned
 from forage.methods.controls.perplexity_shuffled import perplexity_shuffled as perplexity_shuffled
+from forage.methods.controls.pessimistic_reward_shuffled import (
+    pessimistic_reward_shuffled as pessimistic_reward_shuffled,
+)
 from forage.methods.controls.position_reversed import position_reversed as position_reversed
 from forage.methods.controls.posterior_budget_random import posterior_budget_random as posterior_budget_random
 from forage.methods.controls.prefix_guided_other import prefix_guided_other as prefix_guided_other
@@ -84,6 +88,7 @@ from forage.methods.exploration.answer_ucb import answer_ucb as answer_ucb
 from forage.methods.exploration.base_anchor import base_anchor as base_anchor
 from forage.methods.exploration.clip_cov import clip_cov as clip_cov
 from forage.methods.exploration.cue import cue as cue
+from forage.methods.exploration.embedding_reward import embedding_reward as embedding_reward
 from forage.methods.exploration.entropy_advantage import entropy_advantage as entropy_advantage
 from forage.methods.exploration.entropy_forks import entropy_forks as entropy_forks
 from forage.methods.exploration.entropy_penalty import entropy_penalty as entropy_penalty
@@ -98,6 +103,7 @@ from forage.methods.exploration.lambda_grpo import lambda_grpo as lambda_grpo
 from forage.methods.exploration.mode_diversity import mode_diversity as mode_diversity
 from forage.methods.exploration.mode_replay import mode_replay as mode_replay
 from forage.methods.exploration.perplexity_shaping import perplexity_shaping as perplexity_shaping
+from forage.methods.exploration.pessimistic_reward import pessimistic_reward as pessimistic_reward
 from forage.methods.exploration.position_shaping import position_shaping as position_shaping
 from forage.methods.exploration.posterior_budget import posterior_budget as posterior_budget
 from forage.methods.exploration.prefix_guided import prefix_guided as prefix_guided
