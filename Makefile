@@ -5,15 +5,15 @@ BIN := .venv/bin
 .PHONY: install demo test clean
 
 .venv/.installed: requirements.txt pyproject.toml
-	@echo "Installing the pinned dependencies into .venv (about a minute) ..."
+	@echo "Installing the pinned dependencies into .venv (half a minute) ..."
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@$(BIN)/pip install --no-compile --quiet --disable-pip-version-check -r requirements.txt
+	@$(BIN)/pip install --no-compile --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
 .venv/.installed-dev: .venv/.installed requirements-dev.txt
 	@echo "Installing the tools for lint, types and tests ..."
-	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@$(BIN)/pip install --no-compile --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
 install: .venv/.installed

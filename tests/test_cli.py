@@ -140,6 +140,18 @@ def test_doctor_says_what_is_here(said: Said) -> None:
         assert finding in out
 
 
+def test_doctor_says_what_a_step_of_a_model_takes(tiny_base: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small = ["--groups", "2", "--group-size", "3", "--prompt-tokens", "8", "--max-tokens", "9", "--threads", "1"]
+    assert main(["doctor", str(tiny_base), *small, "--json"]) == 0
+    sampling, update, step = json.loads(capsys.readouterr().out)["step"]["rows"]
+    assert step["seconds"] == pytest.approx(sampling["seconds"] + update["seconds"])
+    assert step["peak GiB"] == max(sampling["peak GiB"], update["peak GiB"]) > 0.05
+    assert main(["doctor", str(tiny_base), *small]) == 0
+    assert "2 groups of 3 responses of 9 tokens to prompts of 8" in capsys.readouterr().out
+    assert main(["doctor", str(tiny_base), *small, "--groups", "0"]) == 2
+    assert "at least 1" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -8,15 +8,9 @@ from forage.bench.plan import BenchSettings, plan_bench
 from forage.core.errors import ForageError
 from forage.recipes import RECIPES
 from forage.training.loop import begin
+from support.bench_settings import settings_of
 
 ARMS = ("grpo", "grpo+entropy_advantage")
-
-
-def settings_of(base: Path) -> dict[str, object]:
-    build = RECIPES["countdown"]
-    own = {name: each.default for name, each in build.task_parameters.items()}
-    shared = {name: value for name, value in build.defaults.items() if name not in ("method", "seed")}
-    return {**own, **shared, "model": str(base), "steps": 2, "threads": 1, "matmul": "highest"}
 
 
 def bench_settings(**more: object) -> BenchSettings:

@@ -342,7 +342,6 @@ TESTED_TOGETHER: Mapping[str, tuple[str, ...]] = {
 
 TESTED_THROUGH: Mapping[str, tuple[str, str]] = {
     "__init__": ("test_docs", "forage"),
-    "bench/train": ("cli/test_bench", "bench"),
     "engines/distributed/partition": ("engines/distributed/test_processes", "two_processes"),
     "engines/local/engine": ("test_worlds", "LocalEngine"),
     "methods/signed": ("methods/test_catalogue", "METHODS"),

@@ -60,17 +60,26 @@ def plan_bench(
         build(**{**settings, "threads": threads}, method=arm, seed=seed) for seed in comparison.seeds for arm in arms
     ]
     paths = [out / default_directory(recipe).name.removeprefix(f"{recipe.name}-") for recipe in recipes]
-    before = next((open_recipe(path) for path in paths if path.exists()), None)
-    chosen = before or settle(recipes[0])
+    runs = computed_alike(dict(zip(paths, recipes, strict=True)))
+    return Bench(out, runs, comparison.n, comparison.ks, comparison.processes)
+
+
+def computed_alike(recipes: Mapping[Path, Recipe]) -> dict[Path, Recipe]:
+    """The runs with what the engine measures to choose by measured once, or as in a run that is there already.
+
+    Raises ForageError where a run is there already with other settings.
+    """
+    before = next((open_recipe(path) for path in recipes if path.exists()), None)
+    chosen = before or settle(next(iter(recipes.values())))
     runs = {
         path: replace(
             recipe,
             engine=chosen.engine,
             optimization=replace(recipe.optimization, micro_tokens=chosen.optimization.micro_tokens),
         )
-        for path, recipe in zip(paths, recipes, strict=True)
+        for path, recipe in recipes.items()
     }
     for path, recipe in runs.items():
         if path.exists() and open_recipe(path) != recipe:
             raise ForageError(f"{path} holds a run with other settings. Name another folder (`out`).")
-    return Bench(out, runs, comparison.n, comparison.ks, comparison.processes)
+    return runs

@@ -4,14 +4,16 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path
 
 from forage.bench.plan import Bench
 from forage.core.errors import ForageError
 from forage.core.interrupts import INTERRUPTED, Interrupted, InterruptGate
 from forage.core.protocols import OnProgress
+from forage.store.run_directory import RunDirectory
 from forage.training.checkpoints import evaluate_checkpoint
 from forage.training.loop import begin
 
@@ -20,6 +22,9 @@ COLDER = (1.0, 0.7, 0.4)
 
 CHILD = "from forage.verification.sandbox import end_with_parent as e; e(); from forage.__main__ import start; start()"
 """The command line in a process that dies with this one: killed, it leaves nobody behind who holds a run's lock."""
+
+LOOK_SECONDS = 1.0
+"""Between two looks at how far runs in other processes have come."""
 
 Command = Callable[[Sequence[str]], None]
 """Runs a command of `forage` in this process. Raises where it fails."""
@@ -53,7 +58,7 @@ def train_bench(bench: Bench, run_here: Command, on_progress: OnProgress) -> Non
     """Trains and evaluates what is missing of every run. Ctrl-C keeps what was trained; the same call goes on.
 
     Each run is resumed and evaluated as by `forage resume` and `forage eval`: by `run_here`, or, several at a time, in
-    processes of their own.
+    processes of their own. `on_progress` is told the steps of all runs, and what each run under way has come to.
     """
     gate, children = InterruptGate(), Children()
 
@@ -70,31 +75,45 @@ def train_bench(bench: Bench, run_here: Command, on_progress: OnProgress) -> Non
 
     try:
         with gate.listening():
-            finished = _in_order(train_and_evaluate, list(bench.runs), bench.processes, children.interrupt)
-            for number, path in enumerate(finished, 1):
-                on_progress(number, len(bench.runs), path.name)
+            moved = partial(_tell_steps, bench, on_progress)
+            _work(train_and_evaluate, list(bench.runs), bench.processes, children.interrupt, moved)
     except KeyboardInterrupt as error:
         raise Interrupted("Interrupted; what was trained is kept: the same command goes on.") from error
 
 
-def _in_order(
-    work: Callable[[Path], None], paths: Sequence[Path], processes: int, interrupt: Callable[[], None]
-) -> Iterator[Path]:
-    """The paths in order, each when it is done. What has not begun is left out where one fails.
+def _tell_steps(bench: Bench, on_progress: OnProgress) -> None:
+    wanted = {path: recipe.schedule.steps for path, recipe in bench.runs.items()}
+    done = {path: min(RunDirectory(path).last_step(), steps) for path, steps in wanted.items()}
+    under_way = [f"{path.name} {done[path]}" for path, steps in wanted.items() if 0 < done[path] < steps]
+    on_progress(sum(done.values()), sum(wanted.values()), "  ".join(under_way))
+
+
+def _work(
+    work: Callable[[Path], None],
+    paths: Sequence[Path],
+    processes: int,
+    interrupt: Callable[[], None],
+    moved: Callable[[], None],
+) -> None:
+    """Does the work in order, `processes` at a time. What has not begun is left out where one fails.
 
     `interrupt` ends what is under way where Ctrl-C was meant for this process alone.
     """
     if processes == 1:  # in this thread, which is the one that hears Ctrl-C
         for path in paths:
             work(path)
-            yield path
+            moved()
         return
     with ThreadPoolExecutor(processes) as pool:
-        waiting = [pool.submit(work, path) for path in paths]
+        jobs = [pool.submit(work, path) for path in paths]
         try:
-            for path, job in zip(paths, waiting, strict=True):
-                job.result()
-                yield path
+            waiting: bool = True
+            while waiting:
+                done, rest = wait(jobs, LOOK_SECONDS, FIRST_EXCEPTION)
+                moved()
+                for job in done:
+                    job.result()
+                waiting = bool(rest)
         except KeyboardInterrupt:
             interrupt()
             raise

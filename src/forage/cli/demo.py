@@ -1,22 +1,22 @@
 """`forage demo`: the whole experiment in minutes, from nothing to a report."""
 
-from collections.abc import Mapping, Sequence
+import os
 from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
 from forage.base_models.colouring import build_coloring_base
-from forage.cli.progress import message_on_interrupt, progress_bar, training_note
+from forage.bench.plan import Bench, computed_alike
+from forage.bench.train import evaluate_base, train_bench
+from forage.cli.bench import run_here
+from forage.cli.progress import message_on_interrupt, progress_bar
 from forage.cli.tables import Tables
-from forage.core.interrupts import Interrupted
 from forage.evaluation.exact import exact_table
 from forage.methods import Applied, dr_grpo, mode_diversity, mode_diversity_random, mode_replay
 from forage.recipes import colouring
 from forage.report import build_report
-from forage.training.checkpoints import evaluate_checkpoint, find_checkpoint
 from forage.training.exact import exact_evaluation
-from forage.training.loop import resume, train
 
 REPLAY = 5.0
 """Strength of the replayed likelihood: times (G-1)/G^2 of 16 siblings it is .29 beside the policy gradient."""
@@ -55,39 +55,31 @@ def demo(*, out: Path = Path("runs/demo"), steps: int = 256, n: int = 128, seed:
     console.print("Base model: built once in about a minute, then cached ...", highlight=False)
     base = build_coloring_base(seed=seed)
     console.print(f"Base model: {base}", highlight=False, soft_wrap=True)
-    runs = [_trained(out / name, name, methods, steps, seed, console) for name, methods in METHODS]
-    for path in (base, *runs):
-        with progress_bar(f"eval {find_checkpoint(path).label}", console) as move:
-            evaluate_checkpoint(
-                path,
-                n=n,
-                temperatures=(1.0, 0.7, 0.4) if path == base else (1.0,),
-                out=out / "base" if path == base else None,
-                on_progress=move,
-            )
+    bench = _plan(out, steps, n, seed)
+    with progress_bar("eval base", console) as move:
+        evaluated = evaluate_base(bench, base, move)
+    with progress_bar(f"train {len(bench.runs)} runs", console) as move:
+        train_bench(bench, run_here, move)
     shown = Tables(json=json)
     shown.say(f"Exact values of all answers to test problems, seed {seed} (one seed shows no spread):")
-    exact = [replace(exact_evaluation(path, ks=KS), label=path.name) for path in runs]
+    exact = [replace(exact_evaluation(path, ks=KS), label=path.name) for path in bench.runs]
     shown.table("exact", exact_table([replace(exact_evaluation(base, ks=KS), label="base"), *exact]))
     shown.say("PCMD is the chance that two right answers differ; distinct@k counts the right answers among k samples.")
     shown.finish()
-    page = build_report((out / "base", *runs), out / "report.html")
+    page = build_report((evaluated, *bench.runs), out / "report.html")
     console.print(f"Report: {page}  (open it in a browser; it needs no network)", highlight=False, soft_wrap=True)
 
 
-def _trained(path: Path, name: str, methods: Sequence[Applied], steps: int, seed: int, console: Console) -> Path:
-    with progress_bar(f"train {name}", console) as move:
-        recipe = colouring(
-            method=methods, steps=steps, seed=seed, world_seed=seed, rollouts_every=max(1, steps // LOOKS)
+def _plan(out: Path, steps: int, n: int, seed: int) -> Bench:
+    """As many runs at a time as there are cores, with one thread each: more would not help so small a model."""
+    recipes = {
+        out / name: colouring(
+            method=methods, steps=steps, seed=seed, world_seed=seed, rollouts_every=max(1, steps // LOOKS), threads=1
         )
-
-        def on_step(metrics: Mapping[str, float]) -> None:
-            move(int(metrics["step"]), steps, training_note(metrics))
-
-        outcome = resume(path, on_step=on_step) if path.exists() else train(recipe, out=path, on_step=on_step)
-    if not outcome.finished:
-        raise Interrupted("Interrupted; all is saved: the same command goes on from here.")
-    return path
+        for name, methods in METHODS
+    }
+    cores = len(os.sched_getaffinity(0))
+    return Bench(out, computed_alike(recipes), n, tuple(k for k in KS if k <= n), min(cores, len(recipes)))
 
 
 COMMAND = demo

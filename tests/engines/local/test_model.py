@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, BloomConfig, MambaConfig, PreTrainedConfig, PreTrainedModel
+from transformers import (
+    AutoModelForCausalLM,
+    BloomConfig,
+    MambaConfig,
+    PreTrainedConfig,
+    PreTrainedModel,
+    modeling_utils,
+)
 
 from forage.core.errors import ForageError
 from forage.engines.local.model import LocalModel
@@ -112,3 +119,17 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path, module_of: Modules,
     (tmp_path / "config.json").write_text(json.dumps({**config, "num_hidden_layers": 3}))
     with pytest.raises(ForageError, match="missing"):
         LocalModel.load(tmp_path)
+
+
+def test_padding_on_the_right_is_no_reason_for_a_warning(
+    module_of: Modules, tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warned: list[str] = []
+    monkeypatch.setattr(modeling_utils.logger, "warning_once", lambda text, *_: warned.append(text))
+    module = module_of("gpt2")
+    module.config.pad_token_id = 0
+    tokens = torch.tensor([[5, 6, 0]])
+    module(input_ids=tokens)
+    assert len(warned) == 1, "transformers warns of its own module"
+    LocalModel(module, tokenizer).hidden(tokens)
+    assert len(warned) == 1

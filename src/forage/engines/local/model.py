@@ -65,6 +65,8 @@ class LocalModel:
         self.tokenizer = tokenizer
         self._recomputed: tuple[GradientCheckpointingLayer, ...] = ()
         module.eval()
+        # Right padding needs no mask under causal attention; transformers would warn of it.
+        cast(Any, module.base_model).warn_if_padding_and_no_attention_mask = _nothing
         self._check_vocabulary()
         acceptance.accept(self)
 
@@ -192,6 +194,9 @@ class LocalModel:
                 f"The tokenizer knows {known} tokens and the model has embeddings for {embedded}: they do not belong "
                 "together. Put the model's own tokenizer beside it."
             )
+
+
+def _nothing(*_: object) -> None: ...
 
 
 @contextmanager

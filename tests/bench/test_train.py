@@ -1,0 +1,58 @@
+"""Training what a comparison consists of: in order or several at a time, with progress, and no loss where one fails."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from forage.bench.plan import Bench, BenchSettings, plan_bench
+from forage.bench.train import train_bench
+from forage.core.errors import ForageError
+from forage.recipes import RECIPES
+from forage.training.loop import resume
+from support.bench_settings import settings_of
+
+Progress = list[tuple[int, int, str]]
+
+
+def planned(base: Path, out: Path, arms: Sequence[str], processes: int = 1) -> Bench:
+    settings = settings_of(base, groups=2, group_size=2, max_tokens=16)
+    comparison = BenchSettings(arms=arms, controls=(), seeds=(3,), n=2, ks=(1,), processes=processes)
+    return plan_bench(RECIPES["countdown"], settings, comparison, out=out)
+
+
+def test_progress_counts_the_steps_of_all_runs(tiny_base: Path, tmp_path: Path) -> None:
+    def here(arguments: Sequence[str]) -> None:
+        if arguments[0] == "resume":
+            resume(arguments[1])
+
+    told: Progress = []
+    bench = planned(tiny_base, tmp_path, ("grpo", "dr_grpo"))
+    train_bench(bench, here, lambda done, total, note="": told.append((done, total, note)))
+    assert told == [(2, 4, ""), (4, 4, "")]
+
+
+def test_what_is_under_way_is_named(tiny_base: Path, tmp_path: Path) -> None:
+    bench = planned(tiny_base, tmp_path, ("grpo",))
+    path = next(iter(bench.runs))
+
+    def here(arguments: Sequence[str]) -> None:
+        if arguments[0] == "resume":
+            (path / "metrics.jsonl").write_text('{"step": 1}\n')  # another process is at the run's first step
+
+    told: Progress = []
+    train_bench(bench, here, lambda done, total, note="": told.append((done, total, note)))
+    assert told == [(1, 2, f"{path.name} 1")]
+
+
+def test_the_run_that_fails_in_a_process_is_named_and_the_others_stay(tiny_base: Path, tmp_path: Path) -> None:
+    bench = planned(tiny_base, tmp_path, ("grpo", "dr_grpo"), processes=2)
+    first, second = bench.runs
+
+    def never(arguments: Sequence[str]) -> None:
+        raise AssertionError(arguments)
+
+    (tmp_path / second.name).mkdir()  # no run: `forage resume` refuses it
+    with pytest.raises(ForageError, match=f"resume .*{second.name}` ended with code 2"):
+        train_bench(bench, never, lambda done, total, note="": None)
+    assert (first / "metrics.jsonl").exists()
