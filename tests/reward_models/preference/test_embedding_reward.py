@@ -3,7 +3,7 @@
 import json
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,11 +11,19 @@ import numpy as np
 import pytest
 
 from forage.core.errors import ForageError
-from forage.core.records import UNJUDGED, Rollout, Score, Start
+from forage.core.records import UNJUDGED, Rollout, SamplingParams, Score, Start
 from forage.core.serialize import decode_part, encode_part
+from forage.engines.local.engine import LocalEngine
+from forage.engines.optimization import Optimization
 from forage.grams.mining.embedding import TfIdf
-from forage.methods import apply, embedding_reward, grpo, pessimistic_reward, pessimistic_reward_shuffled
-from forage.methods.controls.embedding_reward_shuffled import embedding_reward_shuffled
+from forage.methods import (
+    apply,
+    embedding_reward,
+    embedding_reward_shuffled,
+    grpo,
+    pessimistic_reward,
+    pessimistic_reward_shuffled,
+)
 from forage.ops.best_of_n import best_of_n
 from forage.reward_models.preference import Ranking, write_rankings
 from forage.reward_models.preference.embedding_heads import (
@@ -26,9 +34,12 @@ from forage.reward_models.preference.embedding_heads import (
     text_vectors,
 )
 from forage.reward_models.preference.embedding_reward import EmbeddingReward, PessimisticReward
+from forage.store.run_directory import RunDirectory
 from forage.tasks.countdown import Countdown
-from forage.training.recipe import Recipe
+from forage.training.loop import resume, train
+from forage.training.recipe import Grouping, Recipe, Schedule
 from support.builders import problem, rollout
+from support.worlds import EASY, blank_model
 
 WORDS = ("good", "fine", "poor", "bad")
 """Each is worth one more than the next."""
@@ -155,3 +166,36 @@ def test_methods_and_what_they_refuse(file: str, tmp_path: Path) -> None:
     ):
         with pytest.raises(ForageError, match=sentence):
             apply(recipe, [grpo(), *methods])
+
+
+def test_a_policy_learns_from_preferences_alone_and_resumes_bit_for_bit(tmp_path: Path) -> None:
+    """No verdict is read: the word that is preferred becomes the word that is said."""
+    file = tmp_path / "pairs.jsonl"
+    pairs = [Ranking(prompt=f"go {word}", responses=("north", "south")) for word in ("one", "two", "three")]
+    file.write_text(write_rankings(pairs))
+    recipe = Recipe(
+        name="small",
+        model=str(blank_model(tmp_path / "model")),
+        task=EASY,
+        schedule=Schedule(steps=12, checkpoint_every=6, rollouts_every=0),
+        grouping=Grouping(groups=3, group_size=16),
+        sampling=SamplingParams(max_tokens=1),
+        optimization=Optimization(lr=1e-2),
+        engine=LocalEngine(threads=1, matmul="highest"),
+    )
+    recipe = apply(recipe, [grpo(), embedding_reward(preferences=str(file), members=2)])
+    train(recipe, out=tmp_path / "whole")
+
+    def stop_in_the_middle(metrics: Mapping[str, float]) -> None:
+        if metrics["step"] == 7:
+            raise KeyboardInterrupt
+
+    assert train(recipe, out=tmp_path / "parts", on_step=stop_in_the_middle).step == 7
+    assert resume(tmp_path / "parts").finished
+    whole, parts = (
+        [{k: v for k, v in row.items() if k != "seconds"} for row in RunDirectory.open(tmp_path / name).metrics()]
+        for name in ("whole", "parts")
+    )
+    assert str(whole) == str(parts)
+    assert whole[-1]["reward_model"] > whole[0]["reward_model"]
+    assert whole[-1]["correct"] > 2 * whole[0]["correct"]
