@@ -64,6 +64,12 @@ def test_only_wrong_judged_responses_are_paid_and_nothing_else_of_a_score_change
         torch.testing.assert_close(values, [score.value for score in before.scores], equal_nan=True)
 
 
+def test_a_reward_in_the_place_of_the_verdict_is_refused() -> None:
+    graded = replace(GROUPS[0], scores=tuple(replace(score, graded=True) for score in GROUPS[0].scores))
+    with pytest.raises(ForageError, match="i_mentor needs a verdict"):
+        memory_of().marked([graded], step=1)
+
+
 def test_looking_learns_nothing_and_what_is_recorded_gets_old() -> None:
     memory = memory_of()
     first = parts(memory.marked(GROUPS, step=1), "novelty")

@@ -12,6 +12,7 @@ from forage.core.protocols import Memory, MemoryConfig
 from forage.core.records import Group, Problem, Rollout, Start
 from forage.core.seeds import derive_seed
 from forage.ops.novelty import check_novelty, novelty_bonus
+from forage.parts.memory.outcomes import require_verdicts
 from forage.parts.memory.random_network import RandomNetwork
 from forage.parts.memory.shuffled import ShuffledProblems
 
@@ -49,6 +50,8 @@ class _Novelty(Memory):
         return self._fresh.draw(count, step=step)
 
     def marked(self, groups: Sequence[Group], *, step: int) -> tuple[Group, ...]:
+        """Raises ForageError where rewards are graded: nothing then says which responses are wrong."""
+        require_verdicts(groups, what="i_mentor")
         scores = [score for group in groups for score in group.scores]
         judged = torch.tensor([score.judged for score in scores])
         right = torch.tensor([score.correct for score in scores])
