@@ -86,8 +86,8 @@ def make_job(settings: Settings) -> dict[str, Any]:
     return {
         "model": settings.model or str(build_base(size="experiment")),
         "prompts": prompts,
-        "problems": 16,
-        "siblings": 16,
+        "groups": 16,
+        "group_size": 16,
         "mini_batches": 2,
         "max_tokens": settings.max_tokens,
         "steps": settings.steps,

@@ -69,7 +69,7 @@ def measured(work: Callable[[], T], device: str) -> tuple[T, float, float]:
 
 def main(dtype: Any, share: bool, device: str) -> dict[str, Any]:
     tiny = device == "cpu"
-    prompts, siblings, width, longest = (2, 4, 16, 8) if tiny else (16, 16, 128, 256)
+    prompts, group_size, width, longest = (2, 4, 16, 8) if tiny else (16, 16, 128, 256)
     with tempfile.TemporaryDirectory() as folder:
         build(Path(folder), tiny=tiny)
         engine = LocalEngine(dtype=dtype, device=device, matmul="highest", share_starts=share)
@@ -81,7 +81,7 @@ def main(dtype: Any, share: bool, device: str) -> dict[str, Any]:
     loss = PolicyLoss(surrogate=PPOClip(low=0.2, high=0.2), reduction=TokenMean())
     rows: list[dict[str, float]] = []
     for step in range(STEPS + 1):
-        asked = [SampleRequest(tuple(text), siblings, seed=1000 * step + n) for n, text in enumerate(texts)]
+        asked = [SampleRequest(tuple(text), group_size, seed=1000 * step + n) for n, text in enumerate(texts)]
         limit = SamplingParams(max_tokens=longest)
         done, *sampling = measured(lambda asked=asked, limit=limit: dict(opened.sampler.sample(asked, limit)), device)
         groups = [
@@ -91,7 +91,7 @@ def main(dtype: Any, share: bool, device: str) -> dict[str, Any]:
                     Rollout(start, one.tokens, one.logprobs, one.entropies, "", (len(one.tokens),), one.stop, 0)
                     for one in done[n]
                 ),
-                tuple(Score(float(i % 2)) for i in range(siblings)),
+                tuple(Score(float(i % 2)) for i in range(group_size)),
             )
             for n, start in enumerate(starts)
         ]

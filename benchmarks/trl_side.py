@@ -39,14 +39,14 @@ def main() -> None:
         lengths.append(sum(map(len, completion_ids)))
         return [task.verify(problems[prompt], text).value for prompt, text in zip(prompts, completions, strict=True)]
 
-    rows = job["problems"] * job["siblings"]
+    rows = job["groups"] * job["group_size"]
     config = GRPOConfig(
         output_dir=job["out"],
         use_cpu=True,
         bf16=job["tuned"],
         per_device_train_batch_size=rows // job["mini_batches"],
         steps_per_generation=job["mini_batches"],
-        num_generations=job["siblings"],
+        num_generations=job["group_size"],
         max_completion_length=job["max_tokens"],
         max_steps=job["steps"] * job["mini_batches"],
         learning_rate=job["lr"],

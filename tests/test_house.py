@@ -231,6 +231,42 @@ def test_no_pickle_and_no_eval() -> None:
             assert not found or '"""' in code, f"{path}:{number}: {found and found.group()}"
 
 
+VAGUE = {"found", "said", "told", "one", "some"}
+"""Variables that hold a thing have the name of the thing."""
+
+RETIRED = {
+    *("Gather", "Ranks", "Ask", "Answer", "Manner", "BesideEngine", "Rereading", "ForeignRow", "Readable", "Tell"),
+    *("Laid", "Written", "CarelessWriters", "seen_by", "noted", "study", "know", "fared", "speaks", "hand_over"),
+    *("understand", "strange", "began_as", "saying_why", "saying_what_to_lower", "telling_interrupted", "quietly"),
+    *("lay", "laid", "workshop", "part_json", "call_text", "confine", "values_along", "siblings"),
+}
+"""Names that gave way to the field's terms; `core/renamed.py` and `core/part_names.py` know the stored ones as text."""
+
+
+def names_in(path: Path) -> set[str]:
+    """Everything that a file names itself: modules, classes, functions, parameters, attributes and variables."""
+    names = {path.stem}
+    for node in ast.walk(ast.parse(path.read_text())):
+        match node:
+            case ast.Name(id=name) | ast.Attribute(attr=name) | ast.arg(arg=name) | ast.keyword(arg=str(name)):
+                names.add(name)
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name) | ast.AsyncFunctionDef(name=name):
+                names.add(name)
+            case ast.alias(name=name, asname=other):
+                names |= {name.rpartition(".")[2], other or name}
+            case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)) | ast.ExceptHandler(name=str(name)):
+                names.add(name)
+    return names
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_names_are_those_of_things_and_of_the_field(path: Path) -> None:
+    vague = names_in(path) & VAGUE
+    assert not vague, f"{path} calls something {', '.join(vague)}: name what it is"
+    retired = names_in(path) & RETIRED
+    assert not retired, f"{path} still names {', '.join(retired)}: use the field's term"
+
+
 def method_names() -> set[str]:
     drawers = (SOURCE / "methods").glob("*/*.py")
     return {path.stem for path in drawers} - {"__init__"}

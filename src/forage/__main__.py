@@ -2,18 +2,22 @@
 
 import signal
 import sys
+from collections.abc import Sequence
 from typing import NoReturn
 
 from forage.core.interrupts import InterruptGate
 
 
-def start() -> NoReturn:
-    """Runs the command line as the whole of this process: Ctrl-C is heard from here on, and ignored at the very end."""
+def start(commands: Sequence[Sequence[str] | None] = (None,)) -> NoReturn:
+    """Runs the command line as this whole process: Ctrl-C is handled from here on, and ignored at the very end.
+
+    Several commands run one after another, until one fails; None is what was typed.
+    """
     signal.signal(signal.SIGINT, InterruptGate())
     try:
         from forage.cli import main
 
-        code = main()
+        code = next((code for command in commands if (code := main(command))), 0)
     except KeyboardInterrupt:
         print("forage: interrupted.", file=sys.stderr)
         code = 130

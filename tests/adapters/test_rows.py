@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from forage.adapters.parts import Parts
-from forage.adapters.rows import ForeignRow, groups_of
+from forage.adapters.rows import ExternalRow, groups_of
 from forage.adapters.settle import settled
 from forage.adapters.skyrl import estimator
 from forage.core.errors import ForageError
@@ -70,7 +70,7 @@ class Letters:
 
 
 def test_groups_are_whole_and_share_their_start() -> None:
-    row = ForeignRow(prompt=(1,), completion=(5, 6), score=Score(1.0))
+    row = ExternalRow(prompt=(1,), completion=(5, 6), score=Score(1.0))
     assert [len(group.rollouts) for group in groups_of([row] * 5, [2, 3], Letters())] == [2, 3]  # pyright: ignore[reportArgumentType]
     for rows, says in (
         ([row] * 3, "whole groups"),

@@ -139,7 +139,7 @@ def test_two_builders_at_once(tiny: Path, tmp_path: Path, monkeypatch: pytest.Mo
     assert [p.name for p in tmp_path.iterdir()] == ["model"]
 
 
-def test_a_foreign_directory_is_refused(tiny: Path, tmp_path: Path) -> None:
+def test_a_directory_of_something_else_is_refused(tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(ForageError, match="is not this base model"):
         build(TINY, tmp_path, progress=False)

@@ -6,7 +6,7 @@ from forage.ops.exemplars import exemplar_weights, mode_shares, replay_scale
 
 
 def test_scale_by_hand() -> None:
-    assert [replay_scale(siblings) for siblings in (1, 2, 4, 16)] == [0, 1 / 4, 3 / 16, 15 / 256]
+    assert [replay_scale(group_size) for group_size in (1, 2, 4, 16)] == [0, 1 / 4, 3 / 16, 15 / 256]
     with pytest.raises(ForageError, match="at least one sibling"):
         replay_scale(0)
 

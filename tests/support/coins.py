@@ -42,13 +42,15 @@ class Coins:
     ) -> Iterator[tuple[int, tuple[Completion, ...]]]:
         for number, request in reversed(list(enumerate(requests))):
             self.asked.append(request)
-            found = []
+            completions = []
             for sibling in range(request.group_size):
                 draw = random.Random(f"{request.seed} {sibling}")
                 size = min(self.length - len(request.tokens) + 1, request.limit or params.max_tokens)
                 tokens = tuple(int(draw.random() < self.heads) for _ in range(max(size, 1)))
-                found.append(Completion(tokens, (-math.log(2),) * len(tokens), (math.log(2),) * len(tokens), "eos"))
-            yield number, tuple(found)
+                completions.append(
+                    Completion(tokens, (-math.log(2),) * len(tokens), (math.log(2),) * len(tokens), "eos")
+                )
+            yield number, tuple(completions)
 
     def submit(self, problem: Problem, texts: Sequence[str]) -> Future[tuple[Score, ...]]:
         future: Future[tuple[Score, ...]] = Future()

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,7 +27,8 @@ def interrupting(at: int) -> OnUpdate:
 
 def kill_after_a_checkpoint(command: Sequence[str], out: Path) -> None:
     """Runs a training command, with its `--out`, and kills it as soon as it has written a checkpoint."""
-    process = subprocess.Popen([*command, "--out", str(out)], stderr=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "forage", *command, "--out", str(out)]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     checkpoints = out.with_name(f"{out.name}-unfinished") / "checkpoints"
     until = time.monotonic() + 120
     while not (checkpoints.is_dir() and any(checkpoints.glob("step-*"))):

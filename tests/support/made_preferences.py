@@ -9,7 +9,7 @@ from forage.tasks.dialogue.language import REQUESTS, RUDE, write
 def comparisons(amount: int, k: int) -> list[Ranking]:
     """Of k responses the first has no rude sentence, the second has one, and so on."""
     random_ = random.Random(k)
-    found = []
+    rankings = []
     for _ in range(amount):
         request = random_.choice(REQUESTS)
         responses = []
@@ -19,5 +19,5 @@ def comparisons(amount: int, k: int) -> list[Ranking]:
             random_.shuffle(sentences)
             responses.append(" ".join(f"{sentence.strip()} ." for sentence in sentences))
         if len(set(responses)) == k:
-            found.append(Ranking(prompt=request.prompt, responses=tuple(responses)))
-    return found
+            rankings.append(Ranking(prompt=request.prompt, responses=tuple(responses)))
+    return rankings

@@ -20,7 +20,7 @@ TESTED_TOGETHER: Mapping[str, tuple[str, ...]] = {
         "adapters/settle",
         "adapters/skyrl",
     ),
-    "adapters/test_slime": ("adapters/siblings",),
+    "adapters/test_slime": ("adapters/group_credit",),
     "adapters/test_trl": (
         "adapters/parts",
         "adapters/trl_rules",
@@ -193,7 +193,6 @@ TESTED_TOGETHER: Mapping[str, tuple[str, ...]] = {
         "parts/values/metered",
         "parts/values/monte_carlo",
     ),
-    "parts/values/test_values_along": ("parts/values/values_by_token",),
     "recipes/test_own_model": (
         "cli/dry_run",
         "cli/export",
@@ -358,7 +357,7 @@ TESTED_THROUGH: Mapping[str, tuple[str, str]] = {
     "store/places": ("store/test_run_directory", "RunDirectory"),
     "tasks/verifiers/mathematics": ("tasks/test_verifiers", "math"),
     "training/checkpoints": ("training/test_exact", "checkpoints"),
-    "verification/sandbox/landlock": ("verification/sandbox/test_sandbox", "confine"),
+    "verification/sandbox/landlock": ("verification/sandbox/test_sandbox", "enter_sandbox"),
     "verification/stress/misbehaviour": ("verification/test_stress", "stress"),
     "verification/stress/programs": ("verification/test_stress", "surroundings"),
 }

@@ -96,21 +96,21 @@ def policy(
 
 
 def gradient(of: LocalPolicy) -> torch.Tensor:
-    found = [p.grad for p in of._parameters if p.grad is not None]
-    return torch.cat([(g.full_tensor() if hasattr(g, "full_tensor") else g).flatten() for g in found])  # pyright: ignore[reportAttributeAccessIssue]
+    gradients = [p.grad for p in of._parameters if p.grad is not None]
+    return torch.cat([(g.full_tensor() if hasattr(g, "full_tensor") else g).flatten() for g in gradients])  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def weights(of: LocalPolicy) -> torch.Tensor:
     return torch.cat([p.detach().flatten() for p in of.model.module.parameters()])
 
 
-def apart(one: torch.Tensor, other: torch.Tensor) -> float:
-    return float((one - other).abs().max() / other.abs().max())
+def apart(first: torch.Tensor, other: torch.Tensor) -> float:
+    return float((first - other).abs().max() / other.abs().max())
 
 
 def learning(model: Path, ranks: ProcessGroup) -> dict[str, Any]:
     """Gradients, metrics, weights after several updates, moments, and what is measured, beside one process."""
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     batches = {
         "many": rows_of(13),
         "siblings": rows_of(13, starts=3),
@@ -128,8 +128,8 @@ def learning(model: Path, ranks: ProcessGroup) -> dict[str, Any]:
             two = policy(model, ranks, parallel, **once)
             alone, together = one.improve(batch, losses[name], seed=0), two.improve(batch, losses[name], seed=0)
             norm = gradient(one).abs().max().clamp_min(1e-12)
-            found[f"{parallel} {name} gradient"] = float((gradient(two) - gradient(one)).abs().max() / norm)
-            found[f"{parallel} {name} metrics"] = [alone, together]
+            results[f"{parallel} {name} gradient"] = float((gradient(two) - gradient(one)).abs().max() / norm)
+            results[f"{parallel} {name} metrics"] = [alone, together]
         more: dict[str, Any] = {"mini_batches": 2, "epochs": 2, "grad_clip": 0.05}
         one, two = policy(model, Alone(), "data", **more), policy(model, ranks, parallel, **more)
         for seed in range(2):
@@ -139,15 +139,15 @@ def learning(model: Path, ranks: ProcessGroup) -> dict[str, Any]:
         rounded = policy(model, Alone(), "data", micro_tokens=40, **more)
         for seed in range(2):
             rounded.improve(batches["many"], LOSS, seed=seed)
-        found[f"{parallel} weights"] = [apart(weights(of), weights(one)) for of in (two, rounded)]
+        results[f"{parallel} weights"] = [apart(weights(of), weights(one)) for of in (two, rounded)]
         moments, numbers = two.optimizer_state()
         again = policy(model, ranks, parallel, **more)
         again.restore_optimizer(moments, numbers)
         restored, _ = again.optimizer_state()
-        found[f"{parallel} restored"] = all(torch.equal(restored[key], moments[key]) for key in moments)
+        results[f"{parallel} restored"] = all(torch.equal(restored[key], moments[key]) for key in moments)
         seen, wanted = two.measure(batches["many"].batch), two.forward(batches["many"].batch)
-        found[f"{parallel} measured"] = apart(seen.logprob, wanted.logprob.detach())
-    return found
+        results[f"{parallel} measured"] = apart(seen.logprob, wanted.logprob.detach())
+    return results
 
 
 def adapt(model: LocalModel) -> None:
@@ -173,7 +173,7 @@ WAYS: dict[str, dict[str, Any]] = {
 
 def ways(model: Path, ranks: ProcessGroup) -> dict[str, Any]:
     """Adapters and gradient checkpointing in shards and in data parallel: the gradient beside that of one process."""
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     batch, computed = rows_of(13), [0]
 
     def count(*_: Any) -> None:
@@ -191,7 +191,7 @@ def ways(model: Path, ranks: ProcessGroup) -> dict[str, Any]:
             watch.remove()
             passes = len(two._placement.passes(batch.batch.lengths, 64))
             seen, wanted = two.measure(batch.batch), two.forward(batch.batch)
-            found[f"{parallel} {name}"] = {
+            results[f"{parallel} {name}"] = {
                 "gradient": apart(gradient(two), gradient(one)),
                 "numbers": [gradient(of).numel() for of in (one, two)],
                 "computed": computed[0] / passes,
@@ -199,12 +199,12 @@ def ways(model: Path, ranks: ProcessGroup) -> dict[str, Any]:
                 "measured": apart(seen.logprob, wanted.logprob.detach()),
                 "norm": together["grad_norm"],
             }
-    return found
+    return results
 
 
 def halves(model: Path, ranks: ProcessGroup) -> dict[str, Any]:
     """Weights in bfloat16: gradient, masters and what samples, beside one process; and a state that is restored."""
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     batch, settings = rows_of(13), {"dtype": "bfloat16", "mini_batches": 1, "grad_clip": 1e9}
     for parallel in ("data", "fsdp"):
         one, two = policy(model, Alone(), "data", **settings), policy(model, ranks, parallel, **settings)
@@ -224,7 +224,7 @@ def halves(model: Path, ranks: ProcessGroup) -> dict[str, Any]:
             torch.cat([(state[name] - before[name]).flatten() for name in masters])
             for state in (tensors, one.optimizer_state()[0])
         )
-        found[parallel] = {
+        results[parallel] = {
             "gradient": between,
             "moved": [float(moved.norm()), float(wanted.norm()), float(torch.cosine_similarity(moved, wanted, dim=0))],
             "formats": sorted({str(tensor.dtype) for tensor in tensors.values()}),
@@ -233,37 +233,37 @@ def halves(model: Path, ranks: ProcessGroup) -> dict[str, Any]:
         }
         again.improve(batch, LOSS, seed=2)
         two.improve(batch, LOSS, seed=2)
-        found[parallel]["goes on"] = torch.equal(weights(again), weights(two))
-    return found
+        results[parallel]["goes on"] = torch.equal(weights(again), weights(two))
+    return results
 
 
 def critics(model: Path, ranks: ProcessGroup) -> dict[str, Any]:
     """A critic in each process beside the critic of one process; and critics that were made to part."""
-    batch, found = rows_of(13), {}
+    batch, results = rows_of(13), {}
 
     def critic(ranks: ProcessGroup) -> LocalCritic:
         optimization = Optimization(lr=1e-2, micro_tokens=64, mini_batches=2)
         return LocalCritic(LocalModel.load(model), CriticTraining(optimization=optimization), ranks)
 
-    def learn(one: LocalCritic, seed: int) -> dict[str, float]:
-        return one.learn(
-            replace(batch, experience=Experience(batch.batch, {"value": one.measure(batch.batch)})), seed=seed
+    def learn(learner: LocalCritic, seed: int) -> dict[str, float]:
+        return learner.learn(
+            replace(batch, experience=Experience(batch.batch, {"value": learner.measure(batch.batch)})), seed=seed
         )
 
     alone, own = critic(Alone()), critic(ranks)
-    metrics = [[learn(one, seed) for seed in range(3)] for one in (alone, own)]
-    found["metrics agree"] = metrics[0] == metrics[1]
-    found["weights agree"] = all(torch.equal(a, b) for a, b in zip(alone._parameters, own._parameters, strict=True))
-    found["values"] = own.measure(batch.batch).double().sum().item()
+    metrics = [[learn(learner, seed) for seed in range(3)] for learner in (alone, own)]
+    results["metrics agree"] = metrics[0] == metrics[1]
+    results["weights agree"] = all(torch.equal(a, b) for a, b in zip(alone._parameters, own._parameters, strict=True))
+    results["values"] = own.measure(batch.batch).double().sum().item()
     if ranks.rank == 1:
         with torch.no_grad():
             own._parameters[0].add_(1e-3)
     try:
         learn(own, 3)
-        found["diverged"] = "nothing"
+        results["diverged"] = "nothing"
     except ForageError as error:
-        found["diverged"] = str(error)
-    return found
+        results["diverged"] = str(error)
+    return results
 
 
 def killed(model: Path, place: Path, ranks: ProcessGroup) -> None:
@@ -299,17 +299,17 @@ def dividing(model: Path, ranks: ProcessGroup) -> dict[str, Any]:
     ]
     params = SamplingParams(max_tokens=6)
     expected = dict(plain.sampler.sample(requests, params))
-    found = dict(tools.sampler.sample(requests, params))
-    texts = [[plain.codec.decode(one.tokens) for one in found[number]] for number in range(len(problems))]
-    pending = [tools.judge.submit(problem, some) for problem, some in zip(problems, texts, strict=True)]
+    drawn = dict(tools.sampler.sample(requests, params))
+    texts = [[plain.codec.decode(completion.tokens) for completion in drawn[number]] for number in range(len(problems))]
+    pending = [tools.judge.submit(problem, answers) for problem, answers in zip(problems, texts, strict=True)]
     scores = [verdict.result() for verdict in pending]
-    right = [plain.judge.submit(problem, some).result() for problem, some in zip(problems, texts, strict=True)]
-    groups = tools.share(lambda starts: [group([1.0, 0.0], name=one.problem.id) for one in starts], to_starts(7))
+    right = [plain.judge.submit(problem, answers).result() for problem, answers in zip(problems, texts, strict=True)]
+    groups = tools.share(lambda starts: [group([1.0, 0.0], name=start.problem.id) for start in starts], to_starts(7))
     return {
-        "tokens agree": [[c.tokens for c in found[n]] == [c.tokens for c in expected[n]] for n in sorted(expected)],
+        "tokens agree": [[c.tokens for c in drawn[n]] == [c.tokens for c in expected[n]] for n in sorted(expected)],
         "verdicts agree": scores == right,
         "judged here": judge.judged - 3 * len(problems),
-        "groups": [one.start.problem.id for one in groups],
+        "groups": [each.start.problem.id for each in groups],
     }
 
 
@@ -366,15 +366,15 @@ def runs(model: Path, place: Path, ranks: ProcessGroup) -> dict[str, Any]:
     def of(outcome: Outcome) -> list[Any]:
         return [outcome.step, outcome.finished]
 
-    found = {
+    results = {
         parallel: of(
             train(recipe(model, steps=6, parallel=parallel), out=place / parallel, on_step=stopping_at(3), ranks=ranks)
         )
         for parallel in ("data", "fsdp")
     }
-    found["resumed"] = of(resume(place / "by one first", ranks=ranks))
+    results["resumed"] = of(resume(place / "by one first", ranks=ranks))
     files = evaluate_checkpoint(place / "by one first", n=70, ranks=ranks)
-    return {**found, "evaluation": str(files[0])}
+    return {**results, "evaluation": str(files[0])}
 
 
 def main(model: Path, place: Path, only: str = "") -> None:
@@ -387,7 +387,7 @@ def main(model: Path, place: Path, only: str = "") -> None:
         if only == "goes on":
             assert resume(place / "killed", ranks=ranks).finished
             return
-        found = {
+        results = {
             "learning": learning(model, ranks),
             "ways": ways(model, ranks),
             "halves": halves(model, ranks),
@@ -396,7 +396,7 @@ def main(model: Path, place: Path, only: str = "") -> None:
             "failing": failing(ranks),
             "runs": runs(model, place, ranks),
         }
-        (place / f"found{ranks.rank}.json").write_text(json.dumps(found))
+        (place / f"found{ranks.rank}.json").write_text(json.dumps(results))
 
 
 if __name__ == "__main__":

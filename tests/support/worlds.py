@@ -62,8 +62,8 @@ class World(Task):
         return tuple(Problem(id=f"{split}:{word}", prompt=f"go {word}", answer="", task="world") for word in WORDS[3:6])
 
     def verify(self, problem: Problem, text: str) -> Score:
-        found = [(len(key), value) for key, value in self.worth if text.startswith(key)]
-        value = max(found, default=(0, 0.0))[1]
+        fitting = [(len(key), value) for key, value in self.worth if text.startswith(key)]
+        value = max(fitting, default=(0, 0.0))[1]
         return Score(value, {"correct": float(value == 1), "commit": 1.0})
 
     def step_ends(self, pieces: Sequence[str]) -> tuple[int, ...]:

@@ -38,7 +38,7 @@ def reward_func(queries: Sequence[str], prompts: Sequence[str], labels: Sequence
     judge = _judge(os.environ.get(VERIFIER, "math"))
     waiting = []
     for query, prompt, label in zip(queries, prompts, labels, strict=True):
-        problem = Problem(id=prompt, prompt=prompt, answer=str(label), task="foreign")
+        problem = Problem(id=prompt, prompt=prompt, answer=str(label), task="external")
         waiting.append(judge.submit(problem, [query.removeprefix(prompt)]))
     scores = [future.result()[0] for future in waiting]
     value = torch.tensor([score.value for score in scores], dtype=torch.float32)

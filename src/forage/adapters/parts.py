@@ -1,4 +1,4 @@
-"""What a foreign trainer is given: parts of this package, whichever they are, checked before training begins."""
+"""What another trainer is given: parts of this package, whichever they are, checked before training begins."""
 
 import warnings
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from forage.training.recipe import Recipe
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """The parts of a method that a foreign trainer can carry.
+    """The parts of a method that another trainer can carry.
 
     `baselines` None keeps the trainer's own estimator, and what it says is then assigned and shaped; a tuple replaces
     it. `signals` are those that shapes read beside the built-in ones. Raises ForageError for a need that nobody serves.
@@ -80,7 +80,7 @@ def parts_of(*methods: Applied, keep_estimator: bool = False) -> Parts:
     a setting of every trainer, so there a warning says which average the method has.
     """
     stand_in = Countdown(size="demo")  # a recipe has a task; the problems here are the trainer's
-    plain = grpo.function(Recipe(name="foreign", model="none", task=stand_in))
+    plain = grpo.function(Recipe(name="external", model="none", task=stand_in))
     recipe = plain
     for apply in methods:
         recipe = apply(recipe)

@@ -12,9 +12,9 @@ siblings.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from forage.adapters.group_credit import NO_TOKENS, credit_by_group, whole_only
 from forage.adapters.parts import Parts, named_parts
-from forage.adapters.rows import ForeignRow
-from forage.adapters.siblings import NO_TOKENS, sibling_credit, whole_only
+from forage.adapters.rows import ExternalRow
 from forage.core.errors import ForageError
 from forage.core.records import Score
 from forage.parts.credit.baseline.mean_centre import MeanCentre
@@ -54,7 +54,7 @@ def algorithm(base: type, *, methods: Sequence[str], mode: Mode | None = None) -
 def group_credit(parts: Parts, rollouts: Sequence[Any], *, mode: Mode | None = None) -> list[float]:
     """One credit for each rollout of a group: mappings with "reward" and "completion", or objects with such members."""
     rows = [_row(rollout, mode) for rollout in rollouts]
-    return sibling_credit(parts, rows, [len(rows)], estimator=(MeanCentre(),)) if rows else []
+    return credit_by_group(parts, rows, [len(rows)], estimator=(MeanCentre(),)) if rows else []
 
 
 def _parts(methods: Sequence[str]) -> Parts:
@@ -64,20 +64,20 @@ def _parts(methods: Sequence[str]) -> Parts:
     return parts
 
 
-def _row(rollout: Any, mode: Mode | None) -> ForeignRow:
-    reward, said = _member(rollout, "reward"), _member(rollout, "completion")
+def _row(rollout: Any, mode: Mode | None) -> ExternalRow:
+    reward, completion = _member(rollout, "reward"), _member(rollout, "completion")
     value = float("nan") if reward is None else float(reward)
     right = value >= 0.5
     score = Score(value, {"correct": float(right)}, mode=mode(rollout) if mode and right else None)
-    return ForeignRow(prompt=(), completion=NO_TOKENS, score=score, text=_text(said))
+    return ExternalRow(prompt=(), completion=NO_TOKENS, score=score, text=_text(completion))
 
 
 def _member(rollout: Any, name: str) -> Any:
     return rollout.get(name) if isinstance(rollout, Mapping) else getattr(rollout, name, None)
 
 
-def _text(said: Any) -> str:
+def _text(completion: Any) -> str:
     """A completion is a text, or the messages of a conversation, of which the assistant's count."""
-    if said is None or isinstance(said, str):
-        return said or ""
-    return "\n".join(str(turn["content"]) for turn in said if turn["role"] == "assistant")
+    if completion is None or isinstance(completion, str):
+        return completion or ""
+    return "\n".join(str(turn["content"]) for turn in completion if turn["role"] == "assistant")

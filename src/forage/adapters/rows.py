@@ -1,4 +1,4 @@
-"""A foreign trainer's rows as groups and a batch of this package, so that every part runs on them unchanged.
+"""Another trainer's rows as groups and a batch of this package, so that every part runs on them unchanged.
 
 Axes: B rows, C tokens of the padded completions (the trainer's width), T tokens of our layout (prompt, completion,
 padding). A completion keeps its place: its token j stands at prompt length + j.
@@ -24,7 +24,7 @@ StepEnds = Callable[[Sequence[str]], Sequence[int]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ForeignRow:
+class ExternalRow:
     """One completion. Its first `given` tokens were not sampled but continued: a start that somebody else wrote.
 
     `prompt_text` is the prompt as the trainer's data has it (text or chat messages) and `fields` the data's other
@@ -47,7 +47,7 @@ class ForeignRow:
 
 
 def groups_of(
-    rows: Sequence[ForeignRow],
+    rows: Sequence[ExternalRow],
     group_size: int | Sequence[int],
     codec: Codec | None,
     *,
@@ -72,7 +72,7 @@ def groups_of(
 
 
 def batch_of(
-    groups: Sequence[Group], rows: Sequence[ForeignRow], learned: Tensor, reward: Tensor, entropy: Tensor | None
+    groups: Sequence[Group], rows: Sequence[ExternalRow], learned: Tensor, reward: Tensor, entropy: Tensor | None
 ) -> Batch:
     """The batch of `groups`, which were made of `rows`, learned from where `learned` (B, C) bool says so.
 
@@ -91,7 +91,7 @@ def batch_of(
     return replace(batch, loss_mask=loss_mask & batch.loss_mask, entropy=known, reward=reward.to("cpu", torch.float32))
 
 
-def on_completions(values: Tensor, rows: Sequence[ForeignRow], width: int) -> Tensor:
+def on_completions(values: Tensor, rows: Sequence[ExternalRow], width: int) -> Tensor:
     """(B, width) values of our layout (B, T) at the trainer's places: those of the completions' tokens, 0 elsewhere."""
     result = values.new_zeros(len(rows), width)
     for number, row in enumerate(rows):
@@ -101,7 +101,7 @@ def on_completions(values: Tensor, rows: Sequence[ForeignRow], width: int) -> Te
 
 
 def tools_of(codec: Codec) -> Tools:
-    """What parts may use inside a foreign trainer: text to tokens and back, and nothing that samples or judges."""
+    """What parts may use inside another trainer: text to tokens and back, and nothing that samples or judges."""
     return Tools(codec=codec, sampler=_Absent("samples again"), judge=_Absent("asks a verifier"))  # pyright: ignore[reportArgumentType]
 
 
@@ -118,13 +118,13 @@ class _Absent:
         )
 
 
-def _blocks(sizes: Sequence[int], rows: Sequence[ForeignRow]) -> list[Sequence[ForeignRow]]:
+def _blocks(sizes: Sequence[int], rows: Sequence[ExternalRow]) -> list[Sequence[ExternalRow]]:
     ends = list(itertools.accumulate(sizes))
     return [rows[end - size : end] for size, end in zip(sizes, ends, strict=True)]
 
 
 def _group(
-    number: int, rows: Sequence[ForeignRow], codec: Codec | None, step_ends: StepEnds | None, version: int
+    number: int, rows: Sequence[ExternalRow], codec: Codec | None, step_ends: StepEnds | None, version: int
 ) -> Group:
     if any(row.prompt != rows[0].prompt for row in rows):
         raise ForageError(
@@ -141,7 +141,7 @@ def _group(
     return Group(start, rollouts, tuple(row.score for row in rows))
 
 
-def _problem(number: int, row: ForeignRow) -> Problem:
+def _problem(number: int, row: ExternalRow) -> Problem:
     """Two groups of one prompt are two problems here, since ids name the rows of a batch; the id begins alike."""
     fields = row.fields or {}
     prompt = row.prompt_text
@@ -149,10 +149,10 @@ def _problem(number: int, row: ForeignRow) -> Problem:
         prompt = tuple(Message(turn["role"], str(turn["content"])) for turn in prompt)
     digest = hashlib.blake2b(repr(prompt).encode("utf-8", "backslashreplace"), digest_size=8).hexdigest()
     answer = fields.get("answer", fields.get("solution", fields.get("ground_truth", "")))
-    return Problem(id=f"{digest}-{number}", prompt=prompt, answer=str(answer), task="foreign")
+    return Problem(id=f"{digest}-{number}", prompt=prompt, answer=str(answer), task="external")
 
 
-def _rollout(start: Start, row: ForeignRow, codec: Codec | None, step_ends: StepEnds | None, version: int) -> Rollout:
+def _rollout(start: Start, row: ExternalRow, codec: Codec | None, step_ends: StepEnds | None, version: int) -> Rollout:
     tokens = row.completion[len(start.prefix) :]
     if not tokens:
         raise ForageError(

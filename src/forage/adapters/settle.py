@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from forage.adapters.parts import Parts, named_parts
-from forage.adapters.rows import ForeignRow, batch_of, groups_of, on_completions, tools_of
+from forage.adapters.rows import ExternalRow, batch_of, groups_of, on_completions, tools_of
 from forage.core.batch import Experience
 from forage.core.errors import ForageError
 from forage.core.protocols import Codec
@@ -45,7 +45,7 @@ def settled(
     *,
     reward: Tensor,
     entropy: Tensor | None,
-    rows: Sequence[ForeignRow] = (),
+    rows: Sequence[ExternalRow] = (),
     sizes: Sequence[int] = (),
     codec: Codec | None = None,
     seed: int = 0,
@@ -70,8 +70,8 @@ def settled(
     signals: dict[str, Tensor] = {} if entropy is None else {"entropy": masked(entropy.float(), counts)}
     result = masked(base.float(), counts)
     if parts.baselines is not None or parts.assign != Uniform() or needs - {"entropy"}:
-        result, found = _with_groups(parts, result, learned, reward, entropy, needs, rows, sizes, codec, seed)
-        signals |= found
+        result, late = _with_groups(parts, result, learned, reward, entropy, needs, rows, sizes, codec, seed)
+        signals |= late
     for shape in parts.credit.sampling_shapes:
         result = masked(shape(result, signals, counts), counts)
     return result.to(base.device, base.dtype)
@@ -84,7 +84,7 @@ def _with_groups(
     reward: Tensor,
     entropy: Tensor | None,
     needs: frozenset[str],
-    rows: Sequence[ForeignRow],
+    rows: Sequence[ExternalRow],
     sizes: Sequence[int],
     codec: Codec | None,
     seed: int,
@@ -96,13 +96,13 @@ def _with_groups(
         raise ForageError("An assignment places what a baseline says; give the baselines too.")
     groups = groups_of(rows, list(sizes), codec)
     batch = batch_of(groups, rows, learned, reward, entropy)
-    found = measure(groups, batch, needs, parts.signals, tools_of(codec), seed=seed)
+    measured = measure(groups, batch, needs, parts.signals, tools_of(codec), seed=seed)
     width = result.shape[1]
     if parts.baselines is not None:
         credit = replace(parts.credit, shapes=())
-        settled_rows = credit(Experience(batch, found.signals)).advantage
+        settled_rows = credit(Experience(batch, measured.signals)).advantage
         result = on_completions(settled_rows, rows, width).to(result.device)
-    late = {name: on_completions(value, rows, width).to(result.device) for name, value in found.signals.items()}
+    late = {name: on_completions(value, rows, width).to(result.device) for name, value in measured.signals.items()}
     late.pop("entropy", None)
     return result, late
 

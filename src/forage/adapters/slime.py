@@ -16,10 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from forage.adapters.group_credit import credit_by_group
 from forage.adapters.parts import named_parts
-from forage.adapters.rows import ForeignRow
+from forage.adapters.rows import ExternalRow
 from forage.adapters.settle import at_sampling, padded, settled
-from forage.adapters.siblings import sibling_credit
 from forage.core.errors import ForageError
 from forage.core.protocols import Baseline
 from forage.core.records import Score
@@ -52,7 +52,7 @@ def rewards(args: Any, samples: Sequence[Any]) -> tuple[list[float], list[float]
     estimator: tuple[Baseline, ...] = (MeanCentre(), StdScale()) if scaled else (MeanCentre(),)
     rows = [_row(flat[number], float(raw[number] or 0.0), mode) for number in judged]
     credits = [0.0] * len(flat)
-    for number, credit in zip(judged, sibling_credit(parts, rows, sizes, estimator=estimator), strict=True):
+    for number, credit in zip(judged, credit_by_group(parts, rows, sizes, estimator=estimator), strict=True):
         credits[number] = credit
     return [0.0 if value is None else value for value in raw], credits
 
@@ -120,11 +120,11 @@ def begin(sample: Any, tokenizer: Any) -> None:
     sample.rollout_log_probs = [0.0] * len(tokens)
 
 
-def _row(sample: Any, value: float, mode: Callable[[Any], str | None] | None) -> ForeignRow:
+def _row(sample: Any, value: float, mode: Callable[[Any], str | None] | None) -> ExternalRow:
     begin, mask = len(sample.tokens) - sample.response_length, sample.loss_mask
     given = next((place for place, own in enumerate(mask) if own), 0) if mask else 0
     right = value >= 0.5
-    return ForeignRow(
+    return ExternalRow(
         prompt=tuple(sample.tokens[:begin]),
         completion=tuple(sample.tokens[begin:]),
         score=Score(value, {"correct": float(right)}, mode=mode(sample) if mode and right else None),
@@ -137,8 +137,8 @@ def _row(sample: Any, value: float, mode: Callable[[Any], str | None] | None) ->
 
 def _reward(args: Any, sample: Any) -> float | None:
     key = getattr(args, "reward_key", None)
-    found = sample.reward[key] if key and sample.reward is not None else sample.reward
-    return None if found is None or found != found else float(found)
+    reward = sample.reward[key] if key and sample.reward is not None else sample.reward
+    return None if reward is None or reward != reward else float(reward)
 
 
 def _first(samples: Sequence[Any], number: int) -> int:
@@ -151,8 +151,8 @@ def _methods(args: Any) -> list[str]:
     return [text for text in named.split(SEPARATOR) if text] if isinstance(named, str) else list(named)
 
 
-def _same_lengths(name: str, found: list[Tensor], lengths: list[int]) -> None:
-    if [len(one) for one in found] != [int(length) for length in lengths]:
+def _same_lengths(name: str, tensors: list[Tensor], lengths: list[int]) -> None:
+    if [len(tensor) for tensor in tensors] != [int(length) for length in lengths]:
         raise ForageError(
             f"{name} does not have one entry per response token: with context parallelism every process holds a piece, "
             "which this hook does not put together. Set --context-parallel-size 1."

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from forage.adapters.parts import Parts, as_parts
-from forage.adapters.rows import ForeignRow, StepEnds, batch_of, groups_of, on_completions, tools_of
+from forage.adapters.rows import ExternalRow, StepEnds, batch_of, groups_of, on_completions, tools_of
 from forage.adapters.trl_rules import CALLED, generation_interval, refuse_settings
 from forage.adapters.window import require_methods, require_version
 from forage.core.batch import Experience
@@ -89,11 +89,11 @@ class LateAdvantages(dict[str, Any]):
         self.reads = 0
 
     def __getitem__(self, key: str) -> Any:
-        found = super().__getitem__(key)
+        value = super().__getitem__(key)
         if key != "advantages":
-            return found
+            return value
         self.reads += 1
-        return self._shape(found)
+        return self._shape(value)
 
 
 class _Shaped:
@@ -121,13 +121,13 @@ class _Shaped:
         self._current_entropy: Tensor | None = None
         self._asks_entropy = False
         self._drawn: tuple[Any, Any, Any] = ((), (), None)
-        self._rows: list[ForeignRow] = []
+        self._rows: list[ExternalRow] = []
         self._groups: tuple[Group, ...] = ()
         self._value: Tensor | None = None
         refuse_settings(self.forage_parts, args)
         if self.forage_parts.rewards:
-            found = reward_funcs if isinstance(reward_funcs, list) else [reward_funcs] if reward_funcs else []
-            reward_funcs = [*found, forage_added]
+            functions = reward_funcs if isinstance(reward_funcs, list) else [reward_funcs] if reward_funcs else []
+            reward_funcs = [*functions, forage_added]
             if args is not None and args.reward_weights is not None:
                 args = copy.copy(args)
                 args.reward_weights = [*args.reward_weights, 1.0]
@@ -149,9 +149,9 @@ class _Shaped:
     # ------------------------------------------------------------------------------------------- before the updates
 
     def _generate(self, prompts: list[Any]) -> Any:
-        found = cast(Any, super())._generate(prompts)
-        self._drawn = (found[0], found[1], found[2])
-        return found
+        generated = cast(Any, super())._generate(prompts)
+        self._drawn = (generated[0], generated[1], generated[2])
+        return generated
 
     def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any) -> Tensor:
         matrix = cast(Any, super())._calculate_rewards(inputs, prompts, completions, completion_ids_list)
@@ -165,7 +165,7 @@ class _Shaped:
         value[own.isnan().all(dim=1)] = torch.nan
         if self.model.training and (parts.rewards or parts.settles):
             local = self._local(matrix)
-            self._rows = self._foreign_rows(inputs, prompts, own[local], value[local])
+            self._rows = self._external_rows(inputs, prompts, own[local], value[local])
             self._groups = groups_of(
                 self._rows,
                 self.num_generations,
@@ -208,12 +208,12 @@ class _Shaped:
         batch = batch_of(self._groups, self._rows, mask, reward, entropy)
         seed = derive_seed(self.args.seed, "trl", self.state.global_step, self.accelerator.process_index)
         needs = parts.credit.needs if parts.sampled_entropy else parts.credit.needs - {"entropy"}
-        found = measure(self._groups, batch, needs, parts.signals, tools_of(self._codec), seed=seed)
-        settled = parts.credit(Experience(batch, found.signals)).advantage
+        measured = measure(self._groups, batch, needs, parts.signals, tools_of(self._codec), seed=seed)
+        settled = parts.credit(Experience(batch, measured.signals)).advantage
         width = mask.shape[1]
         out["advantages"] = on_completions(settled, self._rows, width).to(trl.device, trl.dtype)
         for name in parts.late_needs:
-            out[SIGNAL + name] = on_completions(found.signals[name], self._rows, width).to(trl.device)
+            out[SIGNAL + name] = on_completions(measured.signals[name], self._rows, width).to(trl.device)
         size = trl.abs().mean().clamp_min(1e-12)
         moved = (masked(out["advantages"] - trl[:, None], mask).abs().sum() / mask.sum().clamp_min(1)) / size
         self._metrics["train"]["forage/credit_moved"].append(self.accelerator.gather(moved).mean().item())
@@ -224,12 +224,12 @@ class _Shaped:
         asks = self._asks_entropy and model is self.model  # not a reference model, whose head computes no entropy
         if asks:
             named["compute_entropy"] = True
-        found = cast(Any, super())._get_per_token_logps_and_entropies(model, *positional, **named)
+        outputs = cast(Any, super())._get_per_token_logps_and_entropies(model, *positional, **named)
         if asks and self._sampled_entropy is None:
-            self._sampled_entropy = found[1].detach()  # TRL asks for the sampling policy first, where it asks at all
-        elif found[1] is not None:
-            self._current_entropy = found[1].detach()
-        return found
+            self._sampled_entropy = outputs[1].detach()  # TRL asks for the sampling policy first, where it asks at all
+        elif outputs[1] is not None:
+            self._current_entropy = outputs[1].detach()
+        return outputs
 
     def _compute_loss(self, model: Any, inputs: Any) -> Tensor:
         if not self.forage_parts.credit.update_shapes or not self.model.training:
@@ -292,11 +292,11 @@ class _Shaped:
         count = len(rows) // self.accelerator.num_processes
         return slice(self.accelerator.process_index * count, (self.accelerator.process_index + 1) * count)
 
-    def _foreign_rows(self, inputs: Any, prompts: Any, matrix: Tensor, value: Tensor) -> list[ForeignRow]:
+    def _external_rows(self, inputs: Any, prompts: Any, matrix: Tensor, value: Tensor) -> list[ExternalRow]:
         prompt_ids, completion_ids, given = self._drawn
         rows = []
         for number, (ids, completion) in enumerate(zip(prompt_ids, completion_ids, strict=True)):
-            row = ForeignRow(
+            row = ExternalRow(
                 prompt=tuple(ids),
                 completion=tuple(completion),
                 score=UNJUDGED,
@@ -308,7 +308,7 @@ class _Shaped:
             rows.append(replace(row, score=self._score(row, matrix[number], float(value[number]))))
         return rows
 
-    def _score(self, row: ForeignRow, values: Tensor, value: float) -> Score:
+    def _score(self, row: ExternalRow, values: Tensor, value: float) -> Score:
         named = dict(zip(self.reward_func_names, values.tolist(), strict=False))
         parts = {name: each for name, each in named.items() if each == each}
         if self.forage_verdict is not None and self.forage_verdict in parts:

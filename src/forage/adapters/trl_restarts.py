@@ -22,12 +22,12 @@ def restarts(choose: Choose) -> Callable[[list[Any], Any], dict[str, Any]]:
         prompt_ids, images, _ = trainer._tokenize_prompts(prompts)
         if images is not None:
             raise ForageError("Restarts are for prompts of text: these hold images.")
-        siblings = trainer.num_generations if trainer.model.training else trainer.num_generations_eval
+        group_size = trainer.num_generations if trainer.model.training else trainer.num_generations_eval
         chosen = {repr(prompt): prompt for prompt in prompts}
         prefixes = {name: list(choose(prompt, trainer.state.global_step)) for name, prompt in chosen.items()}
         own = [prefixes[repr(prompt)] for prompt in prompts]
         contexts = [[*ids, *prefix] for ids, prefix in zip(prompt_ids, own, strict=True)]
-        completions, logprobs = trainer._generate_single_turn(contexts, None, {}, siblings)
+        completions, logprobs = trainer._generate_single_turn(contexts, None, {}, group_size)
         both = list(zip(own, completions, strict=True))
         known = None
         if logprobs is not None:

@@ -16,7 +16,7 @@ from verl.trainer.ppo.v1.trainer_base import TRAINER_REGISTRY, register_trainer 
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync  # pyright: ignore[reportMissingImports]
 from verl.workers.utils.padding import response_to_nested  # pyright: ignore[reportMissingImports]
 
-from forage.adapters.rows import ForeignRow
+from forage.adapters.rows import ExternalRow
 from forage.adapters.settle import parsed, settled
 from forage.adapters.verl_rules import CALLED, FIELDS, refuse_settings
 from forage.adapters.window import require_methods, require_version
@@ -78,7 +78,7 @@ def shape_batch(trainer: Any, batch: Any, metrics: dict[str, Any]) -> Any:
     sizes = [uids.count(uid) for uid in dict.fromkeys(uids)]
     reward = padded["rm_scores"].sum(dim=1)
     rows = [
-        ForeignRow(
+        ExternalRow(
             prompt=tuple(data["prompts"][row].tolist()),
             completion=tuple(data["responses"][row].tolist()),
             score=Score(float(reward[row])),
@@ -101,9 +101,11 @@ def shape_batch(trainer: Any, batch: Any, metrics: dict[str, Any]) -> Any:
 
 def check_driver() -> None:
     """Raises ForageError unless verl would find this trainer under its name. Call it in the driver before training."""
-    found = cast("dict[str, type]", TRAINER_REGISTRY).get(NAME)
-    if found is not ForageTrainer:
+    registered = cast("dict[str, type]", TRAINER_REGISTRY).get(NAME)
+    if registered is not ForageTrainer:
         raise ForageError(
-            f"verl does not know the trainer {NAME!r}" + (f" as ours but as {found.__name__}" if found else "") + ". "
+            f"verl does not know the trainer {NAME!r}"
+            + (f" as ours but as {registered.__name__}" if registered else "")
+            + ". "
             "Was VERL_USE_EXTERNAL_PLUGINS set to none, or did the plug-in fail? verl says so at the log level DEBUG."
         )

@@ -92,7 +92,7 @@ def analyze(
     shown = step if step is not None else steps[-1]
     words = words or default_words(run)
     used = Strategies.of(grams.grams, support=grams.support) if grams else None
-    track, strategies, found, sentences = [], [], (), []
+    track, strategies, shown_responses, sentences = [], [], (), []
     for number, at in enumerate(sorted({*steps, shown})):
         responses = read_responses(run.rollouts(at))
         cut = sentences_of(responses, starts=words.sentence_starts)
@@ -101,10 +101,10 @@ def analyze(
         if used and responses:
             strategies.append(step_strategy(responses, used, step=at, draws=draws, seed=seed))
         if at == shown:
-            found, sentences = responses, cut
+            shown_responses, sentences = responses, cut
         if on_progress:
             on_progress(number + 1, len(steps), f"step {at}")
-    if not found:
+    if not shown_responses:
         raise ForageError(f"The rollouts of step {shown} of {run.path} hold no response with a token in it.")
     rare, against, notes = _rare(run, sentences, base, shown, words, embed or TfIdf(), draws=draws, seed=seed)
     text = RunDirectory.open(reference) if used and reference else None
@@ -112,9 +112,9 @@ def analyze(
         run=run.path.name,
         step=shown,
         words=words.id,
-        pivotal=pivotal_tokens(found, words, draws=draws, seed=seed),
+        pivotal=pivotal_tokens(shown_responses, words, draws=draws, seed=seed),
         reflective=reflective_sentences(sentences, draws=draws, seed=seed),
-        profile=entropy_profile(found, draws=draws, seed=seed),
+        profile=entropy_profile(shown_responses, draws=draws, seed=seed),
         rare=rare,
         base=against,
         track=tuple(track),
@@ -153,7 +153,7 @@ def _no_grams(run: Analyzed) -> str:
     if isinstance(run, ExternalRun):
         return "No list of strategic grams was given, so no strategies were counted: `phrases` is one (`grams`)."
     return (
-        "No list of strategic grams was given, so planning and execution were not told apart. Mine one with "
+        "No list of strategic grams was given, so planning and execution were not distinguished. Mine one with "
         f"`forage grams mine {run.path} --out {run.path / 'grams.json'}` and analyze again."
     )
 
@@ -166,12 +166,12 @@ def default_words(run: Analyzed) -> WordList:
 
 
 def strategy_points(steps: Sequence[StepStrategy], *, draws: int = DRAWS, seed: int = 0) -> tuple[StrategyPoint, ...]:
-    """One point per step, made comparable: entropies at equal counts, sequences at equal siblings."""
+    """One point per step, made comparable: entropies at equal counts, sequences at equal group sizes."""
     if not steps:
         return ()
     at_total = min(step.total for step in steps)
     at_pairs = min(len(step.pairs) for step in steps)
-    siblings = min((sum(counts) for step in steps for counts in step.strategies), default=1)
+    group_size = min((sum(counts) for step in steps for counts in step.strategies), default=1)
     points = []
     for step in steps:
         planning, execution = relative_perplexity(step, steps[0])
@@ -198,8 +198,8 @@ def strategy_points(steps: Sequence[StepStrategy], *, draws: int = DRAWS, seed: 
                 high_planning=step.high_planning,
                 planning_high=step.planning_high,
                 distinct=step.distinct,
-                strategies=distinct_strategies(step, siblings, draws=draws, seed=seed),
-                group_size=siblings,
+                strategies=distinct_strategies(step, group_size, draws=draws, seed=seed),
+                group_size=group_size,
                 common=tuple(ranked[:COMMON]),
             )
         )

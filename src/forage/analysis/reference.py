@@ -73,7 +73,7 @@ def score_reference(
         nll[step] = _score(recipe, path, text)
         if on_progress:
             on_progress(number + 1, len(weights), "reference text")
-    found = {step: _by_class(values, planning, problem, draws=draws, seed=seed) for step, values in nll.items()}
+    by_step = {step: _by_class(values, planning, problem, draws=draws, seed=seed) for step, values in nll.items()}
     return Reference(
         source=text.source,
         responses=len(text.responses),
@@ -83,12 +83,12 @@ def score_reference(
         points=tuple(
             ReferencePoint(
                 step=step,
-                planning=_relative(classes[PLANNING], found[0][PLANNING]),
-                execution=_relative(classes[EXECUTION], found[0][EXECUTION]),
+                planning=_relative(classes[PLANNING], by_step[0][PLANNING]),
+                execution=_relative(classes[EXECUTION], by_step[0][EXECUTION]),
             )
-            for step, classes in found.items()
+            for step, classes in by_step.items()
         ),
-        phases=_phases({step: classes[EXECUTION][1] for step, classes in found.items()}, steps),
+        phases=_phases({step: classes[EXECUTION][1] for step, classes in by_step.items()}, steps),
     )
 
 
@@ -158,8 +158,8 @@ def _by_class(
 ) -> tuple[tuple[float, Floats], tuple[float, Floats]]:
     """Mean NLL and its (D,) draws: of planning, and of execution tokens."""
     sides = (planning, ~planning)
-    found = [mean_draws(nll[side], problem[side], draws=draws, seed=seed) for side in sides]
-    return found[0], found[1]
+    means = [mean_draws(nll[side], problem[side], draws=draws, seed=seed) for side in sides]
+    return means[0], means[1]
 
 
 def _relative(now: tuple[float, Floats], start: tuple[float, Floats]) -> Interval | None:

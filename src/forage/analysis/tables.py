@@ -122,32 +122,33 @@ def reference_table(reference: Reference) -> ResultTable:
 
 def sentences_about(analysis: Analysis) -> list[str]:
     """What the analysis found, as sentences: alarms, phases, rarity, and what is missing."""
-    told = [alarm.sentence() for alarm in analysis.alarms]
-    if not told and knows_entropy(analysis):
-        told.append("No alarm: no collapse and no explosion of entropy was seen.")
+    sentences = [alarm.sentence() for alarm in analysis.alarms]
+    if not sentences and knows_entropy(analysis):
+        sentences.append("No alarm: no collapse and no explosion of entropy was seen.")
     if analysis.hacking:
-        told.append(analysis.hacking.sentence())
+        sentences.append(analysis.hacking.sentence())
     if analysis.phases:
-        told.append(f"On the policy's own texts. {analysis.phases.sentence()}")
+        sentences.append(f"On the policy's own texts. {analysis.phases.sentence()}")
     if analysis.reference:
-        told.append(fixed_text_sentence(analysis.reference))
+        sentences.append(fixed_text_sentence(analysis.reference))
     if rare := analysis.rare:
         low, high = rare.beyond.low, rare.beyond.high
-        told.append(
+        sentences.append(
             f"Of {rare.sentences} sentences, {rare.beyond.estimate:.1%} [{low:.1%}, {high:.1%}] are rarer than 90% of "
             f"{rare.held_out} held-out base sentences; 10% would be no change. Base: {analysis.base}, "
             f"{rare.base_sentences} sentences; vectors: {rare.embedding}."
         )
-    return [*told, *analysis.notes]
+    return [*sentences, *analysis.notes]
 
 
 def fixed_text_sentence(reference: Reference) -> str:
-    """The phases on the fixed text, or why they cannot be told."""
+    """The phases on the fixed text, or why they cannot be determined."""
     if reference.phases:
         return f"On the fixed text. {reference.phases.sentence()}"
     return (
-        f"On the fixed text phases cannot be told from {len(reference.points)} policies: at least {FEWEST} checkpoints "
-        "are needed at steps that have rollouts. Train with larger `keep_checkpoints` and smaller `rollouts_every`."
+        f"On the fixed text phases cannot be determined from {len(reference.points)} policies: at least {FEWEST} "
+        "checkpoints are needed at steps that have rollouts. Train with larger `keep_checkpoints` and smaller "
+        "`rollouts_every`."
     )
 
 
@@ -156,14 +157,14 @@ def _class_name(row: ClassEntropy) -> str:
     return f"{name}, every token" if row.tokens == "every token" else name
 
 
-def _contrast_row(name: str, found: Contrast) -> tuple[Cell, ...]:
+def _contrast_row(name: str, contrast: Contrast) -> tuple[Cell, ...]:
     return (
         Cell(name),
-        Cell(f"{found.n:,}", found.n),
-        Cell(f"{found.share:.1%}", found.share),
-        _cell(found.mean),
-        _cell(found.rest),
-        _cell(found.difference, signed=True),
+        Cell(f"{contrast.n:,}", contrast.n),
+        Cell(f"{contrast.share:.1%}", contrast.share),
+        _cell(contrast.mean),
+        _cell(contrast.rest),
+        _cell(contrast.difference, signed=True),
     )
 
 

@@ -81,9 +81,9 @@ def _pass_rates(
             verdicts[response.problem].append(response.correct > 0)
     if not verdicts:
         return 1, None, None
-    k = max(1, min(LARGEST_K, min(len(found) for found in verdicts.values()) // 2))
+    k = max(1, min(LARGEST_K, min(len(judged) for judged in verdicts.values()) // 2))
     rates = [
-        [float(pass_at_k(len(found), int(sum(found)), wanted)) for found in verdicts.values()] for wanted in (1, k)
+        [float(pass_at_k(len(judged), int(sum(judged)), wanted)) for judged in verdicts.values()] for wanted in (1, k)
     ]
     numbers = np.arange(len(verdicts), dtype=np.int64)
     first, best = (mean_interval(np.array(rate), numbers, draws=draws, seed=seed) for rate in rates)

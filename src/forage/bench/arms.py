@@ -32,22 +32,22 @@ def with_controls(
     if unknown := [name for name in wanted if name not in (*controls, "all")]:
         raise ForageError(f"{unknown[0]} is no control. The controls are: {', '.join(controls)}; or all.")
     chosen = controls if "all" in wanted else [name for name in controls if name in wanted]
-    found: dict[tuple[str, ...], tuple[Applied, ...]] = {}
+    by_labels: dict[tuple[str, ...], tuple[Applied, ...]] = {}
     idle = dict.fromkeys(wanted)
     for arm in arms:
-        found.setdefault(_labels(arm), arm)
+        by_labels.setdefault(_labels(arm), arm)
         for place, applied in enumerate(arm):
             name, settings = parse_call(applied.label, "method", methods, lambda name: methods[name].parameters)
             for control in (methods[other] for other in chosen if methods[other].control_of == name):
                 shared = {key: value for key, value in settings.items() if key in control.parameters}
                 changed = (*arm[:place], control(**shared), *arm[place + 1 :])
-                found.setdefault(_labels(changed), changed)
+                by_labels.setdefault(_labels(changed), changed)
                 idle.pop(control.name, None)
                 idle.pop("all", None)
     for name in idle:
         of = f"a control of {methods[name].control_of}, which" if name != "all" else "for methods with controls, which"
         raise ForageError(f"{name} is {of} no arm has.")
-    return list(found.values())
+    return list(by_labels.values())
 
 
 def _labels(arm: Sequence[Applied]) -> tuple[str, ...]:

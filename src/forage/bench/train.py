@@ -1,5 +1,6 @@
 """Trains and evaluates the runs of a comparison: one after the other here, or several at a time in processes."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -20,8 +21,11 @@ from forage.training.loop import begin
 COLDER = (1.0, 0.7, 0.4)
 """Temperatures of the base model: some of what training does, sampling colder does too."""
 
-CHILD = "from forage.verification.sandbox import end_with_parent as e; e(); from forage.__main__ import start; start()"
-"""The command line in a process that dies with this one: killed, it leaves nobody behind who holds a run's lock."""
+CHILD = (
+    "import json, sys; from forage.verification.sandbox import end_with_parent; end_with_parent();"
+    "from forage.__main__ import start; start(json.loads(sys.argv[1]))"
+)
+"""Commands in a process that dies with this one: killed, it leaves nobody behind who holds a run's lock."""
 
 LOOK_SECONDS = 1.0
 """Between two looks at how far runs in other processes have come."""
@@ -66,12 +70,13 @@ def train_bench(bench: Bench, run_here: Command, on_progress: OnProgress) -> Non
         if not path.exists():
             begin(bench.runs[path], path)
         ks = ",".join(map(str, bench.ks))
-        for arguments in (["resume", str(path)], ["eval", str(path), "--n", str(bench.n), "--k", ks]):
-            if bench.processes > 1:
-                children.run(path, arguments)
-            else:
-                run_here(arguments)
-                gate.reopen()  # a command that was at its end when Ctrl-C came has ended as if it had not come
+        commands = (["resume", str(path)], ["eval", str(path), "--n", str(bench.n), "--k", ks])
+        if bench.processes > 1:
+            children.run(path, commands)
+            return
+        for arguments in commands:
+            run_here(arguments)
+            gate.reopen()  # a command that was at its end when Ctrl-C came has ended as if it had not come
 
     try:
         with gate.listening():
@@ -132,9 +137,10 @@ class Children:
         self._stopping = False
         self._change = threading.Lock()
 
-    def run(self, path: Path, arguments: Sequence[str]) -> None:
+    def run(self, path: Path, commands: Sequence[Sequence[str]]) -> None:
+        """One after another in one process, which loads what they need once."""
         log = path.with_name(f"{path.name}.log")
-        command = [sys.executable, "-c", CHILD, *arguments]
+        command = [sys.executable, "-c", CHILD, json.dumps(commands)]
         with log.open("a") as file:
             with self._change:
                 if self._stopping:
@@ -147,7 +153,7 @@ class Children:
         if code in (INTERRUPTED, -signal.SIGINT):
             raise KeyboardInterrupt
         if code:
-            raise ForageError(f"`forage {' '.join(arguments)}` ended with code {code}. Its last words are in {log}.")
+            raise ForageError(f"The process that works on {path} ended with code {code}. Its last words are in {log}.")
 
     def interrupt(self) -> None:
         with self._change:

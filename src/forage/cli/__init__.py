@@ -132,7 +132,7 @@ def _going_on(name: str) -> str:
 
 @contextmanager
 def _silence_other_ranks(name: str) -> Iterator[None]:
-    """Of the processes that `torchrun` starts only the first one is heard, and an error by whichever ends with it."""
+    """Only the first process of `torchrun` writes messages, and whichever ends with an error writes that."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and name not in DIVIDED:
         raise ForageError(f"it works in one process: leave `torchrun` out. Divided are {', '.join(DIVIDED)}.")
     if os.environ.get("RANK", "0") == "0":

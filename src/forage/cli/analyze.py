@@ -58,7 +58,7 @@ def analyze_command(
             words and letters unless given.
         verdict: Column that says whether a response is right, where there are several.
         draws: Bootstrap resamples.
-        seed: Random seed. Of the bootstrap.
+        seed: Random seed. It decides the bootstrap resamples.
     """
     external = run.is_file() or bool(sample_files(run))
     directory = ExternalRun.open(run, SampleColumns(verdict=verdict)) if external else RunDirectory.open(run)

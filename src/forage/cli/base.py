@@ -14,7 +14,7 @@ def base_command(*, size: Literal["demo", "experiment"] = "demo", seed: int = 0,
 
     Args:
         size: How large the task is. demo takes about a minute, experiment (the full task) a few.
-        seed: Random seed. Of its weights and training traces.
+        seed: Random seed. It decides the weights and training traces.
         out: Where the result is written. A folder; a cache ($FORAGE_HOME, or ~/.cache/forage) unless given.
     """
     say("Building the base model, unless it is in the cache ...")

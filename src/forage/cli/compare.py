@@ -46,7 +46,7 @@ def compare_command(
         temperature: Sampling temperature. Evaluations at another one are left out.
         split: Which problems: train or test.
         draws: Bootstrap resamples.
-        seed: Random seed. Of the bootstrap.
+        seed: Random seed. It decides the bootstrap resamples.
     """
     asked = [int(value) for value in numbers(k, "--k", whole=True)]
     if not others:

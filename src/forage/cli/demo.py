@@ -46,9 +46,9 @@ def demo(*, out: Path = Path("runs/demo"), steps: int = 256, n: int = 128, seed:
 
     Args:
         out: Where the result is written. A folder for the runs and the report.
-        steps: Training steps. Of each run.
+        steps: Training steps. Each run takes as many.
         n: Responses per problem. The report's evaluations are sampled; the table that is printed is exact.
-        seed: Random seed. Of the base model, the training graphs and all runs.
+        seed: Random seed. It decides the base model, the training graphs and all runs.
         json: Print tables as one JSON object.
     """
     console = Console(stderr=True)

@@ -20,13 +20,16 @@ from forage.engines.local.memory import free_memory
 from forage.engines.local.numerics import choose_matmul
 from forage.engines.optimization import Optimization
 from forage.recipes.own_model import parse_adapter
-from forage.recipes.settings import DEFAULTS
+from forage.recipes.settings import values_of
 from forage.tasks.countdown import Countdown
 from forage.training.forecast import Forecast, Workload, forecast
 from forage.verification.judge import active_protections
 from forage.verification.sandbox import PROTECTIONS
 
 GIB = 1 << 30
+
+USUAL = values_of({})
+"""What training takes unless it is told."""
 
 PARTS = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "pyarrow", "tyro", "rich", "plotly", "jinja2")
 EXTRAS = {
@@ -46,12 +49,12 @@ def doctor_command(
     model: str | None = None,
     /,
     *,
-    groups: int = DEFAULTS["groups"],
-    group_size: int = DEFAULTS["group_size"],
+    groups: int = USUAL["groups"],
+    group_size: int = USUAL["group_size"],
     prompt_tokens: int = 128,
-    max_tokens: int = DEFAULTS["max_tokens"],
-    epochs: int = DEFAULTS["epochs"],
-    mini_batches: int = DEFAULTS["mini_batches"],
+    max_tokens: int = USUAL["max_tokens"],
+    epochs: int = USUAL["epochs"],
+    mini_batches: int = USUAL["mini_batches"],
     micro_tokens: int | None = None,
     rows: int | None = None,
     adapter: str | None = None,

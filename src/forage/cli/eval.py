@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from forage.cli.lists import Ks, Temperatures, numbers
-from forage.cli.problem_flags import EngineFlags, TableFlags, chosen_task, leak_note, told_apart
+from forage.cli.problem_flags import EngineFlags, TableFlags, chosen_task, leak_note, with_grams
 from forage.cli.progress import message_on_interrupt, progress_bar, say, say_notes
 from forage.cli.tables import Tables
 from forage.core.errors import ForageError
@@ -53,15 +53,15 @@ def evaluate_command(
 
     Args:
         checkpoint: A run directory (its newest checkpoint), a checkpoint inside one, or a Hugging Face model folder.
-        task: Which task, where the checkpoint does not say. As countdown:size=experiment, table:data=FILE,...
-        n: Responses per problem. At least twice the largest k for a reliable estimate.
+        task: Which task, where the checkpoint does not say. Examples: countdown:size=experiment, table:data=FILE,...
+        n: Responses per problem. A reliable estimate needs at least twice the largest k.
         k: Numbers of samples k, separated by commas. pass@k is estimated for each.
         temperature: Sampling temperature. Several may be given, separated by commas: colder sampling is a control for
             training.
         out: Where the result is written. A folder that gets evals/; the run itself, and for a model folder one below
             runs/evals, unless given.
-        grams: List of strategic grams: a file of `forage grams mine`, or phrases. Ways to the answer are told apart by
-            it (docs/diversity.md).
+        grams: List of strategic grams: a file of `forage grams mine`, or phrases. They distinguish the ways to the
+            answer (docs/diversity.md).
         source: Problems from a table.
         machine: Where the model computes.
         split: Which problems: train or test.
@@ -70,7 +70,7 @@ def evaluate_command(
         top_k: Truncation to the most probable tokens. 0 is none.
         max_tokens: The most tokens of a response. The run's own unless given.
         max_prompt_tokens: Leave out problems with longer prompts. The run's own limit unless given.
-        seed: Random seed. Of the samples.
+        seed: Random seed. It decides the samples.
         verifier_workers: Processes that check answers. 0: none, or two where the verifier can hang. The run's own
             unless given.
         threads: CPU threads for matrix products. 0: all cores. The run's own unless given.
@@ -85,7 +85,7 @@ def evaluate_command(
         say(warning)
     named = find_checkpoint(checkpoint)
     engine = machine.engine(named.engine)
-    chosen = told_apart(chosen_task(named, task, source, engine), grams, named)
+    chosen = with_grams(chosen_task(named, task, source, engine), grams, named)
     say_notes(chosen or named.task)
     for note in leak_note(named, chosen):
         say(note)

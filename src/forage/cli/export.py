@@ -49,8 +49,8 @@ def export_command(
         rollouts: Write the responses of a run instead. sft: prompt and completion, of right responses; preference:
             prompt, chosen and rejected, among the responses to one problem; stepwise: prompt, completions and labels,
             of labeled solutions.
-        step_labels: Write step labels instead. For er-prm, openrlhf, math-shepherd or trl, as `forage prm convert`
-            writes them.
+        step_labels: Write step labels instead. The format is er-prm, openrlhf, math-shepherd or trl, as `forage prm
+            convert` writes them.
         gram_list: Write strategic grams instead. A JSON list of {"gram", "cluster"}.
         eta: How counts become labels. 0 is the share that is right, inf whether any is, others lie between (ER-PRM).
     """

@@ -158,7 +158,7 @@ def _grouped(flags: Sequence[Flag]) -> list[Flag]:
 
 
 def _box(group: str, about: str, flags: Sequence[Flag]) -> type:
-    """A dataclass of these flags, which is how tyro is told of a group."""
+    """A dataclass of these flags, which is how tyro learns of a group."""
     needed = [(flag.name, _annotated(flag)) for flag in flags if flag.default is EMPTY]
     given = [
         (flag.name, _annotated(flag), dataclasses.field(default=flag.default))

@@ -46,8 +46,8 @@ def mine_command(
         words: Words of a phrase, from-to. 1-5 for a word-level model such as those of the toy tasks.
         top: Share of the clusters to keep, by the number of solutions that hold one of their phrases. Ties are kept.
         min_solutions: Solutions that a phrase must stand in. A thousandth of all, and at least 2, unless given.
-        split: Which problems: train or test. Of evaluation samples. Phrases of test solutions know the test: a run that
-            is trained with them must not be compared on it.
+        split: Which problems: train or test. This chooses among evaluation samples. Phrases of test solutions know the
+            test: a run that is trained with them must not be compared on it.
         formulae: What becomes of phrases with digits, LaTeX commands or single letters. They are never kept; rank lets
             them take part in the clustering and the ranking (so that --top is a share of all clusters), drop does not.
         clustering: How phrases are clustered. leader (one pass, any number of phrases), agglomerative (all pairs, up to
@@ -56,7 +56,7 @@ def mine_command(
         clusters: How many clusters k-means makes.
         encoder: Sentence encoder, by name or folder. minilm is the usual one (needs the extra `embed`); tf-idf of
             words and letters unless given.
-        seed: Random seed. Of the random phrases.
+        seed: Random seed. It decides the random phrases.
     """
     shortest, longest = _span(words)
     miner = Miner(

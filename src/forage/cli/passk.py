@@ -40,10 +40,10 @@ def passk_command(
         out: Where the result is written. A folder, for an evaluation of each file that
             `forage compare` and `forage report` read; only printed unless given.
         threshold: A number in the verdict's column from here up means right.
-        temperature: Sampling temperature. At which the samples were drawn; noted with --out.
-        split: Which problems: train or test. Noted with --out.
+        temperature: Sampling temperature. The samples were drawn at it; --out saves it.
+        split: Which problems: train or test. --out saves it.
         draws: Bootstrap resamples.
-        seed: Random seed. Of the bootstrap.
+        seed: Random seed. It decides the bootstrap resamples.
     """
     if not files:
         raise ForageError("Which files? As in: forage passk completions/completions_00010.parquet")
@@ -56,7 +56,7 @@ def passk_command(
     if out is not None:
         for file in files:
             made = external_evaluation(file, columns, temperature=temperature, split=split)
-            place = out / file.stem / "evals" / "foreign.json"
+            place = out / file.stem / "evals" / "external.json"
             made.save(place)
             say(f"Saved: {place}")
 

@@ -78,7 +78,7 @@ def train_command(
         eta: How counts become labels. 0 is the share that is right, inf whether any is, others lie between (ER-PRM).
         head: How the model says how good a step is. two-token: by two words of the vocabulary, good and bad; scalar: by
             a number of its own.
-        continuations: Continuations after every step. So many of those in the labels are used; all unless given.
+        continuations: Continuations after every step. This many of those in the labels are used; all unless given.
         margin: Margin of the objective ranking.
         checkpoint_every: Steps between two checkpoints. 0: only when interrupted.
         device: Where models compute: cpu or cuda.
@@ -179,14 +179,14 @@ def rank_command(
     Args:
         model: A process reward model.
         evaluation: The JSON file that `forage eval` saved, or a directory that holds one evaluation.
-        k: Numbers of samples k, separated by commas. So many there are to choose from; those beyond the evaluation's
+        k: Numbers of samples k, separated by commas. The best of each number is chosen; those beyond the evaluation's
             are left out.
         aggregate: How the scores of steps become one: min, last, mean, product, max or sum. Several may be given,
             separated by commas; the first one weighs the votes.
         outcome: An outcome model (`prm train --objective outcome`) that chooses too, by whole solutions.
         out: Where the result is written. A JSON file for the curves; process/ beside the evaluation's folder, where
             reports look, unless given. In a model folder nothing is written: there it is below runs/evals.
-        seed: Random seed. Of the votes and the intervals.
+        seed: Random seed. It decides the votes and the intervals.
         device: Where models compute: cpu or cuda.
         threads: CPU threads for matrix products. 0: all cores.
         json: Print tables as one JSON object.

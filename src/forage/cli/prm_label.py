@@ -47,11 +47,11 @@ def label_command(
         split: Which problems: train or test.
         problems: How many problems. The first of the split; all unless given.
         reprompt: Ask for the rest in a new prompt instead of continuing. default, or a text with {prompt} and {steps}.
-        temperature: Sampling temperature. Of solutions and continuations.
+        temperature: Sampling temperature. Solutions and continuations share it.
         max_tokens: The most tokens of a response. The run's own unless given.
         machine: Where both models compute.
         shard: Do every n-th block only, as i/n. For n processes with the same --out; the last one writes the labels.
-        seed: Random seed. Of solutions and continuations.
+        seed: Random seed. It decides the solutions and continuations.
         threads: CPU threads for matrix products. 0: all cores. The run's own unless given.
     """
     share = Share.parse(shard)
@@ -92,10 +92,10 @@ def label_command(
                 share=share,
                 on_progress=move,
             )
-    _tell(made)
+    _say_summary(made)
 
 
-def _tell(made: LabelSummary) -> None:
+def _say_summary(made: LabelSummary) -> None:
     say_rejected(made.rejected)
     say(
         f"{made.solutions} solutions with {made.steps} steps, {made.continuations} continuations: {made.right:.1%} "

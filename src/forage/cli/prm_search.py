@@ -60,7 +60,7 @@ def search_command(
         temperature: Sampling temperature.
         max_tokens: The most tokens of a response. The run's own unless given.
         machine: Where both models compute.
-        seed: Random seed. Of everything that is sampled.
+        seed: Random seed. It decides everything that is sampled.
         threads: CPU threads for matrix products. 0: all cores. The run's own unless given.
     """
     plan = GuidedSearch(accept=accept, floor=floor, proposals=proposals, backtracks=backtracks, lookahead=lookahead)

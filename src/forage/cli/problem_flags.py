@@ -31,14 +31,14 @@ class TableFlags:
         id_column: Column of the names of problems. Their content names them unless given.
         answer_after: Keep of an answer what stands behind the last such text. #### for GSM8K.
         skip_bad_rows: Leave out rows that cannot be used. Otherwise the first of them are named and nothing begins.
-        delimiter: Character between the fields of CSV. Or tab, semicolon, pipe.
+        delimiter: Character between the fields of CSV. The names tab, semicolon and pipe work too.
         encoding: Text encoding of CSV. utf-8, utf-16, cp1252, ...
         system: System prompt. It stands before every problem.
         template: How a prompt is written. chat: by the tokenizer's chat template; none: as plain text; auto: by the
             template where there is one.
         step_ends: Where reasoning steps end. newline, sentence, label (Step 1:), code_line, "words:so wait" (each
             begins a step), or python:module:function.
-        modes: What tells right answers apart. Nothing unless given, answer, or python:module:function
+        modes: What distinguishes right answers. Nothing unless given, answer, or python:module:function
             (docs/diversity.md).
     """
 
@@ -116,7 +116,7 @@ def chosen_task(checkpoint: Checkpoint, name: str | None, flags: TableFlags, eng
     return _with_flags(base, flags, checkpoint, engine, known=own is not None).settled()
 
 
-def told_apart(task: Task | None, grams: str, checkpoint: Checkpoint) -> Task | None:
+def with_grams(task: Task | None, grams: str, checkpoint: Checkpoint) -> Task | None:
     """The task with the strategic grams of a list as its modes; as it is without one.
 
     Raises ForageError where neither the flags nor the checkpoint name a task.

@@ -44,7 +44,7 @@ def collect_command(
         noise: How much listeners err, in units of utility. 0 ranks without error.
         temperature: Sampling temperature.
         max_tokens: The most tokens of a response.
-        seed: Random seed. Of the responses and of the listeners.
+        seed: Random seed. It decides the responses and the listeners.
         threads: CPU threads for matrix products. 0: all cores. The run's own unless given.
     """
     with progress_bar("compare") as move:
@@ -132,7 +132,7 @@ def average_command(
     Args:
         models: The folders of the models.
         out: Where the result is written. A folder to create.
-        preferences: Comparisons that no model was trained on. They tell whether the average is as good as its members.
+        preferences: Comparisons that no model was trained on. They show whether the average is as good as its members.
         device: Where models compute: cpu or cuda.
     """
     agreements = average_checkpoints(models, out=out, rankings=read(preferences) if preferences else (), device=device)

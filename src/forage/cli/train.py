@@ -90,7 +90,7 @@ def follow(
     *,
     quiet: bool = False,
 ) -> int:
-    """Shows the progress of the run in `out`, unless it is to be `quiet`. `note` hears of each row.
+    """Shows the progress of the run in `out`, unless it is to be `quiet`. `note` is called with each row.
 
     Raises Interrupted, which says how to go on, where Ctrl-C ended it.
     """

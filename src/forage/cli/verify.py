@@ -53,10 +53,10 @@ def verify_command(
         prompt_column: Column of the prompt. It may say that percents are asked for; it can be missing.
         stress: Judge the hostile answers that come with forage instead, and report what came of them.
         mutants: With --stress, judge so many mutations of them instead.
-        seed: Random seed. Of the mutations.
+        seed: Random seed. It decides the mutations.
         verifier_workers: Processes that check answers.
-        deadline: Seconds that checking an answer may take. Measured in a verifier process.
-        memory_mb: MiB of memory that checking an answer may take. Limited in a verifier process.
+        deadline: Seconds that checking an answer may take. It is measured in a verifier process.
+        memory_mb: MiB of memory that checking an answer may take. It is limited in a verifier process.
     """
     shown = Tables(json=json, out=out)
     if stress or mutants:

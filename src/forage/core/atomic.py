@@ -84,11 +84,11 @@ def recover(directory: Path, name: str | None = None) -> None:
     if not directory.is_dir():
         return
     for path in sorted(directory.iterdir()):
-        found = _LEFTOVER.fullmatch(path.name)
-        if not found or (name is not None and found["name"] != name):
+        leftover = _LEFTOVER.fullmatch(path.name)
+        if not leftover or (name is not None and leftover["name"] != name):
             continue
-        final = directory / found["name"]
-        if found["kind"] == "replaced" and not final.exists():
+        final = directory / leftover["name"]
+        if leftover["kind"] == "replaced" and not final.exists():
             path.rename(final)
         elif path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)

@@ -50,9 +50,9 @@ def with_demonstrations(
 
 def collate_demonstrations(shown: Sequence[Demonstration], prompt: Callable[[Problem], tuple[int, ...]]) -> Batch:
     """The demonstrations in order as rows: reward NaN, behaviour NaN where it is not known."""
-    rows = collate([_as_group(one) for one in shown], prompt)
-    group = torch.tensor([one.group for one in shown])
-    weight = torch.tensor([one.weight for one in shown], dtype=torch.float32)
+    rows = collate([_as_group(demonstration) for demonstration in shown], prompt)
+    group = torch.tensor([demonstration.group for demonstration in shown])
+    weight = torch.tensor([demonstration.weight for demonstration in shown], dtype=torch.float32)
     return replace(rows, group=group, weight=weight)
 
 
@@ -66,8 +66,8 @@ def shown_to(demonstrations: Batch, groups: int) -> TrainBatch:
     return TrainBatch(Experience(rows, {}), torch.zeros_like(rows.behaviour))
 
 
-def _as_group(one: Demonstration) -> Group:
-    start, size = Start(one.problem, origin=Origin.DEMONSTRATION), len(one.tokens)
+def _as_group(demonstration: Demonstration) -> Group:
+    start, size = Start(demonstration.problem, origin=Origin.DEMONSTRATION), len(demonstration.tokens)
     unknown = (float("nan"),) * size
-    rollout = Rollout(start, one.tokens, one.logprobs or unknown, unknown, "", (size,), "eos", 0)
+    rollout = Rollout(start, demonstration.tokens, demonstration.logprobs or unknown, unknown, "", (size,), "eos", 0)
     return Group(start, (rollout,), (UNJUDGED,))

@@ -45,11 +45,11 @@ def as_begun(engine: LocalEngine, begun: Iterable[Mapping[str, Any] | None]) -> 
 
 def work_below(root: Path) -> list[dict[str, Any]]:
     """What the folders in `root` say that they hold (about.json), the last begun first; what is torn is left out."""
-    found: list[tuple[int, str, dict[str, Any]]] = []
+    dated: list[tuple[int, str, dict[str, Any]]] = []
     for file in root.glob("*/about.json"):
         with suppress(OSError, ValueError, TypeError):
-            found.append((-file.stat().st_mtime_ns, str(file), dict(json.loads(file.read_bytes()))))
-    return [about for _, _, about in sorted(found, key=lambda each: each[:2])]
+            dated.append((-file.stat().st_mtime_ns, str(file), dict(json.loads(file.read_bytes()))))
+    return [about for _, _, about in sorted(dated, key=lambda each: each[:2])]
 
 
 def judged_by(task: Task, verifying: Verifying) -> dict[str, Any]:
@@ -71,6 +71,6 @@ def judged_by(task: Task, verifying: Verifying) -> dict[str, Any]:
 def task_versions(task: Task) -> dict[str, str]:
     """What verdicts and modes depend on, by name; of a task around another one (`task.task`), the inner one's too."""
     verifier, inner = getattr(task, "verifier", None), getattr(task, "task", None)
-    found = verifier.versions() if isinstance(verifier, Verifier) else {}
-    found |= task.mode_versions() if isinstance(task, OwnModes) else {}
-    return {**found, **(task_versions(inner) if isinstance(inner, Task) else {})}
+    versions = verifier.versions() if isinstance(verifier, Verifier) else {}
+    versions |= task.mode_versions() if isinstance(task, OwnModes) else {}
+    return {**versions, **(task_versions(inner) if isinstance(inner, Task) else {})}

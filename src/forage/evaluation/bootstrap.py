@@ -6,9 +6,11 @@ Runs of one method meet the same problems, so runs and problems are crossed, not
 independently, the problems (the pigeonhole bootstrap, Owen 2007, which errs on the wide side). Of m units a draw takes
 m - 1, which makes the variance of a resampled mean unbiased (Rao and Wu 1988); with three seeds instead of infinitely
 many this is not a detail: taking m would understate the variance between seeds by a third. One run is kept as it is,
-and its interval then speaks of the problems only. Resampling knows nothing beyond the sample: where every problem gives
+and its interval then covers the problems only. Resampling knows nothing beyond the sample: where every problem gives
 the same value (all 0, say) the interval has no width.
 """
+
+from functools import lru_cache
 
 import numpy as np
 
@@ -32,8 +34,14 @@ def bootstrap_means(values: Floats, *, draws: int = DRAWS, seed: int = 0, side: 
     """
     runs, problems, _ = values.shape
     run_weights = resampling_weights(runs, draws, np.random.default_rng(derive_seed(seed, "runs", side)))
-    problem_weights = resampling_weights(problems, draws, np.random.default_rng(derive_seed(seed, "problems")))
-    return _weighted(values, run_weights, problem_weights)
+    return _weighted(values, run_weights, _problem_weights(problems, draws, seed))
+
+
+@lru_cache(maxsize=1)  # one comparison asks for the same problems many times, and drawing them is most of its time
+def _problem_weights(problems: int, draws: int, seed: int) -> Floats:
+    weights = resampling_weights(problems, draws, np.random.default_rng(derive_seed(seed, "problems")))
+    weights.flags.writeable = False
+    return weights
 
 
 def bootstrap_differences(base: Floats, other: Floats, *, draws: int = DRAWS, seed: int = 0) -> Floats:

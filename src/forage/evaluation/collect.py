@@ -34,10 +34,10 @@ def evaluations_of(directory: Path) -> list[Evaluation]:
 def raw_recipe(directory: Path) -> Mapping[str, Any] | None:
     """The recipe of a run as it is written down; None where the directory is no run."""
     try:
-        found = json.loads((directory / "recipe.json").read_bytes())
+        content = json.loads((directory / "recipe.json").read_bytes())
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) else None
+    return content if isinstance(content, dict) else None
 
 
 def latest_evaluations(
@@ -70,8 +70,11 @@ def gather_arms(
     fitting = [_fitting(directory, temperature, split) for directory in distinct]
     wanted = _common_problems(fitting)
     newest = [
-        max((some for some in found if wanted is None or _problems(some) == wanted), key=lambda e: (e.step or 0, e.n))
-        for found in fitting
+        max(
+            (evaluation for evaluation in evaluations if wanted is None or _problems(evaluation) == wanted),
+            key=lambda e: (e.step or 0, e.n),
+        )
+        for evaluations in fitting
     ]
     members = [_member(*pair, recipe_of) for pair in zip(distinct, newest, strict=True)]
     pooled = pool(members)
@@ -92,7 +95,7 @@ def _member(directory: Path, evaluation: Evaluation, recipe_of: ReadRecipe) -> M
     if recipe:
         member = member_of_run(directory.resolve().name, recipe)
         return replace(member, label=evaluation.label)
-    # A run whose recipe is gone is told by its label; weights of other origin by what they are.
+    # A run whose recipe is gone is identified by its label; weights of other origin by what they are.
     trained = evaluation.run_seed is not None
     identity = evaluation.label if trained else evaluation.fingerprint or str(directory.resolve())
     return Member(name=directory.resolve().name, label=evaluation.label, identity=identity)
@@ -104,7 +107,7 @@ def _problems(evaluation: Evaluation) -> frozenset[str]:
 
 def _common_problems(fitting: Sequence[Sequence[Evaluation]]) -> frozenset[str] | None:
     """The one set of problems that every directory was evaluated on; None where there is none, which is said later."""
-    common = set.intersection(*({_problems(evaluation) for evaluation in found} for found in fitting))
+    common = set.intersection(*({_problems(evaluation) for evaluation in evaluations} for evaluations in fitting))
     if len(common) > 1:
         raise ForageError(
             f"These directories hold evaluations on {len(common)} sets of problems each, so which is meant? Evaluate "
@@ -118,15 +121,15 @@ def _fitting(directory: Path, temperature: float, split: str) -> list[Evaluation
         return [external_evaluation(directory, SampleColumns(), temperature=temperature, split=split)]
     if not directory.is_dir():
         raise ForageError(f"{directory} is not a directory: name a run directory or a model folder.")
-    found = [
+    evaluations = [
         evaluation
         for evaluation in evaluations_of(directory)
         if evaluation.split == split
         and (evaluation.params.temperature, evaluation.params.top_p, evaluation.params.top_k) == (temperature, 1.0, 0)
     ]
-    if not found:
+    if not evaluations:
         raise ForageError(
             f"{directory} holds no evaluation on the {split} split at temperature {temperature:g}. Make one with: "
             f"forage eval {directory} --split {split} --temperature {temperature:g}"
         )
-    return found
+    return evaluations

@@ -19,8 +19,8 @@ Split = Literal["train", "test"]
 def correct_responses(samples: Path, split: Split = "train") -> Iterator[str]:
     """The texts of all correct samples of a split below `samples` (the `evals/samples` of a folder), in file order.
 
-    A cache of the first format does not name its split: there the problems of its task tell. Raises ForageError,
-    naming the file, for one that cannot be read or whose split nobody can tell.
+    A cache of the first format does not name its split: there the problems of its task decide. Raises ForageError,
+    naming the file, for one that cannot be read or whose split is not known.
     """
     for about, paths in shard_files(samples):
         named_split = about.get("split")

@@ -59,7 +59,9 @@ def extra_by_problem(evaluation: Evaluation, ks: Sequence[int]) -> Floats:
 
 def pcmd_by_problem(evaluation: Evaluation) -> Floats:
     """(P,) float64: the chance that two right answers differ in mode (`ops.diversity.pcmd`); NaN below two of them."""
-    return np.array([math.nan if one.modes is None else float(pcmd(_counts(one))) for one in evaluation.problems])
+    return np.array(
+        [math.nan if outcome.modes is None else float(pcmd(_counts(outcome))) for outcome in evaluation.problems]
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +69,7 @@ class Diversity:
     """What a group of runs shows, with intervals over problems, and over runs where there are several.
 
     `distinct`, `extra` and `in_right` follow `ks`. `eligible` counts the problems with two right answers in some run,
-    the only ones that `pcmd` speaks of.
+    the only ones that `pcmd` is measured on.
     """
 
     ks: tuple[int, ...]
@@ -154,8 +156,8 @@ def _rows(evaluation: Evaluation, draws: Sequence[Sequence[tuple[int, int]]]) ->
         row[: len(each)] = each
     known = (asked[..., 1] > 0) & np.array([outcome.modes is not None for outcome in outcomes])[:, None]
     samples, tries = np.maximum(asked[..., 0], 1), np.where(known, asked[..., 1], 1)
-    found = distinct_at_k(samples, np.where(known[..., None], modes, 0), tries)
-    return np.where(known, found, math.nan)
+    distinct = distinct_at_k(samples, np.where(known[..., None], modes, 0), tries)
+    return np.where(known, distinct, math.nan)
 
 
 def _counts(outcome: ProblemOutcome) -> list[int]:

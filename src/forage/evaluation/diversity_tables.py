@@ -17,24 +17,24 @@ NO_MODES = (
 
 
 def diversity_table(groups: Runs, ks: Sequence[int], *, draws: int = DRAWS, seed: int = 0) -> ResultTable:
-    """One row per group: PCMD and the problems it speaks of, then distinct@k, its surplus over pass@k, and the modes
-    among k right answers, with intervals."""
+    """One row per group: PCMD and the problems it is measured on, then distinct@k, its surplus over pass@k, and the
+    modes among k right answers, with intervals."""
     columns = ("policy", "PCMD", "eligible", *_columns(ks), *(f"in {k} right" for k in ks if k > 1))
     rows: list[tuple[Cell, ...]] = []
     without: list[str] = []
     for label, runs in groups.items():
-        found = measure_diversity(runs, ks, draws=draws, seed=seed)
-        if found is None:
+        measured = measure_diversity(runs, ks, draws=draws, seed=seed)
+        if measured is None:
             without.append(label)
             rows.append((Cell(label), *(NOT_APPLICABLE for _ in columns[1:])))
             continue
-        in_right = [one for k, one in zip(ks, found.in_right, strict=True) if k > 1]
+        in_right = [level for k, level in zip(ks, measured.in_right, strict=True) if k > 1]
         rows.append(
             (
                 Cell(label),
-                level_cell(found.pcmd),
-                Cell(str(found.eligible), found.eligible),
-                *map(level_cell, (*found.distinct, *found.extra, *in_right)),
+                level_cell(measured.pcmd),
+                Cell(str(measured.eligible), measured.eligible),
+                *map(level_cell, (*measured.distinct, *measured.extra, *in_right)),
             )
         )
     return ResultTable(columns, tuple(rows), _notes(without))
@@ -48,18 +48,18 @@ def diversity_difference_table(
     rows: list[tuple[Cell, ...]] = []
     without: list[str] = []
     for label, runs in others.items():
-        found = compare_diversity(base, runs, ks, draws=draws, seed=seed)
-        if found is None:
+        compared = compare_diversity(base, runs, ks, draws=draws, seed=seed)
+        if compared is None:
             without.append(label)
             rows.append((Cell(label), *(NOT_APPLICABLE for _ in columns[1:])))
             continue
         rows.append(
             (
                 Cell(label),
-                Cell(str(found.eligible), found.eligible),
-                level_cell(found.base_pcmd),
-                level_cell(found.other_pcmd),
-                *(difference_cell(one) for one in (found.pcmd, *found.distinct, *found.extra)),
+                Cell(str(compared.eligible), compared.eligible),
+                level_cell(compared.base_pcmd),
+                level_cell(compared.other_pcmd),
+                *(difference_cell(difference) for difference in (compared.pcmd, *compared.distinct, *compared.extra)),
             )
         )
     return ResultTable(columns, tuple(rows), _notes(without))

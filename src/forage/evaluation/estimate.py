@@ -35,9 +35,9 @@ def pass_by_problem(evaluation: Evaluation, ks: Sequence[int]) -> NDArray[np.flo
     judged = np.array([outcome.judged for outcome in evaluation.problems])
     correct = np.array([outcome.correct for outcome in evaluation.problems])
     result = np.full((len(judged), len(ks)), np.nan)
-    some = judged > 0
-    n, c = judged[some, None], correct[some, None]
-    result[some] = pass_at_k(n, c, np.minimum(n, ks))
+    known = judged > 0
+    n, c = judged[known, None], correct[known, None]
+    result[known] = pass_at_k(n, c, np.minimum(n, ks))
     return result
 
 

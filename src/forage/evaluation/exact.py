@@ -99,13 +99,18 @@ def exact_table(evaluations: Sequence[ExactEvaluation], *, seed: int = 0) -> Res
         columns = [each.pass_by_problem()]
         if modes:
             columns += [each.distinct_by_problem()[:, several], each.pcmd_by_problem()[:, None]]
-        found = intervals(np.concatenate(columns, axis=1)[None], seed=seed)
-        rows.append((Cell(each.label), *map(_cell, found)))
+        measured = intervals(np.concatenate(columns, axis=1)[None], seed=seed)
+        rows.append((Cell(each.label), *map(_cell, measured)))
     note = "Exact: from the chances of all answers. Intervals are over problems."
     return ResultTable(("policy", *names), tuple(rows), (note,))
 
 
-def _cell(found: Interval) -> Cell:
-    if math.isnan(found.estimate):
+def _cell(interval: Interval) -> Cell:
+    if math.isnan(interval.estimate):
         return Cell("n/a")
-    return Cell(f"{found.estimate:.3f} [{found.low:.3f}, {found.high:.3f}]", found.estimate, found.low, found.high)
+    return Cell(
+        f"{interval.estimate:.3f} [{interval.low:.3f}, {interval.high:.3f}]",
+        interval.estimate,
+        interval.low,
+        interval.high,
+    )

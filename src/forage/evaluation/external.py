@@ -1,6 +1,6 @@
 """Samples that other tools wrote, as one record: what pass@k and its intervals need, and no more.
 
-A row's keys tell its format. What a file does not say is not guessed: a response whose verdict is missing is unjudged,
+A row's keys decide its format. What a file does not say is not guessed: a response without a verdict is unjudged,
 and where several columns could be the verdict the reader asks for its name.
 """
 
@@ -65,15 +65,15 @@ def read_samples(path: Path, columns: SampleColumns = PLAIN) -> tuple[ExternalSa
         raise ForageError(f"{path} cannot be read: {(str(error).splitlines() or ['?'])[0]}.") from error
     if not rows:
         raise ForageError(f"{path} holds no samples.")
-    found: list[ExternalSample] = []
+    samples: list[ExternalSample] = []
     for number, row in enumerate(rows, 1):
         try:
-            found += [replace(sample, step=_step(row)) for sample in _reader_of(row)(row, columns)]
+            samples += [replace(sample, step=_step(row)) for sample in _reader_of(row)(row, columns)]
         except ForageError as error:
             raise ForageError(f"{path}, row {number}: {error}") from error
         except (KeyError, TypeError, ValueError) as error:
             raise ForageError(f"{path}, row {number}: it does not add up ({type(error).__name__}: {error}).") from error
-    return tuple(found)
+    return tuple(samples)
 
 
 def _rows(path: Path) -> Iterator[Row]:
@@ -126,8 +126,11 @@ def _lm_eval(row: Row, columns: SampleColumns) -> list[ExternalSample]:
             f"it holds {len(responses)} responses and one value of {name} for all of them, which does not say which of "
             "them are right. Log them one by one, or score by exact_match."
         )
-    right = [_text(one).strip() == str(row["target"]).strip() for one in responses]
-    return [ExternalSample(problem, _text(one), known, _text(one)) for one, known in zip(responses, right, strict=True)]
+    right = [_text(response).strip() == str(row["target"]).strip() for response in responses]
+    return [
+        ExternalSample(problem, _text(response), known, _text(response))
+        for response, known in zip(responses, right, strict=True)
+    ]
 
 
 def _inspect(row: Row, columns: SampleColumns) -> list[ExternalSample]:
@@ -174,8 +177,8 @@ def _table(row: Row, columns: SampleColumns) -> list[ExternalSample]:
 
 
 def _plain(row: Row, problem: str, text: str | None, verdict: str, columns: SampleColumns) -> ExternalSample:
-    said = _text(row[text]) if text else ""
-    return ExternalSample(_text(row[problem]), said, _verdict(row[verdict], columns), _mode(row, columns))
+    response = _text(row[text]) if text else ""
+    return ExternalSample(_text(row[problem]), response, _verdict(row[verdict], columns), _mode(row, columns))
 
 
 def _step(row: Row) -> int | None:

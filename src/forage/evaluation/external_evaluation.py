@@ -1,4 +1,4 @@
-"""Foreign samples counted by problem, and the estimates that they allow."""
+"""External samples counted by problem, and the estimates that they allow."""
 
 import math
 from collections import Counter
@@ -33,11 +33,11 @@ class Counted:
 
 def count_problems(samples: Sequence[ExternalSample]) -> tuple[Counted, ...]:
     """By problem, in the order of their first samples. Modes are known where every right sample names one."""
-    found: dict[str, list[ExternalSample]] = {}
+    by_problem: dict[str, list[ExternalSample]] = {}
     for sample in samples:
-        found.setdefault(sample.problem, []).append(sample)
+        by_problem.setdefault(sample.problem, []).append(sample)
     counted = []
-    for problem, own in found.items():
+    for problem, own in by_problem.items():
         judged = [sample for sample in own if sample.correct is not None]
         right = [sample.mode for sample in judged if sample.correct]
         modes = None if None in right else tuple(sorted(Counter(right).values(), reverse=True))
@@ -47,7 +47,7 @@ def count_problems(samples: Sequence[ExternalSample]) -> tuple[Counted, ...]:
 
 def pass_columns(counted: Sequence[Counted], ks: Sequence[int]) -> NDArray[np.float64]:
     """(1, P, K): pass@k of each problem over its judged samples; NaN where it has fewer than k of them."""
-    values = [[_passed(one, k) for k in ks] for one in counted]
+    values = [[_passed(problem, k) for k in ks] for problem in counted]
     return np.array([values], dtype=np.float64)
 
 
@@ -59,16 +59,16 @@ def passk_table(
     for file in files:
         counted = count_problems(read_samples(file, columns))
         values = pass_columns(counted, ks)
-        sizes = [one.judged for one in counted]
+        sizes = [problem.judged for problem in counted]
         known = [int((~np.isnan(values[0, :, place])).sum()) for place in range(len(ks))]
         for k, count in zip(ks, known, strict=True):
             if count < len(counted):
                 notes.append(
                     f"{file.name}: pass@{k} is of {count} of {len(counted)} problems; the others have fewer samples."
                 )
-        found = intervals(values, draws=draws, seed=seed) if len(counted) else ()
-        cells = [Cell(interval_text(one), one.estimate, one.low, one.high) for one in found]
-        unjudged = sum(one.drawn - one.judged for one in counted)
+        levels = intervals(values, draws=draws, seed=seed) if len(counted) else ()
+        cells = [Cell(interval_text(level), level.estimate, level.low, level.high) for level in levels]
+        unjudged = sum(problem.drawn - problem.judged for problem in counted)
         rows.append(
             (
                 Cell(file.name),
@@ -94,11 +94,11 @@ def external_evaluation(
         step, samples = list(ExternalRun.open(file, columns).samples.items())[-1]
     else:
         samples = read_samples(file, columns)
-    found: dict[str, list[ExternalSample]] = {}
+    by_problem: dict[str, list[ExternalSample]] = {}
     for sample in samples:
-        found.setdefault(sample.problem, []).append(sample)
-    n = min(map(len, found.values()))
-    outcomes = tuple(_outcome(problem, own[:n]) for problem, own in found.items())
+        by_problem.setdefault(sample.problem, []).append(sample)
+    n = min(map(len, by_problem.values()))
+    outcomes = tuple(_outcome(problem, own[:n]) for problem, own in by_problem.items())
     if not any(outcome.judged for outcome in outcomes):
         raise ForageError(f"{file} holds no response with a verdict, so nothing can be estimated.")
     return Evaluation(
@@ -114,8 +114,8 @@ def external_evaluation(
     )
 
 
-def _passed(one: Counted, k: int) -> float:
-    return pass_at_k(one.judged, one.correct, k) if one.judged >= k else math.nan
+def _passed(problem: Counted, k: int) -> float:
+    return pass_at_k(problem.judged, problem.correct, k) if problem.judged >= k else math.nan
 
 
 def _outcome(problem: str, samples: Sequence[ExternalSample]) -> ProblemOutcome:

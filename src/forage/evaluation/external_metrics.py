@@ -63,12 +63,12 @@ def is_verl_log(path: Path) -> bool:
 
 def _renamed(rows: Sequence[tuple[int, Mapping[str, Any]]], names: Mapping[str, str]) -> list[dict[str, Any]]:
     """The rows of one step are put together; steps that logged none of the names are left out."""
-    found: dict[int, dict[str, Any]] = {}
+    by_step: dict[int, dict[str, Any]] = {}
     for step, logged in rows:
         own = {names[key]: float(value) for key, value in logged.items() if key in names and value is not None}
         if own:
-            found.setdefault(int(step), {"step": int(step)}).update(own)
-    return [found[step] for step in sorted(found)]
+            by_step.setdefault(int(step), {"step": int(step)}).update(own)
+    return [by_step[step] for step in sorted(by_step)]
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -42,11 +42,11 @@ class ExternalRun:
     @cached_property
     def samples(self) -> Mapping[int, Sequence[ExternalSample]]:
         """By step, in order; 0 where a file does not say of which step its samples are."""
-        found: dict[int, list[ExternalSample]] = {}
+        by_step: dict[int, list[ExternalSample]] = {}
         for file in self.files:
             for sample in read_samples(file, self.columns):
-                found.setdefault(sample.step or 0, []).append(sample)
-        return dict(sorted(found.items()))
+                by_step.setdefault(sample.step or 0, []).append(sample)
+        return dict(sorted(by_step.items()))
 
     def rollout_steps(self) -> list[int]:
         return list(self.samples)
@@ -75,8 +75,8 @@ def sample_files(folder: Path) -> tuple[Path, ...]:
     if not folder.is_dir() or (folder / "recipe.json").exists() or (folder / "config.json").exists():
         return ()
     place = folder / COMPLETIONS if (folder / COMPLETIONS).is_dir() else folder
-    found = (path for path in place.iterdir() if path.is_file() and path.suffix in SUFFIXES)
-    named = [path for path in found if _holds_samples(path)]
+    files = (path for path in place.iterdir() if path.is_file() and path.suffix in SUFFIXES)
+    named = [path for path in files if _holds_samples(path)]
     return tuple(sorted(named, key=lambda path: [int(part) for part in re.findall(r"\d+", path.stem)]))
 
 

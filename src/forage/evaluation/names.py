@@ -26,13 +26,13 @@ def homes(directory: Path) -> list[Path]:
 
 def evaluation_files(directory: Path) -> list[Path]:
     """Every evaluation of a run or of a model folder, the last written first."""
-    found = [file for home in homes(directory) for file in (home / "evals").glob("*.json") if file.name[0] != "."]
-    return sorted(found, key=lambda file: (-file.stat().st_mtime_ns, str(file)))
+    files = [file for home in homes(directory) for file in (home / "evals").glob("*.json") if file.name[0] != "."]
+    return sorted(files, key=lambda file: (-file.stat().st_mtime_ns, str(file)))
 
 
 def sample_folders(directory: Path) -> list[Path]:
     """The caches of samples of a run or of a model folder."""
-    return [found for home in homes(directory) if (found := home / "evals" / "samples").is_dir()]
+    return [folder for home in homes(directory) if (folder := home / "evals" / "samples").is_dir()]
 
 
 def evaluation_name(evaluation: Evaluation, task: str, *, first: int | None = None) -> str:
@@ -71,8 +71,8 @@ def place_for(evaluation: Evaluation, path: Path) -> Path:
 
 def _asked(evaluation: Evaluation) -> dict[str, Any]:
     """Everything but what came of it."""
-    found = evaluation.to_json()
+    content = evaluation.to_json()
     problems: Sequence[Any] = [outcome.problem for outcome in evaluation.problems]
-    return {name: value for name, value in found.items() if name not in ("label", "checkpoint", "seconds")} | {
+    return {name: value for name, value in content.items() if name not in ("label", "checkpoint", "seconds")} | {
         "problems": problems
     }

@@ -20,7 +20,7 @@ WITHOUT_EFFECT = {
 
 @dataclass(frozen=True, kw_only=True)
 class Member:
-    """A directory: what it is called, its recipe as JSON (None: no run) and, where it is none, what tells it apart."""
+    """A directory: its name, its recipe as JSON (None: no run) and, where it is none, what distinguishes it."""
 
     name: str
     label: str
@@ -73,7 +73,7 @@ def differing(recipes: Sequence[Mapping[str, Any] | None]) -> list[str]:
 
 
 def group_labels(groups: Sequence[Member]) -> list[str]:
-    """One name per group, of which a member each is given; those that would share a name are told apart."""
+    """One name per group, of which a member each is given; those that would share a name are distinguished."""
     plain = [member.label for member in groups]
     labels = []
     for label, member in zip(plain, groups, strict=True):
@@ -92,23 +92,24 @@ def label_notes(groups: Sequence[Member]) -> tuple[str, ...]:
         rivals = [member.recipe for member in groups if member.label == label]
         if len(rivals) > 1 and all(rivals):
             flats = [decisive(recipe) for recipe in rivals]
-            told = [
+            differences = [
                 f"{name} ({', '.join(dict.fromkeys(str(flat.get(name, 'none')) for flat in flats))})"
                 for name in differing(rivals)
             ]
             notes.append(
-                f"{label} stands for {len(rivals)} recipes, which are not pooled: they differ in {told_of(told)}."
+                f"{label} stands for {len(rivals)} recipes, which are not pooled: "
+                f"they differ in {shortened(differences)}."
             )
     return tuple(notes)
 
 
-def told_of(told: Sequence[str], most: int = 6) -> str:
+def shortened(items: Sequence[str], most: int = 6) -> str:
     """The first few, and how many more there are."""
-    return ", ".join(told[:most]) + (f" and {len(told) - most} more" if len(told) > most else "")
+    return ", ".join(items[:most]) + (f" and {len(items) - most} more" if len(items) > most else "")
 
 
 def _distinction(member: Member, rivals: Sequence[Member]) -> str:
     names = [name for name in differing([rival.recipe for rival in rivals]) if not name.startswith("methods")]
     flat = decisive(member.recipe)
-    told = [f"{name.rsplit('.', 1)[-1]} {flat[name]}" for name in names if name in flat]
-    return ", ".join(told[:2]) or member.name
+    parts = [f"{name.rsplit('.', 1)[-1]} {flat[name]}" for name in names if name in flat]
+    return ", ".join(parts[:2]) or member.name

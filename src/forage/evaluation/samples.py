@@ -134,8 +134,8 @@ class SampleCache:
     def drawn(self, shard: Shard) -> tuple[tuple[Sample, ...], float] | None:
         """As `read`, with verdicts that somebody else gave: the texts only are what is wanted."""
         for path in sorted(self.directory.parent.glob(f"*/{shard.asked}-*.parquet")):
-            if path != self.directory / shard.name and (found := self._read(path, shard)) is not None:
-                return found
+            if path != self.directory / shard.name and (content := self._read(path, shard)) is not None:
+                return content
         return None
 
     def _read(self, path: Path, shard: Shard) -> tuple[tuple[Sample, ...], float] | None:
@@ -179,8 +179,8 @@ def read_format_1(root: Path, identity: Mapping[str, Any], shard: Shard) -> tupl
     """A shard that was stored before texts and verdicts had folders of their own; None where there is none."""
     text = json.dumps({"format": FORMAT_1, **identity}, sort_keys=True, indent=1)
     directory = root / _folder(text)
-    found = SampleCache(directory)._read(directory / shard.name_1, shard)
-    return None if found is None else found[0]
+    content = SampleCache(directory)._read(directory / shard.name_1, shard)
+    return None if content is None else content[0]
 
 
 def shard_files(root: Path) -> Iterator[tuple[dict[str, Any], list[Path]]]:

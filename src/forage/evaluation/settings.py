@@ -9,7 +9,7 @@ from typing import Any
 from forage.core.errors import ForageError
 from forage.core.serialize import KEY
 from forage.evaluation.evaluation import Evaluation
-from forage.evaluation.pooling import flatten, told_of
+from forage.evaluation.pooling import flatten, shortened
 
 Groups = Mapping[str, Sequence[Evaluation]]
 """Label -> evaluations."""
@@ -17,9 +17,9 @@ Groups = Mapping[str, Sequence[Evaluation]]
 
 def check_verifiers(groups: Groups) -> None:
     """Raises ForageError where evaluations were judged by different verifiers: their shares mean different things."""
-    found = [(label, verifier) for label, runs in groups.items() for run in runs if (verifier := _verifier(run))]
-    for label, verifier in found[1:]:
-        first, reference = found[0]
+    verifiers = [(label, verifier) for label, runs in groups.items() for run in runs if (verifier := _verifier(run))]
+    for label, verifier in verifiers[1:]:
+        first, reference = verifiers[0]
         if _differ(verifier, reference):
             raise ForageError(
                 f"These evaluations were judged by different verifiers and cannot be compared ({first}: "
@@ -30,23 +30,23 @@ def check_verifiers(groups: Groups) -> None:
 
 def unequal_settings(groups: Groups) -> tuple[str, ...]:
     """Sentences about what differs between the evaluations, beside the policies themselves; none where nothing does."""
-    runs = [run for some in groups.values() for run in some]
+    runs = [run for members in groups.values() for run in members]
     notes = []
     kinds = (
         ("sampled with different settings", _sampling),
         ("judged with different settings", _judging),
         ("made with differently configured tasks", _task),
     )
-    for said, leaves in kinds:
+    for how, leaves in kinds:
         known = [flat for run in runs if (flat := leaves(run))]
         names = [
             name
             for name in dict.fromkeys(name for flat in known for name in flat)
             if len({json.dumps(flat.get(name)) for flat in known}) > 1
         ]
-        told = [f"{name} {' / '.join(dict.fromkeys(_text(flat.get(name)) for flat in known))}" for name in names]
-        if told:
-            notes.append(f"The evaluations were {said}: {told_of(told)}. A difference may come from that.")
+        differences = [f"{name} {' / '.join(dict.fromkeys(_text(flat.get(name)) for flat in known))}" for name in names]
+        if differences:
+            notes.append(f"The evaluations were {how}: {shortened(differences)}. A difference may come from that.")
     if any(not run.sampled_by for run in runs) and any(run.sampled_by for run in runs):
         notes.append(
             "Some of the evaluations were made before stop texts, numbers and limits were recorded: whether these are "
@@ -71,14 +71,14 @@ def _verifier(run: Evaluation) -> Mapping[str, Any] | None:
     task = dict(run.task)
     while "verifier" not in task and isinstance(task.get("task"), Mapping):
         task = dict(task["task"])
-    found = task.get("verifier")
-    return found if isinstance(found, Mapping) else None
+    verifier = task.get("verifier")
+    return verifier if isinstance(verifier, Mapping) else None
 
 
-def _differ(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+def _differ(first: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """By name and by the settings that both have: one of them may be older than a setting."""
-    shared = (one.keys() & other.keys()) - {KEY}
-    return _name(one).casefold() != _name(other).casefold() or any(one[key] != other[key] for key in shared)
+    shared = (first.keys() & other.keys()) - {KEY}
+    return _name(first).casefold() != _name(other).casefold() or any(first[key] != other[key] for key in shared)
 
 
 def _name(verifier: Mapping[str, Any]) -> str:

@@ -88,18 +88,18 @@ def conditional_entropy(pairs: Sequence[Pair]) -> tuple[float, float]:
     for gram, following in pairs:
         by_gram.setdefault(gram, Counter())[following] += 1
     marginal = Counter(following for _, following in pairs)
-    given = sum(sum(found.values()) * _plain(found) for found in by_gram.values())
+    given = sum(sum(followers.values()) * _plain(followers) for followers in by_gram.values())
     return (given / len(pairs), _plain(marginal)) if pairs else (0.0, 0.0)
 
 
 def conditional_entropy_at(pairs: Sequence[Pair], total: int, *, seed: int = 0) -> tuple[float, float]:
     """`conditional_entropy` averaged over random subsamples of `total` pairs."""
     rng = np.random.default_rng(derive_seed(seed, "pairs", total))
-    found = [
+    estimates = [
         conditional_entropy([pairs[index] for index in rng.choice(len(pairs), total, replace=False).tolist()])
         for _ in range(SUBSAMPLES)
     ]
-    return sum(given for given, _ in found) / SUBSAMPLES, sum(marginal for _, marginal in found) / SUBSAMPLES
+    return sum(given for given, _ in estimates) / SUBSAMPLES, sum(marginal for _, marginal in estimates) / SUBSAMPLES
 
 
 def conditional_draws(pairs: Sequence[Pair], cluster: NDArray[np.int64], weights: Floats) -> tuple[Floats, Floats]:

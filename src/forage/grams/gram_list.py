@@ -90,14 +90,14 @@ def load_grams(name: str) -> GramList:
     except (OSError, ValueError) as error:
         raise ForageError(f"{name} cannot be read as a gram list: {error}.") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        found = content.get("format") if isinstance(content, dict) else None
-        raise ForageError(f"{name} is not a gram list of this version: its format is {found!r}, not {FORMAT!r}.")
+        stored = content.get("format") if isinstance(content, dict) else None
+        raise ForageError(f"{name} is not a gram list of this version: its format is {stored!r}, not {FORMAT!r}.")
     return _decoded(content, name)
 
 
 def _decoded(content: Mapping[str, Any], name: str) -> GramList:
     try:
-        found = GramList(
+        gram_list = GramList(
             clusters=tuple(
                 GramCluster(grams=tuple(entry["grams"]), solutions=entry["solutions"], label=entry["label"])
                 for entry in content["clusters"]
@@ -110,12 +110,12 @@ def _decoded(content: Mapping[str, Any], name: str) -> GramList:
         saved = content["id"]
     except (KeyError, TypeError, AttributeError) as error:
         raise ForageError(f"The gram list {name} is incomplete ({error!r}). Mine it again.") from None
-    if found.id != saved:
+    if gram_list.id != saved:
         raise ForageError(
-            f"The gram list {name} was changed after it was saved: its id is {saved}, its content's {found.id}. "
+            f"The gram list {name} was changed after it was saved: its id is {saved}, its content's {gram_list.id}. "
             'Mine it again, or write the new id into the file if the change was meant ("id").'
         )
-    return found
+    return gram_list
 
 
 def _written(*, short: bool) -> GramList:

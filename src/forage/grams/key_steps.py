@@ -42,12 +42,12 @@ def equation_steps(solution: str) -> tuple[KeyStep, ...]:
         >>> equation_steps("try 8 - 6 = 2 4 try 2 * 4 = 8")
         (('8-6=2',), ('2*4=8', '4*2=8'))
     """
-    found: dict[frozenset[str], KeyStep] = {}
+    steps: dict[frozenset[str], KeyStep] = {}
     for left, sign, right, result in _EQUATION.findall(_plain(solution)):
         forms = (f"{left}{sign}{right}={result}", f"{right}{sign}{left}={result}")
         step = tuple(dict.fromkeys(forms if sign in "+*" else forms[:1]))
-        found.setdefault(frozenset(step), step)
-    return tuple(found.values())
+        steps.setdefault(frozenset(step), step)
+    return tuple(steps.values())
 
 
 def steps_in_order(text: str, sections: Sequence[str], *, numbered: bool) -> bool:
@@ -87,14 +87,14 @@ def read_key_steps(path: Path) -> dict[str, tuple[KeyStep, ...]]:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ForageError(f"The key steps {path} cannot be read: {error}.") from error
-    found: dict[str, tuple[KeyStep, ...]] = {}
+    steps: dict[str, tuple[KeyStep, ...]] = {}
     for number, line in enumerate(lines, 1):
         if line.strip():
-            name, steps = _row(line, f"{path}, line {number}")
-            found[name] = steps
-    if not found:
+            name, forms = _row(line, f"{path}, line {number}")
+            steps[name] = forms
+    if not steps:
         raise ForageError(f"{path} holds no key steps.")
-    return found
+    return steps
 
 
 def _row(line: str, source: str) -> tuple[str, tuple[KeyStep, ...]]:

@@ -35,11 +35,11 @@ class Matcher:
         self.grams = tuple(grams)
         self._root: dict[str, Any] = {}
         for number, gram in enumerate(self.grams):
-            found = runs(gram)
-            if len(found) != 1:
+            word_runs = runs(gram)
+            if len(word_runs) != 1:
                 raise ForageError(f"{gram!r} is not a phrase: a gram is one or more words of one sentence.")
             node = self._root
-            for word in found[0]:
+            for word in word_runs[0]:
                 node = node.setdefault(word, {})
             node.setdefault(_GRAM, number)
 
@@ -51,7 +51,7 @@ class Matcher:
         tokens = list(SCANNER.finditer(fold(text)))
         words = [token[1] for token in tokens]
         words.append(None)
-        root, reach, found = self._root, 0, []
+        root, reach, matches = self._root, 0, []
         for first, word in enumerate(words):
             node = root.get(word)
             if node is None:
@@ -64,8 +64,8 @@ class Matcher:
                 node = node.get(words[place])
             if end > reach:
                 reach = end
-                found.append(Match(tokens[first].start(), tokens[end - 1].end(), gram))
-        return found
+                matches.append(Match(tokens[first].start(), tokens[end - 1].end(), gram))
+        return matches
 
     def spans(self, text: str) -> list[Span]:
         """What the matches cover: disjoint spans in order. Matches that only touch stay apart."""

@@ -62,18 +62,18 @@ def following_words(text: str, grams: Sequence[Occurrence], *, words: int = FOLL
     return pairs
 
 
-def often_seen(found: Iterable[Sequence[Occurrence]], *, seen: int = SEEN) -> frozenset[str]:
+def often_seen(occurrences: Iterable[Sequence[Occurrence]], *, seen: int = SEEN) -> frozenset[str]:
     """The bins that occur at least `seen` times: only what follows these is counted."""
-    counts = Counter(name for grams in found for name, _ in grams)
+    counts = Counter(name for grams in occurrences for name, _ in grams)
     return frozenset(name for name, count in counts.items() if count >= seen)
 
 
-def pairs_of(texts: Sequence[str], found: Sequence[Sequence[Occurrence]]) -> list[tuple[int, Pair]]:
+def pairs_of(texts: Sequence[str], occurrences: Sequence[Sequence[Occurrence]]) -> list[tuple[int, Pair]]:
     """(number of the text, (gram, what follows it)) for the grams of each text that are seen often enough in all."""
-    often = often_seen(found)
+    often = often_seen(occurrences)
     return [
         (number, pair)
-        for number, (text, grams) in enumerate(zip(texts, found, strict=True))
+        for number, (text, grams) in enumerate(zip(texts, occurrences, strict=True))
         for pair in following_words(text, grams)
         if pair[0] in often
     ]

@@ -28,19 +28,19 @@ def fold(text: str) -> str:
 
 def runs(text: str) -> list[list[str]]:
     """The folded words of a text, one list for each run."""
-    found: list[list[str]] = [[]]
+    lists: list[list[str]] = [[]]
     for word, end in SCANNER.findall(fold(text)):
         if end:
-            found.append([])
+            lists.append([])
         else:
-            found[-1].append(word)
-    return [run for run in found if run]
+            lists[-1].append(word)
+    return [run for run in lists if run]
 
 
 def normal_gram(text: str) -> str:
     """A phrase as grams are written: folded words with one space between. "" where it has none or spans two runs."""
-    found = runs(text)
-    return " ".join(found[0]) if len(found) == 1 else ""
+    word_runs = runs(text)
+    return " ".join(word_runs[0]) if len(word_runs) == 1 else ""
 
 
 def is_formula(word: str) -> bool:

@@ -65,8 +65,8 @@ class Method(Generic[P]):
     @property
     def parameters(self) -> Mapping[str, Any]:
         """Hyper-parameters and their defaults."""
-        found = list(inspect.signature(self.function).parameters.values())[1:]
-        return {parameter.name: parameter.default for parameter in found}
+        parameters = list(inspect.signature(self.function).parameters.values())[1:]
+        return {parameter.name: parameter.default for parameter in parameters}
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Applied:
         """The method with these settings. Raises ForageError for one that it has not."""

@@ -178,7 +178,7 @@ def add_model_reward(recipe: Recipe, reward: ModelReward | ProcessReward | Prefe
     What they add, such as a penalty for length, is so kept, whatever the order of the methods.
     """
     kinds = ModelReward | ProcessReward | PreferenceReward
-    models = [place for place, one in enumerate(recipe.rewards) if isinstance(one, kinds)]
+    models = [place for place, part in enumerate(recipe.rewards) if isinstance(part, kinds)]
     place = max(models, default=-1) + 1
     return replace(recipe, rewards=(*recipe.rewards[:place], reward, *recipe.rewards[place:]))
 
@@ -188,7 +188,7 @@ def _refuse_double_entropy(shapes: tuple[Shape, ...], loss: PolicyLoss) -> None:
     if bonus and any(isinstance(penalty, EntropyPenalty | EntropyTarget) for penalty in loss.penalties):
         raise ForageError(
             "The entropy bonus on the advantage and the entropy penalty in the loss cannot be used together: the paper "
-            "(arXiv 2506.14758) trains without an entropy term, and the effects could not be told apart. Drop one."
+            "(arXiv 2506.14758) trains without an entropy term, and the effects could not be separated. Drop one."
         )
 
 

@@ -82,8 +82,8 @@ def vote_of_n(answer: Sequence[int], weight: Floats, worth: Floats, ns: Sequence
     amount = np.bincount(names[valid], minlength=size)
     value = np.bincount(names[valid], np.asarray(worth)[valid], size) / np.maximum(amount, 1)
     force = np.where(valid, weight, 0.0)
-    some = min(ns) < total
-    orders = np.argsort(np.random.default_rng(seed).random((VOTES, total)), axis=1) if some else np.empty((0, total))
+    subsets = min(ns) < total
+    orders = np.argsort(np.random.default_rng(seed).random((VOTES, total)), axis=1) if subsets else np.empty((0, total))
 
     def elected(drawn: np.ndarray) -> float:
         cells = np.where(valid, names, 0)[drawn] + size * np.arange(len(drawn))[:, None]

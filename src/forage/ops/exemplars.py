@@ -12,7 +12,7 @@ from forage.ops.masked import require_shape
 Shares = Literal["uniform", "frequency"]
 
 
-def replay_scale(siblings: int) -> float:
+def replay_scale(group_size: int) -> float:
     """How strongly stored responses are learned from beside a policy gradient over siblings (ModeBench, 2026).
 
         s = (G - 1) / G^2
@@ -21,7 +21,7 @@ def replay_scale(siblings: int) -> float:
     strength 1 all exemplars of a problem together pull as that response does.
 
     Args:
-        siblings: G, at least 1.
+        group_size: G, at least 1.
 
     Returns:
         s, a float in [0, 1/4].
@@ -33,9 +33,9 @@ def replay_scale(siblings: int) -> float:
         >>> replay_scale(16)
         0.05859375
     """
-    if siblings < 1:
-        raise ForageError(f"A group has at least one sibling, not {siblings}.")
-    return (siblings - 1) / siblings**2
+    if group_size < 1:
+        raise ForageError(f"A group has at least one sibling, not {group_size}.")
+    return (group_size - 1) / group_size**2
 
 
 def mode_shares(seen: Sequence[int], *, by: Shares = "uniform") -> Tensor:

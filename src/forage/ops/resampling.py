@@ -1,4 +1,4 @@
-"""The pieces of every bootstrap in the house: how units are drawn, and what an interval is.
+"""The pieces of every bootstrap of this package: how units are drawn, and what an interval is.
 
 Of m units a draw takes m - 1, which makes the variance of a resampled mean unbiased (Rao and Wu 1988).
 """

@@ -41,9 +41,9 @@ def soft_value_advantage(reward: Tensor, group: Tensor, *, beta: float) -> Tenso
     groups = segments(reward, group)
     value = torch.zeros_like(groups.mean)
     for number in range(len(value)):
-        siblings = reward[(groups.index == number) & groups.judged]
-        if len(siblings):
-            value[number] = groups.mean[number] if math.isinf(beta) else soft_label(siblings, eta=1 / beta)
+        rewards = reward[(groups.index == number) & groups.judged]
+        if len(rewards):
+            value[number] = groups.mean[number] if math.isinf(beta) else soft_label(rewards, eta=1 / beta)
     advantage = reward.double() - value[groups.index]
     return advantage.masked_fill(groups.constant[groups.index] & groups.judged, 0).to(reward.dtype)
 

@@ -77,7 +77,7 @@ def shaped_ratio(logprob: Tensor, behaviour: Tensor, mask: Tensor, *, constant: 
     return masked(torch.sigmoid(log_ratio(logprob, behaviour, mask) - math.log(constant)), mask)
 
 
-def difficulty_weight(right: int, siblings: int) -> float:
+def difficulty_weight(right: int, group_size: int) -> float:
     """How readily problems are met again whose last group had so many right siblings (ExGRPO, arXiv 2510.02245).
 
         w = exp(-(k - n/2)^2 / 2)
@@ -86,7 +86,7 @@ def difficulty_weight(right: int, siblings: int) -> float:
 
     Args:
         right: k.
-        siblings: n.
+        group_size: n.
 
     Returns:
         w in (0, 1].
@@ -98,6 +98,6 @@ def difficulty_weight(right: int, siblings: int) -> float:
         >>> difficulty_weight(4, 8), round(difficulty_weight(6, 8), 4)
         (1.0, 0.1353)
     """
-    if not 0 <= right <= siblings:
-        raise ForageError(f"{right} of {siblings} siblings cannot be right.")
-    return math.exp(-((right - siblings / 2) ** 2) / 2)
+    if not 0 <= right <= group_size:
+        raise ForageError(f"{right} of {group_size} siblings cannot be right.")
+    return math.exp(-((right - group_size / 2) ** 2) / 2)

@@ -36,7 +36,7 @@ def whiten(values: Tensor, mask: Tensor, *, eps: float) -> Tensor:
     """
     if not eps >= 0:
         raise ForageError(f"eps must be 0 or more, not {eps}.")
-    some = values[mask].double()
-    if len(some) < 2 or bool((some == some[0]).all()):
+    selected = values[mask].double()
+    if len(selected) < 2 or bool((selected == selected[0]).all()):
         return torch.zeros_like(values)
-    return masked(((values.double() - some.mean()) / (some.std() + eps)).to(values.dtype), mask)
+    return masked(((values.double() - selected.mean()) / (selected.std() + eps)).to(values.dtype), mask)

@@ -21,9 +21,9 @@ def gym(
     """Problems of a reasoning-gym data set (extra `gym`), with a model of yours.
 
     Args:
-        dataset: Name of the data set, and its parameters. As in countdown:min_numbers=3,max_numbers=4; chat=true asks
-            through the tokenizer's chat template, train_problems, test_problems and seed select the problems, and steps
-            says where reasoning steps end (newline unless given).
+        dataset: Name of the data set, and its parameters. Example: countdown:min_numbers=3,max_numbers=4; chat=true
+            asks through the tokenizer's chat template, train_problems, test_problems and seed select the problems, and
+            steps says where reasoning steps end (newline unless given).
         system: System prompt. It stands before every problem.
         answer_format: How the prompt asks for the answer: boxed (LaTeX), tags (<answer>), or not at all (any, unless
             given). An answer that is not marked as asked is wrong.

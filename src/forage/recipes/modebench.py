@@ -15,9 +15,9 @@ def modebench(*, dataset: str, data_root: str = "", **settings: Unpack[Settings]
     """Problems of a ModeBench data set (extra `modebench`), several right answers to each, with a model of yours.
 
     Args:
-        dataset: Name of the data set, and its parameters. As in level1_countdown:offline=true; chat=false asks without
-            the tokenizer's chat template, train_problems and test_problems take the first so many, and frozen=false
-            takes problems of your own in its schema.
+        dataset: Name of the data set, and its parameters. Example: level1_countdown:offline=true; chat=false asks
+            without the tokenizer's chat template, train_problems and test_problems take the first so many, and
+            frozen=false takes problems of your own in its schema.
         data_root: Local copy of ModeBench's folder `data`. Its own loader fetches what is needed unless given.
     """
     task = parse_modebench(dataset.removeprefix("modebench:"), data_root=data_root)

@@ -19,7 +19,7 @@ class RunSettings(TypedDict, total=False):
     Args:
         method: Method of training. May be given several times, in order: an algorithm first (GRPO where none is given).
         steps: Training steps.
-        seed: Random seed. Of the run and of fresh adapters; which problems there are does not depend on it.
+        seed: Random seed. It decides the run and fresh adapters, but not which problems there are.
         model: The model to start from. A Hugging Face causal model: a folder, or a name on the hub where there is a
             network. Recipes of toy tasks take their tiny base model (built once, then cached) unless given.
     """
@@ -72,13 +72,13 @@ class OptimizerSettings(TypedDict, total=False):
     """How the weights move.
 
     Args:
-        lr: Learning rate. Of AdamW; 1e-6 for all weights and 2e-5 for an adapter unless given.
+        lr: Learning rate. It is that of AdamW; 1e-6 for all weights and 2e-5 for an adapter unless given.
         warmup: Optimizer steps of linear warm-up.
         epochs: Passes over the data. Here, over the responses of a step.
         mini_batches: Optimizer steps per pass.
         micro_tokens: Tokens per forward pass: memory against speed. Gradients agree up to rounding. Chosen by the
             memory there is unless given.
-        adapter: Train only a low-rank adapter. As lora or lora:rank=8,alpha=16,targets=q_proj+v_proj (needs peft).
+        adapter: Train only a low-rank adapter. Examples: lora, lora:rank=8,alpha=16,targets=q_proj+v_proj (needs peft).
         gradient_checkpointing: Compute layers again in the backward pass: less memory, more time.
     """
 
@@ -116,8 +116,8 @@ class VerificationSettings(TypedDict, total=False):
 
     Args:
         verifier_workers: Processes that check answers. 0: none, or two where the verifier can hang.
-        deadline: Seconds that checking an answer may take. Measured in a verifier process.
-        memory_mb: MiB of memory that checking an answer may take. Limited in a verifier process.
+        deadline: Seconds that checking an answer may take. It is measured in a verifier process.
+        memory_mb: MiB of memory that checking an answer may take. It is limited in a verifier process.
         overrun: Verdict on an answer whose checking exceeds its time or memory.
         unjudged_limit: Warn where a larger share of the answers could not be judged. Training stops where that lasts.
     """

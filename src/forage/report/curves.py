@@ -26,9 +26,9 @@ def values_of(entry: RunEntry, key: str) -> list[tuple[float, float]]:
 
 def mean_line(lines: Sequence[Sequence[tuple[float, float]]]) -> list[tuple[float, float]]:
     """The mean over seeds at each step that all of them reached."""
-    found = [dict(line) for line in lines]
-    steps = sorted(set.intersection(*(set(line) for line in found)))
-    return [(step, math.fsum(line[step] for line in found) / len(found)) for step in steps]
+    by_seed = [dict(line) for line in lines]
+    steps = sorted(set.intersection(*(set(line) for line in by_seed)))
+    return [(step, math.fsum(line[step] for line in by_seed) / len(by_seed)) for step in steps]
 
 
 def smooth(line: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

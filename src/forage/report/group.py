@@ -16,8 +16,8 @@ def read_runs(directories: Sequence[Path]) -> Runs:
     notes: list[str] = []
     distinct = list(dict.fromkeys(Path(directory).resolve() for directory in directories))
     entries = [read_entry(directory, notes) for directory in distinct]
-    found = [[entries[place] for place in places] for places in pool([member_of(entry) for entry in entries])]
-    members = sorted(found, key=lambda group: not group[0].is_base)
+    pooled = [[entries[place] for place in places] for places in pool([member_of(entry) for entry in entries])]
+    members = sorted(pooled, key=lambda group: not group[0].is_base)
     firsts = [member_of(group[0]) for group in members]
     first_run = 0 if members[0][0].is_base else 1
     groups = [

@@ -31,7 +31,7 @@ def build_report(directories: Sequence[Path | str], out: Path | str, *, title: s
     """
     out = Path(out)
     runs = read_runs([Path(directory) for directory in directories])
-    sections = [found for make in SECTIONS if (found := make(runs)) is not None]
+    sections = [section for make in SECTIONS if (section := make(runs)) is not None]
     labels = [group.label for group in (runs.trained or runs.groups)]
     subject = ", ".join(labels[:NAMED]) + (f" and {len(labels) - NAMED} more" if len(labels) > NAMED else "")
     _write(out, render(sections, title=title, subject=subject))

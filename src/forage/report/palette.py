@@ -1,4 +1,4 @@
-"""Colors, dashes and marks: a series is told apart by more than its color.
+"""Colors, dashes and marks: a series is distinguished by more than its color.
 
 Figures name colors symbolically, as in `$c1` or `$c1@0.2` (with opacity); the page replaces them with the theme's, so
 one figure is readable on a light and on a dark screen.

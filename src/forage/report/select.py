@@ -151,7 +151,7 @@ def _policies(
 ) -> list[PolicyGroup]:
     fitting = [_fitting(entry, family) for entry in group.entries]
     temperatures = sorted({run.params.temperature for evaluations in fitting for run in evaluations}, reverse=True)
-    found = []
+    policies = []
     for temperature in temperatures:
         by_entry = [[run for run in evaluations if run.params.temperature == temperature] for evaluations in fitting]
         if temperature == main_temperature and not all(by_entry):
@@ -159,8 +159,8 @@ def _policies(
             notes.append(f"Not evaluated at temperature {temperature:g} and so not counted: {', '.join(missing)}.")
         chosen = _same_step([runs for runs in by_entry if runs], group, notes)
         relabelled = tuple(replace(run, label=group.label) for run in chosen)
-        found.append(PolicyGroup(group=group, runs=relabelled, temperature=temperature))
-    return found
+        policies.append(PolicyGroup(group=group, runs=relabelled, temperature=temperature))
+    return policies
 
 
 def _same_step(by_entry: Sequence[Sequence[Evaluation]], group: RunGroup, notes: list[str]) -> list[Evaluation]:

@@ -35,8 +35,8 @@ def checkpoint_steps(directory: Path) -> list[int]:
     """The steps that have a checkpoint, in increasing order; whether they are intact is not looked at."""
     if not directory.is_dir():
         return []
-    found = ((path, _NAME.fullmatch(path.name)) for path in directory.iterdir())
-    return sorted(int(match[1]) for path, match in found if match and path.is_dir())
+    matches = ((path, _NAME.fullmatch(path.name)) for path in directory.iterdir())
+    return sorted(int(match[1]) for path, match in matches if match and path.is_dir())
 
 
 def write_checkpoint(directory: Path, step: int, write: Callable[[Path], None], *, keep: int | None = None) -> Path:

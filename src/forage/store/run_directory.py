@@ -66,7 +66,7 @@ class RunDirectory:
         return cls(path)
 
     def copy_to(self, path: Path) -> "RunDirectory":
-        """A copy of the whole run, which then goes its own way. Raises ForageError where `path` exists."""
+        """A copy of the whole run, which is then independent. Raises ForageError where `path` exists."""
         if path.exists():
             raise ForageError(f"{path} exists already; nothing in it was changed. {_how_to_go_on(path)}")
         with self.lock(), new_directory(path) as temporary:
@@ -205,8 +205,8 @@ class RunDirectory:
 
     def rollout_steps(self) -> list[int]:
         """The steps whose rollouts were written, in increasing order."""
-        found = (_ROLLOUTS.fullmatch(path.name) for path in self.path.glob("rollouts/*.parquet"))
-        return sorted(int(match[1]) for match in found if match)
+        matches = (_ROLLOUTS.fullmatch(path.name) for path in self.path.glob("rollouts/*.parquet"))
+        return sorted(int(match[1]) for match in matches if match)
 
     def checkpoints(self) -> list[int]:
         """The steps that have a checkpoint, in increasing order."""
@@ -218,10 +218,10 @@ class RunDirectory:
 
     def latest_checkpoint(self) -> Path:
         """The newest intact checkpoint. Raises ForageError where there is none."""
-        found = latest_intact(self.path / "checkpoints")
-        if found is None:
+        checkpoint = latest_intact(self.path / "checkpoints")
+        if checkpoint is None:
             raise ForageError(f"The run {self.path} has no checkpoint yet: go on with `forage resume {self.path}`.")
-        return found
+        return checkpoint
 
     def evaluation_files(self) -> list[Path]:
         """The evaluations of this run, by name."""

@@ -93,7 +93,7 @@ class Gym(OwnModes):
     says how the answer is to be marked, which the prompt then asks for: not at all (any), in LaTeX's box (boxed), or in
     <answer>...</answer> (tags); what is not marked as asked is wrong. `chat` asks each question as a user's message,
     for the tokenizer's chat template; otherwise it is plain text. `steps` says where reasoning steps end
-    (`tasks.steps.rule_of`). `modes` says what tells right answers apart: "answer" where a data set takes several
+    (`tasks.steps.rule_of`). `modes` says what distinguishes right answers: "answer" where a data set takes several
     (`OwnModes`). Test problems do not depend on `seed`; training problems do, and none of them asks what a
     test problem asks.
     """
@@ -139,18 +139,18 @@ class Gym(OwnModes):
         """`amount` problems, each with its question, that ask different things and nothing in `taken`."""
         seed %= 1 << 31
         items, seen = open_dataset(self.dataset, self.parameters, seed=seed, size=ATTEMPTS * amount), set(taken)
-        found = 0
+        count = 0
         for index in range(len(items)):
             item = items[index]
             question = str(item["question"])
             if question not in seen:
                 seen.add(question)
                 yield question, self._problem(question, str(item["answer"]), seed, index)
-                found += 1
-            if found == amount:
+                count += 1
+            if count == amount:
                 return
         raise ForageError(
-            f"The data set gym:{self.dataset} has only {found} different problems in {len(items)} draws, fewer than "
+            f"The data set gym:{self.dataset} has only {count} different problems in {len(items)} draws, fewer than "
             f"{amount}: ask for fewer, or widen its parameters."
         )
 

@@ -141,12 +141,12 @@ class _UndecidedError(Exception):
 @lru_cache(maxsize=1 << 14)
 def _graded(known: str, text: str) -> tuple[str, str | None]:
     """Its status and canonical key of a response; `known` is a problem's answer. Raises _UndecidedError."""
-    told = json.loads(known)
+    reference = json.loads(known)
     grade = importlib.import_module("modebench.verifier").grade_with_worker
     for _ in range(ATTEMPTS):
-        found = grade(_grader(), told["level"], told["domain"], {"answer": told["answer"]}, text)
-        if found["status"] in JUDGED:
-            return found["status"], found["canonical_key"]
+        graded = grade(_grader(), reference["level"], reference["domain"], {"answer": reference["answer"]}, text)
+        if graded["status"] in JUDGED:
+            return graded["status"], graded["canonical_key"]
     raise _UndecidedError
 
 

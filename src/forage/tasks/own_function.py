@@ -16,17 +16,17 @@ def load_function(path: str) -> Callable[..., Any]:
     if os.getcwd() not in sys.path and "" not in sys.path:
         sys.path.append(os.getcwd())  # `forage` is a script: unlike `python -m`, it does not look here by itself
     try:
-        found: Any = importlib.import_module(module_name)
+        target: Any = importlib.import_module(module_name)
     except ImportError as error:
         raise ForageError(
             f"The module {module_name} of the function {path} cannot be imported: {error}. It must lie in the working "
             "directory or be installed."
         ) from None
     for part in name.split("."):
-        found = getattr(found, part, None)
-    if not callable(found):
+        target = getattr(target, part, None)
+    if not callable(target):
         raise ForageError(f"{module_name} has no function {name}.")
-    return found
+    return target
 
 
 def check_name(path: str) -> tuple[str, str]:

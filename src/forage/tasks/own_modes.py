@@ -58,10 +58,10 @@ class OwnModes(Verified):
         if not self.modes:
             return super().mode(problem, text)
         function = self.modes.removeprefix(FUNCTION)
-        found: object = load_function(function)(problem, text)
-        if found is None or isinstance(found, str):
-            return found
-        raise ForageError(f"{function} must return the name of a mode as text, or None; it returned {found!r}.")
+        mode: object = load_function(function)(problem, text)
+        if mode is None or isinstance(mode, str):
+            return mode
+        raise ForageError(f"{function} must return the name of a mode as text, or None; it returned {mode!r}.")
 
     def mode_versions(self) -> dict[str, str]:
         """What decides modes beside the settings: the user's source."""

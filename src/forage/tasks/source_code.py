@@ -11,8 +11,8 @@ from pathlib import Path
 @cache
 def package_digest(package: str) -> str:
     """Of every Python file of an installed package, as in `forage.tasks`; "" where there is none of that name."""
-    found = importlib.util.find_spec(package)
-    folders = found.submodule_search_locations if found else None
+    spec = importlib.util.find_spec(package)
+    folders = spec.submodule_search_locations if spec else None
     return _digest(sorted(path for folder in folders or () for path in Path(folder).rglob("*.py")))
 
 
@@ -23,14 +23,14 @@ def module_digest(module: str) -> str:
     """
     top = module.partition(".")[0]
     try:
-        found = importlib.util.find_spec(top)
+        spec = importlib.util.find_spec(top)
     except (ImportError, ValueError):
-        found = None
-    if found is None:
+        spec = None
+    if spec is None:
         return ""
-    if found.submodule_search_locations:
-        return _digest(sorted(p for folder in found.submodule_search_locations for p in Path(folder).rglob("*.py")))
-    return _digest(sorted(_beside(Path(found.origin or "")))) if found.origin else ""
+    if spec.submodule_search_locations:
+        return _digest(sorted(p for folder in spec.submodule_search_locations for p in Path(folder).rglob("*.py")))
+    return _digest(sorted(_beside(Path(spec.origin or "")))) if spec.origin else ""
 
 
 def _beside(start: Path) -> set[Path]:
@@ -39,9 +39,9 @@ def _beside(start: Path) -> set[Path]:
     while waiting:
         for name in _imports(waiting.pop()):
             file, package = start.parent / f"{name}.py", start.parent / name
-            found = {file} if file.is_file() else set(package.rglob("*.py")) if package.is_dir() else set()
-            waiting += found - seen
-            seen |= found
+            files = {file} if file.is_file() else set(package.rglob("*.py")) if package.is_dir() else set()
+            waiting += files - seen
+            seen |= files
     return {path for path in seen if path.is_file()}
 
 

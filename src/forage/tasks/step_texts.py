@@ -14,11 +14,11 @@ def prompt_text(problem: Problem) -> str:
 
 def step_texts(pieces: Sequence[str], step_ends: Sequence[int]) -> list[tuple[int, str]]:
     """(exclusive end, text) of every step that has a text; a step without one (the end-of-text token) is left out."""
-    found: list[tuple[int, str]] = []
+    texts: list[tuple[int, str]] = []
     begin = 0
     for end in step_ends:
         text = "".join(pieces[begin:end])
         if text.strip():
-            found.append((end, text))
+            texts.append((end, text))
         begin = end
-    return found
+    return texts

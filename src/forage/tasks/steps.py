@@ -79,12 +79,12 @@ def rule_of(text: str) -> Rule:
 
 
 def _places(function: str, response: str) -> list[int]:
-    found: object = load_function(function)(response)
+    places: object = load_function(function)(response)
     try:
-        return [index(place) for place in found]  # pyright: ignore[reportGeneralTypeIssues]  (whatever it returns)
+        return [index(place) for place in places]  # pyright: ignore[reportGeneralTypeIssues]  (whatever it returns)
     except TypeError:
         raise ForageError(
-            f"{function} must return the characters at which steps begin, as whole numbers; it returned {found!r}."
+            f"{function} must return the characters at which steps begin, as whole numbers; it returned {places!r}."
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""Modes of a task with one answer: the ways to it, told by the strategic grams of a response."""
+"""Modes of a task with one answer: the ways to it, identified by the strategic grams of a response."""
 
 from dataclasses import dataclass
 from functools import cached_property

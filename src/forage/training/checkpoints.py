@@ -72,11 +72,11 @@ def open_checkpoint(path: Path | str, *, task: Task | None = None, max_tokens: i
 
     Raises ForageError where there is no checkpoint, and where nothing says which problems it is for.
     """
-    found = find_checkpoint(Path(path))
-    task = task or found.task
+    checkpoint = find_checkpoint(Path(path))
+    task = task or checkpoint.task
     if task is None:
         raise ForageError(f"{path} does not say which problems it is for: name a `task`, as in countdown.")
-    return Opening(checkpoint=found, task=task, max_tokens=max_tokens or found.max_tokens or MAX_TOKENS)
+    return Opening(checkpoint=checkpoint, task=task, max_tokens=max_tokens or checkpoint.max_tokens or MAX_TOKENS)
 
 
 def find_checkpoint(path: Path) -> Checkpoint:
@@ -129,23 +129,23 @@ def evaluate_checkpoint(
     ranks = ranks or Alone()
     check_number("n", n, whole=True)
     opening = open_checkpoint(path, task=task, max_tokens=max_tokens)
-    found, task = opening.checkpoint, opening.task
+    checkpoint, task = opening.checkpoint, opening.task
     params = SamplingParams(top_p=top_p, top_k=top_k, max_tokens=opening.max_tokens)
-    engine = engine or found.engine
+    engine = engine or checkpoint.engine
     engine = engine if threads is None else replace(engine, threads=threads)
-    folder = (Path(out) if out is not None else found.home) / "evals"
-    weights = ranks.only_first(partial(fingerprint, found.weights))
+    folder = (Path(out) if out is not None else checkpoint.home) / "evals"
+    weights = ranks.only_first(partial(fingerprint, checkpoint.weights))
     engine = replace(engine, matmul=ranks.only_first(partial(_matmul, engine, folder / "samples", weights)))
-    opened = engine.open(str(found.weights), ranks=ranks)
+    opened = engine.open(str(checkpoint.weights), ranks=ranks)
     subject = Subject(
-        label=found.label,
-        checkpoint=str(found.weights),
+        label=checkpoint.label,
+        checkpoint=str(checkpoint.weights),
         fingerprint=weights,
-        step=found.step,
-        run_seed=found.recipe.seed if found.recipe else None,
+        step=checkpoint.step,
+        run_seed=checkpoint.recipe.seed if checkpoint.recipe else None,
     )
-    verifying = found.verifying if workers is None else replace(found.verifying, workers=workers)
-    limit = max_prompt_tokens or (found.recipe.max_prompt_tokens if found.recipe else None)
+    verifying = checkpoint.verifying if workers is None else replace(checkpoint.verifying, workers=workers)
+    limit = max_prompt_tokens or (checkpoint.recipe.max_prompt_tokens if checkpoint.recipe else None)
     asked = within_limits(
         split_problems(task, split, problems),
         opened.codec,
@@ -213,13 +213,15 @@ def export_checkpoint(
     With `untie` the vocabulary head is written as weights of its own, as a server needs that will be given new ones.
     Raises ForageError where `out` exists, and where there is nothing to merge.
     """
-    found = find_checkpoint(Path(path))
+    checkpoint = find_checkpoint(Path(path))
     if out.exists():
         raise ForageError(f"{out} exists already; nothing in it was changed. Name a folder that does not exist.")
-    if merge and not is_adapter(found.weights):
-        raise ForageError(f"{found.weights} holds a whole model, so there is no adapter to merge: do not ask to merge.")
-    trusting = trust_remote_code or found.engine.trust_remote_code
-    model = LocalModel.load(found.weights, dtype=dtype or found.engine.dtype, trust_remote_code=trusting)
+    if merge and not is_adapter(checkpoint.weights):
+        raise ForageError(
+            f"{checkpoint.weights} holds a whole model, so there is no adapter to merge: do not ask to merge."
+        )
+    trusting = trust_remote_code or checkpoint.engine.trust_remote_code
+    model = LocalModel.load(checkpoint.weights, dtype=dtype or checkpoint.engine.dtype, trust_remote_code=trusting)
     if merge:
         merge_adapter(model.module)
     with new_directory(out) as temporary:

@@ -70,10 +70,10 @@ def evaluate(
 
     `task_json` describes the task completely; `sampled_by` and `judged_by` say what else decides the texts and the
     verdicts (`engines/identity.py`). All three key the cache and go into the evaluation. Texts are kept and judged
-    again where only what decides the verdicts has changed. Rewards of a training recipe take no part. `on_progress`
-    hears of responses, done and in all. Several processes (`ranks`) sample a share of the shards each, into one cache.
-    Raises ForageError where a file cannot be written; an interruption (KeyboardInterrupt) passes through, and the same
-    call continues behind the last finished shard.
+    again where only what decides the verdicts has changed. Rewards of a training recipe take no part. `on_progress` is
+    called with responses, done and in all. Several processes (`ranks`) sample a share of the shards each, into one
+    cache. Raises ForageError where a file cannot be written; an interruption (KeyboardInterrupt) passes through, and
+    the same call continues behind the last finished shard.
     """
     _check_problems(problems)
     tools = _Tools(sampler, codec, judge, task)
@@ -117,8 +117,8 @@ def iterate_samples(cache: Path, problems: Sequence[Problem], evaluation: Evalua
     store = SampleCache.at(cache, sampling, _judging(task_json, evaluation.judged_by))
     old = {"fingerprint": evaluation.fingerprint, "task": dict(task_json), "params": asdict(params), "seed": seed}
     for shard in _shards(problems, evaluation.n):
-        found = store.read(shard)
-        samples = found[0] if found else read_format_1(cache, old, shard)
+        stored = store.read(shard)
+        samples = stored[0] if stored else read_format_1(cache, old, shard)
         if samples is None:
             raise ForageError(f"{cache} does not hold all samples of this evaluation: run `forage eval` first.")
         yield from samples
@@ -173,13 +173,13 @@ class _Tally:
 @dataclass(slots=True)
 class _Progress:
     total: int
-    tell: OnProgress | None
+    on_progress: OnProgress | None
     done: int = 0
 
     def advance(self, count: int) -> None:
-        if self.tell is not None and self.done < self.total:
+        if self.on_progress is not None and self.done < self.total:
             self.done = min(self.done + count, self.total)
-            self.tell(self.done, self.total)
+            self.on_progress(self.done, self.total)
 
 
 def _divide(
@@ -210,9 +210,9 @@ def _obtain(
     tools: _Tools, store: SampleCache, shard: Shard, params: SamplingParams, seed: int, progress: _Progress
 ) -> tuple[tuple[Sample, ...], float]:
     """A shard's samples and the seconds they took: from the cache, or sampled or judged and then kept there."""
-    if (found := store.read(shard)) is not None:
+    if (stored := store.read(shard)) is not None:
         progress.advance(len(shard))
-        return found
+        return stored
     began = time.perf_counter()
     if (drawn := store.drawn(shard)) is not None:
         samples, seconds = _judge_again(tools, shard, drawn[0]), drawn[1]

@@ -40,35 +40,35 @@ def exact_evaluation(
     Raises ForageError for a task that cannot list its answers.
     """
     opening = open_checkpoint(checkpoint, task=task, max_tokens=max_tokens)
-    found, task = opening.checkpoint, opening.task
+    source, task = opening.checkpoint, opening.task
     if not can_enumerate(task):
         raise ForageError(
             f"The task {task.name!r} cannot list every response, so nothing about it is known exactly. "
             "Sample instead: leave the exact evaluation out."
         )
     asked = split_problems(task, split, problems)
-    engine = engine or found.engine
-    opened = (engine if threads is None else replace(engine, threads=threads)).open(str(found.weights))
-    limit, ends = max_tokens or found.max_tokens, opened.policy.model.stop_ids
+    engine = engine or source.engine
+    opened = (engine if threads is None else replace(engine, threads=threads)).open(str(source.weights))
+    limit, ends = max_tokens or source.max_tokens, opened.policy.model.stop_ids
     texts = [list(task.responses(problem)) for problem in asked]
     tokens = [[_tokens(opened.codec, text, ends[0], limit) for text in each] for each in texts]
-    kept = [[number for number, each in enumerate(some) if each is not None] for some in tokens]
+    kept = [[number for number, each in enumerate(row) if each is not None] for row in tokens]
     logprobs = response_logprobs(
         opened.policy.model,
         [opened.codec.prompt(problem) for problem in asked],
-        [[each for each in some if each is not None] for some in tokens],
+        [[each for each in row if each is not None] for row in tokens],
         temperature=temperature,
     )
     outcomes = (
-        _outcome(task, problem, [some[number] for number in within], logprob.exp().tolist())
-        for problem, some, within, logprob in zip(asked, texts, kept, logprobs, strict=True)
+        _outcome(task, problem, [row[number] for number in within], logprob.exp().tolist())
+        for problem, row, within, logprob in zip(asked, texts, kept, logprobs, strict=True)
     )
     return ExactEvaluation(
-        label=found.label,
+        label=source.label,
         split=split,
         ks=tuple(ks),
         problems=tuple(outcomes),
-        step=found.step,
+        step=source.step,
         task=encode_part(task),
     )
 

@@ -28,7 +28,7 @@ from forage.engines.local.policy import NonFiniteUpdate
 from forage.engines.optimization import Optimization
 from forage.engines.out_of_memory import explain_out_of_memory
 from forage.engines.vllm.opening import open_sampler
-from forage.parts.values import Metered, values_along
+from forage.parts.values import Metered, values_by_token
 from forage.store.checkpoint import latest_intact, load_tensors, read_checkpoint, save_tensors, write_checkpoint
 from forage.store.rollout_rows import rollout_rows
 from forage.store.run_directory import RunDirectory
@@ -184,8 +184,8 @@ def _open_and_run(recipe: Recipe, directory: RunDirectory, on_step: OnStep | Non
         gate = interrupt_gate(ranks)
         stack.enter_context(gate.listening())  # first in, last out: nothing disturbs what is closed after an interrupt
         ranks.only_first(lambda: stack.enter_context(directory.lock()))
-        found = ranks.only_first(lambda: str(latest_intact(directory.path / "checkpoints") or ""))
-        checkpoint = Path(found) if found else None
+        latest = ranks.only_first(lambda: str(latest_intact(directory.path / "checkpoints") or ""))
+        checkpoint = Path(latest) if latest else None
         opened = recipe.engine.open(
             str(checkpoint or recipe.model),
             reference=recipe.model if recipe.needs_reference else None,
@@ -282,7 +282,7 @@ def _write_step(directory: RunDirectory, run: Run, report: StepReport, number: i
         signals = train.experience.signals
         values = signals.get("value", signals.get("step_value"))
         if values is None:
-            values = values_along(report.groups, batch.loss_mask, run.tools, run.recipe.task)
+            values = values_by_token(report.groups, batch.loss_mask, run.tools, run.recipe.task)
         rows = rollout_rows(
             report.groups, train.advantage, batch.entropy, batch.loss_mask, number, run.tools.codec, values=values
         )

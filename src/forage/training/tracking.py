@@ -34,14 +34,14 @@ def tracking(names: Sequence[TrackerName], run: Path | str) -> Iterator[Callable
     watched = [_Watched(name, Path(run)) for name in names]
 
     def on_step(row: Mapping[str, float]) -> None:
-        for one in watched:
-            one.write(row)
+        for tracker in watched:
+            tracker.write(row)
 
     try:
         yield on_step
     finally:
-        for one in watched:
-            one.close()
+        for tracker in watched:
+            tracker.close()
 
 
 class TensorBoardTracker:

@@ -25,9 +25,9 @@ SENTENCES = {
     "nothing; {correct:.0%} of the responses are correct. Choose easier or harder problems, sample more siblings, or "
     "try the verifier (forage verify).",
     "collapse": "Entropy collapse: {entropy:.3g} nats after {first:.3g} at first. If that was sudden, lower the "
-    "learning rate (`lr`); `forage analyze` tells what moved before it.",
+    "learning rate (`lr`); `forage analyze` shows what moved before it.",
     "explosion": "Entropy explosion: {entropy:.3g} nats after {first:.3g} at first. If that was sudden, lower the "
-    "learning rate (`lr`); `forage analyze` tells what moved before it.",
+    "learning rate (`lr`); `forage analyze` shows what moved before it.",
     "gradient": "The gradient norm has been above {limit:.3g} for {rows} steps, after {norm:.3g} at first: lower the "
     "learning rate (`lr`).",
 }
@@ -37,7 +37,7 @@ SENTENCES = {
 class Watch:
     """Hears of the metrics of every step. `vocabulary` is the number V of tokens that the policy chooses from.
 
-    Later steps are compared with the first entropy and the first gradient norm that it hears of. It keeps no state in
+    Later steps are compared with the first entropy and the first gradient norm that it is given. It keeps no state in
     checkpoints: after `resume` it compares with the steps from there on, and may say again what it said before.
     """
 
@@ -45,7 +45,7 @@ class Watch:
     _entropy: float = field(default=math.nan, init=False)
     _norm: float = field(default=math.nan, init=False)
     _rows: dict[str, int] = field(default_factory=dict, init=False)
-    _told: set[str] = field(default_factory=set, init=False)
+    _reported: set[str] = field(default_factory=set, init=False)
 
     def note(self, metrics: Mapping[str, float]) -> list[str]:
         """What is to be said after this step; mostly nothing."""
@@ -63,11 +63,11 @@ class Watch:
             "gradient": norm > limit,
         }
         correct = metrics.get("correct", math.nan)
-        said = []
+        sentences = []
         for name, is_wrong in wrong.items():
             self._rows[name] = rows = self._rows.get(name, 0) + 1 if is_wrong else 0
-            if rows == PATIENCE[name] and name not in self._told:
-                self._told.add(name)
+            if rows == PATIENCE[name] and name not in self._reported:
+                self._reported.add(name)
                 known = {"entropy": entropy, "first": self._entropy, "largest": largest, "correct": correct}
-                said.append(SENTENCES[name].format(rows=rows, norm=self._norm, limit=limit, **known))
-        return said
+                sentences.append(SENTENCES[name].format(rows=rows, norm=self._norm, limit=limit, **known))
+        return sentences

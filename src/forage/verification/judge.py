@@ -3,8 +3,8 @@
 Verifiers meet text that nobody has read before; sooner or later one of them loops for ever, swallows the memory or
 crashes. In a worker process that costs one answer, the process is replaced, and all other answers are what they would
 have been. An answer that takes more time, memory or disk space than it has is wrong, unless asked otherwise; one whose
-verifier raises, dies or speaks nonsense is `UNJUDGED` (NaN, counted, never a reward of 0). The number of workers never
-changes a verdict.
+verifier raises, dies or replies with something else is `UNJUDGED` (NaN, counted, never a reward of 0). The number of
+workers never changes a verdict.
 """
 
 import json

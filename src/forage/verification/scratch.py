@@ -49,7 +49,7 @@ def remove_abandoned() -> int:
     """Removes the folders of this user whose owners have ended; how many those were."""
     removed = 0
     with suppress(OSError), os.scandir(tempfile.gettempdir()) as entries:
-        for entry in [found for found in entries if found.name.startswith(PREFIX)]:
+        for entry in [candidate for candidate in entries if candidate.name.startswith(PREFIX)]:
             with suppress(OSError):
                 if entry.stat(follow_symlinks=False).st_uid != os.getuid():
                     continue
@@ -66,8 +66,8 @@ def exceeds(folder: Path, *, size: int = TOTAL_LIMIT, entries: int = ENTRY_LIMIT
     while open_folders:
         place, depth = open_folders.pop()
         try:
-            with os.scandir(place) as found:
-                for entry in found:
+            with os.scandir(place) as scanned:
+                for entry in scanned:
                     left -= 1
                     if left < 0 or depth > DEPTH_LIMIT:
                         return True

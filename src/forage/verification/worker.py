@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 from forage.core.protocols import Task
 from forage.core.records import Problem
 from forage.core.serialize import decode_part
-from forage.verification.sandbox import confine, end_with_parent, enter_own_tree, mount_folder
+from forage.verification.sandbox import end_with_parent, enter_own_tree, enter_sandbox, mount_folder
 from forage.verification.wire import problem_from_json, verdict, verdict_to_line
 
 READY = b"ready:"
@@ -68,7 +68,7 @@ def main() -> None:
     task.prepare()
     os.chdir(assignment.directory)
     _limit_space(assignment.memory_mb)
-    active = confine(assignment.directory, own_tree=own_tree, own_folder=own_folder)
+    active = enter_sandbox(assignment.directory, own_tree=own_tree, own_folder=own_folder)
     _write(replies, READY + ",".join(active).encode() + b"\n")
     while line := requests.readline():
         described, texts = json.loads(line)

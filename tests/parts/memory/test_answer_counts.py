@@ -107,7 +107,7 @@ def test_the_placebo_deals_the_same_numbers() -> None:
 
 
 def test_wrong_settings_are_sentences() -> None:
-    with pytest.raises(ForageError, match="told apart"):
+    with pytest.raises(ForageError, match="distinguished by"):
         AnswerCounts(key="meaning")  # pyright: ignore[reportArgumentType]
     with pytest.raises(ForageError, match="give `task`"):
         VisitBonus()

@@ -83,7 +83,7 @@ def test_the_fixed_text_has_a_curve_of_its_own(analyzed: Path) -> None:
     assert band["y"] == [1.0] * 3 + [0.5] * 3
     assert section is not None
     (told,) = [block for block in section.blocks if isinstance(block, Statements)]
-    assert any("phases cannot be told from 3 policies" in str(item.text) for item in told.items)
+    assert any("phases cannot be determined from 3 policies" in str(item.text) for item in told.items)
 
 
 def test_every_picture_says_how_to_read_it(analyzed: Path) -> None:

@@ -66,12 +66,12 @@ def texts_that_are_all_of_their_tokens(base: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("change", [as_steps, as_one_text, as_trl])
-def test_our_own_solutions_as_foreign_ones_get_the_same_labels(
+def test_our_own_solutions_as_external_ones_get_the_same_labels(
     change: Callable[[dict[str, Any]], dict[str, Any]], own: Path, tiny_base: Path, tmp_path: Path
 ) -> None:
     every = [json.loads(line) for line in own.read_text().splitlines()]
-    foreign = rewrite(own, tmp_path / "theirs.jsonl", change)
-    back = label(foreign, tmp_path / "out", "--policy", str(tiny_base))
+    external = rewrite(own, tmp_path / "theirs.jsonl", change)
+    back = label(external, tmp_path / "out", "--policy", str(tiny_base))
     whole = texts_that_are_all_of_their_tokens(tiny_base)
     kept = [number for number, row in enumerate(every) if "".join(row["steps"]).strip() in whole]
     wanted, found = [every[number] for number in kept], [back[number] for number in kept]
@@ -89,10 +89,10 @@ def test_shards_together_are_the_whole(
     assert "2 blocks of other shards are missing" in " ".join(capsys.readouterr().err.split())
     label(tiny_base, out, "--problems", "20", "--solutions", "2", "--shard", "1/2")
     assert (out / "labels.jsonl").read_bytes() == own.read_bytes()
-    foreign = rewrite(own, tmp_path / "theirs.jsonl", as_steps)
-    whole = label(foreign, tmp_path / "whole", "--policy", str(tiny_base))
-    label(foreign, tmp_path / "parts", "--policy", str(tiny_base), "--shard", "1/2")
-    assert label(foreign, tmp_path / "parts", "--policy", str(tiny_base), "--shard", "2/2") == whole
+    external = rewrite(own, tmp_path / "theirs.jsonl", as_steps)
+    whole = label(external, tmp_path / "whole", "--policy", str(tiny_base))
+    label(external, tmp_path / "parts", "--policy", str(tiny_base), "--shard", "1/2")
+    assert label(external, tmp_path / "parts", "--policy", str(tiny_base), "--shard", "2/2") == whole
 
 
 def test_what_cannot_be_labelled_is_named_by_line(
@@ -136,8 +136,8 @@ def test_a_question_of_its_own_is_verified_with_its_answer(tiny_base: Path, tmp_
 
 def test_a_reprompt_asks_anew(own: Path, tiny_base: Path, tmp_path: Path) -> None:
     """Question and steps in a new prompt read the same words here, so only the room for the answer differs."""
-    foreign = rewrite(own, tmp_path / "theirs.jsonl", as_steps)
-    again = label(foreign, tmp_path / "again", "--policy", str(tiny_base), "--reprompt", "{prompt} {steps}")
+    external = rewrite(own, tmp_path / "theirs.jsonl", as_steps)
+    again = label(external, tmp_path / "again", "--policy", str(tiny_base), "--reprompt", "{prompt} {steps}")
     plain = [json.loads(line) for line in own.read_text().splitlines()]
     counts = [count for row in again for count in row["counts"]]
     assert len(counts) == sum(len(row["counts"]) for row in plain)
@@ -146,11 +146,11 @@ def test_a_reprompt_asks_anew(own: Path, tiny_base: Path, tmp_path: Path) -> Non
     assert sum(count["unanswered"] for count in counts) <= short, "a new prompt leaves room for a whole answer"
 
 
-def test_a_reprompt_in_foreign_words_is_a_sentence(
+def test_a_reprompt_in_unknown_words_is_a_sentence(
     own: Path, tiny_base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    foreign = rewrite(own, tmp_path / "theirs.jsonl", as_steps)
-    command = ["prm", "label", str(foreign), "--out", str(tmp_path / "out"), "--policy", str(tiny_base)]
+    external = rewrite(own, tmp_path / "theirs.jsonl", as_steps)
+    command = ["prm", "label", str(external), "--out", str(tmp_path / "out"), "--policy", str(tiny_base)]
     assert main([*command, "--continuations", "1", "--reprompt", "default", "--threads", "1"]) == 2
     assert "cannot read the re-prompt" in capsys.readouterr().err
 

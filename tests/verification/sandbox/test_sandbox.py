@@ -25,11 +25,11 @@ from forage.verification.sandbox import (
 PROGRAM = """
 import ctypes, fcntl, json, os, platform, shutil, signal, socket, subprocess, sys, threading
 from pathlib import Path
-from forage.verification.sandbox import confine, enter_own_tree, mount_folder
+from forage.verification.sandbox import enter_sandbox, enter_own_tree, mount_folder
 inside, outside, victim, tree = sys.argv[1:]
 own_tree = tree != "no tree" and enter_own_tree()
 own_folder = own_tree and tree == "folder" and mount_folder(inside, size=1 << 20, entries=50)
-active = confine(inside, own_tree=own_tree, own_folder=own_folder)
+active = enter_sandbox(inside, own_tree=own_tree, own_folder=own_folder)
 kept = Path(outside, "kept")
 reading = os.open(kept, os.O_RDONLY)
 libc = ctypes.CDLL(None, use_errno=True)

@@ -83,13 +83,13 @@ class Alarm:
 
     def sentence(self) -> str:
         what = "fell" if self.kind == "collapse" else "rose"
-        told = f"Entropy {self.kind}: it {what} from {self.start:.3g} to {self.level:.3g} nats by step {self.step}"
-        told += f" and ended at {self.last:.3g}. "
+        text = f"Entropy {self.kind}: it {what} from {self.start:.3g} to {self.level:.3g} nats by step {self.step}"
+        text += f" and ended at {self.last:.3g}. "
         if self.causes:
-            told += f"Measured before it: {'; '.join(cause.sentence() for cause in self.causes)}."
+            text += f"Measured before it: {'; '.join(cause.sentence() for cause in self.causes)}."
         else:
-            told += "None of the recorded quantities moved clearly before it, so the cause is not known."
-        return told + (f" Not recorded: {', '.join(self.missing)}." if self.missing else "")
+            text += "None of the recorded quantities moved clearly before it, so the cause is not known."
+        return text + (f" Not recorded: {', '.join(self.missing)}." if self.missing else "")
 
 
 def entropy_alarms(metrics: Sequence[Mapping[str, float]]) -> tuple[Alarm, ...]:
@@ -124,7 +124,7 @@ def _causes(
     kind: Kind, metrics: Sequence[Mapping[str, float]], *, onset: int, window: int
 ) -> tuple[tuple[Cause, ...], tuple[str, ...]]:
     """Compares the first window with the one that ends where the entropy's bad window begins."""
-    found, missing = [], []
+    causes, missing = [], []
     for suspect in SUSPECTS[kind]:
         values = column(metrics, suspect.key)
         first, last = values[:window], values[max(onset - window, 0) : onset]
@@ -134,9 +134,9 @@ def _causes(
         before, after = float(np.nanmean(first)), float(np.nanmean(last))
         strength = change_in_errors(after - before, values, window)
         if (after > before) == suspect.rises and strength >= CLEAR:
-            found.append(
+            causes.append(
                 Cause(
                     key=suspect.key, what=suspect.what, why=suspect.why, before=before, after=after, strength=strength
                 )
             )
-    return tuple(sorted(found, key=lambda cause: -cause.strength)), tuple(missing)
+    return tuple(sorted(causes, key=lambda cause: -cause.strength)), tuple(missing)

@@ -12,7 +12,7 @@ from forage.analysis.measures.responses import Floats
 from forage.ops.resampling import percentile_interval
 
 FEWEST = 5
-"""Steps with rollouts, below which a fall and a level cannot be told apart."""
+"""Steps with rollouts, below which a fall and a level cannot be distinguished."""
 
 SURE = 0.95
 

@@ -39,8 +39,8 @@ def pivotal_tokens(
     shuffled = shuffled_within(tokens.entropy, tokens.response, seed=seed)
 
     def row(name: str, which: str, member: Bools, values: Floats) -> ClassEntropy:
-        found = contrast(values, member, tokens.problem, draws=draws, seed=seed)
-        return ClassEntropy(name=name, tokens=which, contrast=found)
+        measured = contrast(values, member, tokens.problem, draws=draws, seed=seed)
+        return ClassEntropy(name=name, tokens=which, contrast=measured)
 
     rows = [row("all", "first token", first, tokens.entropy), row("all", "every token", every, tokens.entropy)]
     for name in words.classes:

@@ -29,18 +29,18 @@ class Sentence:
 
 def sentences_of(responses: Sequence[Response], *, starts: Collection[str] = ()) -> list[Sentence]:
     """All sentences that hold a token, in order. `starts` as in `sentence_spans`."""
-    found = []
+    sentences = []
     for number, response in enumerate(responses):
         spans = sentence_spans(response.text, starts=starts)
         if not spans:
             continue
         means = _mean_by(sentence_of_tokens(response, spans), response.entropies, len(spans))
-        found.extend(
+        sentences.extend(
             Sentence(text=response.text[start:end].strip(), entropy=mean, response=number, problem=response.problem)
             for (start, end), mean in zip(spans, means.tolist(), strict=True)
             if response.text[start:end].strip()
         )
-    return found
+    return sentences
 
 
 def reflective_sentences(sentences: Sequence[Sentence], *, draws: int = DRAWS, seed: int = 0) -> Contrast:

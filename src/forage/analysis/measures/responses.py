@@ -149,5 +149,5 @@ def join(parts: Sequence[Floats]) -> Floats:
 
 
 def _known(values: Sequence[float | None]) -> Floats:
-    found = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
-    return np.where(np.isfinite(found), found, np.nan)
+    numbers = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+    return np.where(np.isfinite(numbers), numbers, np.nan)

@@ -65,18 +65,18 @@ class HackingAlarm:
     companions: tuple[Companion, ...]
 
     def sentence(self) -> str:
-        told = (
+        text = (
             f"Reward hacking: by step {self.step} the process reward rose from {self.process_before:.3g} to "
             f"{self.process_after:.3g}, while the share of right responses "
         )
-        told += (
+        text += (
             f"fell from its best, {self.correct_before:.3g}, to {self.correct_after:.3g}. "
             if self.kind == "diverged"
             else f"did not rise clearly ({self.correct_before:.3g} at the start, {self.correct_after:.3g} at the end). "
         )
         if self.companions:
-            return told + f"Moved with it: {'; '.join(companion.sentence() for companion in self.companions)}."
-        return told + "None of the other recorded quantities moved clearly."
+            return text + f"Moved with it: {'; '.join(companion.sentence() for companion in self.companions)}."
+        return text + "None of the other recorded quantities moved clearly."
 
 
 def hacking_alarm(metrics: Sequence[Mapping[str, float]]) -> HackingAlarm | None:
@@ -141,15 +141,15 @@ def _alarm(
 
 
 def _companions(metrics: Sequence[Mapping[str, float]], known: np.ndarray, at: int, window: int) -> list[Companion]:
-    found = []
+    companions = []
     for key, what in COMPANIONS.items():
         values = column(metrics, key)[known]
         first, last = values[:window], values[at : at + window]
         if np.isfinite(first).any() and np.isfinite(last).any():
             before, after = float(np.nanmean(first)), float(np.nanmean(last))
             if change_in_errors(after - before, values, window) >= CLEAR:
-                found.append(Companion(key=key, what=what, before=before, after=after))
-    return found
+                companions.append(Companion(key=key, what=what, before=before, after=after))
+    return companions
 
 
 def _running(values: Floats, window: int) -> Floats:

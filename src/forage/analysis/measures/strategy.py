@@ -63,17 +63,17 @@ def step_strategy(
 ) -> StepStrategy:
     """Everything about one step; intervals by resampling problems."""
     tokens = flatten(responses)
-    found = [strategies.occurrences(response.text) for response in responses]
-    marks = [r.mark(span for _, span in grams) for r, grams in zip(responses, found, strict=True)]
+    occurrences = [strategies.occurrences(response.text) for response in responses]
+    marks = [r.mark(span for _, span in grams) for r, grams in zip(responses, occurrences, strict=True)]
     planning = np.concatenate(marks) if marks else np.zeros(0, dtype=np.bool_)
     problems = problem_numbers(responses)
-    bins, counts = _count(found, problems.tolist())
+    bins, counts = _count(occurrences, problems.tolist())
     diversity, diversity_draws = _diversity(counts, draws=draws, seed=seed)
     nll = [
         mean_draws(-tokens.logprob[side], tokens.problem[side], draws=draws, seed=seed)
         for side in (planning, ~planning)
     ]
-    pairs = pairs_of([response.text for response in responses], found)
+    pairs = pairs_of([response.text for response in responses], occurrences)
     both = {"problem": tokens.problem, "draws": draws, "seed": seed}
     known = np.isfinite(tokens.entropy)
     high = known & (tokens.entropy >= np.quantile(tokens.entropy[known], 1 - HIGH_ENTROPY)) if known.any() else known
@@ -81,7 +81,7 @@ def step_strategy(
     def share(part: Bools, whole: Bools) -> Interval | None:
         return mean_interval(part[whole].astype(np.float64), tokens.problem[whole], draws=draws, seed=seed)
 
-    distinct = np.array([len({name for name, _ in grams}) for grams in found], dtype=np.float64)
+    distinct = np.array([len({name for name, _ in grams}) for grams in occurrences], dtype=np.float64)
     return StepStrategy(
         step=step,
         responses=len(responses),
@@ -99,7 +99,7 @@ def step_strategy(
         pairs=tuple(pair for _, pair in pairs),
         pair_problem=problems[np.array([number for number, _ in pairs], dtype=np.int64)],
         distinct=mean_interval(distinct, problems, draws=draws, seed=seed),
-        strategies=_sequences(found, problems.tolist()),
+        strategies=_sequences(occurrences, problems.tolist()),
     )
 
 
@@ -108,12 +108,12 @@ def distinct_strategies(step: StepStrategy, group_size: int, *, draws: int = DRA
 
     Of each sequence, the chance to be among them is that of pass@k; problems with fewer responses are left out.
     """
-    found = [
+    by_problem = [
         sum(float(pass_at_k(sum(counts), count, group_size)) for count in counts)
         for counts in step.strategies
         if sum(counts) >= group_size
     ]
-    return mean_interval(np.array(found), np.arange(len(found), dtype=np.int64), draws=draws, seed=seed)
+    return mean_interval(np.array(by_problem), np.arange(len(by_problem), dtype=np.int64), draws=draws, seed=seed)
 
 
 def diversity_at(step: StepStrategy, total: int, *, draws: int = DRAWS, seed: int = 0) -> Interval | None:
@@ -166,12 +166,12 @@ def _unpaired(draws: Floats, *, same: bool) -> Floats:
     return draws if same else draws[::-1]
 
 
-def _count(found: Sequence[Sequence[Occurrence]], problems: Sequence[int]) -> tuple[tuple[str, ...], Floats]:
+def _count(occurrences: Sequence[Sequence[Occurrence]], problems: Sequence[int]) -> tuple[tuple[str, ...], Floats]:
     """Names of the M occupied bins, in order, and (P, M) occurrences by problem."""
-    names = sorted({name for grams in found for name, _ in grams})
+    names = sorted({name for grams in occurrences for name, _ in grams})
     column = {name: number for number, name in enumerate(names)}
     counts = np.zeros((max(problems, default=-1) + 1, len(names)))
-    for problem, grams in zip(problems, found, strict=True):
+    for problem, grams in zip(problems, occurrences, strict=True):
         for name, _ in grams:
             counts[problem, column[name]] += 1
     return tuple(names), counts
@@ -197,9 +197,9 @@ def _moved(estimate: float, resampled: Floats, problems: int) -> Interval:
     return percentile_interval(estimate, resampled - np.nanmean(resampled) + estimate)
 
 
-def _sequences(found: Sequence[Sequence[Occurrence]], problems: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+def _sequences(occurrences: Sequence[Sequence[Occurrence]], problems: Sequence[int]) -> tuple[tuple[int, ...], ...]:
     """For each problem, the counts of its different gram sequences; a gram that repeats at once counts once."""
     by_problem: dict[int, Counter[tuple[str, ...]]] = defaultdict(Counter)
-    for problem, grams in zip(problems, found, strict=True):
+    for problem, grams in zip(problems, occurrences, strict=True):
         by_problem[problem][in_sequence(grams)] += 1
     return tuple(tuple(counts.values()) for _, counts in sorted(by_problem.items()))

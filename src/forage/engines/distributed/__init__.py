@@ -1,1 +1,1 @@
-"""Several processes of one run (`torchrun`): what they tell each other, and what is split over them."""
+"""Several processes of one run (`torchrun`): what they send each other, and what is split over them."""

@@ -77,12 +77,12 @@ class DividedSampler:
         own = self._ranks.share(order)
 
         def work() -> bytes:
-            found = self._sampler.sample([requests[number] for number in own], params)
-            return completions_to_bytes([(own[place], completions) for place, completions in found])
+            sampled = self._sampler.sample([requests[number] for number in own], params)
+            return completions_to_bytes([(own[place], completions) for place, completions in sampled])
 
         contents = self._ranks.together(work)
-        found = [numbered for content in contents for numbered in completions_from_bytes(content)]
-        yield from sorted(found, key=lambda numbered: numbered[0])
+        gathered = [numbered for content in contents for numbered in completions_from_bytes(content)]
+        yield from sorted(gathered, key=lambda numbered: numbered[0])
 
 
 class DividedJudge:
@@ -109,14 +109,14 @@ class DividedJudge:
         own = self._ranks.share(waiting)
 
         def work() -> bytes:
-            verdicts = [self._judge.submit(one.problem, one.texts) for one in own]
+            verdicts = [self._judge.submit(pending.problem, pending.texts) for pending in own]
             return scores_to_bytes([verdict.result() for verdict in verdicts])
 
         contents = self._ranks.together(work)
         rounds = zip_longest(*map(scores_from_bytes, contents))
-        found = [scores for some in rounds for scores in some if scores is not None]
-        for one, scores in zip(waiting, found, strict=True):
-            one.set_result(scores)
+        results = [scores for turn in rounds for scores in turn if scores is not None]
+        for pending, scores in zip(waiting, results, strict=True):
+            pending.set_result(scores)
 
 
 class _Verdict(Future[tuple[Score, ...]]):

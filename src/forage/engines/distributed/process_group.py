@@ -20,7 +20,7 @@ from forage.core.errors import ForageError
 Item = TypeVar("Item")
 
 DONE, INTERRUPTED, REFUSED, FAILED, ENDED = range(5)
-"""How a process fared in `together`: the first byte of what it sends."""
+"""The status of a process after `together`: the first byte of what it sends."""
 
 
 class RankLost(ForageError):
@@ -31,8 +31,8 @@ class ProcessGroup(ABC):
     """`rank` is this process, 0 ... `world` - 1; `local_world` processes share its machine.
 
     While a process does work of its own (`together`), it counts as alone: nothing in that work may wait for others.
-    `stopping`: this one was told to end (Ctrl-C), and the others do not know yet. `stopped`: now all know. `finishing`:
-    what has changed is being written down, on all of them, so that an end must wait.
+    `stopping`: this one was asked to end (Ctrl-C), and the others do not know yet. `stopped`: now all know.
+    `finishing`: what has changed is being written down, on all of them, so that an end must wait.
     """
 
     rank: int = 0
@@ -104,10 +104,10 @@ class ProcessGroup(ABC):
 
     def agree(self, name: str, value: float) -> None:
         """Raises ForageError where the processes have different numbers, bit for bit, which must never be."""
-        found = [] if self.alone else [content.decode() for content in self.gather(repr(value).encode())]
-        if len(set(found)) > 1:
+        values = [] if self.alone else [content.decode() for content in self.gather(repr(value).encode())]
+        if len(set(values)) > 1:
             raise ForageError(
-                f"The processes of this run no longer agree ({name} is {', '.join(found)}), so their weights have "
+                f"The processes of this run no longer agree ({name} is {', '.join(values)}), so their weights have "
                 "diverged. Resume from the last checkpoint; if it happens again, are all machines of the same kind?"
             )
 

@@ -23,13 +23,13 @@ BUCKET = 1 << 24
 """Numbers that are added in one message."""
 
 LOST = (
-    "Another process of this run has ended, or the run was told to end, so this one stops as well. What was saved is "
+    "Another process of this run has ended, or the run was asked to end, so this one stops as well. What was saved is "
     "intact: start the same number of processes, or another, with `-m forage resume` and the run directory."
 )
 
 
 class Torchrun(ProcessGroup):
-    """All processes of a `torchrun`. Made by `open_ranks`."""
+    """All processes of a `torchrun`. Made by `open_group`."""
 
     def __init__(self, store: Store) -> None:
         self.rank, self.world = dist.get_rank(), dist.get_world_size()
@@ -40,22 +40,22 @@ class Torchrun(ProcessGroup):
     def gather(self, content: bytes) -> list[bytes]:
         if self.alone:
             return [content]
-        with speaking():
+        with explain_lost_connection():
             sizes = torch.zeros(self.world, dtype=torch.int64)
             sizes[self.rank] = len(content)
             dist.all_reduce(sizes)
             longest = int(sizes.max())
             own = torch.zeros(longest, dtype=torch.uint8)
             own[: len(content)] = torch.frombuffer(bytearray(content), dtype=torch.uint8) if content else own[:0]
-            found = [torch.empty(longest, dtype=torch.uint8) for _ in range(self.world)]
+            parts = [torch.empty(longest, dtype=torch.uint8) for _ in range(self.world)]
             if longest:
-                dist.all_gather(found, own)
-        return [part[:size].numpy().tobytes() for part, size in zip(found, sizes.tolist(), strict=True)]
+                dist.all_gather(parts, own)
+        return [part[:size].numpy().tobytes() for part, size in zip(parts, sizes.tolist(), strict=True)]
 
     def add(self, tensor: Tensor) -> None:
         if self.alone:
             return
-        with speaking():
+        with explain_lost_connection():
             for part in tensor.view(-1).split(BUCKET):
                 dist.all_reduce(part)
 
@@ -76,7 +76,7 @@ def open_group() -> Iterator[ProcessGroup]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or not dist.is_available():
         yield Alone()
         return
-    ranks = _joined_group()
+    ranks = _start_group()
     previous = signal.signal(signal.SIGTERM, _on_termination)
     try:
         yield ranks
@@ -93,16 +93,16 @@ def open_group() -> Iterator[ProcessGroup]:
 
 @contextmanager
 def ensure_group(ranks: ProcessGroup | None) -> Iterator[ProcessGroup]:
-    """The given processes, or those that `open_ranks` finds."""
+    """The given processes, or those that `open_group` finds."""
     if ranks is not None:
         yield ranks
         return
-    with open_group() as found:
-        yield found
+    with open_group() as group:
+        yield group
 
 
 @contextmanager
-def speaking() -> Iterator[None]:
+def explain_lost_connection() -> Iterator[None]:
     """Turns the errors of a broken connection into a sentence."""
     try:
         yield
@@ -110,7 +110,7 @@ def speaking() -> Iterator[None]:
         raise RankLost(LOST) from error
 
 
-def _joined_group() -> Torchrun:
+def _start_group() -> Torchrun:
     local = int(os.environ.get("LOCAL_RANK", "0"))
     backend = "gloo"
     if torch.cuda.is_available() and local < torch.cuda.device_count():

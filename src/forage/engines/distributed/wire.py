@@ -17,21 +17,26 @@ Numbered = tuple[int, tuple[Completion, ...]]
 
 
 def completions_to_bytes(finished: Sequence[Numbered]) -> bytes:
-    head = [[number, [[len(one.tokens), one.stop] for one in some]] for number, some in finished]
-    return _joined_group(head, (one for _, some in finished for one in some))
+    head = [
+        [number, [[len(completion.tokens), completion.stop] for completion in completions]]
+        for number, completions in finished
+    ]
+    return _packed(head, (completion for _, completions in finished for completion in completions))
 
 
 def completions_from_bytes(content: bytes) -> list[Numbered]:
-    head, tokens = _parted(content)
-    return [(number, tuple(Completion(*tokens.take(count), stop) for count, stop in some)) for number, some in head]
+    head, tokens = _unpacked(content)
+    return [
+        (number, tuple(Completion(*tokens.take(count), stop) for count, stop in entries)) for number, entries in head
+    ]
 
 
 def scores_to_bytes(scores: Sequence[Sequence[Score]]) -> bytes:
-    return json.dumps([[_score_to_json(score) for score in some] for some in scores]).encode()
+    return json.dumps([[_score_to_json(score) for score in group] for group in scores]).encode()
 
 
 def scores_from_bytes(content: bytes) -> list[tuple[Score, ...]]:
-    return [tuple(map(_score_from_json, some)) for some in json.loads(content)]
+    return [tuple(map(_score_from_json, group)) for group in json.loads(content)]
 
 
 def groups_to_bytes(groups: Sequence[Group]) -> bytes:
@@ -44,24 +49,27 @@ def groups_to_bytes(groups: Sequence[Group]) -> bytes:
                 group.start.draw,
                 group.start.group_size,
             ],
-            [[len(one.tokens), one.text, list(one.step_ends), one.stop, one.version] for one in group.rollouts],
+            [
+                [len(rollout.tokens), rollout.text, list(rollout.step_ends), rollout.stop, rollout.version]
+                for rollout in group.rollouts
+            ],
             [_score_to_json(score) for score in group.scores],
         ]
         for group in groups
     ]
-    return _joined_group(head, (one for group in groups for one in group.rollouts))
+    return _packed(head, (rollout for group in groups for rollout in group.rollouts))
 
 
 def groups_from_bytes(content: bytes) -> list[Group]:
-    head, tokens = _parted(content)
+    head, tokens = _unpacked(content)
     groups = []
     for (problem, prefix, origin, draw, wanted), rollouts, scores in head:
         start = Start(problem_from_json(problem), tuple(prefix), Origin(origin), draw, wanted)
-        siblings = tuple(
+        sampled = tuple(
             Rollout(start, *tokens.take(count), text, tuple(step_ends), stop, version)
             for count, text, step_ends, stop, version in rollouts
         )
-        groups.append(Group(start, siblings, tuple(map(_score_from_json, scores))))
+        groups.append(Group(start, sampled, tuple(map(_score_from_json, scores))))
     return groups
 
 
@@ -94,15 +102,15 @@ class _Tokens:
         )
 
 
-def _joined_group(head: Any, responses: Iterable[Completion | Rollout]) -> bytes:
+def _packed(head: Any, responses: Iterable[Completion | Rollout]) -> bytes:
     text = json.dumps(head).encode()
-    found = list(responses)
-    ids = np.array([token for one in found for token in one.tokens], dtype=np.int64)
-    logprobs = np.array([number for one in found for number in one.logprobs], dtype=np.float64)
-    entropies = np.array([number for one in found for number in one.entropies], dtype=np.float64)
+    listed = list(responses)
+    ids = np.array([token for response in listed for token in response.tokens], dtype=np.int64)
+    logprobs = np.array([number for response in listed for number in response.logprobs], dtype=np.float64)
+    entropies = np.array([number for response in listed for number in response.entropies], dtype=np.float64)
     return b"".join((len(text).to_bytes(8, "big"), text, ids.tobytes(), logprobs.tobytes(), entropies.tobytes()))
 
 
-def _parted(content: bytes) -> tuple[Any, _Tokens]:
+def _unpacked(content: bytes) -> tuple[Any, _Tokens]:
     end = 8 + int.from_bytes(content[:8], "big")
     return json.loads(content[8:end]), _Tokens(content[end:])

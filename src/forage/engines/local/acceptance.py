@@ -70,7 +70,7 @@ def _compare(model: "LocalModel", tokens: Tensor) -> bool:
         module.set_attn_implementation("eager")
         expected = module(input_ids=tokens, use_cache=False).logits.float()
         module.set_attn_implementation(attention.register())
-        found = model.head.logits(model.hidden(tokens))
+        logits = model.head.logits(model.hidden(tokens))
         decoded = model.head.logits(_decoded(model, tokens))
     except ForageError as error:
         raise unsupported(name, str(error).rstrip(".")) from error
@@ -83,7 +83,7 @@ def _compare(model: "LocalModel", tokens: Tensor) -> bool:
         raise unsupported(name, "it does not let its attention be replaced")
     if not bool(torch.isfinite(expected).all()):
         return False
-    error = max(float((found - expected).abs().max()), float((decoded - expected[:, -1]).abs().max()))
+    error = max(float((logits - expected).abs().max()), float((decoded - expected[:, -1]).abs().max()))
     error /= float(expected.abs().max().clamp_min(1e-3))
     if error > TOLERANCE.get(module.dtype, 5e-2):
         beyond = " beyond its attention window" if tokens.shape[1] == LONG else ""

@@ -135,7 +135,7 @@ def _split(whole: str, prefixes: Sequence[str]) -> list[str]:
 
 
 def _agreement(whole: str, prefix: str) -> int:
-    for position, (expected, found) in enumerate(zip(whole, prefix, strict=False)):
-        if expected != found:
+    for position, (expected, actual) in enumerate(zip(whole, prefix, strict=False)):
+        if expected != actual:
             return position
     return min(len(whole), len(prefix))

@@ -84,16 +84,16 @@ class LocalCritic(Learner[Tensor]):
         `critic_skipped`, `critic_lr`."""
         loss = self.training.loss
         explained = explained_variance(train.signals["value"], loss.targets(train), judged(train.batch))
-        found = self.improve(train, loss, seed=derive_seed(seed, "critic"))
+        metrics = self.improve(train, loss, seed=derive_seed(seed, "critic"))
         if self._ranks.world > 1:
             self._ranks.agree("the sum of the critic's weights", self._placement.masters.total())
         return {
-            "value_loss": found["value_loss"],
-            "value_clip_share": found["value_clip_share"],
+            "value_loss": metrics["value_loss"],
+            "value_clip_share": metrics["value_clip_share"],
             "explained_variance": explained,
-            "critic_grad_norm": found["grad_norm"],
-            "critic_skipped": found["skipped"],
-            "critic_lr": found["lr"],
+            "critic_grad_norm": metrics["grad_norm"],
+            "critic_skipped": metrics["skipped"],
+            "critic_lr": metrics["lr"],
         }
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, float]]:

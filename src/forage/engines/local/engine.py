@@ -124,10 +124,10 @@ class LocalEngine:
             )
 
         policy = load(weights, self.parallel)
-        judge = LocalCritic(self._load(weights), critic, ranks) if critic else None
+        local_critic = LocalCritic(self._load(weights), critic, ranks) if critic else None
         codec = LocalCodec(policy.model.tokenizer)
         return Opened(
-            policy=ActorCritic(policy, judge) if judge else policy,
+            policy=ActorCritic(policy, local_critic) if local_critic else policy,
             sampler=LocalSampler(
                 policy.model,
                 rows=256 if self.rows is None else self.rows,
@@ -136,7 +136,7 @@ class LocalEngine:
             ),
             codec=codec,
             reference=self._reference(reference, policy, load) if reference else None,
-            critic=judge,
+            critic=local_critic,
         )
 
     def _require_device(self) -> None:

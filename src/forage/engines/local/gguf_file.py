@@ -135,11 +135,11 @@ def _check_configuration(file: Path, architecture: str, fields: Mapping[str, Any
         if attribute is None or value is None:
             continue
         rope = getattr(config, "rope_parameters", None) or {}
-        found = rope.get("rope_theta") if attribute == "rope_theta" else getattr(config, attribute, None)
-        if found is None and attribute == "head_dim":
-            found = config.hidden_size // config.num_attention_heads
-        if found != value:
-            raise ForageError(f"{file} says that {architecture}.{name} is {value}; it was read as {found}.")
+        configured = rope.get("rope_theta") if attribute == "rope_theta" else getattr(config, attribute, None)
+        if configured is None and attribute == "head_dim":
+            configured = config.hidden_size // config.num_attention_heads
+        if configured != value:
+            raise ForageError(f"{file} says that {architecture}.{name} is {value}; it was read as {configured}.")
 
 
 def _check_tensors(file: Path, reader: Any, report: Mapping[str, Any], module: PreTrainedModel) -> None:
@@ -147,8 +147,8 @@ def _check_tensors(file: Path, reader: Any, report: Mapping[str, Any], module: P
     held = len(dict(module.named_parameters()))
     odd = sorted([*report["missing_keys"], *report["unexpected_keys"], *map(str, report["mismatched_keys"])])
     if odd or len(reader.tensors) != held:
-        said = f"{odd[0]} does not fit" if odd else f"it holds {len(reader.tensors)} tensors, and the model {held}"
-        raise ForageError(f"The tensors in {file} are not those of its architecture: {said}.")
+        why = f"{odd[0]} does not fit" if odd else f"it holds {len(reader.tensors)} tensors, and the model {held}"
+        raise ForageError(f"The tensors in {file} are not those of its architecture: {why}.")
 
 
 def _tokenizer(file: Path, fields: Mapping[str, Any]) -> PreTrainedTokenizerBase:

@@ -113,12 +113,12 @@ def packed_batches(lengths: Tensor, starts: Starts, tokens: int) -> Iterator[tup
     used = 0
     for members in _members(starts.number):
         context = int(starts.length[members[0]])
-        for some in _dealt(sorted(members, key=lambda row: -sizes[row]), context, sizes, tokens):
-            cost = context + sum(max(0, sizes[row] - context) for row in some)
+        for chunk in _dealt(sorted(members, key=lambda row: -sizes[row]), context, sizes, tokens):
+            cost = context + sum(max(0, sizes[row] - context) for row in chunk)
             if held and used + cost > tokens:
                 yield torch.tensor(held), max(sizes[row] for row in held)
                 held, used = [], 0
-            held += some
+            held += chunk
             used += cost
     if held:
         yield torch.tensor(held), max(sizes[row] for row in held)
@@ -149,7 +149,7 @@ def _section(first: int, responses: int, counts: list[int], device: torch.device
 
 def _members(number: Tensor) -> list[list[int]]:
     """The rows of each start, starts in the order in which they first appear."""
-    found: dict[int, list[int]] = {}
+    by_start: dict[int, list[int]] = {}
     for row, start in enumerate(number.tolist()):
-        found.setdefault(start, []).append(row)
-    return list(found.values())
+        by_start.setdefault(start, []).append(row)
+    return list(by_start.values())

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from forage.core.batch import Batch
 from forage.engines.distributed.process_group import Alone, ProcessGroup, local_rows, partition_rows
-from forage.engines.distributed.torchrun import BUCKET, speaking
+from forage.engines.distributed.torchrun import BUCKET, explain_lost_connection
 from forage.engines.local.master_weights import MasterWeights
 from forage.engines.local.model import LocalModel
 from forage.engines.local.packing import Starts, packed_batches
@@ -135,7 +135,7 @@ class Sharded(Placement):
         return self._root(lambda: see(self._learner, batch))
 
     def finish_gradients(self, clip: float) -> float:
-        with speaking():
+        with explain_lost_connection():
             for parameter in self.parameters:
                 cast(Tensor, parameter.grad).mul_(self.ranks.world)  # the shards hold means over processes
             norm = nn.utils.clip_grad_norm_(self.parameters, clip)
@@ -147,12 +147,12 @@ class Sharded(Placement):
         for parameter in whole:
             parameter.data = parameter.data.new_empty(0)
         yield
-        with speaking(), torch.no_grad():
+        with explain_lost_connection(), torch.no_grad():
             for parameter, shard in zip(whole, self._learner.module.parameters(), strict=True):
                 parameter.data = cast(Any, shard).full_tensor()
 
     def gathered(self, state: Tensor) -> Tensor:
-        with speaking():
+        with explain_lost_connection():
             return (cast(Any, state).full_tensor() if hasattr(state, "full_tensor") else state).detach().cpu()
 
     def placed(self, state: Tensor, parameter: nn.Parameter) -> Tensor:
@@ -192,10 +192,10 @@ def cut(own: Tensor, lengths: Tensor, tokens: int, starts: Starts | None) -> lis
     """The micro-batches of the rows `own`."""
     sharing = None if starts is None else starts.rows(own)
     if sharing is not None and sharing.shared:
-        found = packed_batches(lengths[own], sharing, tokens)
+        pieces = packed_batches(lengths[own], sharing, tokens)
     else:
-        found = micro_batches(lengths[own], tokens)
-    return [Pass(own[index], width) for index, width in found]
+        pieces = micro_batches(lengths[own], tokens)
+    return [Pass(own[index], width) for index, width in pieces]
 
 
 def micro_batches(lengths: Tensor, tokens: int) -> Iterator[tuple[Tensor, int]]:
@@ -215,8 +215,8 @@ def micro_batches(lengths: Tensor, tokens: int) -> Iterator[tuple[Tensor, int]]:
 def _layers(model: LocalModel) -> list[nn.Module]:
     """The decoder's layers: the list of modules that is as long as the configuration says."""
     count = model.config.num_hidden_layers
-    found = [m for m in model.module.modules() if isinstance(m, nn.ModuleList) and len(m) == count]
-    return list(found[0]) if found else []
+    lists = [m for m in model.module.modules() if isinstance(m, nn.ModuleList) and len(m) == count]
+    return list(lists[0]) if lists else []
 
 
 def _buckets(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:

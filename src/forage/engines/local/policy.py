@@ -158,13 +158,13 @@ class Learner(ABC, Generic[Seen]):
         return self._placement.passes(batch.lengths, self._settings.tokens_per_pass)
 
     def _backward(
-        self, train: TrainBatch, loss: Objective[Seen], weights: TokenWeights, one: Pass
+        self, train: TrainBatch, loss: Objective[Seen], weights: TokenWeights, micro_batch: Pass
     ) -> tuple[float, Tallies]:
         device = self.model.device
-        part = train.rows(one.rows, one.width).to(device)
+        part = train.rows(micro_batch.rows, micro_batch.width).to(device)
         seen = self._placement.forward(self.see, part.batch)
-        value, tallies = loss(seen, part, weights.rows(one.rows, one.width).to(device))
-        if one.idle:
+        value, tallies = loss(seen, part, weights.rows(micro_batch.rows, micro_batch.width).to(device))
+        if micro_batch.idle:
             (value * 0).backward()
             return 0.0, {}
         value.backward()
@@ -279,13 +279,13 @@ class LocalPolicy(Learner[Forward]):
     def _passed(self, batch: Batch, passes: Sequence[Pass], see: Callable[[Batch], Forward]) -> Forward:
         logprob = torch.zeros(batch.tokens.shape, dtype=torch.float32)
         entropy = torch.zeros_like(logprob)
-        for one in passes:
-            part = see(batch.rows(one.rows, one.width).to(self.model.device))
-            if not one.idle:
-                logprob[one.rows, : one.width] = part.logprob.cpu()
-                entropy[one.rows, : one.width] = part.entropy.cpu()
-        for found in (logprob, entropy):  # zeros where another process has looked
-            self._placement.ranks.add(found)
+        for micro_batch in passes:
+            part = see(batch.rows(micro_batch.rows, micro_batch.width).to(self.model.device))
+            if not micro_batch.idle:
+                logprob[micro_batch.rows, : micro_batch.width] = part.logprob.cpu()
+                entropy[micro_batch.rows, : micro_batch.width] = part.entropy.cpu()
+        for values in (logprob, entropy):  # zeros where another process has looked
+            self._placement.ranks.add(values)
         return Forward(logprob, entropy)
 
     def _passes(self, batch: Batch) -> list[Pass]:

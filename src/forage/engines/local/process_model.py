@@ -130,17 +130,17 @@ class ProcessModel:
     @torch.no_grad()
     def score(self, solutions: Sequence[Encoded], on_progress: OnProgress | None = None) -> list[tuple[float, ...]]:
         """The score of every step of every solution, in [0, 1]; an empty tuple for a solution without steps."""
-        found: list[tuple[float, ...]] = [()] * len(solutions)
+        scores: list[tuple[float, ...]] = [()] * len(solutions)
         done = 0
         for index in batches(solutions, MICRO_TOKENS):
-            some = [solutions[row] for row in index]
-            good = self.logits(some).softmax(dim=-1)[:, 0].cpu().tolist()
-            for row, solution in zip(index, some, strict=True):
-                found[row], good = tuple(good[: len(solution.tags)]), good[len(solution.tags) :]
+            chunk = [solutions[row] for row in index]
+            good = self.logits(chunk).softmax(dim=-1)[:, 0].cpu().tolist()
+            for row, solution in zip(index, chunk, strict=True):
+                scores[row], good = tuple(good[: len(solution.tags)]), good[len(solution.tags) :]
             done += len(index)
             if on_progress is not None:
                 on_progress(done, len(solutions), "solutions scored")
-        return found
+        return scores
 
     def scores(
         self, solutions: Sequence[tuple[str, Sequence[str]]], on_progress: OnProgress | None = None
@@ -194,7 +194,7 @@ def _single(model: LocalModel, texts: Sequence[str]) -> int | None:
     for text in texts:
         try:
             ids = model.tokenizer(text, add_special_tokens=False)["input_ids"]
-        except Exception:  # a word-level tokenizer without an unknown token refuses foreign words
+        except Exception:  # a word-level tokenizer without an unknown token refuses unknown words
             continue
         if isinstance(ids, list) and len(ids) == 1 and ids[0] != model.tokenizer.unk_token_id:
             return int(ids[0])

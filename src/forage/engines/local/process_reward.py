@@ -55,9 +55,9 @@ class ProcessReward(Reward):
         steps = [self._steps(rollout) for rollout in rollouts]
         pieces = self.process.pieces_of(prefix)
         before = [text for _, text in step_texts(pieces, self._prefix_ends(pieces))]
-        encoded = [self.process.encode(prompt, [text for _, text in found]) for found in steps]
+        encoded = [self.process.encode(prompt, [text for _, text in row_steps]) for row_steps in steps]
         known, *values = self.process.score([self.process.encode(prompt, before), *encoded])
-        own = [self._sampled(found, value, len(prefix)) for found, value in zip(steps, values, strict=True)]
+        own = [self._sampled(row_steps, value, len(prefix)) for row_steps, value in zip(steps, values, strict=True)]
         first = [numbers[0][1] for numbers in own if numbers]
         start = known[-1] if known else math.fsum(first) / len(first) if first else 0.0
         together = zip(rollouts, scores, values, own, strict=True)

@@ -38,8 +38,8 @@ def response_logprobs(
     results: list[Tensor] = [torch.empty(0)] * len(prompts)
     for block in _blocks(prompts, responses):
         trees = [_tree(responses[number]) for number in block]
-        found = _read(model, torch.tensor([prompts[number] for number in block]), trees, temperature)
-        for number, chances in zip(block, found, strict=True):
+        block_logprobs = _read(model, torch.tensor([prompts[number] for number in block]), trees, temperature)
+        for number, chances in zip(block, block_logprobs, strict=True):
             results[number] = torch.tensor([chances[each] for each in responses[number]], dtype=torch.float64)
     return results
 
@@ -79,7 +79,7 @@ def _blocks(prompts: Sequence[Tokens], responses: Sequence[Sequence[Tokens]]) ->
 @torch.inference_mode()
 def _read(model: LocalModel, prompts: Tensor, trees: Sequence[_Node], temperature: float) -> list[dict[Tokens, float]]:
     """The log-probability of every node below each tree's root, by its path."""
-    found: list[dict[Tokens, float]] = [defaultdict(float) for _ in trees]
+    logprobs: list[dict[Tokens, float]] = [defaultdict(float) for _ in trees]
     cache = DynamicCache(config=model.config)
     hidden = model.decoder(prompts.to(model.device), past_key_values=cache, use_cache=True)[:, -1]
     level = list(enumerate(trees))
@@ -90,7 +90,7 @@ def _read(model: LocalModel, prompts: Tensor, trees: Sequence[_Node], temperatur
         values = logp[torch.tensor(parents), torch.tensor(tokens)].tolist() if parents else []
         below = [(tree, child) for tree, node in level for child in node.children.values()]
         for row, (tree, child), value in zip(parents, below, values, strict=True):
-            found[tree][child.path] = found[tree][level[row][1].path] + value
+            logprobs[tree][child.path] = logprobs[tree][level[row][1].path] + value
         inner = [number for number, (_, child) in enumerate(below) if child.children]
         level = [below[number] for number in inner]
         if level:
@@ -98,4 +98,4 @@ def _read(model: LocalModel, prompts: Tensor, trees: Sequence[_Node], temperatur
             step = torch.tensor([tokens[number] for number in inner], device=model.device)
             position = torch.full((len(inner), 1), cache.get_seq_length(), device=model.device)
             hidden = model.decoder(step[:, None], position_ids=position, past_key_values=cache, use_cache=True)[:, 0]
-    return found
+    return logprobs

@@ -37,8 +37,8 @@ class RewardModel:
     """A sequence classifier with one output, in evaluation mode, and its tokenizer.
 
     The reward stands behind the last token. A classifier takes for this the last one that is not its padding, so where
-    padding and end are one token it reads a finished response at the token before its end. That is kept for a `foreign`
-    model, which learned so elsewhere; for all others, and for one that names no padding, every token counts.
+    padding and end are one token it reads a finished response at the token before its end. That is kept for an
+    `external` model, which learned so elsewhere; for all others, and for one that names no padding, every token counts.
     """
 
     def __init__(
@@ -47,14 +47,14 @@ class RewardModel:
         tokenizer: PreTrainedTokenizerBase,
         about: Mapping[str, Any] | None = None,
         *,
-        foreign: bool = False,
+        external: bool = False,
     ) -> None:
         self.module, self.tokenizer, self.about = module, tokenizer, dict(about or {})
         self._codec = LocalCodec(tokenizer)
         self._end = cast(int | None, tokenizer.eos_token_id)
         self._vocabulary = int(cast(Any, module.get_input_embeddings()).weight.shape[0])
         self._config: Any = module.config.get_text_config()
-        self._skips_padding = foreign and self._config.pad_token_id is not None
+        self._skips_padding = external and self._config.pad_token_id is not None
         if not self._skips_padding:
             self._config.pad_token_id = self._padding()
         module.eval()
@@ -92,8 +92,8 @@ class RewardModel:
             raise ForageError(
                 f"{path} is no reward model: it lacks {', '.join(missing[:3])}. Make one with `forage rm train`."
             )
-        foreign = not new_head and not (path / RECORD).is_file()
-        return cls(put_on(module, device), tokenizer, read_record(path), foreign=foreign)
+        external = not new_head and not (path / RECORD).is_file()
+        return cls(put_on(module, device), tokenizer, read_record(path), external=external)
 
     @property
     def device(self) -> torch.device:
@@ -159,13 +159,13 @@ class RewardModel:
     @torch.no_grad()
     def score(self, responses: Sequence[Sequence[int]]) -> list[float]:
         """The rewards of any number of responses, a few at a time."""
-        found = [0.0] * len(responses)
+        scores = [0.0] * len(responses)
         lengths = torch.tensor([len(response) for response in responses], dtype=torch.int64)
         for index, _ in micro_batches(lengths, MICRO_TOKENS) if responses else ():
             rewards = self.rewards([responses[row] for row in index.tolist()]).cpu().tolist()
             for row, reward in zip(index.tolist(), rewards, strict=True):
-                found[row] = reward
-        return found
+                scores[row] = reward
+        return scores
 
 
 def average(models: Sequence[RewardModel]) -> RewardModel:

@@ -128,17 +128,17 @@ class _Waiting:
     def _read(self) -> None:
         """One right-padded pass over the next paths: their keys and values, the hidden state at each start's end."""
         width = len(self._paths[self._next_path][0])
-        some = self._paths[self._next_path : self._next_path + max(1, PREFILL_TOKENS // width)]
-        tokens = torch.tensor([[*path, *[0] * (width - len(path))] for path, _ in some], device=self._model.device)
+        paths = self._paths[self._next_path : self._next_path + max(1, PREFILL_TOKENS // width)]
+        tokens = torch.tensor([[*path, *[0] * (width - len(path))] for path, _ in paths], device=self._model.device)
         self.cache = StartCache(self._model.config.num_hidden_layers)
         hidden = self._model.decoder(tokens, past_key_values=self.cache, use_cache=True)
-        ends = [(row, start) for row, (_, starts) in enumerate(some) for start in starts]
+        ends = [(row, start) for row, (_, starts) in enumerate(paths) for start in starts]
         ends.sort(key=lambda end: len(end[1]), reverse=True)
         rows = torch.tensor([row for row, _ in ends], device=tokens.device)
         self.hidden = hidden[rows, torch.tensor([len(start) - 1 for _, start in ends], device=tokens.device)]
         self._block = [(i, row, len(start), self._owed[start]) for i, (row, start) in enumerate(ends)]
-        self._next_path += len(some)
-        self.tokens_read += sum(len(path) for path, _ in some)
+        self._next_path += len(paths)
+        self.tokens_read += sum(len(path) for path, _ in paths)
 
 
 class _Sampling:
@@ -253,8 +253,8 @@ class _Sampling:
         uniform = torch.from_numpy(uniforms(self._stream[:live], count)).to(hidden.device)
         chunk = max(1, LOGITS_PER_CHUNK // self._head.weight.shape[0])
         drawn: list[Draw] = [
-            draw(self._head.logits(part), some, self._params)
-            for part, some in zip(hidden.split(chunk), uniform.split(chunk), strict=True)
+            draw(self._head.logits(part), numbers, self._params)
+            for part, numbers in zip(hidden.split(chunk), uniform.split(chunk), strict=True)
         ]
         row = np.arange(live)
         tokens = torch.cat([part.tokens for part in drawn]).cpu().numpy()

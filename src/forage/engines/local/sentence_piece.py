@@ -2,7 +2,7 @@
 
 transformers (5.23) reads such files by the name of the tokenizer's class: without one the space that SentencePiece puts
 before a text is lost, and with that of Llama a Unigram model is read as BPE. Either way a model gets other tokens than
-it was trained with, and nobody hears of it. So here the file's own settings decide, and what was made of them is
+it was trained with, and no error says so. So here the file's own settings decide, and what was made of them is
 compared with SentencePiece itself. A checkpoint that is saved afterwards has a `tokenizer.json`.
 """
 
@@ -122,9 +122,9 @@ def _bpe(proto: Any) -> Any:
 
 def _with_settings(raw: Tokenizer, trainer: Any, folder: Path) -> PreTrainedTokenizerFast:
     settings, size = _settings(folder), raw.get_vocab_size()
-    said = {int(number): token for number, token in settings.get("added_tokens_decoder", {}).items()}
-    said |= {int(number): token for token, number in _json(folder / "added_tokens.json").items()}
-    for number, token in sorted(said.items()):
+    added = {int(number): token for number, token in settings.get("added_tokens_decoder", {}).items()}
+    added |= {int(number): token for token, number in _json(folder / "added_tokens.json").items()}
+    for number, token in sorted(added.items()):
         if number >= size:
             special = not isinstance(token, dict) or bool(token.get("special"))
             raw.add_tokens([AddedToken(_content(token), special=special, normalized=False)])

@@ -98,8 +98,8 @@ class ScalarHead(StepHead):
         """Raises ForageError where it is missing, damaged or of another width."""
         file = directory / SCALAR_FOLDER / "scalar.safetensors"
         try:
-            found = load_file(file)
-            made = [found[name].to(model.device).requires_grad_() for name in ("weight", "bias")]
+            tensors = load_file(file)
+            made = [tensors[name].to(model.device).requires_grad_() for name in ("weight", "bias")]
         except (OSError, SafetensorError, KeyError) as error:
             raise ForageError(f"The scalar head {file} cannot be read: {error}.") from error
         if made[0].shape != (model.head.weight.shape[1],) or made[1].shape != (1,):

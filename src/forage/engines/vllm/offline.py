@@ -116,9 +116,9 @@ def _output(completion: Any) -> Output:
     tokens = tuple(completion.token_ids)
     if completion.finish_reason not in ("stop", "length") or not tokens:
         raise ForageError(f"vLLM gave a completion up ({completion.finish_reason}).")
-    found: Sequence[Mapping[int, Any]] = completion.logprobs or [{}] * len(tokens)
+    places: Sequence[Mapping[int, Any]] = completion.logprobs or [{}] * len(tokens)
     logprobs = tuple(
-        float(place[token].logprob) if token in place else math.nan for token, place in zip(tokens, found, strict=True)
+        float(place[token].logprob) if token in place else math.nan for token, place in zip(tokens, places, strict=True)
     )
     return Output(tokens, logprobs, stopped=completion.finish_reason == "stop")
 

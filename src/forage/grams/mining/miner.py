@@ -152,15 +152,15 @@ class _Cluster:
 def _candidates(corpus: CountedSolutions, levels: Sequence[Level]) -> list[_Candidate]:
     """All counted grams, most common first, then by text."""
     formula = np.array([is_formula(word) for word in corpus.vocabulary], dtype=np.bool_)
-    found: list[_Candidate] = []
+    candidates: list[_Candidate] = []
     for index, level in enumerate(levels):
         texts, frequency = texts_of(corpus, level), level.frequency
         flags = np.asarray(formula[level.grams].any(axis=1))
-        found += [
+        candidates += [
             _Candidate(text, index, number, int(frequency[number]), bool(flags[number]))
             for number, text in enumerate(texts)
         ]
-    return sorted(found, key=lambda candidate: (-candidate.frequency, candidate.text))
+    return sorted(candidates, key=lambda candidate: (-candidate.frequency, candidate.text))
 
 
 def _clusters(

@@ -11,5 +11,7 @@ from forage.training.recipe import Recipe
 @variant(embedding_reward, kind="control", seam="Reward", paper="control of arXiv 2502.04357")
 def embedding_reward_shuffled(recipe: Recipe) -> Recipe:
     """Fitted to the same comparisons, each in an order that says nothing."""
-    rewards = tuple(replace(one, placebo=True) if isinstance(one, EmbeddingReward) else one for one in recipe.rewards)
+    rewards = tuple(
+        replace(reward, placebo=True) if isinstance(reward, EmbeddingReward) else reward for reward in recipe.rewards
+    )
     return replace(recipe, rewards=rewards)

@@ -11,7 +11,7 @@ from forage.training.recipe import Recipe
 def hicra_inverted(recipe: Recipe, *, grams: str = "", alpha: float = 0.2, scale: bool = False) -> Recipe:
     """A + alpha * |A| on every token that is not a planning token."""
     check_planning_alpha(alpha, least=0)
-    found = strategic_grams(grams, "hicra_inverted")
+    strategic = strategic_grams(grams, "hicra_inverted")
     return add_planning(
-        recipe, InvertedPlanningCredit(alpha=alpha), found.grams, found.id, scale=scale, bins=found.bins
+        recipe, InvertedPlanningCredit(alpha=alpha), strategic.grams, strategic.id, scale=scale, bins=strategic.bins
     )

@@ -11,5 +11,7 @@ from forage.training.recipe import Recipe
 def hicra_negative(recipe: Recipe, *, grams: str = "", alpha: float = 0.2, scale: bool = False) -> Recipe:
     """A - alpha * |A| on planning tokens: less credit for plans that won, more blame for plans that lost."""
     check_planning_alpha(alpha, least=0)
-    found = strategic_grams(grams, "hicra_negative")
-    return add_planning(recipe, PlanningCredit(alpha=-alpha), found.grams, found.id, scale=scale, bins=found.bins)
+    strategic = strategic_grams(grams, "hicra_negative")
+    return add_planning(
+        recipe, PlanningCredit(alpha=-alpha), strategic.grams, strategic.id, scale=scale, bins=strategic.bins
+    )

@@ -12,11 +12,11 @@ from forage.training.recipe import Recipe
 def hicra_random(recipe: Recipe, *, grams: str = "", alpha: float = 0.2, scale: bool = False) -> Recipe:
     """A + alpha * |A| on random grams of equal coverage, drawn when the list was mined: same amount, wrong places."""
     check_planning_alpha(alpha, least=0)
-    found = strategic_grams(grams, "hicra_random")
-    if not found.placebo:
+    strategic = strategic_grams(grams, "hicra_random")
+    if not strategic.placebo:
         raise ForageError(
             f"The gram list {grams} has no random grams beside it, as only mined lists have. "
             "Mine one with `forage grams mine RUN --out grams.json`."
         )
-    source = f"placebo of {found.id}"
-    return add_planning(recipe, PlanningCredit(alpha=alpha), found.placebo, source, scale=scale)
+    source = f"placebo of {strategic.id}"
+    return add_planning(recipe, PlanningCredit(alpha=alpha), strategic.placebo, source, scale=scale)

@@ -25,5 +25,5 @@ def hicra_reported(
     shape = ReportedPlanningCredit(alpha=alpha, share=share)
     if not grams:
         return add_planning(recipe, shape, (), "none", scale=scale)
-    found = strategic_grams(grams, "hicra_reported")
-    return add_planning(recipe, shape, found.grams, found.id, scale=scale, bins=found.bins)
+    strategic = strategic_grams(grams, "hicra_reported")
+    return add_planning(recipe, shape, strategic.grams, strategic.id, scale=scale, bins=strategic.bins)

@@ -11,5 +11,7 @@ from forage.training.recipe import Recipe
 @variant(pessimistic_reward, kind="control", seam="Reward", paper="control of arXiv 2301.11270")
 def pessimistic_reward_shuffled(recipe: Recipe) -> Recipe:
     """What pessimism takes from siblings is dealt anew among the right ones, and among the wrong ones."""
-    kept = (replace(one, permuted=True) if isinstance(one, PessimisticReward) else one for one in recipe.rewards)
+    kept = (
+        replace(reward, permuted=True) if isinstance(reward, PessimisticReward) else reward for reward in recipe.rewards
+    )
     return replace(recipe, rewards=tuple(kept))

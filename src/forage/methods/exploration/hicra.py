@@ -16,5 +16,7 @@ def hicra(recipe: Recipe, *, grams: str = "", alpha: float = 0.2, scale: bool = 
     The paper trains with clip-higher: grpo:clip_high=0.28. A negative alpha is the control hicra_negative.
     """
     check_planning_alpha(alpha, least=0)
-    found = strategic_grams(grams, "hicra")
-    return add_planning(recipe, PlanningCredit(alpha=alpha), found.grams, found.id, scale=scale, bins=found.bins)
+    strategic = strategic_grams(grams, "hicra")
+    return add_planning(
+        recipe, PlanningCredit(alpha=alpha), strategic.grams, strategic.id, scale=scale, bins=strategic.bins
+    )

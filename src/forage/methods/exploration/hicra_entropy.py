@@ -32,5 +32,5 @@ def hicra_entropy(
         total_kappa=total_kappa,
         at=at,
     )
-    found = strategic_grams(grams, "hicra_entropy")
-    return add_planning(recipe, shape, found.grams, found.id, scale=scale, bins=found.bins)
+    strategic = strategic_grams(grams, "hicra_entropy")
+    return add_planning(recipe, shape, strategic.grams, strategic.id, scale=scale, bins=strategic.bins)

@@ -70,7 +70,7 @@ class AdaptiveRounds(Explore):
 
     def _again(self, scores: Sequence[Sequence[Score]], seed: int, number: int) -> list[int]:
         """The starts that get another round."""
-        lacking = [order for order, found in enumerate(scores) if not self.enough(found)]
+        lacking = [order for order, start_scores in enumerate(scores) if not self.enough(start_scores)]
         if self.spend == "needed":
             return lacking
         rng = random.Random(derive_seed(seed, "spend", number))

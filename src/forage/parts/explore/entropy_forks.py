@@ -57,8 +57,8 @@ class EntropyForks(Explore):
             }
             if not forks:
                 break
-            for order, some in forks.items():
-                frontiers[order] = [(len(grown[order]) + place, fork.kept) for place, fork in enumerate(some)]
+            for order, start_forks in forks.items():
+                frontiers[order] = [(len(grown[order]) + place, fork.kept) for place, fork in enumerate(start_forks)]
             sample_forks(starts, grown, forks, task, tools, params, seed=seed)
         yield from ((order, tuple(rollouts)) for order, rollouts in enumerate(grown))
 
@@ -84,7 +84,9 @@ class EntropyForks(Explore):
             for row, kept in frontier
         }
         steps = max(map(len, ends.values()), default=0)
-        turns = [(row, found[step]) for step in range(steps) for row, found in ends.items() if step < len(found)]
+        turns = [
+            (row, row_ends[step]) for step in range(steps) for row, row_ends in ends.items() if step < len(row_ends)
+        ]
         chosen = [Fork(row, end) for row, end in turns if self._forked(rollouts[row], row, end, seed)][:room]
         if self.places == "random":
             counts = Counter(fork.donor for fork in chosen)

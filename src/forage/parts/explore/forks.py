@@ -51,8 +51,10 @@ def sample_forks(
 
     Every one is a whole response with the log-probabilities of all its tokens, the shared ones as they were drawn.
     """
-    asked = [(order, fork) for order, some in sorted(forks.items()) for fork in some]
-    numbers = [len(grown[order]) + place for order, some in sorted(forks.items()) for place in range(len(some))]
+    asked = [(order, fork) for order, start_forks in sorted(forks.items()) for fork in start_forks]
+    numbers = [
+        len(grown[order]) + place for order, start_forks in sorted(forks.items()) for place in range(len(start_forks))
+    ]
     requests = [
         to_request(
             starts[order],
@@ -65,7 +67,7 @@ def sample_forks(
         for (order, fork), number in zip(asked, numbers, strict=True)
     ]
     version = tools.sampler.version
-    for place, (completion,) in sorted(tools.sampler.sample(requests, params), key=lambda found: found[0]):
+    for place, (completion,) in sorted(tools.sampler.sample(requests, params), key=lambda numbered: numbered[0]):
         order, fork = asked[place]
         whole = joined(grown[order][fork.donor], fork.kept, completion)
         grown[order].append(to_rollout(starts[order], whole, task, tools.codec, version))

@@ -1,4 +1,4 @@
-"""From a start to what a sampler is asked, and from its tokens to a rollout that the rest of the house can read."""
+"""From a start to what a sampler is asked, and from its tokens to a rollout that the rest of the package can read."""
 
 from forage.core.protocols import Codec, Task, Tools
 from forage.core.records import Completion, Rollout, SampleRequest, SamplingParams, Start

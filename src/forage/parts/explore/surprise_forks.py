@@ -60,5 +60,5 @@ class SurpriseForks(Explore):
         if self.places == "random":
             random.Random(derive_seed(seed, *rollout.start.seed_parts, "places", row)).shuffle(places)
         fitting = (place for place in places if before_answer(rollout, place, task, tools))
-        found = [place for place, _ in zip(fitting, range(self.forks), strict=False)]
-        return found + [0] * (self.forks - len(found))
+        chosen = [place for place, _ in zip(fitting, range(self.forks), strict=False)]
+        return chosen + [0] * (self.forks - len(chosen))

@@ -23,7 +23,7 @@ class AnswerCounts(MemoryConfig):
 
     def __post_init__(self) -> None:
         if self.key not in ("answer", "text", "mode"):
-            raise ForageError(f'Answers are told apart by "answer", "text" or "mode", not {self.key!r}.')
+            raise ForageError(f'Answers are distinguished by "answer", "text" or "mode", not {self.key!r}.')
 
     def open(self, problems: Sequence[Problem], *, seed: int) -> Memory:
         return _AnswerCounts(self, problems, seed=seed)
@@ -46,15 +46,15 @@ class _AnswerCounts(Memory):
     ) -> Mapping[str, float]:
         """Counts the step's answers; `new_answers` is the share of them that nobody had given before the step."""
         given = new = 0
-        found: list[tuple[str, str]] = []
+        answers: list[tuple[str, str]] = []
         for group in groups:
             name = group.start.problem.id
             keys = mode_keys(group.rollouts, group.scores, key=self._config.key, task=task, wrong=True)
-            found += [(name, key) for key in keys if key is not None]
-        for name, key in found:
+            answers += [(name, key) for key in keys if key is not None]
+        for name, key in answers:
             given += 1
             new += not self.visits(name, key)
-        for name, key in found:
+        for name, key in answers:
             self._counts.setdefault(name, Counter())[key] += 1
         return {"new_answers": new / given if given else 0.0}
 
@@ -62,9 +62,9 @@ class _AnswerCounts(Memory):
         self._fresh.record(groups, step=step)
 
     def state(self) -> dict[str, Any]:
-        counts = {name: dict(sorted(found.items())) for name, found in sorted(self._counts.items())}
+        counts = {name: dict(sorted(counter.items())) for name, counter in sorted(self._counts.items())}
         return {"fresh": self._fresh.state(), "counts": counts}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self._fresh.restore(state["fresh"])
-        self._counts = {name: Counter(found) for name, found in state["counts"].items()}
+        self._counts = {name: Counter(counter) for name, counter in state["counts"].items()}

@@ -79,17 +79,17 @@ class _BaseSamples(ShowingMemory):
         chosen = random.Random(derive_seed(self._seed, "base samples", self._step)).sample(kept, count)
         return tuple(
             Demonstration(
-                problem=self._problems[one.problem],
-                tokens=one.tokens,
+                problem=self._problems[sample.problem],
+                tokens=sample.tokens,
                 group=number % len(groups),
                 weight=len(groups) / count,
-                logprobs=one.logprobs,
+                logprobs=sample.logprobs,
             )
-            for number, one in enumerate(chosen)
+            for number, sample in enumerate(chosen)
         )
 
     def kept_per_problem(self) -> Sequence[int]:
-        names = [one.problem for one in self._kept or []]
+        names = [sample.problem for sample in self._kept or []]
         return [names.count(name) for name in dict.fromkeys(names)]
 
     def keep(self, groups: Sequence[Group], *, step: int) -> None:
@@ -122,7 +122,7 @@ class _BaseSamples(ShowingMemory):
         return kept
 
     def kept_state(self) -> dict[str, Any]:
-        rows = [[one.problem, list(one.tokens), list(one.logprobs)] for one in self._kept or ()]
+        rows = [[sample.problem, list(sample.tokens), list(sample.logprobs)] for sample in self._kept or ()]
         return {"sampled": self._kept is not None, "kept": rows, "step": self._step}
 
     def restore_kept(self, state: Mapping[str, Any]) -> None:

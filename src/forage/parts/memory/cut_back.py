@@ -122,7 +122,7 @@ class _CutBack(Memory):
 
     def state(self) -> dict[str, Any]:
         traces = {
-            KINDS[origin]: {name: [list(one.tokens), list(one.ends)] for name, one in sorted(kept.items())}
+            KINDS[origin]: {name: [list(trace.tokens), list(trace.ends)] for name, trace in sorted(kept.items())}
             for origin, kept in self._traces.items()
         }
         return {"fresh": self._fresh.state(), "draws": self._draws, "reflect": list(self._reflect), **traces}

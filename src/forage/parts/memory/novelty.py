@@ -59,8 +59,8 @@ class _Novelty(Memory):
         if self._config.permuted:
             error = self._dealt(error, ~right & judged, step)
         bonus = novelty_bonus(error, right, step - 1, height=self._config.height, decay=self._config.decay)
-        found = iter(zip(error.tolist(), bonus.tolist(), strict=True))
-        return tuple(_with_parts(group, [next(found) for _ in group.scores]) for group in groups)
+        pairs = iter(zip(error.tolist(), bonus.tolist(), strict=True))
+        return tuple(_with_parts(group, [next(pairs) for _ in group.scores]) for group in groups)
 
     def record(self, groups: Sequence[Group], *, step: int) -> None:
         self._network.learn(_tokens(groups))
@@ -86,9 +86,9 @@ def _tokens(groups: Sequence[Group]) -> list[tuple[int, ...]]:
     return [rollout.tokens for rollout in rollouts]
 
 
-def _with_parts(group: Group, found: Sequence[tuple[float, float]]) -> Group:
+def _with_parts(group: Group, pairs: Sequence[tuple[float, float]]) -> Group:
     scores = tuple(
         replace(score, parts={**score.parts, "novelty": error, "novelty_bonus": bonus}) if score.judged else score
-        for score, (error, bonus) in zip(group.scores, found, strict=True)
+        for score, (error, bonus) in zip(group.scores, pairs, strict=True)
     )
     return replace(group, scores=scores)

@@ -92,7 +92,7 @@ class _PosteriorBudget(Memory):
             self._counts[group.start.problem.id] = (kept * right + seen, kept * wrong + len(judged) - seen)
 
     def state(self) -> dict[str, Any]:
-        counts = {name: list(found) for name, found in sorted(self._counts.items())}
+        counts = {name: list(tally) for name, tally in sorted(self._counts.items())}
         return {"fresh": self._fresh.state(), "draws": self._draws, "counts": counts}
 
     def restore(self, state: Mapping[str, Any]) -> None:

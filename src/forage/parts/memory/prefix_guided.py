@@ -125,7 +125,9 @@ class _PrefixGuided(Memory):
                 self._levels[name] = min(max(level, 0), len(self._solutions[name].cuts) - 1)
 
     def state(self) -> dict[str, Any]:
-        solutions = {name: [list(one.tokens), list(one.cuts)] for name, one in sorted(self._solutions.items())}
+        solutions = {
+            name: [list(solution.tokens), list(solution.cuts)] for name, solution in sorted(self._solutions.items())
+        }
         known = {"levels": dict(sorted(self._levels.items())), "rates": dict(sorted(self._rates.items()))}
         first = self._first.state()
         return {"fresh": self._fresh.state(), "draws": self._draws, "solutions": solutions, "first": first, **known}

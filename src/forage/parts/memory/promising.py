@@ -118,21 +118,29 @@ class Search:
         values: Valuer,
         seed: int,
     ) -> Found:
-        found, seen = [], Looked()
+        candidates, seen = [], Looked()
         for number, group, traces in looked:
             fitting = []
             for cuts in traces:
                 going = [start for start in cuts if not answered(task, start.problem, tools.codec.decode(start.prefix))]
-                some = tuple(start for start in going if len(start.prefix) < self.limit)
-                seen = seen.plus(Looked(1, len(cuts), len(cuts) - len(going), len(going) - len(some)))
-                fitting += [some] if some else []
+                short = tuple(start for start in going if len(start.prefix) < self.limit)
+                seen = seen.plus(Looked(1, len(cuts), len(cuts) - len(going), len(going) - len(short)))
+                fitting += [short] if short else []
             if fitting:
-                found.append((number, Start(group.start.problem), group, fitting))
-        for _, root, group, _ in found:
+                candidates.append((number, Start(group.start.problem), group, fitting))
+        for _, root, group, _ in candidates:
             values.store(root, [score.value for score in group.scores if score.judged])
-        asked = [start for _, root, _, traces in found for start in (root, *(one for cuts in traces for one in cuts))]
+        asked = [
+            start
+            for _, root, _, traces in candidates
+            for start in (root, *(state for cuts in traces for state in cuts))
+        ]
         means = {start.key: value.mean for start, value in zip(asked, values(asked), strict=True)}
-        kept = [one for number, root, _, traces in found for one in self._kept(root, traces, means, cut, number, seed)]
+        kept = [
+            restart
+            for number, root, _, traces in candidates
+            for restart in self._kept(root, traces, means, cut, number, seed)
+        ]
         return Found(kept, seen)
 
     def _ended(self, group: Group, right: bool) -> list[Rollout]:
@@ -142,8 +150,8 @@ class Search:
     def _traces(self, group: Group, right: bool, number: int, seed: int) -> list[Cuts]:
         rng = random.Random(derive_seed(seed, "traces", number))
         candidates = self._ended(group, right)
-        some = rng.sample(candidates, min(self.traces, len(candidates)))
-        return [self._cuts(rollout) for rollout in some]
+        drawn = rng.sample(candidates, min(self.traces, len(candidates)))
+        return [self._cuts(rollout) for rollout in drawn]
 
     def _cuts(self, rollout: Rollout) -> Cuts:
         """The step ends in the window, never the last one: the response is over there."""

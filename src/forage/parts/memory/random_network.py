@@ -66,9 +66,9 @@ class RandomNetwork:
         return (self.predictor(vectors) - self.target(vectors)).square()[:, 0]
 
     def _vector(self, tokens: Sequence[int]) -> Tensor:
-        said = self._rows("token", torch.tensor(tokens, dtype=torch.int64))
+        words = self._rows("token", torch.tensor(tokens, dtype=torch.int64))
         places = self._rows("place", torch.arange(len(tokens)))
-        return (said * places).sum(0) / math.sqrt(len(tokens))
+        return (words * places).sum(0) / math.sqrt(len(tokens))
 
     def _rows(self, kind: str, numbers: Tensor) -> Tensor:
         met, where = torch.unique(numbers, return_inverse=True)

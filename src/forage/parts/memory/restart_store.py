@@ -71,7 +71,9 @@ class RestartStore:
         if entry.key in self._entries:
             return False
         self._entries[entry.key] = entry
-        self._evict((one for one in self._entries.values() if one.problem == entry.problem), self._limits.per_problem)
+        self._evict(
+            (stored for stored in self._entries.values() if stored.problem == entry.problem), self._limits.per_problem
+        )
         self._evict(self._entries.values(), self._limits.total)
         return entry.key in self._entries
 

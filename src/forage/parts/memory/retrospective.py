@@ -125,8 +125,8 @@ class _Retrospective(Memory):
             looked = self._collect(groups, task, tools, values, params.max_tokens, step, seed)
             self._looked = self._looked.plus(looked)
             if step == config.schedule.collect_until and not len(self._store):
-                told = why_nothing(self._looked, responses=config.responses, window=config.window, margin=config.margin)
-                warnings.warn(told, stacklevel=2)
+                why = why_nothing(self._looked, responses=config.responses, window=config.window, margin=config.margin)
+                warnings.warn(why, stacklevel=2)
         if config.rescore_every and step % config.rescore_every == 0 and step < config.schedule.last:
             self._rescore(values, step)
         self._first.note(groups, step)

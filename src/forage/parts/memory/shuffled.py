@@ -53,17 +53,17 @@ class _Shuffled(Memory):
         """The index of the first problem in turn that the step has not met; of any once it has met all of them."""
         if len(self._met) == len(self._problems):
             self._met.clear()
-        found = next((index for index in self._waiting if index not in self._met), None)
-        if found is not None:
-            self._waiting.remove(found)
-        while found is None:
-            found = self._at(self._drawn)
+        chosen = next((index for index in self._waiting if index not in self._met), None)
+        if chosen is not None:
+            self._waiting.remove(chosen)
+        while chosen is None:
+            chosen = self._at(self._drawn)
             self._drawn += 1
-            if found in self._met:
-                self._waiting.append(found)
-                found = None
-        self._met.add(found)
-        return found
+            if chosen in self._met:
+                self._waiting.append(chosen)
+                chosen = None
+        self._met.add(chosen)
+        return chosen
 
     def _at(self, position: int) -> int:
         number, offset = divmod(position, len(self._problems))

@@ -55,7 +55,7 @@ class SuccessReplay(MemoryConfig):
 
 @dataclass(frozen=True, slots=True)
 class _Success:
-    """A whole right response; `entropy` is the mean of what the sampler told, infinite where it told none."""
+    """A whole right response; `entropy` is the mean of what the sampler recorded, infinite where it recorded none."""
 
     tokens: tuple[int, ...]
     logprobs: tuple[float, ...]
@@ -161,7 +161,7 @@ class _SuccessReplay(ShowingMemory):
 
     def kept_state(self) -> dict[str, Any]:
         pool = {
-            name: [[list(one.tokens), list(one.logprobs), one.entropy] for one in kept]
+            name: [[list(success.tokens), list(success.logprobs), success.entropy] for success in kept]
             for name, kept in sorted(self._pool.items())
         }
         last = {name: list(counts) for name, counts in sorted(self._last.items())}

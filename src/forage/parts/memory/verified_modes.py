@@ -84,13 +84,13 @@ class _VerifiedModes(ShowingMemory):
         for group in groups:
             modes = mode_keys(group.rollouts, group.scores, key=self._config.key, task=self._config.task, wrong=False)
             responses = map(whole_response, group.rollouts)
-            found = [(tokens, mode) for tokens, mode in zip(responses, modes, strict=True) if mode is not None]
-            if found:
-                self._admit(self._bank.setdefault(group.start.problem.id, {}), sorted(found))
+            verified = [(tokens, mode) for tokens, mode in zip(responses, modes, strict=True) if mode is not None]
+            if verified:
+                self._admit(self._bank.setdefault(group.start.problem.id, {}), sorted(verified))
         self._step = step
 
-    def _admit(self, kept: dict[str, _Exemplar], found: Sequence[tuple[tuple[int, ...], str]]) -> None:
-        for tokens, mode in found:
+    def _admit(self, kept: dict[str, _Exemplar], verified: Sequence[tuple[tuple[int, ...], str]]) -> None:
+        for tokens, mode in verified:
             if mode in kept:
                 kept[mode].seen += 1
             elif len(kept) < self._config.slots:

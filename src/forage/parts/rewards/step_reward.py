@@ -48,7 +48,7 @@ class StepReward(Reward):
         seen = [self._look(rollout, score) for rollout, score in zip(rollouts, scores, strict=True)]
         if self.permuted:
             seen = permuted(seen, rollouts, scores)
-        return tuple(self._add(score, found) for score, found in zip(scores, seen, strict=True))
+        return tuple(self._add(score, payment) for score, payment in zip(scores, seen, strict=True))
 
     def steps_of(self, problem: Problem) -> tuple[KeyStep, ...]:
         """The key steps of a problem; none where nobody named any."""
@@ -70,12 +70,12 @@ class StepReward(Reward):
         added = step_reward(share if paid else 0.0, valid, alpha=self.alpha, validity=self.validity)
         return added, share, float(valid)
 
-    def _add(self, score: Score, found: tuple[float, float, float] | None) -> Score:
-        if found is None:
+    def _add(self, score: Score, payment: tuple[float, float, float] | None) -> Score:
+        if payment is None:
             return score
-        added, share, valid = found
-        told = reweighted(score, score.value + added, "step_reward")
-        return replace(told, parts={**told.parts, "matched_steps": share, "steps_in_order": valid})
+        added, share, valid = payment
+        rewarded = reweighted(score, score.value + added, "step_reward")
+        return replace(rewarded, parts={**rewarded.parts, "matched_steps": share, "steps_in_order": valid})
 
     @cached_property
     def _references(self) -> dict[str, tuple[KeyStep, ...]]:

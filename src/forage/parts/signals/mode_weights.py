@@ -47,15 +47,15 @@ class ModeWeight(Signal):
 
     def _weights(self, group: Group) -> Tensor:
         """(siblings,) float64."""
-        reward, one = _values(group)
+        reward, index = _values(group)
         if self.rule == "ucpo":
             right = torch.tensor([score.correct for score in group.scores])
             score = torch.tensor([rollout.mean_logprob for rollout in group.rollouts], dtype=torch.float64)
-            return ucpo_weight(score, right, one, tau=self.tau)
+            return ucpo_weight(score, right, index, tau=self.tau)
         if self.rule == "uniqueness":
-            return inverse_weight(reward, clusters(group, self.key, self.task), one, alpha=self.alpha)
+            return inverse_weight(reward, clusters(group, self.key, self.task), index, alpha=self.alpha)
         keys = mode_keys(group.rollouts, group.scores, key=self.key, task=self.task, wrong=False)
-        return (cue_weight if self.rule == "cue" else inverse_weight)(reward, keys, one, alpha=self.alpha)
+        return (cue_weight if self.rule == "cue" else inverse_weight)(reward, keys, index, alpha=self.alpha)
 
     def _permuted(self, group: Group, weights: Tensor) -> Tensor:
         if not self.permuted:
@@ -83,8 +83,8 @@ class SetBonus(Signal):
         return on_tokens([self._bonus(group) for group in groups], batch)
 
     def _bonus(self, group: Group) -> Tensor:
-        reward, one = _values(group)
-        bonus = set_bonus(reward, clusters(group, self.key, self.task), one)
+        reward, index = _values(group)
+        bonus = set_bonus(reward, clusters(group, self.key, self.task), index)
         if not self.permuted:
             return bonus
         return torch.tensor(permuted(bonus.tolist(), group.rollouts, group.scores), dtype=torch.float64)

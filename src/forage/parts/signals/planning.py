@@ -65,9 +65,9 @@ class PlanningMask(Signal):
         pieces = [_own_pieces(rollout, tools) for rollout in rollouts]
         inside = [self._inside(rollout.text, own) for rollout, own in zip(rollouts, pieces, strict=True)]
         texts = ["".join(own) for own in pieces]
-        found = [self.strategies.occurrences(text) for text in texts]
-        counts = list(Counter(name for grams in found for name, _ in grams).values())
-        pairs = [pair for _, pair in pairs_of(texts, found)]
+        occurrences = [self.strategies.occurrences(text) for text in texts]
+        counts = list(Counter(name for grams in occurrences for name, _ in grams).values())
+        pairs = [pair for _, pair in pairs_of(texts, occurrences)]
         corrected = estimate_entropy(counts, correction="miller-madow")
         planning = np.concatenate(inside) if inside else np.zeros(0, dtype=np.bool_)
         return {
@@ -98,4 +98,4 @@ def _by_class(name: str, columns: Sequence[Sequence[float]], planning: np.ndarra
     values = sign * np.array([value for column in columns for value in column], dtype=np.float64)
     known = np.isfinite(values)
     sides = {"planning": values[known & planning], "execution": values[known & ~planning]}
-    return {f"{name}_{side}": float(found.mean()) if found.size else math.nan for side, found in sides.items()}
+    return {f"{name}_{side}": float(chosen.mean()) if chosen.size else math.nan for side, chosen in sides.items()}

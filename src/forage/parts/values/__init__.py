@@ -6,7 +6,7 @@ from forage.parts.values.metered import Metered
 from forage.parts.values.monte_carlo import MonteCarlo, StartValues
 from forage.parts.values.oracle import TaskOracle
 from forage.parts.values.source import Valuer, ValueSource
-from forage.parts.values.values_by_token import values_along
+from forage.parts.values.values_by_token import values_by_token
 
 __all__ = [
     "CriticValues",
@@ -17,5 +17,5 @@ __all__ = [
     "TaskOracle",
     "ValueSource",
     "Valuer",
-    "values_along",
+    "values_by_token",
 ]

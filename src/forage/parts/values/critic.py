@@ -34,5 +34,5 @@ class _Predictions(Valuer):
         critic, codec = self.tools.critic, self.tools.codec
         if critic is None or not starts:
             return ()
-        found = critic.value([codec.prompt(start.problem) + start.prefix for start in starts])
-        return tuple(StartValue(mean, math.nan, 1, 0) for mean in found.tolist())
+        predicted = critic.value([codec.prompt(start.problem) + start.prefix for start in starts])
+        return tuple(StartValue(mean, math.nan, 1, 0) for mean in predicted.tolist())

@@ -74,7 +74,7 @@ def pairs(root: Node, *, gap: float = 0.0) -> list[tuple[Node, Node]]:
     Of steps of equal value the most visited one is the best and the least visited one the worst, as the search ranks
     them, and then the older one.
     """
-    found, waiting = [], [root]
+    chosen, waiting = [], [root]
     while waiting:
         node = waiting.pop(0)
         waiting += node.children
@@ -82,8 +82,8 @@ def pairs(root: Node, *, gap: float = 0.0) -> list[tuple[Node, Node]]:
             best = max(node.children, key=lambda child: (child.value, child.visits, -child.row))
             worst = min(node.children, key=lambda child: (child.value, child.visits, child.row))
             if best.value - worst.value > gap:
-                found.append((best, worst))
-    return found
+                chosen.append((best, worst))
+    return chosen
 
 
 def _visit(node: Node, value: float) -> None:

@@ -11,7 +11,7 @@ from forage.core.records import Group, Start
 from forage.parts.values.monte_carlo import state_name
 
 
-def values_along(groups: Sequence[Group], loss_mask: Tensor, tools: Tools, task: Task) -> Tensor | None:
+def values_by_token(groups: Sequence[Group], loss_mask: Tensor, tools: Tools, task: Task) -> Tensor | None:
     """(B, T) float32: what continuations said of the state before a token, NaN where none were asked for.
 
     loss_mask (B, T) bool is that of the batch that was collated from `groups`. Only beginnings of steps have a value.

@@ -23,7 +23,7 @@ def figures_by_step(runs: Runs, results: Results) -> Figures | None:
     shown = [group for group in runs.trained if len(steps[group.series.key]) > 1]
     if not shown:
         return None
-    fewest = min(run.n for group in shown for found in steps[group.series.key].values() for run in found)
+    fewest = min(run.n for group in shown for evaluations in steps[group.series.key].values() for run in evaluations)
     ks = sorted({1, max(k for k in results.ks if k <= fewest)})
     start = {0: list(results.base.runs)} if results.base else {}
     figures = []
@@ -37,22 +37,22 @@ def figures_by_step(runs: Runs, results: Results) -> Figures | None:
 
 def _evaluations(group: RunGroup, results: Results) -> dict[int, list[Evaluation]]:
     """Step -> one evaluation per directory, of the steps that every evaluated directory of the group has."""
-    by_entry = [found for entry in group.entries if (found := _of_entry(entry, results))]
-    shared = set.intersection(*(set(found) for found in by_entry)) if by_entry else set()
-    return {step: [found[step] for found in by_entry] for step in sorted(shared)}
+    by_entry = [by_step for entry in group.entries if (by_step := _of_entry(entry, results))]
+    shared = set.intersection(*(set(by_step) for by_step in by_entry)) if by_entry else set()
+    return {step: [by_step[step] for by_step in by_entry] for step in sorted(shared)}
 
 
 def _of_entry(entry: RunEntry, results: Results) -> dict[int, Evaluation]:
     """Step -> the evaluation of the most samples that answers the question of the curves."""
     problems = {outcome.problem for outcome in results.policies[0].runs[0].problems}
-    found: dict[int, Evaluation] = {}
+    by_step: dict[int, Evaluation] = {}
     for run in sorted(entry.evaluations, key=lambda run: run.n):
         params = run.params
         same = (params.temperature, params.top_p, params.top_k) == (results.temperature, 1.0, 0)
         fits = run.split == results.split and {outcome.problem for outcome in run.problems} == problems
         if run.step is not None and same and fits:
-            found[run.step] = run
-    return found
+            by_step[run.step] = run
+    return by_step
 
 
 def _curve(steps: dict[int, list[Evaluation]], k: int) -> Curve:

@@ -34,8 +34,8 @@ def section(runs: Runs) -> Section | None:
         blocks.append(_differences(results.base, results.trained, results.ks))
     for label in dict.fromkeys(reference.label for reference, _ in results.pairs()):
         pairs = [pair for pair in results.pairs() if pair[0].label == label]
-        said = {note for block in blocks for note in block.notes}
-        blocks.append(_differences(pairs[0][0], [method for _, method in pairs], results.ks, said=said))
+        stated = {note for block in blocks for note in block.notes}
+        blocks.append(_differences(pairs[0][0], [method for _, method in pairs], results.ks, stated=stated))
     if results.controls:
         blocks.append(_controls(results.controls, [k for k in results.ks if k <= min(p.n for p in results.controls)]))
     lead = "All policies met the same problems, so differences are taken problem by problem."
@@ -67,14 +67,14 @@ def _controls(controls: Sequence[PolicyGroup], ks: Sequence[int]) -> Grid:
 
 
 def _differences(
-    reference: PolicyGroup, others: Sequence[PolicyGroup], ks: Sequence[int], *, said: Set[str] = frozenset()
+    reference: PolicyGroup, others: Sequence[PolicyGroup], ks: Sequence[int], *, stated: Set[str] = frozenset()
 ) -> Grid:
     full = difference_table(reference.runs, {policy.label: policy.runs for policy in others}, ks)
     table = _without(full, (*CONFOUNDS, "T"))  # the table of levels has them
-    found = [compare(reference.runs, policy.runs, ks=ks) for policy in others]
+    comparisons = [compare(reference.runs, policy.runs, ks=ks) for policy in others]
     rows = _rows(table, [reference.series, *(policy.series for policy in others)], differences=True)
     column = table.columns.index("crossover")
-    for row, comparison in zip(rows[1:], found, strict=True):
+    for row, comparison in zip(rows[1:], comparisons, strict=True):
         row[column] = _crossover(comparison.crossover)
     return Grid(
         title=f"Against {reference.label}",
@@ -84,19 +84,19 @@ def _differences(
         "mark those whose 95% interval leaves out 0. Curves cross: the k beyond which the first row solves more. Lost: "
         "problems solved at least once in the first row's samples and never by this policy; gained: the reverse (means "
         "over pairs of seeds).",
-        notes=[note for note in _notes(found, ks) if note not in said],
+        notes=[note for note in _notes(comparisons, ks) if note not in stated],
     )
 
 
-def _notes(found: Sequence[Comparison], ks: Sequence[int]) -> list[str]:
+def _notes(comparisons: Sequence[Comparison], ks: Sequence[int]) -> list[str]:
     """The comparisons' notes: once where they hold for all, with the policy's name where they do not."""
     notes: list[str] = []
-    for comparison in found:
+    for comparison in comparisons:
         for note in comparison.notes:
-            general = all(note in other.notes for other in found)
+            general = all(note in other.notes for other in comparisons)
             notes.append(note if general else f"{comparison.other_label}: {note}")
-    if len(found) * len(ks) >= MANY:
-        shown = len(found) * len(ks)
+    if len(comparisons) * len(ks) >= MANY:
+        shown = len(comparisons) * len(ks)
         notes.append(f"{shown} differences are shown: about one in twenty is marked although nothing differs.")
     return list(dict.fromkeys(notes))
 

@@ -90,9 +90,9 @@ def _differences(results: Results, base: PolicyGroup) -> Figure:
     traces: list[Trace] = []
     for policy in results.trained:
         ks = tuple(k for k in policy.curve_ks if k <= base.n)
-        found = compare(base.runs, policy.runs, ks=ks).difference
-        traces.append(band(policy.series, ks, found))
-        traces.append(line(policy.series, ks, found, width=2.5, form="+.1%"))
+        difference = compare(base.runs, policy.runs, ks=ks).difference
+        traces.append(band(policy.series, ks, difference))
+        traces.append(line(policy.series, ks, difference, width=2.5, form="+.1%"))
     return Figure(
         id="pass-difference",
         title="Gained and lost against the base",

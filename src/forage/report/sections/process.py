@@ -32,11 +32,11 @@ Row = Mapping[str, Any]
 
 def section(runs: Runs) -> Section | None:
     """None where no run had a process reward and nothing was ranked."""
-    found = [(path, row) for entry in runs.entries for path, row in read_rankings(entry.path)]
+    rankings = [(path, row) for entry in runs.entries for path, row in read_rankings(entry.path)]
     blocks: list[Block] = []
     if watch := _watch(runs):
         blocks.append(watch)
-    for number, (path, row) in enumerate(found):
+    for number, (path, row) in enumerate(rankings):
         series = [
             Series(key=f"prm{number}-{at}", label=name, slot=at, dash="dot" if at >= SLOTS else "solid")
             for at, name in enumerate(row["curves"])
@@ -58,15 +58,15 @@ def section(runs: Runs) -> Section | None:
 
 def read_rankings(directory: Path) -> list[tuple[Path, Row]]:
     """The files of `forage prm rank` in a directory; what is none of them is passed over."""
-    found = []
+    rankings = []
     for path in sorted(path for home in homes(directory) for path in (home / FOLDER).glob("*.json")):
         try:
             row = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
         if isinstance(row, dict) and row.get("format") == FORMAT:
-            found.append((path, row))
-    return found
+            rankings.append((path, row))
+    return rankings
 
 
 def _watch(runs: Runs) -> Statements | None:
@@ -129,11 +129,11 @@ def _reliability(number: int, row: Row) -> Figure:
         },
         _bins("what became of these samples", outcomes["curve"], color="$c1", mark="circle", dash="solid"),
     ]  # fmt: skip
-    told = f"Against what became of them: {_errors(outcomes)}."
+    caption = f"Against what became of them: {_errors(outcomes)}."
     if held:
         traces.append(_bins("held-out labels", held["calibration"]["curve"], color="$c0", mark="square", dash="dash"))
-        told += f" Against the labels of {held['held_out']} held-out solutions: {_errors(held['calibration'])}"
-        told += f"{_first_errors(held.get('first_errors'))}."
+        caption += f" Against the labels of {held['held_out']} held-out solutions: {_errors(held['calibration'])}"
+        caption += f"{_first_errors(held.get('first_errors'))}."
     return Figure(
         id=f"process-reliability-{number}",
         title="Do the scores mean what they say?",
@@ -146,7 +146,7 @@ def _reliability(number: int, row: Row) -> Figure:
             "yaxis": {"title": {"text": "mean of what they stand for"}, "tickformat": ".0%", "range": [-0.02, 1.05]},
         },
         how="Steps in bins of equal score; larger marks hold more steps. On the dotted line a score is what it says. "
-        f"{told} A Brier score of 0 is best.",
+        f"{caption} A Brier score of 0 is best.",
         misleads="A solution's outcome is one continuation of each of its steps: right for scores that are shares "
         "(eta 0), while scores learned from labels of another eta lie off the line even where they are learned "
         "perfectly; held-out labels are of the model's own eta.",
@@ -157,25 +157,25 @@ def _reliability(number: int, row: Row) -> Figure:
 
 
 def _bins(name: str, curve: Sequence[Sequence[float]], *, color: str, mark: str, dash: str) -> dict[str, Any]:
-    said, true, steps = zip(*curve, strict=True)
+    predicted, true, steps = zip(*curve, strict=True)
     total = sum(steps)
     return {
-        "type": "scatter", "mode": "lines+markers", "name": name, "x": said, "y": true,
+        "type": "scatter", "mode": "lines+markers", "name": name, "x": predicted, "y": true,
         "line": {"color": color, "width": 2, "dash": dash}, "customdata": [[count, count / total] for count in steps],
         "marker": {"color": color, "symbol": mark, "size": [7 + 22 * (count / total) ** 0.5 for count in steps]},
         "hovertemplate": "score %{x:.2f}<br>" + name + " %{y:.1%}<br>%{customdata[0]} steps<extra></extra>",
     }  # fmt: skip
 
 
-def _errors(found: Row) -> str:
-    return f"Brier score {found['brier']:.4f}, expected calibration error {found['ece']:.4f}"
+def _errors(calibration: Row) -> str:
+    return f"Brier score {calibration['brier']:.4f}, expected calibration error {calibration['ece']:.4f}"
 
 
-def _first_errors(found: Row | None) -> str:
+def _first_errors(errors: Row | None) -> str:
     """How many first errors the model names, where there are some."""
-    if not found or not found["wrong"]:
+    if not errors or not errors["wrong"]:
         return ""
-    return f"; it names the first wrong step of {percent(found['located'])} of {count(found['wrong'], 'wrong one')}"
+    return f"; it names the first wrong step of {percent(errors['located'])} of {count(errors['wrong'], 'wrong one')}"
 
 
 def _solutions(path: Path, row: Row) -> Solutions:

@@ -80,7 +80,7 @@ def section(runs: Runs) -> Section | None:
     blocks: list[Block] = []
     if shown:
         blocks.append(Figures(figures=shown, legend=[group.series for group in groups], size="small"))
-    traced = [figure for group in runs.trained if (figure := _along_traces(group)) is not None]
+    traced = [figure for group in runs.trained if (figure := _values_by_token(group)) is not None]
     if traced:
         blocks.append(Figures(figures=traced))
     if not blocks:
@@ -127,13 +127,13 @@ def _trace(
     }  # fmt: skip
 
 
-def _along_traces(group: RunGroup) -> Figure | None:
+def _values_by_token(group: RunGroup) -> Figure | None:
     """The values of the states of a few responses of the group's first seed; None where its run recorded none."""
     entry = shown_entry([entry for entry in group.entries if with_values(entry.valued)])
     if entry is None:
         return None
     rows = _chosen(entry)
-    some = any(_looked_at(row) for row in rows)
+    any_shown = any(_looked_at(row) for row in rows)
     return Figure(
         id=f"values-{group.series.key}",
         title=f"Values along responses: {group.label}",
@@ -146,7 +146,7 @@ def _along_traces(group: RunGroup) -> Figure | None:
         how=f"Responses of {entry.path.name}, step {entry.valued_step}: solid ones ended right, dotted ones wrong, "
         "and one that continues a replayed prefix begins where that ends. Touch a line to read its tokens. A step "
         "down is where the response lost its chance, as the critic or the continuations saw it; a step up is progress."
-        + (LOOKED_AT if some else ""),
+        + (LOOKED_AT if any_shown else ""),
         misleads="A critic's values are guesses, and a mean of a few continuations is noisy: a jump of one token is "
         "no proof. A few responses are anecdotes.",
         alt=f"Line chart of the values of the states along {len(rows)} responses.",

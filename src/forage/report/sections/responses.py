@@ -72,11 +72,11 @@ def choose(rows: Sequence[Row]) -> list[Row]:
     chosen.append(_typical([row for row in rows if row["stop"] == "length"]))
     if not any(chosen):
         chosen.append(_typical(rows))
-    found: list[Row] = []
+    distinct: list[Row] = []
     for row in chosen:
-        if row is not None and not any(row is other for other in found):
-            found.append(row)
-    return found
+        if row is not None and not any(row is other for other in distinct):
+            distinct.append(row)
+    return distinct
 
 
 def right(row: Row) -> bool | None:
@@ -99,13 +99,13 @@ def _typical(rows: Sequence[Row]) -> Row | None:
 
 
 def _response(row: Row, rows: Sequence[Row], planning: Matcher) -> ResponseBlock:
-    siblings = [other for other in rows if other["group"] == row["group"]]
-    solved = sum(right(other) is True for other in siblings)
+    group = [other for other in rows if other["group"] == row["group"]]
+    solved = sum(right(other) is True for other in group)
     verdict = right(row)
     facts = [
         count(len(row["pieces"]), "token"),
         f"reward {number(_finite(row['reward'], math.nan))}",
-        f"{solved} of {len(siblings)} siblings right",
+        f"{solved} of {len(group)} siblings right",
     ]
     if row["prefix"]:
         facts.append(f"continues {count(len(row['prefix']), 'replayed token')}")

@@ -160,20 +160,20 @@ def _traces(series: Series, points: Sequence[Point], line: Curve, panel: Chart, 
     steps = [step for step, _ in known]
     form = panel.format or ".3~g"
     name = f"{series.label}, {line.note.partition(': ')[2]}" if line.note else series.label
-    found: list[Trace] = [{
+    traces: list[Trace] = [{
         "type": "scatter", "mode": "lines+markers", "name": name, "legendgroup": series.key,
         "x": steps, "y": [value.estimate for _, value in known], "hovertemplate": f"%{{y:{form}}}",
         "line": {"color": series.color, "width": 2, "dash": "dash" if dashed else "solid"},
         "marker": {"color": series.color, "size": 5, "symbol": series.mark},
     }]  # fmt: skip
     if not dashed and all(value.high > value.low or value.estimate == value.low for _, value in known):
-        found.insert(0, {
+        traces.insert(0, {
             "type": "scatter", "mode": "lines", "fill": "toself", "hoverinfo": "skip", "legendgroup": series.key,
             "x": [*steps, *reversed(steps)],
             "y": [*(value.high for _, value in known), *(value.low for _, value in reversed(known))],
             "line": {"width": 0}, "fillcolor": series.faded(0.12),
         })  # fmt: skip
-    return found
+    return traces
 
 
 def _interval(value: Value) -> Interval | None:

@@ -63,11 +63,11 @@ def _how_measured(results: Results) -> list[Text]:
 
 def _against_base(results: Results, base: PolicyGroup, policy: PolicyGroup) -> Statements:
     ks = results.ks
-    found = compare(base.runs, policy.runs, ks=ks)
-    items = [_level(found, 0)]
+    comparison = compare(base.runs, policy.runs, ks=ks)
+    items = [_level(comparison, 0)]
     if len(ks) > 1:
-        items.append(_level(found, len(ks) - 1))
-        items.append(_crossover(found))
+        items.append(_level(comparison, len(ks) - 1))
+        items.append(_crossover(comparison))
     if control := _temperature_control(results, policy):
         items.append(control)
     if ways := _ways(base, policy):
@@ -77,22 +77,22 @@ def _against_base(results: Results, base: PolicyGroup, policy: PolicyGroup) -> S
     return Statements(title=title, items=items, series=policy.series)
 
 
-def _level(found: Comparison, index: int) -> Statement:
-    k, change = found.ks[index], found.difference[index]
+def _level(comparison: Comparison, index: int) -> Statement:
+    k, change = comparison.ks[index], comparison.difference[index]
     text = Markup("pass@{}: {} {} {}, {}. {}.").format(
         k,
-        percent(found.base[index].estimate),
+        percent(comparison.base[index].estimate),
         "\N{RIGHTWARDS ARROW}",
-        percent(found.other[index].estimate),
+        percent(comparison.other[index].estimate),
         difference(change),
         verdict(change)[0].upper() + verdict(change)[1:] + (" from the base" if not change.excludes_zero else "")
-        + (_in_this_run(found) if change.excludes_zero else ""),
+        + (_in_this_run(comparison) if change.excludes_zero else ""),
     )  # fmt: skip
     return Statement(text, tone_of(change))
 
 
 def _ways(base: PolicyGroup, policy: PolicyGroup) -> Statement | None:
-    """How many right answers a few samples hold; None where the task tells none apart."""
+    """How many right answers a few samples hold; None where the task distinguishes none."""
     k = max(k for k in base.curve_ks if k <= min(SHOWN_K, policy.n))
     sides = [measure_diversity(each.runs, (k,)) for each in (base, policy)]
     change = compare_diversity(base.runs, policy.runs, (k,))
@@ -112,12 +112,12 @@ def _ways(base: PolicyGroup, policy: PolicyGroup) -> Statement | None:
     return Statement(text, tone_of(change.distinct[0]))
 
 
-def _in_this_run(found: Comparison) -> str:
-    return " in this one run; another seed may differ" if found.other_runs == 1 else ""
+def _in_this_run(comparison: Comparison) -> str:
+    return " in this one run; another seed may differ" if comparison.other_runs == 1 else ""
 
 
-def _crossover(found: Comparison) -> Statement:
-    cross, largest = found.crossover, found.ks[-1]
+def _crossover(comparison: Comparison) -> Statement:
+    cross, largest = comparison.crossover, comparison.ks[-1]
     if cross.share >= SETTLED and not math.isnan(cross.k):
         bounds = f"k = {cross.k:.0f} [{cross.low:.0f}, {cross.high:.0f}]"
         text = f"The curves cross near {bounds}: with more samples than that, the base solves more."
@@ -135,17 +135,17 @@ def _temperature_control(results: Results, policy: PolicyGroup) -> Statement | N
         return None
     nearest = match_pass_at_1(policy.runs[0], [control.runs[0] for control in controls])
     control = next(control for control in controls if control.runs[0] is nearest)
-    found = compare(control.runs, policy.runs, ks=[k for k in results.ks if k <= control.n])
-    first = found.difference[0]
+    comparison = compare(control.runs, policy.runs, ks=[k for k in results.ks if k <= control.n])
+    first = comparison.difference[0]
     judged = {
         "up": "training did more for pass@1 than sampling the base colder does",
         "down": "sampling the base colder does more for pass@1 than training did",
     }.get(tone_of(first), "on pass@1, training is not distinguishable from sampling the base colder")
     text = Markup(
         "Control: the untrained base, sampled at temperature {:g}, has pass@1 {}. The policy minus that: {}; {}"
-    ).format(control.temperature, percent(found.base[0].estimate), difference(first), judged)
-    if len(found.ks) > 1:
-        text += Markup(". pass@{}: {}").format(found.ks[-1], difference(found.difference[-1]))
+    ).format(control.temperature, percent(comparison.base[0].estimate), difference(first), judged)
+    if len(comparison.ks) > 1:
+        text += Markup(". pass@{}: {}").format(comparison.ks[-1], difference(comparison.difference[-1]))
     return Statement(text + ".", tone_of(first))
 
 
@@ -162,20 +162,24 @@ def _entropy(base: PolicyGroup, policy: PolicyGroup) -> Statement:
 def _additions(results: Results) -> list[Statement]:
     items = []
     for reference, method in results.pairs():
-        found = compare(reference.runs, method.runs, ks=results.ks)
-        few = min(found.base_runs, found.other_runs) < SHORT_OF_SEEDS
-        for index in dict.fromkeys((0, len(found.ks) - 1)):
-            change = found.difference[index]
+        comparison = compare(reference.runs, method.runs, ks=results.ks)
+        few = min(comparison.base_runs, comparison.other_runs) < SHORT_OF_SEEDS
+        for index in dict.fromkeys((0, len(comparison.ks) - 1)):
+            change = comparison.difference[index]
             text = Markup("{} minus {}, pass@{}: {}. {}.").format(
-                name(method.label), name(reference.label), found.ks[index], difference(change), _claim(found, index)
+                name(method.label),
+                name(reference.label),
+                comparison.ks[index],
+                difference(change),
+                _claim(comparison, index),
             )
             items.append(Statement(text, "level" if few else tone_of(change)))
     return items
 
 
-def _claim(found: Comparison, index: int) -> str:
-    seeds = min(found.base_runs, found.other_runs)
-    change = found.difference[index]
+def _claim(comparison: Comparison, index: int) -> str:
+    seeds = min(comparison.base_runs, comparison.other_runs)
+    change = comparison.difference[index]
     if seeds == 1:
         return "With one seed on a side, this compares runs, not methods"
     if not change.excludes_zero:
@@ -198,7 +202,7 @@ def _cautions(results: Results) -> list[Statement]:
     if few:
         items.append(f"Only two training seeds: {listing(few)}. Their spread is a guess.")
     if results.base is None and results.trained:
-        items.append("No base model was given, so gains cannot be told from what the base could do already.")
+        items.append("No base model was given, so gains cannot be separated from what the base could do already.")
     elif results.trained and not results.base_controls:
         items.append(
             "The base was evaluated at one temperature. Sampling it colder raises pass@1 without any training: "

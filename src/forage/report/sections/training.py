@@ -1,4 +1,4 @@
-"""How training went: small pictures, each with what it can and cannot tell."""
+"""How training went: small pictures, each with what it can and cannot show."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -17,16 +17,16 @@ RUNS_SHOWN = 4
 
 
 def section(runs: Runs) -> Section | None:
-    found = [(group, analysis) for group in runs.trained if (analysis := _first(group)) is not None]
-    if not found:
+    analyzed = [(group, analysis) for group in runs.trained if (analysis := _first(group)) is not None]
+    if not analyzed:
         return None
     blocks: list[Block] = [
-        Figures(figures=[figure], legend=[group.series for group, _ in found], size="wide")
-        for figure in [_profile(found)]
+        Figures(figures=[figure], legend=[group.series for group, _ in analyzed], size="wide")
+        for figure in [_profile(analyzed)]
         if figure.traces
     ]
-    blocks.extend(_table(group, analysis) for group, analysis in found[:RUNS_SHOWN])
-    if rare := [text for group, analysis in found[:RUNS_SHOWN] if (text := _rare(group, analysis))]:
+    blocks.extend(_table(group, analysis) for group, analysis in analyzed[:RUNS_SHOWN])
+    if rare := [text for group, analysis in analyzed[:RUNS_SHOWN] if (text := _rare(group, analysis))]:
         blocks.append(Prose(paragraphs=rare))
     lead = (
         "Entropy as it was recorded while sampling, in nats, over the responses of one training step of the first "
@@ -39,9 +39,9 @@ def _first(group: RunGroup) -> Analysis | None:
     return next((entry.analysis for entry in group.entries if entry.analysis is not None), None)
 
 
-def _profile(found: Sequence[tuple[RunGroup, Analysis]]) -> Figure:
+def _profile(analyzed: Sequence[tuple[RunGroup, Analysis]]) -> Figure:
     traces: list[dict[str, Any]] = []
-    for group, analysis in found:
+    for group, analysis in analyzed:
         traces.extend(_curve(group.series, analysis.profile.right, dashed=False))
         traces.extend(_curve(group.series, analysis.profile.wrong, dashed=True))
     return Figure(

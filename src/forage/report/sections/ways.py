@@ -22,31 +22,32 @@ LEAD = (
 
 
 def section(runs: Runs) -> Section | None:
-    """None where no evaluation counted the ways of being right: the task tells none apart."""
+    """None where no evaluation counted the ways of being right: the task distinguishes none."""
     results = gather_results(runs)
     if results is None:
         return None
     known = [policy for policy in results.policies if has_modes(policy.runs)]
     if not known:
         return None
-    found = {policy.label: measure(policy) for policy in known}
+    measured = {policy.label: measure(policy) for policy in known}
     figures = Figures(
-        figures=[_distinct(results, known, found), _pairs(known, found)], legend=[policy.series for policy in known]
+        figures=[_distinct(results, known, measured), _pairs(known, measured)],
+        legend=[policy.series for policy in known],
     )
-    blocks: list[Block] = [figures, Statements(title="In words", items=_sentences(results, known, found))]
+    blocks: list[Block] = [figures, Statements(title="In words", items=_sentences(results, known, measured))]
     return Section(id="ways", title=TITLE, lead=LEAD, blocks=blocks)
 
 
 def measure(policy: PolicyGroup) -> Diversity:
-    found = measure_diversity(policy.runs, policy.curve_ks)
-    assert found is not None
-    return found
+    diversity = measure_diversity(policy.runs, policy.curve_ks)
+    assert diversity is not None
+    return diversity
 
 
-def _distinct(results: Results, known: Sequence[PolicyGroup], found: dict[str, Diversity]) -> Figure:
+def _distinct(results: Results, known: Sequence[PolicyGroup], measured: dict[str, Diversity]) -> Figure:
     traces: list[Trace] = []
     for policy in known:
-        curve = found[policy.label].distinct
+        curve = measured[policy.label].distinct
         traces.append(band(policy.series, policy.curve_ks, curve))
         traces.append(line(policy.series, policy.curve_ks, curve, width=2.5, form=".2f"))
     return Figure(
@@ -68,10 +69,10 @@ def _distinct(results: Results, known: Sequence[PolicyGroup], found: dict[str, D
     )
 
 
-def _pairs(known: Sequence[PolicyGroup], found: dict[str, Diversity]) -> Figure:
+def _pairs(known: Sequence[PolicyGroup], measured: dict[str, Diversity]) -> Figure:
     traces: list[Trace] = []
     for policy in reversed(known):
-        series, point = policy.series, found[policy.label].pcmd
+        series, point = policy.series, measured[policy.label].pcmd
         if math.isnan(point.estimate):
             continue
         traces.append({
@@ -103,13 +104,13 @@ def _pairs(known: Sequence[PolicyGroup], found: dict[str, Diversity]) -> Figure:
     )
 
 
-def _sentences(results: Results, known: Sequence[PolicyGroup], found: dict[str, Diversity]) -> list[Statement]:
+def _sentences(results: Results, known: Sequence[PolicyGroup], measured: dict[str, Diversity]) -> list[Statement]:
     base = results.base if results.base in known else None
     if base is None:
-        return [Statement(_alone(policy, found[policy.label])) for policy in known]
+        return [Statement(_alone(policy, measured[policy.label])) for policy in known]
     changes = [(policy, compare_diversity(base.runs, policy.runs, _sentence_ks(base, policy))) for policy in known]
     return [
-        Statement(_alone(base, found[base.label])),
+        Statement(_alone(base, measured[base.label])),
         *(
             Statement(_against(base, policy, change), tone_of(change.pcmd))
             for policy, change in changes
@@ -122,18 +123,18 @@ def _sentence_ks(base: PolicyGroup, policy: PolicyGroup) -> tuple[int, ...]:
     return (max(k for k in base.curve_ks if k <= min(SHOWN_K, policy.n)),)
 
 
-def _alone(policy: PolicyGroup, found: Diversity) -> Markup:
-    k = max(k for k in found.ks if k <= SHOWN_K)
-    ways = found.distinct[found.ks.index(k)].estimate
+def _alone(policy: PolicyGroup, diversity: Diversity) -> Markup:
+    k = max(k for k in diversity.ks if k <= SHOWN_K)
+    ways = diversity.distinct[diversity.ks.index(k)].estimate
     return Markup("{}: {} {} different right ways on average{}.").format(
-        name(policy.label), count(k, "sample shows", "samples show"), number(ways), _pair_words(found)
+        name(policy.label), count(k, "sample shows", "samples show"), number(ways), _pair_words(diversity)
     )
 
 
-def _pair_words(found: Diversity) -> str:
-    if math.isnan(found.pcmd.estimate):
+def _pair_words(diversity: Diversity) -> str:
+    if math.isnan(diversity.pcmd.estimate):
         return "; it was never right twice on one problem, so whether its right answers differ is not known"
-    return f"; two right answers to one problem differ in {percent(found.pcmd.estimate)} of pairs"
+    return f"; two right answers to one problem differ in {percent(diversity.pcmd.estimate)} of pairs"
 
 
 def _against(base: PolicyGroup, policy: PolicyGroup, change: DiversityChange) -> Markup:

@@ -49,10 +49,10 @@ def collect_rankings(
     """
     if comparisons < 1 or k < 2 or noise < 0:
         raise ForageError("Comparisons must be 1 or more, each of 2 or more responses, with noise of 0 or more.")
-    found = find_checkpoint(path)
+    checkpoint = find_checkpoint(path)
     if threads is not None:
         torch.set_num_threads(threads)
-    opened = found.engine.open(str(found.weights))
+    opened = checkpoint.engine.open(str(checkpoint.weights))
     problems = Dialogue().problems("train")
     params = SamplingParams(temperature=temperature, max_tokens=max_tokens)
     rankings: list[Ranking] = []
@@ -96,17 +96,17 @@ def train_checkpoint(
     Interrupted or killed, the same call continues from its last checkpoint (every `checkpoint_every` updates) in
     `OUT-unfinished`, with the same bits.
     """
-    found = find_checkpoint(path)
+    checkpoint = find_checkpoint(path)
     if threads is not None:
         torch.set_num_threads(threads)
-    asked = {"settings": asdict(settings), "model": fingerprint(found.weights), "device": device}
+    asked = {"settings": asdict(settings), "model": fingerprint(checkpoint.weights), "device": device}
     with resumable(out, asked | {"preferences": _digest(rankings)}, every=checkpoint_every) as work:
         model, checkpointing = work.open(
-            lambda: RewardModel.from_causal(found.weights, device=device),
+            lambda: RewardModel.from_causal(checkpoint.weights, device=device),
             lambda saved: RewardModel.load(saved, device=device),
         )
         outcome = train_reward_model(model, rankings, settings, checkpointing=checkpointing, on_update=on_update)
-        model.about["initialized_from"] = found.label
+        model.about["initialized_from"] = checkpoint.label
         with work.finished() as directory:
             model.save(directory)
     return outcome
@@ -133,7 +133,7 @@ def average_checkpoints(
 ) -> Averaged | None:
     """Averages the weights of reward models (WARM, arXiv 2401.12187) and writes the model to `out`.
 
-    With `rankings` (held out from all of them) it also tells what the average is worth. Where the weights' average is
+    With `rankings` (held out from all of them) it also reports what the average is worth. Where the weights' average is
     worse than the members, they do not lie in one basin: begin them as one model, with one probe.
     """
     if out.exists():
@@ -152,13 +152,13 @@ def average_checkpoints(
             return torch.tensor([model.score(responses) for model in models], dtype=torch.float64).mean(0).tolist()
 
         predictions = agree(ensemble, encoded, "plackett-luce")
-    one = average(models)
-    one.about = {"average_of": [path.name for path in paths]}
+    averaged = average(models)
+    averaged.about = {"average_of": [path.name for path in paths]}
     with new_directory(out) as directory:
-        one.save(directory)
+        averaged.save(directory)
     if predictions is None:
         return None
-    return Averaged(tuple(members), predictions, agree(one.score, encoded, "plackett-luce"))
+    return Averaged(tuple(members), predictions, agree(averaged.score, encoded, "plackett-luce"))
 
 
 def score_rankings(path: Path, rankings: Sequence[Ranking], *, device: str = "cpu") -> list[list[float]]:

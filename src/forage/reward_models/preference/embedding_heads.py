@@ -67,8 +67,8 @@ def _fit_head(vectors: Sequence[Tensor], fit: HeadFit, member: int) -> nn.Sequen
     for epoch in range(fit.epochs):
         for index in shuffled_batches(len(vectors), fit.batch, epoch=epoch, seed=seed):
             optimizer.zero_grad()
-            some = [vectors[row] for row in index]
-            rewards = head(torch.cat(some))[:, 0].split([len(rows) for rows in some])
+            batch = [vectors[row] for row in index]
+            rewards = head(torch.cat(batch))[:, 0].split([len(rows) for rows in batch])
             ranking_losses(rewards, "plackett-luce").mean().backward()
             optimizer.step()
     return head.requires_grad_(False)

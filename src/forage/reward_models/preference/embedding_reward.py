@@ -138,12 +138,12 @@ class PessimisticReward(PreferenceReward):
 
 def usable_rankings(path: Path) -> tuple[Ranking, ...]:
     """The comparisons of a file. Raises ForageError where a row cannot be used, or there is none."""
-    found = read_rankings(path)
-    if found.rejected:
-        raise ForageError(f"{len(found.rejected)} rows of {path} cannot be used; the first: {found.rejected[0]}")
-    if not found.rankings:
+    rankings = read_rankings(path)
+    if rankings.rejected:
+        raise ForageError(f"{len(rankings.rejected)} rows of {path} cannot be used; the first: {rankings.rejected[0]}")
+    if not rankings.rankings:
         raise ForageError(f"{path} holds no comparison.")
-    return found.rankings
+    return rankings.rankings
 
 
 def _shuffled(vectors: Sequence[Tensor]) -> tuple[Tensor, ...]:

@@ -43,15 +43,15 @@ def read_rankings(path: Path) -> Rankings:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ForageError(f"The preferences {path} cannot be read: {error}.") from error
-    found, rejected = [], []
+    rankings, rejected = [], []
     for source, line in _lines(path, lines):
         try:
-            found.append(_parse(json.loads(line), source))
+            rankings.append(_parse(json.loads(line), source))
         except ForageError as error:
             rejected.append(str(error))
         except ValueError as error:
             rejected.append(f"{source}: it is not JSON ({error}).")
-    return Rankings(tuple(found), tuple(rejected))
+    return Rankings(tuple(rankings), tuple(rejected))
 
 
 def write_rankings(rankings: Iterable[Ranking]) -> str:

@@ -94,13 +94,13 @@ def train_reward_model(
 
     Raises ForageError where no ranking is left, or where a loss is not finite (the model is then to be thrown away).
     """
-    found = prepare(model, rankings, settings)
-    if not found.training:
-        why = f"{len(found.held)} are held out, {len(found.rejected)} are rejected"
-        first = found.rejected[:1]
+    prepared = prepare(model, rankings, settings)
+    if not prepared.training:
+        why = f"{len(prepared.held)} are held out, {len(prepared.rejected)} are rejected"
+        first = prepared.rejected[:1]
         why += f"; the first: {first[0]}" if first else f". Hold out less than {settings.held_out} of the prompts."
         raise ForageError(f"None of {len(rankings)} rankings can be trained on: {why}")
-    training = shuffled(found.training, seed=settings.seed) if settings.placebo else found.training
+    training = shuffled(prepared.training, seed=settings.seed) if settings.placebo else prepared.training
     head, body = split_head(model)
 
     def backward(done: int, index: Sequence[int]) -> float:
@@ -119,13 +119,13 @@ def train_reward_model(
         on_update=on_update,
     )
     updates.run(checkpointing)
-    agreement = agree(model.score, found.held, settings.objective) if found.held else None
-    model.about = {"training": asdict(settings), "rankings": len(training), "rejected": len(found.rejected)}
+    agreement = agree(model.score, prepared.held, settings.objective) if prepared.held else None
+    model.about = {"training": asdict(settings), "rankings": len(training), "rejected": len(prepared.rejected)}
     return RewardOutcome(
         rankings=len(training),
         updates=updates.done,
         loss=updates.loss,
-        rejected=found.rejected,
+        rejected=prepared.rejected,
         agreement=agreement,
     )
 
@@ -207,9 +207,9 @@ def _order(amount: int, settings: RewardTraining) -> Iterator[list[int]]:
 def _backward(model: RewardModel, rankings: Sequence[Encoded], settings: RewardTraining) -> float:
     """Adds the gradient of the batch's mean loss, some rankings at a time; returns the loss."""
     total = 0.0
-    for some in _passes(rankings, settings.micro_tokens):
-        rewards = model.rewards([response for encoded in some for response in encoded]).split(
-            [len(encoded) for encoded in some]
+    for micro_batch in _passes(rankings, settings.micro_tokens):
+        rewards = model.rewards([response for encoded in micro_batch for response in encoded]).split(
+            [len(encoded) for encoded in micro_batch]
         )
         loss = ranking_losses(rewards, settings.objective).sum() / len(rankings)
         loss.backward()
@@ -219,12 +219,12 @@ def _backward(model: RewardModel, rankings: Sequence[Encoded], settings: RewardT
 
 def _passes(rankings: Sequence[Encoded], tokens: int) -> Iterator[list[Encoded]]:
     """Rankings together whose padded tokens are at most `tokens`; a ranking is never split."""
-    some: list[Encoded] = []
+    micro_batch: list[Encoded] = []
     for encoded in sorted(rankings, key=lambda encoded: max(map(len, encoded))):
-        rows = sum(map(len, some)) + len(encoded)
-        if some and rows * max(map(len, encoded)) > tokens:
-            yield some
-            some = []
-        some.append(encoded)
-    if some:
-        yield some
+        rows = sum(map(len, micro_batch)) + len(encoded)
+        if micro_batch and rows * max(map(len, encoded)) > tokens:
+            yield micro_batch
+            micro_batch = []
+        micro_batch.append(encoded)
+    if micro_batch:
+        yield micro_batch

@@ -36,13 +36,13 @@ def calibrate(predicted: Floats, label: Floats, *, bins: int = 10) -> Calibratio
     place = np.minimum((predicted * bins).astype(np.int64), bins - 1)
     amount = np.bincount(place, minlength=bins)
     full = amount > 0
-    said = np.bincount(place, predicted, bins)[full] / amount[full]
+    mean_predicted = np.bincount(place, predicted, bins)[full] / amount[full]
     true = np.bincount(place, label, bins)[full] / amount[full]
     return Calibration(
         brier=float(np.square(predicted - label).mean()),
-        ece=float((np.abs(said - true) * amount[full]).sum() / len(label)),
+        ece=float((np.abs(mean_predicted - true) * amount[full]).sum() / len(label)),
         accuracy=float(((predicted >= 0.5) == (label >= 0.5)).mean()),
-        curve=tuple(zip(said.tolist(), true.tolist(), amount[full].tolist(), strict=True)),
+        curve=tuple(zip(mean_predicted.tolist(), true.tolist(), amount[full].tolist(), strict=True)),
     )
 
 
@@ -73,11 +73,11 @@ def locate_errors(
     if not labels or len(predicted) != len(labels):
         raise ForageError(f"Locating errors needs labels for every solution: {len(predicted)} and {len(labels)} given.")
     pairs = [
-        (first_error(said, threshold=threshold), first_error(true, threshold=threshold), len(true))
-        for said, true in zip(predicted, labels, strict=True)
+        (first_error(scores, threshold=threshold), first_error(true, threshold=threshold), len(true))
+        for scores, true in zip(predicted, labels, strict=True)
     ]
-    wrong = [said == true for said, true, size in pairs if true < size]
-    clean = [said == true for said, true, size in pairs if true == size]
+    wrong = [named == true for named, true, size in pairs if true < size]
+    clean = [named == true for named, true, size in pairs if true == size]
     located, accepted = (sum(hits) / len(hits) if hits else math.nan for hits in (wrong, clean))
     total = located + accepted
     return FirstErrors(

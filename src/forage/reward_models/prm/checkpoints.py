@@ -53,16 +53,16 @@ def train_checkpoint(
     `OUT-unfinished`, with the same bits. What training found out about held-out labels is in OUT/calibration.json, and
     `labels` (JSON: how the labels were made of counts) in the model's record.
     """
-    found = find_checkpoint(path)
+    checkpoint = find_checkpoint(path)
     _set_threads(threads)
-    asked = {"settings": asdict(settings), "head": head, "model": fingerprint(found.weights), "device": device}
+    asked = {"settings": asdict(settings), "head": head, "model": fingerprint(checkpoint.weights), "device": device}
     with resumable(out, asked | {"labels": _digest(solutions)}, every=checkpoint_every) as work:
         process, checkpointing = work.open(
-            lambda: ProcessModel.from_causal(_load_whole(found.weights, device), head=head),
+            lambda: ProcessModel.from_causal(_load_whole(checkpoint.weights, device), head=head),
             lambda saved: ProcessModel.load(saved, device=device),
         )
         outcome = train_process_model(process, solutions, settings, checkpointing=checkpointing, on_update=on_update)
-        process.about |= {"initialized_from": found.label, "labels": dict(labels or {})}
+        process.about |= {"initialized_from": checkpoint.label, "labels": dict(labels or {})}
         with work.finished() as directory:
             process.save(directory)
             (directory / CALIBRATION).write_text(json.dumps(outcome.to_json(), indent=1))
@@ -72,10 +72,10 @@ def train_checkpoint(
 def read_calibration(path: Path) -> dict[str, Any] | None:
     """What the training of the process model at `path` found out about held-out labels; None where it does not say."""
     try:
-        found = json.loads((path / CALIBRATION).read_bytes())
+        content = json.loads((path / CALIBRATION).read_bytes())
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) and found.get("calibration") else None
+    return content if isinstance(content, dict) and content.get("calibration") else None
 
 
 def _load_whole(weights: Path, device: str) -> LocalModel:

@@ -32,7 +32,7 @@ Encode = Callable[[str], Sequence[int]]
 
 @dataclass(frozen=True, slots=True)
 class TokenizedSolution:
-    """A foreign solution as the policy reads it: its problem, its steps, and the tokens up to the end of each."""
+    """An external solution as the policy reads it: its problem, its steps, and the tokens up to the end of each."""
 
     problem: Problem
     steps: tuple[str, ...]
@@ -53,15 +53,15 @@ def resolve_solutions(
         for problem in task.problems(split):
             by_id.setdefault(problem.id, problem)
             by_prompt.setdefault(prompt_text(problem).strip(), problem)
-    found: list[TokenizedSolution] = []
+    resolved: list[TokenizedSolution] = []
     rejected: list[Rejected] = []
     for solution in solutions:
         own = by_id.get(solution.problem or "") or by_prompt.get(solution.prompt.strip())
         try:
-            found.append(_read(solution, own or _new(solution, task), task, tools, encode, max_tokens))
+            resolved.append(_read(solution, own or _new(solution, task), task, tools, encode, max_tokens))
         except ForageError as error:
             rejected.append(Rejected(solution.source, str(error)))
-    return found, rejected
+    return resolved, rejected
 
 
 def label_external(
@@ -75,11 +75,12 @@ def label_external(
     on_progress: OnProgress | None = None,
 ) -> Labeled:
     """As `label`, for solutions that exist already; `plan.solutions` is not used."""
+    # "foreign", here and in the ids of problems, is stored: blocks of labels and random numbers are found by it.
     settings = {"plan": asdict(plan), "params": asdict(generators.params), "foreign": True}
     directory = block_directory(shards, {**identity, **settings})
     blocks = in_blocks(solutions, SOLUTIONS_PER_BLOCK)
     work = [
-        lambda tell, block=block: count_steps(generators, _judged(generators, block), plan, tell) for block in blocks
+        lambda note, block=block: count_steps(generators, _judged(generators, block), plan, note) for block in blocks
     ]
     return through_blocks(directory, [block_name(block) for block in blocks], work, share or Share(), on_progress)
 

@@ -68,7 +68,7 @@ class Labels:
 
 
 def read_labels(path: Path, *, eta: float = 1.0, m: int | None = None, seed: int = 0) -> Labels:
-    """The labeled solutions of a JSONL file, or of a JSON file with one list; the keys of a row tell its format.
+    """The labeled solutions of a JSONL file, or of a JSON file with one list; the keys of a row decide its format.
 
     `eta` turns the counts of our own format into labels, of `m` continuations drawn with `seed` where m is given; other
     formats hold labels already. Rows that cannot be read are returned as rejected. Raises ForageError where the file
@@ -99,7 +99,7 @@ def write_labels(solutions: Iterable[TaggedSolution], to: Format) -> tuple[str, 
     for number, solution in enumerate(solutions, 1):
         where = solution.source or f"solution {number}"
         if TAG in solution.prompt or any(TAG in step for step in solution.steps):
-            raise ForageError(f"{where}: the text holds the step tag {TAG!r} itself, so tags could not be told apart.")
+            raise ForageError(f"{where}: the text holds the step tag {TAG!r} itself, so its tags would be ambiguous.")
         if any(math.isnan(value) for value in solution.values):
             raise ForageError(f"{where}: a step has no value, which {to} cannot say.")
         rounded += sum(value not in (0, 1) for value in solution.values) if to in LOSSY else 0
@@ -109,7 +109,7 @@ def write_labels(solutions: Iterable[TaggedSolution], to: Format) -> tuple[str, 
 
 def stepwise_rows(solutions: Iterable[TaggedSolution]) -> list[dict[str, Any]]:
     """Rows with `prompt`, `completions` and `labels`, as TRL and Axolotl read them, of solutions with all values."""
-    return [_write_trl(one) for one in solutions if not any(math.isnan(value) for value in one.values)]
+    return [_write_trl(solution) for solution in solutions if not any(math.isnan(value) for value in solution.values)]
 
 
 def json_rows(path: Path) -> Iterator[tuple[str, Any]]:
@@ -167,9 +167,9 @@ _Parser = Callable[[Mapping[str, Any]], _Parts]
 
 
 def _parse_counts(row: Mapping[str, Any], *, eta: float, m: int | None, seed: int) -> _Parts:
-    found = LabeledSolution.from_json(row)
-    found = found if m is None else found.drawn(m, seed=seed)
-    return found.prompt, found.steps, found.values(eta)
+    labeled = LabeledSolution.from_json(row)
+    labeled = labeled if m is None else labeled.drawn(m, seed=seed)
+    return labeled.prompt, labeled.steps, labeled.values(eta)
 
 
 def _parse_trl(row: Mapping[str, Any]) -> _Parts:
@@ -212,8 +212,8 @@ def _split(text: str, prompt: Any) -> tuple[str, list[str]]:
     if isinstance(prompt, str) and steps[0].startswith(prompt):
         at = len(prompt)
     else:
-        found = _FIRST_STEP.search(steps[0])
-        at = found.start() if found else 0
+        match = _FIRST_STEP.search(steps[0])
+        at = match.start() if match else 0
     return steps[0][:at], [steps[0][at:], *steps[1:]]
 
 

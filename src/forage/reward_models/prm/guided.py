@@ -95,17 +95,17 @@ def guided_search(
     Raises ForageError where either is not what it should be, or where nothing was judged.
     """
     opening = open_checkpoint(path, task=task, max_tokens=max_tokens)
-    found, task = opening.checkpoint, opening.task
+    checkpoint, task = opening.checkpoint, opening.task
     if repeats < 1:
         raise ForageError(f"There must be at least one repeat, not {repeats}.")
     chosen = split_problems(task, split, problems)
-    engine = machine(found.engine) if machine else found.engine
+    engine = machine(checkpoint.engine) if machine else checkpoint.engine
     process = ProcessModel.load(model, device=engine.device)
-    opened = (engine if threads is None else replace(engine, threads=threads)).open(str(found.weights))
+    opened = (engine if threads is None else replace(engine, threads=threads)).open(str(checkpoint.weights))
     if threads is not None:
         torch.set_num_threads(threads)
     params = SamplingParams(temperature=temperature, max_tokens=opening.max_tokens)
-    with open_judge(task, found.verifying) as judge:
+    with open_judge(task, checkpoint.verifying) as judge:
         tools = Tools(opened.codec, opened.sampler, judge)
         starts = [Start(problem) for problem in chosen for _ in range(repeats)]
         solutions = search(plan, starts, task, tools, process.scores, params, seed=seed, on_progress=on_progress)
@@ -138,13 +138,13 @@ def compare(
         tokens += sum(len(rollout.tokens) for rollout in rollouts)
         values = _right(tools, problem, [rollout.text for rollout in rollouts])
         steps = [step_texts(tools.codec.pieces(each.tokens), each.step_ends) for each in rollouts]
-        scores = process.scores([(prompt_text(problem), [text for _, text in found]) for found in steps])
+        scores = process.scores([(prompt_text(problem), [text for _, text in row_steps]) for row_steps in steps])
         known = ~np.isnan(values)
         chosen = np.array([aggregate(each, how) for each in scores])[known]
         worth.append(np.nanmean(values) if known.any() else np.nan)
         best.append(best_of_n(chosen, values[known], [min(n, int(known.sum()))])[0] if known.any() else np.nan)
-    found = np.array([[np.nanmean(row) if not np.isnan(row).all() else np.nan for row in right], best, worth]).T
-    columns = np.column_stack([found, found[:, 0] - found[:, 1]])  # (P, 4)
+    measured = np.array([[np.nanmean(row) if not np.isnan(row).all() else np.nan for row in right], best, worth]).T
+    columns = np.column_stack([measured, measured[:, 0] - measured[:, 1]])  # (P, 4)
     if np.isnan(columns).all():
         raise ForageError("Nothing that was decoded could be judged.")
     levels = intervals(columns[None], seed=seed)
@@ -170,7 +170,7 @@ def compare(
 def _plain_length(problems: Sequence[Problem], tools: Tools, params: SamplingParams, seed: int) -> float:
     """Tokens of a plain response, from four of each problem."""
     requests = [_request(tools, problem, POOL, derive_seed(seed, "length")) for problem in problems]
-    drawn = [each for _, some in tools.sampler.sample(requests, params) for each in some]
+    drawn = [each for _, completions in tools.sampler.sample(requests, params) for each in completions]
     return sum(len(each.tokens) for each in drawn) / len(drawn)
 
 

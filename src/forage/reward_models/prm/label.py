@@ -111,7 +111,7 @@ def label(
     blocks = in_blocks(problems, PROBLEMS_PER_BLOCK)
     names = [block_name([(problem.id, problem.prompt, problem.answer) for problem in block]) for block in blocks]
     work = [
-        lambda tell, block=block: count_steps(generators, _solve(generators, block, plan), plan, tell)
+        lambda note, block=block: count_steps(generators, _solve(generators, block, plan), plan, note)
         for block in blocks
     ]
     return through_blocks(directory, names, work, share or Share(), on_progress)
@@ -129,35 +129,35 @@ def through_blocks(
     on_progress: OnProgress | None,
 ) -> Labeled:
     """Reads every finished block, and does and writes those of this share that are not finished yet."""
-    found: list[LabeledSolution] = []
+    labeled: list[LabeledSolution] = []
     missing = 0
     for number, (name, do) in enumerate(zip(names, work, strict=True)):
         solutions = read_block(directory / name)
         if solutions is None and share.has(number):
 
-            def tell(note: str, number: int = number) -> None:
+            def show(note: str, number: int = number) -> None:
                 if on_progress is not None:
                     on_progress(number, len(names), f"blocks, {note}")
 
-            solutions = do(tell)
+            solutions = do(show)
             write_block(directory / name, solutions)
         missing += solutions is None
-        found += solutions or []
+        labeled += solutions or []
         if on_progress is not None:
             on_progress(number + 1, len(names), "blocks")
-    return Labeled(tuple(found), missing)
+    return Labeled(tuple(labeled), missing)
 
 
 def count_steps(
-    generators: Generators, solutions: Sequence[SolutionInSteps], plan: Labeling, tell: OnNote
+    generators: Generators, solutions: Sequence[SolutionInSteps], plan: Labeling, on_note: OnNote
 ) -> list[LabeledSolution]:
-    """Continues every distinct prefix of the solutions and counts what comes of it; tells how far it is."""
+    """Continues every distinct prefix of the solutions and counts what comes of it; reports how far it is."""
     starts: dict[str, Start] = {}
     for solution in solutions:
         for prefix in solution.prefixes:
             start = Start(solution.problem, prefix)
             starts.setdefault(start.key, start)
-    counts = _continue(generators, list(starts.values()), plan, tell)
+    counts = _continue(generators, list(starts.values()), plan, on_note)
     return [
         LabeledSolution(
             problem=solution.problem.id,
@@ -176,11 +176,11 @@ def verdict(score: Score) -> int | None:
 
 
 def _solve(generators: Generators, problems: Sequence[Problem], plan: Labeling) -> list[SolutionInSteps]:
-    found = []
+    solutions = []
     for rollout, score in _sample(generators, problems, plan):
         ends = step_texts(generators.solver.codec.pieces(rollout.tokens), rollout.step_ends)
         if ends:
-            found.append(
+            solutions.append(
                 SolutionInSteps(
                     problem=rollout.start.problem,
                     steps=tuple(text for _, text in ends),
@@ -188,7 +188,7 @@ def _solve(generators: Generators, problems: Sequence[Problem], plan: Labeling) 
                     outcome=verdict(score),
                 )
             )
-    return found
+    return solutions
 
 
 def _sample(generators: Generators, problems: Sequence[Problem], plan: Labeling) -> Iterator[tuple[Rollout, Score]]:
@@ -213,7 +213,9 @@ def _sample(generators: Generators, problems: Sequence[Problem], plan: Labeling)
         yield from zip(rollouts, verdict.result(), strict=True)
 
 
-def _continue(generators: Generators, starts: Sequence[Start], plan: Labeling, tell: OnNote) -> dict[str, StepCounts]:
+def _continue(
+    generators: Generators, starts: Sequence[Start], plan: Labeling, on_note: OnNote
+) -> dict[str, StepCounts]:
     """What came of the continuations of every start, by its key."""
     tools, limit = generators.completer, generators.params.max_tokens
     requests = []
@@ -233,7 +235,7 @@ def _continue(generators: Generators, starts: Sequence[Start], plan: Labeling, t
         start, room = starts[order], requests[order].limit
         texts = [tools.codec.decode(start.prefix + each.tokens[:room]) for each in completions]
         pending.append((start, texts, tools.judge.submit(start.problem, texts)))
-        tell(f"{len(pending)} of {len(starts)} prefixes continued")
+        on_note(f"{len(pending)} of {len(starts)} prefixes continued")
     return {start.key: _count(generators.task, start.problem, texts, v.result()) for start, texts, v in pending}
 
 

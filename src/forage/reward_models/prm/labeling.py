@@ -92,19 +92,23 @@ def label_file(
 
     Raises ForageError where none of them can be labeled.
     """
-    foreign, unreadable = read_solutions(file)
+    external, unreadable = read_solutions(file)
     on, shards = _on(machine, threads), out / "shards"
     with _generators(policy, policy, task, temperature, max_tokens, on, shards) as (generators, identity, opened):
-        found, unresolved = resolve_solutions(
-            foreign, generators.task, generators.completer, opened.codec.encode, max_tokens=generators.params.max_tokens
+        resolved, unresolved = resolve_solutions(
+            external,
+            generators.task,
+            generators.completer,
+            opened.codec.encode,
+            max_tokens=generators.params.max_tokens,
         )
         rejected = (*unreadable, *unresolved)
-        if not found:
+        if not resolved:
             raise ForageError(
                 f"{file} holds no solution that can be labeled" + (f"; the first: {rejected[0]}." if rejected else ".")
             )
         made = label_external(
-            generators, found, plan, identity=identity, shards=shards, share=share, on_progress=on_progress
+            generators, resolved, plan, identity=identity, shards=shards, share=share, on_progress=on_progress
         )
     return _write(out, made, rejected)
 

@@ -116,11 +116,11 @@ def score_samples(
     own = process.scores(cut, on_progress)
     whole = [each[-1] if each else 0.0 for each in outcome.scores(cut, on_progress)] if outcome else [None] * len(cut)
     scored = dict(zip(texts, zip(own, whole, cut, strict=True), strict=True))
-    found: dict[str, list[Candidate]] = {problem.id: [] for problem in problems}
+    candidates: dict[str, list[Candidate]] = {problem.id: [] for problem in problems}
     for sample in judged:
         steps, value, (prompt, parts) = scored[sample.problem, sample.text]
-        found[sample.problem].append(Candidate(steps, sample.answer, sample.correct, value, prompt, parts))
-    return found
+        candidates[sample.problem].append(Candidate(steps, sample.answer, sample.correct, value, prompt, parts))
+    return candidates
 
 
 def rank(
@@ -161,13 +161,13 @@ def choose(
 ) -> tuple[ChosenSolution, ...]:
     """The best-scored solution (the first of several) of up to `amount` problems where it is right, and of as
     many where it is wrong; the problems are drawn with `seed`."""
-    found: dict[bool, list[ChosenSolution]] = {True: [], False: []}
+    chosen: dict[bool, list[ChosenSolution]] = {True: [], False: []}
     for name in sorted(pools, key=lambda name: derive_seed(seed, "choice", name)):
         pool = pools[name]
         best = max(pool, key=lambda each: aggregate(each.steps, how))
-        if len(found[best.right]) < amount and best.texts:
+        if len(chosen[best.right]) < amount and best.texts:
             share = sum(each.right for each in pool) / len(pool)
-            found[best.right].append(
+            chosen[best.right].append(
                 ChosenSolution(
                     problem=name,
                     prompt=best.prompt,
@@ -177,7 +177,7 @@ def choose(
                     right_share=share,
                 )
             )
-    return (*found[True], *found[False])
+    return (*chosen[True], *chosen[False])
 
 
 def _has_outcome(pools: Mapping[str, Sequence[Candidate]]) -> bool:

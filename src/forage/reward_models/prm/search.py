@@ -132,17 +132,20 @@ def search(
     done: dict[int, GuidedSolution] = {}
     while going:
         proposals = list(_propose(plan, going, task, tools, params, seed))
-        asked = [(one, steps) for one, steps, _ in proposals if _texts(steps)]
+        asked = [(attempt, steps) for attempt, steps, _ in proposals if _texts(steps)]
         texts = [
-            (prompt_text(one.start.problem), [*one.before, *_texts(one.kept), *_texts(steps)]) for one, steps in asked
+            (prompt_text(attempt.start.problem), [*attempt.before, *_texts(attempt.kept), *_texts(steps)])
+            for attempt, steps in asked
         ]
-        scores = {one.number: values for (one, _), values in zip(asked, scorer(texts), strict=True)} if asked else {}
-        for one, steps, rest in proposals:
-            kept = _take(plan, one, _scored(one, steps, scores.get(one.number, ())))
-            one.partial = rest if kept else ()
-            if one.over:
-                done[one.number] = _solution(plan, one, tools)
-        going = [one for one in going if not one.over]
+        scores = (
+            {attempt.number: values for (attempt, _), values in zip(asked, scorer(texts), strict=True)} if asked else {}
+        )
+        for attempt, steps, rest in proposals:
+            kept = _take(plan, attempt, _scored(attempt, steps, scores.get(attempt.number, ())))
+            attempt.partial = rest if kept else ()
+            if attempt.over:
+                done[attempt.number] = _solution(plan, attempt, tools)
+        going = [attempt for attempt in going if not attempt.over]
         if on_progress is not None:
             on_progress(len(done), len(starts))
     return [done[number] for number in range(len(starts))]
@@ -164,32 +167,32 @@ def _propose(
 ) -> Iterator[tuple[_Search, list[_Step], tuple[int, ...]]]:
     """One more continuation for every search: its whole steps, not scored yet, and the tokens behind them."""
     requests, rooms = [], []
-    for one in going:
-        prefix = one.start.prefix + one.tokens + one.partial
+    for attempt in going:
+        prefix = attempt.start.prefix + attempt.tokens + attempt.partial
         rooms.append(params.max_tokens - len(prefix))
-        key = Start(one.start.problem, one.start.prefix + one.tokens).key
+        key = Start(attempt.start.problem, attempt.start.prefix + attempt.tokens).key
         requests.append(
             SampleRequest(
-                tokens=tools.codec.prompt(one.start.problem) + prefix,
+                tokens=tools.codec.prompt(attempt.start.problem) + prefix,
                 group_size=1,
-                seed=derive_seed(seed, one.number, key, one.path[-1].tries, len(one.partial)),
+                seed=derive_seed(seed, attempt.number, key, attempt.path[-1].tries, len(attempt.partial)),
                 limit=min(plan.lookahead, rooms[-1]) if plan.lookahead else rooms[-1],
             )
         )
     drawn: dict[int, Completion] = {order: each[0] for order, each in tools.sampler.sample(requests, params)}
-    for order, one in enumerate(going):
+    for order, attempt in enumerate(going):
         completion = drawn[order]
-        one.sampled += len(completion.tokens)
-        tokens = one.partial + completion.tokens
+        attempt.sampled += len(completion.tokens)
+        tokens = attempt.partial + completion.tokens
         ends = completion.stop == "eos" or len(completion.tokens) >= rooms[order]
-        steps = _cut(one, tokens, completion.stop if ends else None, task, tools)
-        yield one, steps, tokens[sum(len(step.tokens) for step in steps) :]
+        steps = _cut(attempt, tokens, completion.stop if ends else None, task, tools)
+        yield attempt, steps, tokens[sum(len(step.tokens) for step in steps) :]
 
 
-def _cut(one: _Search, tokens: tuple[int, ...], stop: Stop | None, task: Task, tools: Tools) -> list[_Step]:
+def _cut(attempt: _Search, tokens: tuple[int, ...], stop: Stop | None, task: Task, tools: Tools) -> list[_Step]:
     """`tokens` in steps. Without a stop more would follow, so the last one is not known to be whole and is left out."""
-    before = len(one.start.prefix) + len(one.tokens)
-    pieces = tools.codec.pieces(one.start.prefix + one.tokens + tokens)
+    before = len(attempt.start.prefix) + len(attempt.tokens)
+    pieces = tools.codec.pieces(attempt.start.prefix + attempt.tokens + tokens)
     ends = [end - before for end in task.step_ends(pieces) if end > before]
     steps = []
     for begin, end in zip([0, *ends], ends, strict=False):
@@ -203,69 +206,69 @@ def _texts(steps: Sequence[_Step]) -> list[str]:
     return [step.text for step in steps if step.text.strip()]
 
 
-def _scored(one: _Search, steps: Sequence[_Step], scores: Sequence[float]) -> list[_Step]:
+def _scored(attempt: _Search, steps: Sequence[_Step], scores: Sequence[float]) -> list[_Step]:
     """The steps with their scores; one without a text (the end of the text) has the score of the step before."""
-    known = iter(scores[len(one.before) + len(_texts(one.kept)) :])
-    value, found = one.kept[-1].score if one.kept else 1.0, []
+    known = iter(scores[len(attempt.before) + len(_texts(attempt.kept)) :])
+    value, scored = attempt.kept[-1].score if attempt.kept else 1.0, []
     for step in steps:
         value = next(known) if step.text.strip() else value
-        found.append(_Step(step.tokens, step.text, value, step.last))
-    return found
+        scored.append(_Step(step.tokens, step.text, value, step.last))
+    return scored
 
 
-def _take(plan: GuidedSearch, one: _Search, steps: Sequence[_Step]) -> bool:
+def _take(plan: GuidedSearch, attempt: _Search, steps: Sequence[_Step]) -> bool:
     """Keeps steps up to the first that is refused; where a state has had its tries, settles what happens to it.
 
     Returns whether all steps were kept.
     """
     for step in steps:
-        state = one.path[-1]
+        state = attempt.path[-1]
         state.tries += 1
-        one.proposed += 1
+        attempt.proposed += 1
         known = any(step.tokens == other.tokens for other in state.dead)
         if step.score >= plan.accept and not known:
-            one.path.append(_State(step))
+            attempt.path.append(_State(step))
             continue
         if not known:
             state.refused.append(step)
         if state.tries >= plan.proposals:
-            _settle(plan, one)
+            _settle(plan, attempt)
         return False
     return True
 
 
-def _settle(plan: GuidedSearch, one: _Search) -> None:
+def _settle(plan: GuidedSearch, attempt: _Search) -> None:
     """Keeps the best refused step, or goes back until a state has tries left."""
     while True:
-        state = one.path[-1]
+        state = attempt.path[-1]
         best = max(state.refused, key=lambda step: step.score, default=None)
-        back = len(one.path) > 1 and one.backtracks < plan.backtracks
+        back = len(attempt.path) > 1 and attempt.backtracks < plan.backtracks
         if best is not None and (best.score >= plan.floor or not back):
             state.refused.remove(best)
-            one.path.append(_State(best))
+            attempt.path.append(_State(best))
             return
         if not back:  # at the start, or out of backtracks, and all that is left led nowhere
             best = max(state.dead, key=lambda step: step.score)
-            one.path.append(_State(best))
+            attempt.path.append(_State(best))
             return
-        one.backtracks += 1
-        left = one.path.pop().step
+        attempt.backtracks += 1
+        left = attempt.path.pop().step
         if left is not None:
-            one.path[-1].dead.append(left)
-        if one.path[-1].tries < plan.proposals:
+            attempt.path[-1].dead.append(left)
+        if attempt.path[-1].tries < plan.proposals:
             return
 
 
-def _solution(plan: GuidedSearch, one: _Search, tools: Tools) -> GuidedSolution:
-    last = one.kept[-1]
+def _solution(plan: GuidedSearch, attempt: _Search, tools: Tools) -> GuidedSolution:
+    last = attempt.kept[-1]
     return GuidedSolution(
-        start=one.start,
-        tokens=one.tokens,
-        text=tools.codec.decode(one.start.prefix + one.tokens),
-        scores=tuple(step.score for step in one.kept if step.text.strip()),
+        start=attempt.start,
+        tokens=attempt.tokens,
+        text=tools.codec.decode(attempt.start.prefix + attempt.tokens),
+        scores=tuple(step.score for step in attempt.kept if step.text.strip()),
         stop=last.last or "length",
-        sampled=one.sampled,
-        proposed=one.proposed,
-        backtracks=one.backtracks,
-        forced=sum(step.score < plan.floor for step in one.kept),
+        sampled=attempt.sampled,
+        proposed=attempt.proposed,
+        backtracks=attempt.backtracks,
+        forced=sum(step.score < plan.floor for step in attempt.kept),
     )

@@ -33,16 +33,16 @@ def read_solutions(path: Path) -> tuple[list[ExternalSolution], list[Rejected]]:
 
     Raises ForageError where the file cannot be read at all.
     """
-    found: list[ExternalSolution] = []
+    solutions: list[ExternalSolution] = []
     rejected: list[Rejected] = []
     for source, row in json_rows(path):
         try:
-            found.append(_parse(row, source))
+            solutions.append(_parse(row, source))
         except ForageError as error:
             rejected.append(Rejected(source, str(error)))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             rejected.append(Rejected(source, f"it cannot be read ({type(error).__name__}: {error})"))
-    return found, rejected
+    return solutions, rejected
 
 
 def _parse(row: Any, source: str) -> ExternalSolution:

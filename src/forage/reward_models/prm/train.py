@@ -64,10 +64,10 @@ class ProcessOutcome:
 
     def to_json(self) -> dict[str, Any]:
         """For calibration.json beside the model; NaN becomes null."""
-        found = asdict(self) | {"rejected": [str(each) for each in self.rejected]}
+        content = asdict(self) | {"rejected": [str(each) for each in self.rejected]}
         if self.first_errors:
-            found["first_errors"] = {k: None if v != v else v for k, v in asdict(self.first_errors).items()}
-        return found
+            content["first_errors"] = {k: None if v != v else v for k, v in asdict(self.first_errors).items()}
+        return content
 
 
 def train_process_model(
@@ -105,7 +105,7 @@ def train_process_model(
         on_update=on_update,
     )
     updates.run(checkpointing)
-    found, errors = assess(process, held) if held else (None, None)
+    calibration, errors = assess(process, held) if held else (None, None)
     process.about = {"training": asdict(settings), "examples": len(training), "rejected": len(rejected)}
     return ProcessOutcome(
         examples=len(training),
@@ -113,7 +113,7 @@ def train_process_model(
         updates=updates.done,
         loss=updates.loss,
         rejected=tuple(rejected),
-        calibration=found,
+        calibration=calibration,
         first_errors=errors,
     )
 
@@ -189,12 +189,12 @@ def _backward(process: ProcessModel, examples: Sequence[LabeledExample], setting
     amount = len(examples) if ranking else sum(not math.isnan(v) for e in examples for v in e.values)
     total = 0.0
     for index in batches([example.encoded for example in examples], settings.micro_tokens):
-        some = [examples[row] for row in index]
-        logits = process.logits([example.encoded for example in some])
-        value = torch.tensor([v for example in some for v in example.values], device=logits.device)
+        micro_batch = [examples[row] for row in index]
+        logits = process.logits([example.encoded for example in micro_batch])
+        value = torch.tensor([v for example in micro_batch for v in example.values], device=logits.device)
         known = ~value.isnan()
         if ranking:
-            loss = _ranking(logits, value, known, [len(example.values) for example in some], settings.margin)
+            loss = _ranking(logits, value, known, [len(example.values) for example in micro_batch], settings.margin)
         else:
             loss = step_cross_entropy(logits[known], value[known]).sum()
         (loss / amount).backward()

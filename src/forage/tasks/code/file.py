@@ -32,10 +32,10 @@ class CodeFile(Verified):
     digest: str = ""
 
     def __post_init__(self) -> None:
-        found = "-".join(_digest(path) for path in (self.train, self.test))
-        if self.digest and self.digest != found:
+        digest = "-".join(_digest(path) for path in (self.train, self.test))
+        if self.digest and self.digest != digest:
             raise ForageError(f"{self.train} or {self.test} has changed since this run was made.")
-        object.__setattr__(self, "digest", found)
+        object.__setattr__(self, "digest", digest)
 
     def problems(self, split: Literal["train", "test"]) -> Sequence[Problem]:
         path = self.train if split == "train" else self.test

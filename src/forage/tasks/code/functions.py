@@ -98,15 +98,15 @@ PATIENCE = 5000
 def draw_programs(lines: int, split: Split, amount: int, seed: int) -> tuple[tuple[Program, Function], ...]:
     """Programs for `amount` different functions of a split. Raises ForageError where there are not so many."""
     rng = random.Random(f"code functions {split} {seed}")
-    found: dict[str, tuple[Program, Function]] = {}
+    drawn: dict[str, tuple[Program, Function]] = {}
     misses = 0
-    while len(found) < amount:
+    while len(drawn) < amount:
         program, function = draw_program(rng, lines, split)
-        misses = misses + 1 if function.name in found else 0
+        misses = misses + 1 if function.name in drawn else 0
         if misses > PATIENCE:
             raise ForageError(
-                f"The {split} split of the code task has {len(found)} functions of {lines} lines, fewer than the "
+                f"The {split} split of the code task has {len(drawn)} functions of {lines} lines, fewer than the "
                 f"{amount} that were asked for. Ask for fewer problems or for more lines."
             )
-        found.setdefault(function.name, (program, function))
-    return tuple(found.values())
+        drawn.setdefault(function.name, (program, function))
+    return tuple(drawn.values())

@@ -81,13 +81,13 @@ def all_graphs() -> tuple[Graph, ...]:
         ["".join(chosen) for size in range(place + 1) for chosen in itertools.combinations(VERTICES[:place], size)]
         for place in (3, 4, 5)
     ]
-    found: list[Graph] = []
+    graphs: list[Graph] = []
     for colors in COLORINGS:
         for d, e, f in itertools.product(*subsets):
             if FEWEST <= sum(1 for _ in _right(colors, d, e, f)) <= MOST:
-                found.append(Graph(colors, (d, e, f)))
-    random.Random("colouring graphs").shuffle(found)
-    return tuple(found)
+                graphs.append(Graph(colors, (d, e, f)))
+    random.Random("colouring graphs").shuffle(graphs)
+    return tuple(graphs)
 
 
 def _right(colors: Coloring, *neighbors: str) -> Iterator[Coloring]:

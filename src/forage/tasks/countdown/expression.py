@@ -47,9 +47,9 @@ def combined(left: Expression, operator: str, right: Expression, value: int) -> 
     if operator == "*":
         factors = tuple(sorted((*left.factors, *right.factors)))
         return Expression(value, Sum(("*".join(factors),)), factors)
-    one, other = left.terms, right.terms
+    first, other = left.terms, right.terms
     plus, minus = (other.plus, other.minus) if operator == "+" else (other.minus, other.plus)
-    terms = Sum(tuple(sorted((*one.plus, *plus))), tuple(sorted((*one.minus, *minus))))
+    terms = Sum(tuple(sorted((*first.plus, *plus))), tuple(sorted((*first.minus, *minus))))
     return Expression(value, terms, (f"({terms.text})",))
 
 
@@ -78,6 +78,9 @@ def expression_of(puzzle: Puzzle, path: Sequence[Sequence[str]]) -> str:
 
 
 def _take(hand: list[Expression], value: int) -> Expression:
-    found = min((one for one in hand if one.value == value), key=lambda one: (not one.given, one.text))
-    hand.remove(found)
-    return found
+    chosen = min(
+        (expression for expression in hand if expression.value == value),
+        key=lambda expression: (not expression.given, expression.text),
+    )
+    hand.remove(chosen)
+    return chosen

@@ -35,10 +35,10 @@ def chance(numbers: tuple[int, ...], goal: int, limit: int) -> float:
     """
     if len(numbers) == 1:
         return float(numbers[0] == goal)
-    found = [
+    chances = [
         chance(tuple(sorted(after(list(numbers), step))), goal, limit) for step in legal_steps(list(numbers), limit)
     ]
-    return sum(found) / len(found)
+    return sum(chances) / len(chances)
 
 
 def solution(puzzle: Puzzle, limit: int) -> str:
@@ -48,7 +48,7 @@ def solution(puzzle: Puzzle, limit: int) -> str:
     while len(numbers) > 1:
         step = max(
             legal_steps(numbers, limit),
-            key=lambda one: chance(tuple(sorted(after(numbers, one))), puzzle.target, limit),
+            key=lambda move: chance(tuple(sorted(after(numbers, move))), puzzle.target, limit),
         )
         numbers = after(numbers, step)
         words += ["try", str(step.left), step.operator, str(step.right), "=", *map(str, numbers)]

@@ -142,18 +142,18 @@ def draw_pool(space: Range, split: Split, amount: int, rare_share: float, seed: 
         wanted_counts = {space.count: amount - rare, space.rare_count: rare}
     pool: list[Puzzle] = []
     for count, wanted in wanted_counts.items():
-        found: dict[str, Puzzle] = {}
+        drawn: dict[str, Puzzle] = {}
         misses = 0
-        while len(found) < wanted:
+        while len(drawn) < wanted:
             if misses > PATIENCE:
                 raise ForageError(
                     f"The {split} split of this Countdown size has too few puzzles of {count} numbers: {wanted} were "
-                    f"asked for and {len(found)} found. Ask for fewer problems or use size='experiment'."
+                    f"asked for and {len(drawn)} found. Ask for fewer problems or use size='experiment'."
                 )
             puzzle, _ = draw_puzzle(rng, space, count, split)
-            misses = misses + 1 if puzzle.name in found else 0
-            found.setdefault(puzzle.name, _mixed(puzzle))
-        pool.extend(found.values())
+            misses = misses + 1 if puzzle.name in drawn else 0
+            drawn.setdefault(puzzle.name, _mixed(puzzle))
+        pool.extend(drawn.values())
     rng.shuffle(pool)
     return tuple(pool)
 

@@ -86,7 +86,7 @@ class _Writer:
         self.stack = [_State(list(puzzle.numbers), puzzle.target)]
 
     def write(self, kind: Kind, chain: tuple[Step, ...]) -> list[str]:
-        """The response without its end; empty where the chain cannot be told in this kind."""
+        """The response without its end; empty where the chain cannot be written in this kind."""
         if kind in ("forward", "backward"):
             asides = self.asides(chain, self.stack[0].numbers) if kind == "backward" else []
             if kind == "backward" and not asides:
@@ -120,7 +120,7 @@ class _Writer:
             self.step(step)
 
     def asides(self, chain: tuple[Step, ...], numbers: list[int]) -> list[int]:
-        """The numbers to set aside, last step first, if the chain is told from its end; empty if it cannot be."""
+        """The numbers to set aside, last step first, if the chain is written from its end; empty if it cannot be."""
         if len(chain) < 2:
             return []
         last = chain[-1]

@@ -127,20 +127,20 @@ def judge(request: DialogueRequest, text: str) -> Judgement:
 
 def write(request: DialogueRequest, random_: random.Random) -> str:
     """What a careless writer answers: every part is there sometimes, and often wrong."""
-    said: list[str] = []
+    sentences: list[str] = []
     if random_.random() < 0.5:
-        said.append(f"hello {request.name if random_.random() < 0.6 else random_.choice(NAMES)}")
+        sentences.append(f"hello {request.name if random_.random() < 0.6 else random_.choice(NAMES)}")
     if random_.random() < 0.15:
-        said.append(random_.choice(RUDE))
+        sentences.append(random_.choice(RUDE))
     if random_.random() < 0.5:
-        said.append(COMFORT[request.mood if random_.random() < 0.5 else random_.choice(list(COMFORT))])
+        sentences.append(COMFORT[request.mood if random_.random() < 0.5 else random_.choice(list(COMFORT))])
     for _ in range(random_.choice((0, 1, 1, 1, 2))):
         topic = request.topic if random_.random() < 0.55 else random_.choice(list(ITEMS))
-        said.append(f"try {random_.choice(ITEMS[topic])}")
+        sentences.append(f"try {random_.choice(ITEMS[topic])}")
         if random_.random() < 0.4:
-            said.append(random_.choice(REASONS))
+            sentences.append(random_.choice(REASONS))
     if random_.random() < 0.15:
-        said.append(random_.choice(RUDE))
+        sentences.append(random_.choice(RUDE))
     while random_.random() < 0.35:
-        said.append(CLOSING)
-    return " ".join(f"{sentence} ." for sentence in said or [CLOSING])
+        sentences.append(CLOSING)
+    return " ".join(f"{sentence} ." for sentence in sentences or [CLOSING])

@@ -42,8 +42,8 @@ class Table(OwnModes):
 
     `test_share` takes whole questions, so that no question is on both sides; `seed` selects which. Where the verifier
     can hang, responses are judged in worker processes. A row that cannot be used ends the reading, or is left out and
-    counted with `skip_bad_rows`. `modes` says what tells right answers apart (`OwnModes`). Raises ForageError where the
-    content of a file is not the one that `digest` names.
+    counted with `skip_bad_rows`. `modes` says what distinguishes right answers (`OwnModes`). Raises ForageError where
+    the content of a file is not the one that `digest` names.
     """
 
     name: ClassVar[str] = "table"
@@ -101,15 +101,15 @@ class Table(OwnModes):
 
     def notes(self) -> tuple[str, ...]:
         """How many problems there are, which rows were left out, and whether test problems are training problems."""
-        sizes = [f"{len(found)} {split} problems" for split, found in self._entries.items() if found]
-        said = [f"{' and '.join(sizes)}{' (held out by question)' if self.test_share else ''}."]
+        sizes = [f"{len(entries)} {split} problems" for split, entries in self._entries.items() if entries]
+        notes = [f"{' and '.join(sizes)}{' (held out by question)' if self.test_share else ''}."]
         if self._rejected:
-            said.append(f"{len(self._rejected)} rows were left out: {_shown(self._rejected)}")
-        for split, found in self._entries.items():
-            if repeated := len(found) - len({(normalized(entry.prompt), entry.answer) for entry in found}):
-                said.append(f"{repeated} {split} problems repeat an earlier one, question and answer.")
-            said += _contradictions(found, split)
-        return (*said, *overlap_note(self, self))
+            notes.append(f"{len(self._rejected)} rows were left out: {_shown(self._rejected)}")
+        for split, entries in self._entries.items():
+            if repeated := len(entries) - len({(normalized(entry.prompt), entry.answer) for entry in entries}):
+                notes.append(f"{repeated} {split} problems repeat an earlier one, question and answer.")
+            notes += _contradictions(entries, split)
+        return (*notes, *overlap_note(self, self))
 
     def entries(self, split: Split) -> tuple[Entry, ...]:
         """What the rows of a split say, as they stand in the table."""
@@ -122,7 +122,7 @@ class Table(OwnModes):
             "train": self._read_table(self.train, "train") if self.train else Read((), ()),
             "test": self._read_table(self.test, "test") if self.test else Read((), ()),
         }
-        rejected = [row for found in read.values() for row in found.rejected]
+        rejected = [row for content in read.values() for row in content.rejected]
         if rejected and not self.skip_bad_rows:
             raise ForageError(
                 f"{len(rejected)} rows of the table cannot be used: {_shown(rejected)} "
@@ -139,7 +139,7 @@ class Table(OwnModes):
 
     @property
     def _rejected(self) -> list[RejectedRow]:
-        return [row for found in self._read.values() for row in found.rejected]
+        return [row for content in self._read.values() for row in content.rejected]
 
     def _read_table(self, table: TableFile, split: Split) -> Read:
         files = data_files(Path(table.path), split)
@@ -225,23 +225,23 @@ def parse_table(text: str) -> Table:
         "encoding": Separated().encoding,
     }
     _, given = parse_call(before, "task", ("table",), lambda name: {**defaults, "verifier": "math"})
-    found: dict[str, Any] = {**defaults, **given}
-    if not found["data"]:
+    settings: dict[str, Any] = {**defaults, **given}
+    if not settings["data"]:
         raise ForageError("The task table needs a file: table:data=problems.jsonl,verifier=math.")
-    if found["template"] not in get_args(Template):
+    if settings["template"] not in get_args(Template):
         raise ForageError(f"In task {text}: template is chat or none.")
     return open_table(
-        Path(found["data"]),
+        Path(settings["data"]),
         verifier=parse_verifier(verifier or "math"),
-        test=Path(found["test"]) if found["test"] else None,
-        test_share=found["test_share"],
-        columns=Columns(prompt=found["prompt"], answer=found["answer"]),
-        separated=Separated(delimiter=found["delimiter"], encoding=found["encoding"]),
-        system=found["system"],
-        template=found["template"],
-        steps=found["steps"],
-        skip_bad_rows=found["skip_bad_rows"],
-        modes=found["modes"],
+        test=Path(settings["test"]) if settings["test"] else None,
+        test_share=settings["test_share"],
+        columns=Columns(prompt=settings["prompt"], answer=settings["answer"]),
+        separated=Separated(delimiter=settings["delimiter"], encoding=settings["encoding"]),
+        system=settings["system"],
+        template=settings["template"],
+        steps=settings["steps"],
+        skip_bad_rows=settings["skip_bad_rows"],
+        modes=settings["modes"],
     )
 
 
@@ -286,10 +286,10 @@ def _contradictions(entries: Sequence[Entry], split: Split) -> list[str]:
             pairs.setdefault(asked, (known, entry))
     if not pairs:
         return []
-    one, other = next(iter(pairs.values()))
+    earlier, other = next(iter(pairs.values()))
     return [
         f"{len(pairs)} {split} questions have two different answers, so one of them is wrong or the question is not "
-        f"complete. The first: {one.where} and {other.where}."
+        f"complete. The first: {earlier.where} and {other.where}."
     ]
 
 

@@ -125,7 +125,7 @@ def _of_state(folder: Path) -> tuple[Path, ...]:
 def _of_split(folder: Path, split: str) -> tuple[Path, ...]:
     """The files named after a split, as hubs name them (`train-00000-of-00002.parquet`); all where none is."""
     files = _tables_in(folder)
-    named = next((found for name in SPLITS[split] if (found := _named(files, name))), ())
+    named = next((tables for name in SPLITS[split] if (tables := _named(files, name))), ())
     others = any(_named(files, name) for names in SPLITS.values() for name in names)
     if not named and others:
         raise ForageError(f"The folder {folder} has no split for {split}.")

@@ -144,12 +144,12 @@ def _look_up(values: Mapping[str, Any], name: str) -> Any:
     """The value of a column; a dotted name that is no column itself leads into nested ones."""
     if name in values:
         return values[name]
-    found: Any = values
+    value: Any = values
     for part in name.split("."):
-        if not isinstance(found, Mapping) or part not in found:
+        if not isinstance(value, Mapping) or part not in value:
             raise ForageError(f"it has no {name!r}, only {', '.join(map(repr, values)) or 'nothing'}")
-        found = found[part]
-    return found
+        value = value[part]
+    return value
 
 
 def _prompt(value: Any) -> Prompt:
@@ -172,11 +172,11 @@ def _messages_in(text: str) -> list[Any] | None:
     if not text.lstrip().startswith("["):
         return None
     try:
-        found = json.loads(text)
+        turns = json.loads(text)
     except (ValueError, RecursionError):
         return None
     return (
-        found if found and all(isinstance(turn, dict) and {"role", "content"} <= set(turn) for turn in found) else None
+        turns if turns and all(isinstance(turn, dict) and {"role", "content"} <= set(turn) for turn in turns) else None
     )
 
 
@@ -226,8 +226,8 @@ def _answer(value: Any, name: str = "answer") -> str:
 def _behind(answer: str, mark: str) -> str:
     if not mark:
         return answer
-    _, found, rest = answer.rpartition(mark)
-    if not found:
+    _, separator, rest = answer.rpartition(mark)
+    if not separator:
         raise ForageError(f"its answer does not hold {mark!r}")
     return _text(rest.strip(), f"answer behind {mark!r}")
 
@@ -264,7 +264,7 @@ def _collect(questions: dict[str, _Question], where: str, values: Mapping[str, A
     solution, label = values["input"].rstrip(), values["label"].rstrip()
     begin = _FIRST_STEP.search(solution)
     if begin is None:
-        raise ForageError('its input has no "Step 1:", so the question cannot be told from the solution')
+        raise ForageError('its input has no "Step 1:", so the question cannot be separated from the solution')
     if not solution.endswith(STEP_TAG) or label[-1:] not in ("+", "-"):
         raise ForageError("its last step has no label")
     prompt = _text(solution[: begin.start()].strip(), "question")
@@ -272,7 +272,7 @@ def _collect(questions: dict[str, _Question], where: str, values: Mapping[str, A
     question.solutions += 1
     if label.endswith("+") and not question.answer:
         last = solution.removesuffix(STEP_TAG).rsplit(STEP_TAG, 1)[-1]
-        found = _FINAL_ANSWER.search(last)
-        if found is None or not found[1]:
+        match = _FINAL_ANSWER.search(last)
+        if match is None or not match[1]:
             raise ForageError('its last step is right and does not say "The answer is"')
-        question.answer = found[1]
+        question.answer = match[1]

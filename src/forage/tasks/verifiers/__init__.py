@@ -48,13 +48,13 @@ def parse_verifier(text: str) -> Verifier:
 def _split_free(settings: str, free: str, names: list[str]) -> tuple[str, dict[str, str]]:
     """What stands before the free text, and the free text."""
     for place in ("", ","):
-        before, found, after = settings.partition(f"{place}{free}=")
-        if found and (place or not before):
+        before, separator, after = settings.partition(f"{place}{free}=")
+        if separator and (place or not before):
             return before, {free: after}
     first = settings.partition("=")[0]
     return (settings, {}) if first in names or not settings else ("", {free: settings})
 
 
 def _defaults(name: str) -> dict[str, Any]:
-    found = fields(VERIFIERS[name])  # pyright: ignore[reportArgumentType]  (every verifier is a dataclass)
-    return {field.name: None if field.default is MISSING else field.default for field in found}
+    settings = fields(VERIFIERS[name])  # pyright: ignore[reportArgumentType]  (every verifier is a dataclass)
+    return {field.name: None if field.default is MISSING else field.default for field in settings}

@@ -72,13 +72,13 @@ class Verifier(ABC):
 
 def installed(*distributions: str) -> dict[str, str]:
     """The installed versions; "" for what is not there."""
-    found = {}
+    versions = {}
     for name in distributions:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
-            found[name] = ""
-    return found
+            versions[name] = ""
+    return versions
 
 
 def question(problem: Problem) -> str:

@@ -24,23 +24,23 @@ def final_answer(text: str) -> str | None:
     """
     tail = text[-TAIL:]
     for find in (_boxed, _tagged, _hashed, _phrased):
-        found = find(tail)
-        if found is not None:
-            return found if len(found) <= LONGEST else None
+        answer = find(tail)
+        if answer is not None:
+            return answer if len(answer) <= LONGEST else None
     return None
 
 
 def marked_answer(text: str, how: Literal["boxed", "tags"]) -> str | None:
     """The last answer that is marked in this one way, or None."""
-    found = (_boxed if how == "boxed" else _tagged)(text[-TAIL:])
-    return found if found and len(found) <= LONGEST else None
+    answer = (_boxed if how == "boxed" else _tagged)(text[-TAIL:])
+    return answer if answer and len(answer) <= LONGEST else None
 
 
 def marked_or_whole(text: str) -> str | None:
     """The marked answer, or else the whole response where it is short enough to be one."""
-    found = final_answer(text)
-    if found is not None:
-        return found
+    answer = final_answer(text)
+    if answer is not None:
+        return answer
     whole = text.strip() if len(text) <= LONGEST else ""
     return whole or None
 
@@ -82,8 +82,8 @@ def _hashed(text: str) -> str | None:
 
 
 def _phrased(text: str) -> str | None:
-    found = deque(_PHRASE.finditer(text), maxlen=1)
-    return _rest_of_line(text, found[0].end()) if found else None
+    phrases = deque(_PHRASE.finditer(text), maxlen=1)
+    return _rest_of_line(text, phrases[0].end()) if phrases else None
 
 
 def _rest_of_line(text: str, start: int) -> str | None:

@@ -45,13 +45,13 @@ def kind_of(answer: str) -> Kind:
     return "bare list" if _has_comma(text) else "plain"
 
 
-def kinds_differ(wanted: Kind, found: Kind) -> bool:
+def kinds_differ(wanted: Kind, given: Kind) -> bool:
     """Whether an answer of one kind cannot be one of the other. Values with nothing around them may be either."""
-    if found == "set":
+    if given == "set":
         return wanted in ("plain", "tuple", "list")
     if wanted == "set":
-        return found in ("tuple", "list")
-    return wanted == "plain" and found == "list"
+        return given in ("tuple", "list")
+    return wanted == "plain" and given == "list"
 
 
 def chain_of(answer: str) -> Chain | None:
@@ -60,12 +60,12 @@ def chain_of(answer: str) -> Chain | None:
     if _has_comma(text) or _OTHER_RELATION.search(text):
         return None
     top = _top_level(text)
-    found = [match for match in _RELATION.finditer(text) if top[match.start()]]
-    if not found:
+    matches = [match for match in _RELATION.finditer(text) if top[match.start()]]
+    if not matches:
         return None
-    starts, ends = [0, *(match.end() for match in found)], [*(match.start() for match in found), len(text)]
+    starts, ends = [0, *(match.end() for match in matches)], [*(match.start() for match in matches), len(text)]
     sides = tuple(text[start:end].strip() for start, end in zip(starts, ends, strict=True))
-    relations: Iterator[Relation] = ("=" if match[0] == "=" else "approx" for match in found)
+    relations: Iterator[Relation] = ("=" if match[0] == "=" else "approx" for match in matches)
     return Chain(sides, tuple(relations))
 
 
@@ -105,11 +105,11 @@ def _closes_at_end(text: str, first: int) -> bool:
 
 def _top_level(text: str) -> list[bool]:
     """Which characters stand in no bracket. A bracket itself counts as inside, except one that closes nothing."""
-    depth, found = 0, []
+    depth, outside = 0, []
     for character in text:
         if character in "([{":
             depth += 1
-        found.append(depth == 0)
+        outside.append(depth == 0)
         if character in ")]}":
             depth = max(0, depth - 1)
-    return found
+    return outside

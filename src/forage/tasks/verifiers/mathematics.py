@@ -37,12 +37,12 @@ class Math(Verifier):
         _math_verify()
 
     def quick(self, problem: Problem, text: str) -> Score | None:
-        found, wanted = marked_or_whole(text), final_answer(problem.answer) or problem.answer.strip()
-        if found is None:
+        stated, wanted = marked_or_whole(text), final_answer(problem.answer) or problem.answer.strip()
+        if stated is None:
             return None
-        if _bare(found) == _bare(wanted):
+        if _bare(stated) == _bare(wanted):
             return verdict(True, answered=1.0)
-        left, right = read_plain(_bare(found)), read_plain(_bare(wanted))
+        left, right = read_plain(_bare(stated)), read_plain(_bare(wanted))
         if left is None or right is None:
             return None
         return verdict(self._agree(left, right), answered=1.0)
@@ -57,24 +57,24 @@ class Math(Verifier):
             raise ForageError(f"math-verify cannot read the answer of problem {problem.id}: {problem.answer[:60]!r}.")
         # A marked answer is handed over alone: math-verify would otherwise prefer any formula before it.
         marked = final_answer(text)
-        found = parse(text if marked is None else f"\\boxed{{{marked}}}", parsing_timeout=None)
+        parsed = parse(text if marked is None else f"\\boxed{{{marked}}}", parsing_timeout=None)
         stated, wanted = marked or _formula(text), final_answer(problem.answer) or problem.answer
         percent = asks_for_percent(question(problem))
-        decided = self._by_form(stated, wanted, percent=percent) if found and stated else None
-        right = bool(found) and (self._equal(gold, found) if decided is None else decided)
-        return verdict(right, answered=float(bool(found)))
+        decided = self._by_form(stated, wanted, percent=percent) if parsed and stated else None
+        right = bool(parsed) and (self._equal(gold, parsed) if decided is None else decided)
+        return verdict(right, answered=float(bool(parsed)))
 
-    def _by_form(self, found: str, wanted: str, *, percent: bool) -> bool | None:
+    def _by_form(self, stated: str, wanted: str, *, percent: bool) -> bool | None:
         """The verdict where the form of an answer decides it; None where its value does."""
-        chain = chain_of(found)
+        chain = chain_of(stated)
         if chain is None or chain_of(wanted) is not None:
-            return self._one_value(found, wanted, percent=percent)
+            return self._one_value(stated, wanted, percent=percent)
         return self._chain_holds(chain.settled(), wanted, percent=percent)
 
-    def _one_value(self, found: str, wanted: str, *, percent: bool) -> bool | None:
-        if kinds_differ(kind_of(wanted), kind_of(found)):
+    def _one_value(self, stated: str, wanted: str, *, percent: bool) -> bool | None:
+        if kinds_differ(kind_of(wanted), kind_of(stated)):
             return False
-        left, right = read_quantity(found), read_quantity(wanted)
+        left, right = read_quantity(stated), read_quantity(wanted)
         if left is None or right is None:
             return None
         known = [is_known(side.unit) for side in (left, right)]
@@ -88,9 +88,9 @@ class Math(Verifier):
     def _chain_holds(self, chain: Chain, wanted: str, *, percent: bool) -> bool:
         """Whether each side equals the next, or rounds to it, and one of them is the wanted value."""
 
-        def equal(found: str, wanted: str) -> bool:
-            decided = self._one_value(found, wanted, percent=percent)
-            return self._same(found, wanted, self.digits) if decided is None else decided
+        def equal(stated: str, wanted: str) -> bool:
+            decided = self._one_value(stated, wanted, percent=percent)
+            return self._same(stated, wanted, self.digits) if decided is None else decided
 
         if len(chain.sides) > LONGEST_CHAIN:
             return False
@@ -106,22 +106,22 @@ class Math(Verifier):
         first, second = (parse(_as_formula(side), parsing_timeout=None) for side in (left, right))
         return bool(first and second) and verify(first, second, float_rounding=places, timeout_seconds=None)
 
-    def _equal(self, gold: Any, found: Any) -> bool:
-        return _math_verify()[1](gold, found, float_rounding=self.digits, timeout_seconds=None)
+    def _equal(self, gold: Any, parsed: Any) -> bool:
+        return _math_verify()[1](gold, parsed, float_rounding=self.digits, timeout_seconds=None)
 
-    def _agree(self, found: Fraction, wanted: Fraction) -> bool:
+    def _agree(self, stated: Fraction, wanted: Fraction) -> bool:
         """Whole numbers are equal, others to `digits` decimals. What rounds to 0 is not 0 where the other is not."""
-        if found == wanted or found.denominator == wanted.denominator == 1:
-            return found == wanted
-        return round(wanted, self.digits) != 0 and round(found - wanted, self.digits) == 0
+        if stated == wanted or stated.denominator == wanted.denominator == 1:
+            return stated == wanted
+        return round(wanted, self.digits) != 0 and round(stated - wanted, self.digits) == 0
 
     def answer(self, problem: Problem, text: str) -> str | None:
         """Equal texts and equal plain numbers vote together; other spellings of one value vote apart."""
-        found = final_answer(text) or _last_formula(text) or marked_or_whole(text)
-        if found is None:
+        stated = final_answer(text) or _last_formula(text) or marked_or_whole(text)
+        if stated is None:
             return None
-        number = read_plain(_bare(found))
-        return _bare(found) if number is None else str(number)
+        number = read_plain(_bare(stated))
+        return _bare(stated) if number is None else str(number)
 
 
 def _last_formula(text: str) -> str | None:

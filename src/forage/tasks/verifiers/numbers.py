@@ -71,8 +71,8 @@ def read_quantity(text: str) -> Quantity | None:
 
 def last_quantity(text: str) -> Quantity | None:
     """The last number in a text; one that letters follow at once is a part of a word, unless they are a unit."""
-    found = deque(filter(_stands_alone, _IN_TEXT.finditer(text)), maxlen=1)
-    return read_quantity(found[0].group()) if found else None
+    quantities = deque(filter(_stands_alone, _IN_TEXT.finditer(text)), maxlen=1)
+    return read_quantity(quantities[0].group()) if quantities else None
 
 
 def _stands_alone(match: re.Match[str]) -> bool:
@@ -80,21 +80,21 @@ def _stands_alone(match: re.Match[str]) -> bool:
     return behind is None or is_known(behind[0])
 
 
-def close(found: Quantity, wanted: Quantity, tolerance: float, *, in_percent: bool = False) -> bool:
+def close(stated: Quantity, wanted: Quantity, tolerance: float, *, in_percent: bool = False) -> bool:
     """Whether two quantities agree within `tolerance`, relative to the wanted value (absolute where that is 0).
 
     Two whole numbers must be equal, unless a tolerance above `ROUNDING` asks for less. Where the wanted value is in
     percent, 50 and 0.5 both stand for `50%`. Where the found one is, `50%` is 0.5, and may also be 50 where the
     question asks `in_percent`. Units must agree where both are written.
     """
-    if found.unit and wanted.unit and found.unit != wanted.unit:
+    if stated.unit and wanted.unit and stated.unit != wanted.unit:
         return False
     room = Fraction(str(tolerance)) * (abs(wanted.value) or 1)
-    readings = {found.value}
-    if found.percent and not wanted.percent:
-        readings = {found.value / 100, *([found.value] if in_percent else [])}
-    if wanted.percent and not found.percent:
-        readings.add(found.value * 100)
+    readings = {stated.value}
+    if stated.percent and not wanted.percent:
+        readings = {stated.value / 100, *([stated.value] if in_percent else [])}
+    if wanted.percent and not stated.percent:
+        readings.add(stated.value * 100)
     whole = wanted.value.denominator == 1 and tolerance <= ROUNDING
     return any(
         abs(reading - wanted.value) <= (0 if whole and reading.denominator == 1 else room) for reading in readings
@@ -102,7 +102,7 @@ def close(found: Quantity, wanted: Quantity, tolerance: float, *, in_percent: bo
 
 
 def asks_for_percent(prompt: str) -> bool:
-    """Whether a question speaks of percent."""
+    """Whether a question mentions percent."""
     return _PERCENT.search(prompt) is not None
 
 

@@ -42,23 +42,23 @@ class Regex(Verifier):
             raise ForageError(f"its answer is not a number: {answer[:60]!r}")
 
     def judge(self, problem: Problem, text: str) -> Score:
-        found = self.answer(problem, text)
-        return verdict(found is not None and self._matches(found, problem), answered=float(found is not None))
+        answer = self.answer(problem, text)
+        return verdict(answer is not None and self._matches(answer, problem), answered=float(answer is not None))
 
     def answer(self, problem: Problem, text: str) -> str | None:
         matches = deque(re.finditer(self.pattern, text, re.MULTILINE), maxlen=1)
         if not matches:
             return None
-        found = matches[0][min(1, matches[0].re.groups)]
-        return None if found is None else found.strip()
+        answer = matches[0][min(1, matches[0].re.groups)]
+        return None if answer is None else answer.strip()
 
     def marks_answer(self, problem: Problem, text: str) -> bool:
         return self.answer(problem, text) is not None  # the pattern is the mark
 
-    def _matches(self, found: str, problem: Problem) -> bool:
+    def _matches(self, answer: str, problem: Problem) -> bool:
         if self.compare == "exact":
-            return found == problem.answer.strip()
-        wanted, number = read_quantity(problem.answer), read_quantity(found)
+            return answer == problem.answer.strip()
+        wanted, number = read_quantity(problem.answer), read_quantity(answer)
         if wanted is None:
             raise ForageError(f"The answer of problem {problem.id} is not a number: {problem.answer[:60]!r}.")
         return number is not None and close(

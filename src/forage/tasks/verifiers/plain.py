@@ -24,14 +24,14 @@ class Immediate(Verifier):
     hangs: ClassVar[bool] = False
 
     def quick(self, problem: Problem, text: str) -> Score:
-        found = self.answer(problem, text)
-        return verdict(found is not None and self.matches(found, problem.answer), answered=float(found is not None))
+        answer = self.answer(problem, text)
+        return verdict(answer is not None and self.matches(answer, problem.answer), answered=float(answer is not None))
 
     def judge(self, problem: Problem, text: str) -> Score:
         return self.quick(problem, text)
 
-    def matches(self, found: str, wanted: str) -> bool:
-        """Whether the canonical answer `found` is the one that the problem states."""
+    def matches(self, answer: str, wanted: str) -> bool:
+        """Whether the canonical answer `answer` is the one that the problem states."""
         raise NotImplementedError
 
 
@@ -44,11 +44,11 @@ class Exact(Immediate):
     ignore_case: bool = True
 
     def answer(self, problem: Problem, text: str) -> str | None:
-        found = marked_or_whole(text)
-        return None if found is None else self._canonical(found)
+        answer = marked_or_whole(text)
+        return None if answer is None else self._canonical(answer)
 
-    def matches(self, found: str, wanted: str) -> bool:
-        return found == self._canonical(final_answer(wanted) or wanted)
+    def matches(self, answer: str, wanted: str) -> bool:
+        return answer == self._canonical(final_answer(wanted) or wanted)
 
     def _canonical(self, text: str) -> str:
         words = " ".join(text.split())
@@ -79,17 +79,17 @@ class Numeric(Immediate):
         wanted = _wanted(problem.answer)
         if wanted is None:
             raise ForageError(f"The answer of problem {problem.id} is not a number: {problem.answer[:60]!r}.")
-        found = _read(text)
-        in_percent = found is not None and found.percent and asks_for_percent(question(problem))
-        right = found is not None and close(found, wanted, self.tolerance, in_percent=in_percent)
-        return verdict(right, answered=float(found is not None))
+        stated = _read(text)
+        in_percent = stated is not None and stated.percent and asks_for_percent(question(problem))
+        right = stated is not None and close(stated, wanted, self.tolerance, in_percent=in_percent)
+        return verdict(right, answered=float(stated is not None))
 
     def answer(self, problem: Problem, text: str) -> str | None:
-        found = _read(text)
-        if found is None:
+        stated = _read(text)
+        if stated is None:
             return None
-        number = found.value / 100 if found.percent else found.value
-        return f"{number} {found.unit}".strip()
+        number = stated.value / 100 if stated.percent else stated.value
+        return f"{number} {stated.unit}".strip()
 
 
 def _wanted(answer: str) -> Quantity | None:
@@ -126,8 +126,8 @@ class Choice(Immediate):
             return letter
         letter = f"[A-{self.last}]"
         standing = rf"\(({letter})\)|^[ \t]*\**({letter})\**[.):]?[ \t]*$"
-        found = re.findall(standing, text[-TAIL:], re.MULTILINE)
-        return (found[-1][0] or found[-1][1]) if found else None
+        letters = re.findall(standing, text[-TAIL:], re.MULTILINE)
+        return (letters[-1][0] or letters[-1][1]) if letters else None
 
     def marks_answer(self, problem: Problem, text: str) -> bool:
         """A marked answer, or a last line that is a letter and nothing else."""
@@ -138,8 +138,8 @@ class Choice(Immediate):
         if self._leading(final_answer(answer) or answer) is None:
             raise ForageError(f"its answer is no letter from A to {self.last}: {answer[:60]!r}")
 
-    def matches(self, found: str, wanted: str) -> bool:
-        return found == (self._leading(final_answer(wanted) or wanted) or wanted.strip())
+    def matches(self, answer: str, wanted: str) -> bool:
+        return answer == (self._leading(final_answer(wanted) or wanted) or wanted.strip())
 
     def _leading(self, text: str) -> str | None:
         bare = text.replace("\\text{", "").replace("\\textbf{", "").strip()

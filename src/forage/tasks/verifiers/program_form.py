@@ -59,7 +59,9 @@ class _Plain(ast.NodeTransformer):
         for name in ("body", "orelse", "finalbody"):
             body = getattr(node, name, None)
             if isinstance(body, list) and len(body) > 1:
-                setattr(node, name, [one for one in body if not isinstance(one, ast.Pass)] or [ast.Pass()])
+                setattr(
+                    node, name, [statement for statement in body if not isinstance(statement, ast.Pass)] or [ast.Pass()]
+                )
         return node
 
 
@@ -89,7 +91,9 @@ class _Names(ast.NodeTransformer):
 
     def _inside(self, node: Scope) -> ast.AST:
         numbers = (f"_{len(self._scopes)}_{number}" for number in count())
-        elsewhere = {name for one in _own(node) if isinstance(one, ast.Global | ast.Nonlocal) for name in one.names}
+        elsewhere = {
+            name for inner in _own(node) if isinstance(inner, ast.Global | ast.Nonlocal) for name in inner.names
+        }
         names = [name for name in dict.fromkeys(_bound(node)) if name not in elsewhere]
         self._scopes.append(dict(zip(names, numbers, strict=False)))
         try:
@@ -126,7 +130,7 @@ class _Order(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
-        plain = not node.keywords and not any(isinstance(one, ast.Starred) for one in node.args)
+        plain = not node.keywords and not any(isinstance(argument, ast.Starred) for argument in node.args)
         if plain and isinstance(node.func, ast.Name) and node.func.id in ORDERLESS_CALLS:
             node.args.sort(key=ast.dump)
         return node

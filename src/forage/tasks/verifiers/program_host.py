@@ -65,11 +65,11 @@ def run(
         finally:
             os._exit(0)
     os.close(send)
-    said = read(receive)
+    output = read(receive)
     os.close(receive)
     _, status = os.waitpid(child, 0)
     remove_tree(directory)
-    return [_loaded(line) for line in said.splitlines()[: len(inputs)]], os.WTERMSIG(status)
+    return [_loaded(line) for line in output.splitlines()[: len(inputs)]], os.WTERMSIG(status)
 
 
 def limit(directory: str, seconds: int, memory_mb: int, send: int) -> None:
@@ -101,11 +101,11 @@ def behave(directory: str, source: str, entry: str | None, inputs: list[Any]) ->
     path = Path(directory) / "answer.py"
     path.write_text(source, errors="surrogatepass")
     if entry is None:
-        said, sys.stdin = io.TextIOWrapper(io.BytesIO(), write_through=True), io.TextIOWrapper(_bytes(inputs[0]))
-        sys.stdout = said
+        output, sys.stdin = io.TextIOWrapper(io.BytesIO(), write_through=True), io.TextIOWrapper(_bytes(inputs[0]))
+        sys.stdout = output
         with suppress(SystemExit):
             runpy.run_path(str(path), run_name="__main__")
-        write(RESULTS, json.dumps(said.buffer.getvalue().decode(errors="replace")).encode() + b"\n")  # pyright: ignore[reportAttributeAccessIssue]
+        write(RESULTS, json.dumps(output.buffer.getvalue().decode(errors="replace")).encode() + b"\n")  # pyright: ignore[reportAttributeAccessIssue]
         return
     names = runpy.run_path(str(path), run_name="answer")
     function = names.get(entry) or getattr(names["Solution"](), entry)
@@ -119,10 +119,10 @@ def behave(directory: str, source: str, entry: str | None, inputs: list[Any]) ->
 
 
 def read(descriptor: int) -> bytes:
-    said = bytearray()
+    content = bytearray()
     while chunk := os.read(descriptor, 1 << 16):
-        said += chunk[: max(0, OUTPUT_LIMIT - len(said))]
-    return bytes(said)
+        content += chunk[: max(0, OUTPUT_LIMIT - len(content))]
+    return bytes(content)
 
 
 def write(descriptor: int, content: bytes) -> None:

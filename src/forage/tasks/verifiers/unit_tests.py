@@ -126,19 +126,19 @@ def program_in(text: str, starter: str = "") -> str:
     return source if not starter or source.lstrip().startswith(starter.strip()) else f"{starter}{source}"
 
 
-def _same(wanted: Any, found: Any) -> bool:
+def _same(wanted: Any, returned: Any) -> bool:
     """Equality of JSON values; floats may differ in the last digits, and true is not 1."""
-    if isinstance(wanted, float) and isinstance(found, float | int) and not isinstance(found, bool):
-        return math.isclose(wanted, found, rel_tol=1e-9, abs_tol=1e-9)
-    if isinstance(wanted, list) and isinstance(found, list):
-        return len(wanted) == len(found) and all(map(_same, wanted, found))
-    if isinstance(wanted, dict) and isinstance(found, dict):
-        return wanted.keys() == found.keys() and all(_same(wanted[key], found[key]) for key in wanted)
-    return type(wanted) is type(found) and wanted == found
+    if isinstance(wanted, float) and isinstance(returned, float | int) and not isinstance(returned, bool):
+        return math.isclose(wanted, returned, rel_tol=1e-9, abs_tol=1e-9)
+    if isinstance(wanted, list) and isinstance(returned, list):
+        return len(wanted) == len(returned) and all(map(_same, wanted, returned))
+    if isinstance(wanted, dict) and isinstance(returned, dict):
+        return wanted.keys() == returned.keys() and all(_same(wanted[key], returned[key]) for key in wanted)
+    return type(wanted) is type(returned) and wanted == returned
 
 
-def _same_text(found: Any, wanted: Any) -> bool:
-    return isinstance(found, str) and found.split() == str(wanted).split()
+def _same_text(returned: Any, wanted: Any) -> bool:
+    return isinstance(returned, str) and returned.split() == str(wanted).split()
 
 
 @cache

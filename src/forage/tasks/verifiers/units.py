@@ -28,7 +28,7 @@ def canonical(unit: str) -> str:
     unit = " ".join(unit.lower().replace("²", "^2").replace("³", "^3").removesuffix(".").split())
     if not is_known(unit):
         return _singular(unit)
-    short = _WORD.sub(lambda found: _name(found[0]) or found[0], unit)
+    short = _WORD.sub(lambda match: _name(match[0]) or match[0], unit)
     short = re.sub(r"\s*(?:\bper\b|/)\s*", "/", short)
     short = re.sub(r"\bsq\s+(\w+)", r"\1^2", short)
     return "".join(re.sub(r"\bcu\s+(\w+)", r"\1^3", short).split())

@@ -1,6 +1,6 @@
 """What a process can give up before it meets text or code that nobody has read: Linux, as an ordinary user.
 
-Each protection is used where the kernel has it; `confine` says which ones are active. None of them needs rights.
+Each protection is used where the kernel has it; `enter_sandbox` says which ones are active. None of them needs rights.
 """
 
 from forage.verification.sandbox.landlock import keep_writes_in
@@ -12,9 +12,9 @@ __all__ = [
     "OWN_FOLDER",
     "OWN_TREE",
     "PROTECTIONS",
-    "confine",
     "end_with_parent",
     "enter_own_tree",
+    "enter_sandbox",
     "mount_folder",
     "refuse_system_calls",
 ]
@@ -35,7 +35,7 @@ PROTECTIONS = {
 """Protections and what each does."""
 
 
-def confine(directory: str, *, own_tree: bool, own_folder: bool = False) -> tuple[str, ...]:
+def enter_sandbox(directory: str, *, own_tree: bool, own_folder: bool = False) -> tuple[str, ...]:
     """Gives up all that can be given up while ordinary Python programs still run; the names of what is active.
 
     Writing is left only in `directory`. `own_tree`: whether `enter_own_tree` succeeded before; `own_folder`: whether

@@ -36,17 +36,17 @@ def _empty(root: int) -> None:
     moved = 0
     failed = 0
     while failed < PASSES:
-        progress = found = False
+        progress = any_entry = False
         with os.scandir(root) as entries:
             for entry in entries:
-                found = True
+                any_entry = True
                 with suppress(OSError):
                     if not entry.is_dir(follow_symlinks=False):
                         os.unlink(entry.name, dir_fd=root)
                     elif not _remove_empty(entry.name, root):
                         moved = _hand_up(entry.name, root, moved)
                     progress = True
-        if not found:
+        if not any_entry:
             return
         failed = 0 if progress else failed + 1
 

@@ -34,7 +34,7 @@ def mutants(answers: Sequence[HostileAnswer], count: int, *, seed: int) -> Itera
         left -= share
         for parent in sorted(rng.choices(range(len(family)), k=share)):
             chosen = family[parent]
-            other = rng.choice([one for one in family if one.verifier == chosen.verifier])
+            other = rng.choice([member for member in family if member.verifier == chosen.verifier])
             yield replace(chosen, name=f"mutant of {chosen.name}", text=_mutated(chosen.text, other.text, rng))
 
 

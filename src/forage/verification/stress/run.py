@@ -125,7 +125,7 @@ def stress(
             answers = list(family)
             findings.append(_judge_family(answers, workers=workers, deadline=deadline, memory_mb=memory_mb))
             if on_progress is not None:
-                on_progress(sum(found.answers for found in findings), len(chosen), name)
+                on_progress(sum(finding.answers for finding in findings), len(chosen), name)
         escaped = tuple(_escapes(around))
     return StressReport(findings=tuple(findings), escaped=escaped, limit=len(chosen) / workers * deadline)
 
@@ -200,9 +200,9 @@ def _still_judges(judge: WorkerJudge, hostile: HostileAnswer) -> bool:
 
 def _looks(path: Path) -> tuple[object, ...]:
     """What an owner sees of a file but its content: mode, owner, times, attributes."""
-    found = path.lstat()
+    status = path.lstat()
     attributes = tuple(os.listxattr(path)) if hasattr(os, "listxattr") else ()
-    return (found.st_mode, found.st_uid, found.st_gid, found.st_mtime_ns, found.st_ctime_ns, attributes)
+    return (status.st_mode, status.st_uid, status.st_gid, status.st_mtime_ns, status.st_ctime_ns, attributes)
 
 
 def _segments() -> bool:
@@ -237,9 +237,9 @@ def _escapes(around: Surroundings) -> Iterator[str]:
 
 def _sleepers(seconds: str) -> list[int]:
     """Processes that still sleep as hostile answers make their children sleep."""
-    found = []
+    pids = []
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
             if entry.read_bytes() == f"sleep\0{seconds}\0".encode():
-                found.append(int(entry.parent.name))
-    return found
+                pids.append(int(entry.parent.name))
+    return pids

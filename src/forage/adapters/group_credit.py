@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from forage.adapters.parts import Parts
-from forage.adapters.rows import ForeignRow, groups_of
+from forage.adapters.rows import ExternalRow, groups_of
 from forage.core.errors import ForageError
 from forage.core.protocols import Baseline
 from forage.parts.credit.baseline.mean_centre import MeanCentre
@@ -14,8 +14,8 @@ NO_TOKENS = (0,)
 """Stands for the tokens of a response whose trainer shows its text alone."""
 
 
-def sibling_credit(
-    parts: Parts, rows: Sequence[ForeignRow], sizes: Sequence[int], *, estimator: Sequence[Baseline] = (MeanCentre(),)
+def credit_by_group(
+    parts: Parts, rows: Sequence[ExternalRow], sizes: Sequence[int], *, estimator: Sequence[Baseline] = (MeanCentre(),)
 ) -> list[float]:
     """One credit per row: the parts' rewards see each group, then their baselines, or `estimator` where they keep it.
 
