@@ -125,7 +125,7 @@ class Tools:
     """What parts may use.
 
     `reference` is the policy that training began with, where the recipe needs it; `critic` is there where it has one.
-    `rewards` make of a verdict what the run learns from. `value_cache` is what parts have sampled in this step, for all.
+    `rewards` make of a verdict what the run learns from. `value_cache` is what parts sampled in this step, for all.
     `share(work, starts, ...)` is `work(starts, ...)`, divided over the processes of the run. `visits` is the memory's.
     """
 
