@@ -51,7 +51,7 @@ from forage.parts.credit.shape.reported_planning_credit import ReportedPlanningC
 from forage.parts.credit.shape.shared_once import SharedOnce
 from forage.parts.credit.shape.shuffled_entropy_bonus import ShuffledEntropyBonus
 from forage.parts.credit.shape.unclipped_entropy_bonus import UnclippedEntropyBonus
-from forage.parts.credit.shape.visit_addition import VisitAddition
+from forage.parts.credit.shape.visit_addition import NoveltyAddition, VisitAddition
 from forage.parts.credit.shape.whiten import Whiten
 from forage.parts.losses.advantage_entropy import AdvantageEntropy
 from forage.parts.losses.demonstrations import BehaviourKL, Likelihood, ShapedRatio
@@ -143,6 +143,7 @@ SHAPES = [
     ShapeCase(part=ModeScale(), low=-1, high=INFINITY, identity=ModeScale(strength=0)),
     ShapeCase(part=SetAddition(), low=-INFINITY, high=INFINITY, identity=SetAddition(weight=0)),
     ShapeCase(part=VisitAddition(), low=-INFINITY, high=INFINITY, identity=VisitAddition(weight=0)),
+    ShapeCase(part=NoveltyAddition(), low=-INFINITY, high=INFINITY, identity=NoveltyAddition(weight=0)),
     ShapeCase(part=HeldTokens(), low=-1, high=INFINITY, identity=HeldTokens(strength=0)),
     ShapeCase(part=EntropyTokens(), low=-1, high=INFINITY, identity=EntropyTokens(share=1)),
     ShapeCase(
@@ -246,6 +247,7 @@ def make_experience(
     signals["mode_weight"] = masked((0.5 + torch.rand(rows, generator=draw))[:, None].expand(rows, width), loss_mask)
     signals["set_bonus"] = masked((torch.rand(rows, generator=draw) - 0.5)[:, None].expand(rows, width), loss_mask)
     signals["visit_bonus"] = 2 * signals["set_bonus"]
+    signals["novelty_bonus"] = signals["set_bonus"].abs()
     spread = 4 * torch.rand(rows, generator=torch.Generator().manual_seed(seed + 9)) - 2
     balanced = torch.arange(rows) % 4 < 2
     signals["balanced"] = masked(balanced[:, None].float().expand(rows, width), loss_mask)

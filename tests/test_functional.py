@@ -137,6 +137,7 @@ FORMULAS: dict[str, str] = {
     "cue": "cue_weight",
     "setpo": "set_bonus",
     "answer_ucb": "visit_bonus",
+    "i_mentor": "novelty_bonus",
     "tree_credit": "tree_advantage prefix_owner by_surprise leave_one_out",
     "lambda_grpo": "sharing",
     "entropy_forks": "fork_chance",
@@ -146,6 +147,9 @@ FORMULAS: dict[str, str] = {
     "process_advantage": "potential_differences step_returns",
     "reward_model": "bradley_terry_loss plackett_luce_loss average_weights",
     "satori": "restart_bonus",
+    "embedding_reward": "bradley_terry_loss plackett_luce_loss",
+    "pessimistic_reward": "linear_preferences confidence_width confidence_radius",
+    "step_grpo": "step_reward",
     "shuffled_entropy": "shuffle_within_rows entropy_bonus",
     "constant_bonus": "constant_bonus",
     "random_token_bonus": "random_token_bonus",
@@ -170,11 +174,12 @@ FORMULAS: dict[str, str] = {
 """The formulas of every method with one of its own; a method that only arranges or shuffles others' has none."""
 
 ARRANGED = (
-    "answer_ucb_random base_anchor_likelihood bottom_entropy_tokens clip_cov_random cue_shuffled entropy_forks_random "
-    "hicra_random kl_cov_random mode_coverage_random mode_coverage_undivided mode_coverage_unreplayed "
-    "mode_coverage_unrestarted mode_diversity_random mode_replay_others mode_replay_single mode_replay_unlearned "
-    "posterior_budget_random prefix_guided prefix_guided_other random_entropy_tokens reinforce_ada_random "
-    "rrl rrl_oracle rrl_random_cuts rrl_success_prefixes rrl_whole_prompts setpo_shuffled success_replay_fresh "
+    "answer_ucb_random base_anchor_likelihood bottom_entropy_tokens clip_cov_random cue_shuffled "
+    "embedding_reward_shuffled entropy_forks_random hicra_random i_mentor_shuffled kl_cov_random mode_coverage_random "
+    "mode_coverage_undivided mode_coverage_unreplayed mode_coverage_unrestarted mode_diversity_random "
+    "mode_replay_others mode_replay_single mode_replay_unlearned pessimistic_reward_shuffled posterior_budget_random "
+    "prefix_guided prefix_guided_other random_entropy_tokens reinforce_ada_random rrl rrl_oracle rrl_random_cuts "
+    "rrl_success_prefixes rrl_whole_prompts setpo_shuffled step_grpo_shuffled success_replay_fresh "
     "success_replay_random "
     "strategy_modes tree_credit_random ucpo_shuffled uniqueness_shuffled unlikeliness_random"
 )

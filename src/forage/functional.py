@@ -25,10 +25,12 @@ from forage.ops.exemplars import exemplar_weights, mode_shares, replay_scale
 from forage.ops.forks import by_surprise, fork_chance
 from forage.ops.learning_stages import perplexity_scale, perplexity_weight, position_bonus, relative_position
 from forage.ops.likelihood_ranks import group_ranks, unlikeliness_reward
+from forage.ops.linear_rewards import confidence_radius, confidence_width, linear_preferences
 from forage.ops.logprobs import token_logprobs_and_entropy
 from forage.ops.mismatch import importance_weight, mismatch
 from forage.ops.mode_rewards import mode_reward
 from forage.ops.mode_weights import cue_weight, inverse_weight, set_bonus, ucpo_weight
+from forage.ops.novelty import novelty_bonus
 from forage.ops.passk import pass_at_k, pass_at_k_advantage
 from forage.ops.planning import entropy_planning_bonus, most_uncertain, planning_credit
 from forage.ops.preferences import (
@@ -62,7 +64,7 @@ from forage.ops.surrogates import cispo, gspo, ppo_clip, reinforce
 from forage.ops.token_covariance import clip_cov_tokens, kl_cov_tokens, token_covariance, top_share
 from forage.ops.trust_regions import ce_gppo, dppo, sapo
 from forage.ops.values import clipped_value_error, explained_variance
-from forage.ops.verdict_rewards import overlong_penalty, restart_bonus
+from forage.ops.verdict_rewards import overlong_penalty, restart_bonus, step_reward
 from forage.ops.visits import visit_bonus
 from forage.ops.weight_average import average_weights
 from forage.ops.whitening import whiten
@@ -81,6 +83,8 @@ __all__ = [
     "cispo",
     "clip_cov_tokens",
     "clipped_value_error",
+    "confidence_radius",
+    "confidence_width",
     "constant_bonus",
     "cue_weight",
     "difficulty_weight",
@@ -106,12 +110,14 @@ __all__ = [
     "kl_cov_tokens",
     "kl_estimate",
     "leave_one_out",
+    "linear_preferences",
     "log_ratio",
     "maxrl_advantage",
     "mismatch",
     "mode_reward",
     "mode_shares",
     "most_uncertain",
+    "novelty_bonus",
     "nsr_advantage",
     "overlong_penalty",
     "pass_at_k",
@@ -153,6 +159,7 @@ __all__ = [
     "step_prior",
     "step_ranking",
     "step_returns",
+    "step_reward",
     "surrogate_ratio",
     "tailrl_advantage",
     "teaching_value",

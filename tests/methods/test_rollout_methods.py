@@ -20,6 +20,8 @@ from forage.methods import (
     entropy_forks,
     entropy_forks_random,
     grpo,
+    i_mentor,
+    i_mentor_shuffled,
     lambda_grpo,
     posterior_budget,
     posterior_budget_random,
@@ -47,6 +49,8 @@ CHAINS = [
     (grpo(), posterior_budget_random()),
     (grpo(), answer_ucb(key="text")),
     (grpo(), answer_ucb_random(key="text", rule="mean")),
+    (grpo(), i_mentor(rate=0.01)),
+    (grpo(), i_mentor_shuffled()),
     (tree_credit(),),
     (tree_credit_random(),),
     (grpo(), entropy_forks(unit=2.0), lambda_grpo()),
@@ -143,6 +147,15 @@ def test_answers_are_counted_through_a_run_and_the_bonus_moves_where_all_are_wro
     assert found[2]["new_answers"] < 1
     assert all(row["grad_norm"] > 0 for row in found)
     assert all(row["grad_norm"] == 0 for row in rows(tmp_path / "grpo"))
+
+
+def test_novelty_moves_where_all_are_wrong_and_fades(model: Path, tmp_path: Path) -> None:
+    nothing = World(worth=())
+    train(replace(small(model, grpo(), i_mentor(decay=1.0), steps=3), task=nothing), out=tmp_path / "new")
+    found = rows(tmp_path / "new")
+    assert all(row["grad_norm"] > 0 for row in found)
+    assert 0 < found[2]["novelty_bonus"] < found[0]["novelty_bonus"] <= 0.5
+    assert all(row["reward"] == 0 for row in found), "the bonus is no part of the reward"
 
 
 def test_settings_arrive_and_the_pools_mean_is_the_baseline(model: Path) -> None:

@@ -125,9 +125,8 @@ class Tools:
     """What parts may use.
 
     `reference` is the policy that training began with, where the recipe needs it; `critic` is there where it has one.
-    `rewards` make of a verdict what the run learns from. `value_cache` holds what parts have sampled in this step, for
-    all of them. `share(work, starts, ...)` is `work(starts, ...)`, divided over the processes of the run. `visits` is
-    `Memory.visits` of the run's memory.
+    `rewards` make of a verdict what the run learns from. `value_cache` is what parts sampled in this step, for all.
+    `share(work, starts, ...)` is `work(starts, ...)`, divided over the processes of the run. `visits` is the memory's.
     """
 
     codec: Codec
@@ -233,6 +232,10 @@ class Memory(ABC):
     @abstractmethod
     def draw(self, count: int, *, step: int) -> tuple[Start, ...]:
         """The next starts to sample from."""
+
+    def marked(self, groups: Sequence[Group], *, step: int) -> Sequence[Group]:
+        """The groups of a step, what they are next to all earlier ones written on their scores; before `record`."""
+        return groups
 
     def observe(
         self, groups: Sequence[Group], task: Task, tools: Tools, params: SamplingParams, *, step: int, seed: int
@@ -343,8 +346,7 @@ class Reduction(ABC):
 class Penalty(ABC):
     """A term of its own beside the surrogate, always a mean per learned token: (B, T), to be minimized.
 
-    The call returns the bare term, 0 off the mask; the loss multiplies it by `coefficient` and reports it as
-    `<name>_penalty`.
+    The bare term, 0 off the mask; the loss multiplies it by `coefficient` and reports it as `<name>_penalty`.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()

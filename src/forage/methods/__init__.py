@@ -43,6 +43,7 @@ from forage.methods.controls.constant_bonus import constant_bonus as constant_bo
 from forage.methods.controls.cue_shuffled import cue_shuffled as cue_shuffled
 from forage.methods.controls.dgro_free import dgro_free as dgro_free
 from forage.methods.controls.em_clipped import em_clipped as em_clipped
+from forage.methods.controls.embedding_reward_shuffled import embedding_reward_shuffled as embedding_reward_shuffled
 from forage.methods.controls.entropy_forks_random import entropy_forks_random as entropy_forks_random
 from forage.methods.controls.group_reweight import group_reweight as group_reweight
 from forage.methods.controls.hicra_inverted import hicra_inverted as hicra_inverted
@@ -50,6 +51,7 @@ from forage.methods.controls.hicra_negative import hicra_negative as hicra_negat
 from forage.methods.controls.hicra_random import hicra_random as hicra_random
 from forage.methods.controls.hicra_reported import hicra_reported as hicra_reported
 from forage.methods.controls.high_entropy_scale import high_entropy_scale as high_entropy_scale
+from forage.methods.controls.i_mentor_shuffled import i_mentor_shuffled as i_mentor_shuffled
 from forage.methods.controls.ibro_unsigned import ibro_unsigned as ibro_unsigned
 from forage.methods.controls.kl_cov_random import kl_cov_random as kl_cov_random
 from forage.methods.controls.mode_coverage_random import mode_coverage_random as mode_coverage_random
@@ -63,6 +65,9 @@ from forage.methods.controls.mode_replay_others import mode_replay_others as mod
 from forage.methods.controls.mode_replay_single import mode_replay_single as mode_replay_single
 from forage.methods.controls.mode_replay_unlearned import mode_replay_unlearned as mode_replay_unlearned
 from forage.methods.controls.perplexity_shuffled import perplexity_shuffled as perplexity_shuffled
+from forage.methods.controls.pessimistic_reward_shuffled import (
+    pessimistic_reward_shuffled as pessimistic_reward_shuffled,
+)
 from forage.methods.controls.position_reversed import position_reversed as position_reversed
 from forage.methods.controls.posterior_budget_random import posterior_budget_random as posterior_budget_random
 from forage.methods.controls.prefix_guided_other import prefix_guided_other as prefix_guided_other
@@ -75,6 +80,7 @@ from forage.methods.controls.rrl_success_prefixes import rrl_success_prefixes as
 from forage.methods.controls.rrl_whole_prompts import rrl_whole_prompts as rrl_whole_prompts
 from forage.methods.controls.setpo_shuffled import setpo_shuffled as setpo_shuffled
 from forage.methods.controls.shuffled_entropy import shuffled_entropy as shuffled_entropy
+from forage.methods.controls.step_grpo_shuffled import step_grpo_shuffled as step_grpo_shuffled
 from forage.methods.controls.success_replay_fresh import success_replay_fresh as success_replay_fresh
 from forage.methods.controls.success_replay_random import success_replay_random as success_replay_random
 from forage.methods.controls.tree_credit_random import tree_credit_random as tree_credit_random
@@ -86,12 +92,14 @@ from forage.methods.exploration.answer_ucb import answer_ucb as answer_ucb
 from forage.methods.exploration.base_anchor import base_anchor as base_anchor
 from forage.methods.exploration.clip_cov import clip_cov as clip_cov
 from forage.methods.exploration.cue import cue as cue
+from forage.methods.exploration.embedding_reward import embedding_reward as embedding_reward
 from forage.methods.exploration.entropy_advantage import entropy_advantage as entropy_advantage
 from forage.methods.exploration.entropy_forks import entropy_forks as entropy_forks
 from forage.methods.exploration.entropy_penalty import entropy_penalty as entropy_penalty
 from forage.methods.exploration.entropy_target import entropy_target as entropy_target
 from forage.methods.exploration.hicra import hicra as hicra
 from forage.methods.exploration.hicra_entropy import hicra_entropy as hicra_entropy
+from forage.methods.exploration.i_mentor import i_mentor as i_mentor
 from forage.methods.exploration.ibro import ibro as ibro
 from forage.methods.exploration.kl_cov import kl_cov as kl_cov
 from forage.methods.exploration.kl_penalty import kl_penalty as kl_penalty
@@ -100,6 +108,7 @@ from forage.methods.exploration.mode_coverage import mode_coverage as mode_cover
 from forage.methods.exploration.mode_diversity import mode_diversity as mode_diversity
 from forage.methods.exploration.mode_replay import mode_replay as mode_replay
 from forage.methods.exploration.perplexity_shaping import perplexity_shaping as perplexity_shaping
+from forage.methods.exploration.pessimistic_reward import pessimistic_reward as pessimistic_reward
 from forage.methods.exploration.position_shaping import position_shaping as position_shaping
 from forage.methods.exploration.posterior_budget import posterior_budget as posterior_budget
 from forage.methods.exploration.prefix_guided import prefix_guided as prefix_guided
@@ -110,6 +119,7 @@ from forage.methods.exploration.reward_model import reward_model as reward_model
 from forage.methods.exploration.rrl import rrl as rrl
 from forage.methods.exploration.satori import satori as satori
 from forage.methods.exploration.setpo import setpo as setpo
+from forage.methods.exploration.step_grpo import step_grpo as step_grpo
 from forage.methods.exploration.strategy_modes import strategy_modes as strategy_modes
 from forage.methods.exploration.success_replay import success_replay as success_replay
 from forage.methods.exploration.top_entropy_tokens import top_entropy_tokens as top_entropy_tokens

@@ -22,6 +22,7 @@ from forage.parts.explore.plain import PlainSampling
 from forage.parts.losses.penalty import EntropyPenalty, EntropyTarget
 from forage.parts.losses.policy_loss import PolicyLoss
 from forage.parts.signals.planning import PlanningMask
+from forage.reward_models.preference.embedding_reward import PreferenceReward, usable_rankings
 from forage.training.recipe import Recipe
 
 WayKey = ModeKey | Literal["grams"] | Ways
@@ -175,12 +176,26 @@ def add_process_reward(recipe: Recipe, reward: ProcessReward, method: str) -> Re
     return add_model_reward(recipe, reward)
 
 
-def add_model_reward(recipe: Recipe, reward: ModelReward | ProcessReward) -> Recipe:
+def add_preference_reward(recipe: Recipe, reward: PreferenceReward, method: str) -> Recipe:
+    """The recipe with a reward fitted to preferences. Raises ForageError where its file is none, or twice."""
+    if not reward.preferences:
+        raise ForageError(
+            f"{method} is fitted to preferences: JSON lines with prompt, chosen and rejected, or prompt and ranked. "
+            f"Give the file: {method}:preferences=FILE."
+        )
+    usable_rankings(Path(reward.preferences))
+    if any(isinstance(present, PreferenceReward) for present in recipe.rewards):
+        raise ForageError("The recipe has a reward that is fitted to preferences already; give one.")
+    return add_model_reward(recipe, reward)
+
+
+def add_model_reward(recipe: Recipe, reward: ModelReward | ProcessReward | PreferenceReward) -> Recipe:
     """The recipe with a reward that may take the verdict's place, in front of those that add to it.
 
     What they add, such as a penalty for length, is so kept, whatever the order of the methods.
     """
-    models = [place for place, part in enumerate(recipe.rewards) if isinstance(part, ModelReward | ProcessReward)]
+    kinds = ModelReward | ProcessReward | PreferenceReward
+    models = [place for place, part in enumerate(recipe.rewards) if isinstance(part, kinds)]
     place = max(models, default=-1) + 1
     return replace(recipe, rewards=(*recipe.rewards[:place], reward, *recipe.rewards[place:]))
 

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from forage.core.errors import ForageError
+from forage.grams.key_steps import STEP_LABEL
 from forage.tasks.own_function import check_name, load_function
 from forage.tasks.wrapped import Wrapped
 
@@ -37,7 +38,7 @@ def sentence(text: str) -> list[int]:
 
 def label(text: str) -> list[int]:
     """A step begins at a line that says `Step 3:` (or `step 3.`, `### Step 3`); what comes before is a step too."""
-    return [match.start() for match in re.finditer(r"(?im)^[ \t#*]*step\s+\d+\b", text)]
+    return [match.start() for match in STEP_LABEL.finditer(text)]
 
 
 def code_line(text: str) -> list[int]:

@@ -52,7 +52,8 @@ def step(run: Run, number: int) -> StepReport:
     seed = derive_seed(recipe.seed, "step", number)
     run.tools.value_cache.clear()  # values of states are of this step
 
-    sampled = list(sample_groups(run, number, seed))  # everything that was tried, in order
+    tried = list(sample_groups(run, number, seed))  # everything, in order
+    sampled = run.memory.marked(tried, step=number)  # next to what the memory holds
     groups = select(sampled, recipe)  # what is learned from
     batch = with_entropy(collate(groups, run.tools.codec.prompt), run.policy.measure)  # ---- the door ----
     experience = measure(groups, batch, recipe.needs, recipe.signals, run.tools, seed=seed)

@@ -14,6 +14,7 @@ from forage.core.records import Group, Score
 from forage.parts.signals import SIGNALS, measure
 from forage.parts.signals.balanced import Balanced
 from forage.parts.signals.mode_weights import ModeWeight, SetBonus
+from forage.parts.signals.novelty_bonus import NoveltyBonus
 from forage.parts.signals.perplexity import Perplexity
 from forage.parts.signals.planning import PlanningMask
 from forage.parts.signals.shared_prefix import SharedPrefix
@@ -67,7 +68,7 @@ def measured(name: str, *, seed: int = 0, groups: Sequence[Group] = GROUPS) -> T
 def test_the_catalogue_is_complete() -> None:
     # A recipe brings its own, with its grams or its sampling.
     needs_settings = {
-        *(Balanced, ModeWeight, PairSmoothing, Perplexity, PlanningMask, SetBonus),
+        *(Balanced, ModeWeight, NoveltyBonus, PairSmoothing, Perplexity, PlanningMask, SetBonus),
         *(SharedPrefix, StepPairs, StepValues, VisitBonus),
     }
     assert {type(signal) for signal in SIGNALS.values()} == members_of(forage.parts.signals, Signal) - needs_settings

@@ -41,16 +41,22 @@ class ModelReward(Reward):
 
     def __call__(self, rollouts: Sequence[Rollout], scores: Sequence[Score]) -> tuple[Score, ...]:
         columns = [self._rewards(model, rollouts) for model in self.opened]
-        return tuple(self._score(score, row) for score, row in zip(scores, zip(*columns, strict=True), strict=True))
+        rows = zip(*columns, strict=True)
+        return tuple(
+            scored(score, row, weight=self.weight, outcome=self.outcome)
+            for score, row in zip(scores, rows, strict=True)
+        )
 
     def _rewards(self, model: RewardModel, rollouts: Sequence[Rollout]) -> list[float]:
         prompt = rollouts[0].start.problem.prompt
         return model.score([model.encode(prompt, each.text, finished=each.stop != "length") for each in rollouts])
 
-    def _score(self, score: Score, rewards: Sequence[float]) -> Score:
-        reward = statistics.fmean(rewards)
-        parts = {**score.parts, "reward_model": reward}
-        if len(rewards) > 1:
-            parts["reward_model_spread"] = statistics.pstdev(rewards)
-        value = self.outcome * score.value + self.weight * reward
-        return replace(score, value=value, parts=parts, graded=score.graded or self.outcome == 0)
+
+def scored(score: Score, rewards: Sequence[float], *, weight: float, outcome: float) -> Score:
+    """`outcome` times the value plus `weight` times the mean of what the models of an ensemble say."""
+    reward = statistics.fmean(rewards)
+    parts = {**score.parts, "reward_model": reward}
+    if len(rewards) > 1:
+        parts["reward_model_spread"] = statistics.pstdev(rewards)
+    value = outcome * score.value + weight * reward
+    return replace(score, value=value, parts=parts, graded=score.graded or outcome == 0)
