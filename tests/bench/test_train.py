@@ -9,7 +9,7 @@ from forage.bench.plan import Bench, BenchSettings, plan_bench
 from forage.bench.train import train_bench
 from forage.core.errors import ForageError
 from forage.recipes import RECIPES
-from forage.training.loop import resume
+from forage.training.loop import resume, train
 from support.bench_settings import settings_of
 
 Progress = list[tuple[int, int, str]]
@@ -43,6 +43,18 @@ def test_what_is_under_way_is_named(tiny_base: Path, tmp_path: Path) -> None:
     told: Progress = []
     train_bench(bench, here, lambda done, total, note="": told.append((done, total, note)))
     assert told == [(1, 2, f"{path.name} 1")]
+
+
+def test_what_is_trained_starts_no_process(tiny_base: Path, tmp_path: Path) -> None:
+    bench = planned(tiny_base, tmp_path, ("grpo", "dr_grpo"), processes=2)
+    asked: list[Sequence[str]] = []
+    for path, recipe in bench.runs.items():
+        train(recipe, out=path)
+    train_bench(bench, asked.append, lambda done, total, note="": None)
+    assert [arguments[:2] for arguments in asked] == [
+        [command, str(path)] for path in bench.runs for command in ("resume", "eval")
+    ]
+    assert not list(tmp_path.glob("*.log"))
 
 
 def test_the_run_that_fails_in_a_process_is_named_and_the_others_stay(tiny_base: Path, tmp_path: Path) -> None:

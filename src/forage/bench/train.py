@@ -65,25 +65,38 @@ def train_bench(bench: Bench, run_here: Command, on_progress: OnProgress) -> Non
     processes of their own. `on_progress` is told the steps of all runs, and what each run under way has come to.
     """
     gate, children = InterruptGate(), Children()
+    ks = ",".join(map(str, bench.ks))
 
-    def train_and_evaluate(path: Path) -> None:
+    def commands(path: Path) -> tuple[list[str], ...]:
         if not path.exists():
             begin(bench.runs[path], path)
-        ks = ",".join(map(str, bench.ks))
-        commands = (["resume", str(path)], ["eval", str(path), "--n", str(bench.n), "--k", ks])
-        if bench.processes > 1:
-            children.run(path, commands)
-            return
-        for arguments in commands:
+        return ["resume", str(path)], ["eval", str(path), "--n", str(bench.n), "--k", ks]
+
+    def work_here(path: Path) -> None:
+        for arguments in commands(path):
             run_here(arguments)
             gate.reopen()  # a command that was at its end when Ctrl-C came has ended as if it had not come
 
+    def work_in_a_process(path: Path) -> None:
+        children.run(path, commands(path))
+
+    # A process takes seconds to load what it needs: what is trained already, and most often evaluated, is not worth it.
+    here = [path for path in bench.runs if bench.processes == 1 or _is_trained(bench, path)]
+    elsewhere = [path for path in bench.runs if path not in here]
+    moved = partial(_tell_steps, bench, on_progress)
     try:
         with gate.listening():
-            moved = partial(_tell_steps, bench, on_progress)
-            _work(train_and_evaluate, list(bench.runs), bench.processes, children.interrupt, moved)
+            for path in here:
+                work_here(path)
+                moved()
+            if elsewhere:
+                _work_in_threads(work_in_a_process, elsewhere, bench.processes, children.interrupt, moved)
     except KeyboardInterrupt as error:
         raise Interrupted("Interrupted; what was trained is kept: the same command goes on.") from error
+
+
+def _is_trained(bench: Bench, path: Path) -> bool:
+    return bench.runs[path].schedule.steps in RunDirectory(path).checkpoints()
 
 
 def _tell_steps(bench: Bench, on_progress: OnProgress) -> None:
@@ -93,7 +106,7 @@ def _tell_steps(bench: Bench, on_progress: OnProgress) -> None:
     on_progress(sum(done.values()), sum(wanted.values()), "  ".join(under_way))
 
 
-def _work(
+def _work_in_threads(
     work: Callable[[Path], None],
     paths: Sequence[Path],
     processes: int,
@@ -104,15 +117,10 @@ def _work(
 
     `interrupt` ends what is under way where Ctrl-C was meant for this process alone.
     """
-    if processes == 1:  # in this thread, which is the one that hears Ctrl-C
-        for path in paths:
-            work(path)
-            moved()
-        return
     with ThreadPoolExecutor(processes) as pool:
         jobs = [pool.submit(work, path) for path in paths]
         try:
-            waiting: bool = True
+            waiting = True
             while waiting:
                 done, rest = wait(jobs, LOOK_SECONDS, FIRST_EXCEPTION)
                 moved()
