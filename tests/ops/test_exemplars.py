@@ -14,6 +14,7 @@ def test_scale_by_hand() -> None:
 def test_shares_by_hand() -> None:
     assert mode_shares([6, 1, 1]).tolist() == [1 / 3, 1 / 3, 1 / 3]
     assert mode_shares([6, 1, 1], by="frequency").tolist() == [0.75, 0.125, 0.125]
+    assert mode_shares([3, 8], by="tokens").tolist() == [3 / 11, 8 / 11]
     assert mode_shares([]).tolist() == []
     with pytest.raises(ForageError, match="at least once"):
         mode_shares([1, 0])

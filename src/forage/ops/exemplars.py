@@ -9,7 +9,7 @@ from torch import Tensor
 from forage.core.errors import ForageError
 from forage.ops.masked import require_shape
 
-Shares = Literal["uniform", "frequency"]
+Shares = Literal["uniform", "frequency", "tokens"]
 
 
 def replay_scale(group_size: int) -> float:
@@ -38,34 +38,36 @@ def replay_scale(group_size: int) -> float:
     return (group_size - 1) / group_size**2
 
 
-def mode_shares(seen: Sequence[int], *, by: Shares = "uniform") -> Tensor:
+def mode_shares(amounts: Sequence[int], *, by: Shares = "uniform") -> Tensor:
     """The share of every stored mode in what a problem's exemplars teach (ModeBench, 2026).
 
         w_c = 1 / K               "uniform": every mode alike, however often it was met
         w_c = n_c / sum_j n_j     "frequency", its control: as often as it was met
+        w_c = l_c / sum_j l_j     "tokens": every token of the exemplars alike
 
-    The pull towards uniform shares balances the modes. Shares by frequency, where they are the policy's own, pull along
+    With "uniform" a response counts its share however long it is, so that a token of a long one counts less, and so
+    does the choice of its mode; with "tokens" that choice counts alike in all. The pull towards uniform shares balances the modes. Shares by frequency, where they are the policy's own, pull along
     the gradient of the success probability and keep no mode that would be lost without them.
 
     Args:
-        seen: n, how often each of the K modes was met, all at least 1.
-        by: "uniform" or "frequency".
+        amounts: n, how often each of the K modes was met, or l, the tokens of its exemplar, all at least 1.
+        by: "uniform", "frequency" or "tokens".
 
     Returns:
         (K,) float64 with the sum 1; empty without modes.
 
     Raises:
-        ForageError: another rule, or a mode that was never met.
+        ForageError: another rule, or an amount below 1.
 
     Example:
         >>> mode_shares([6, 1, 1], by="frequency")
         tensor([0.7500, 0.1250, 0.1250], dtype=torch.float64)
     """
-    if by not in ("uniform", "frequency"):
-        raise ForageError(f'Modes have shares that are "uniform" or by "frequency", not {by!r}.')
-    if any(count < 1 for count in seen):
-        raise ForageError(f"A stored mode was met at least once; these were met {list(seen)} times.")
-    count = torch.tensor(seen, dtype=torch.float64)
+    if by not in ("uniform", "frequency", "tokens"):
+        raise ForageError(f'Modes have shares that are "uniform" or by "frequency" or "tokens", not {by!r}.')
+    if any(count < 1 for count in amounts):
+        raise ForageError(f"A stored mode was met at least once and has a token at least, not {list(amounts)}.")
+    count = torch.tensor(amounts, dtype=torch.float64)
     if by == "uniform":
         count = torch.ones_like(count)
     return count / count.sum()

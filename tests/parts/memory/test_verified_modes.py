@@ -50,6 +50,12 @@ def test_the_smallest_first_response_of_a_mode_is_kept_and_never_replaced() -> N
     assert shown(memory, A) == [("a", 0, (5, 9), third), ("a", 0, (8,), third), ("a", 0, (3,), third)]
 
 
+def test_shares_by_tokens_are_those_of_the_lengths() -> None:
+    memory = opened(shares="tokens")
+    memory.record([met(A, ((6, 7, 8), "x"), ((5,), "y"), ((4,), "y"))], step=1)
+    assert shown(memory, A) == [("a", 0, (4,), 0.25), ("a", 0, (6, 7, 8), 0.75)]
+
+
 def test_ways_by_grams_are_met_again_under_the_name_of_their_exemplar() -> None:
     """Texts are the tokens in words. (5 6 7 8) and (5 6 7 9) share 3 of 7 pairs and (1 2 3 4) none with either."""
     memory = opened(key=GramClusters(alike=0.4))

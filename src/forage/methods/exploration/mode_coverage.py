@@ -4,7 +4,7 @@ from forage.core.errors import ForageError
 from forage.grams.ways import GramClusters
 from forage.methods.catalogue import method
 from forage.methods.exploration.mode_diversity import mode_diversity
-from forage.methods.exploration.mode_replay import mode_replay
+from forage.methods.exploration.mode_replay import mode_replay, vary_modes
 from forage.methods.exploration.prefix_guided import prefix_guided
 from forage.methods.parts import WayKey, key_task, named_ways
 from forage.training.recipe import Recipe
@@ -36,4 +36,5 @@ def mode_coverage(
     key_task(recipe, key, "mode_coverage", setting="ways")
     recipe = mode_diversity.function(recipe, rule="ips", alpha=alpha, key=key)
     recipe = prefix_guided.function(recipe, share=share, hard=1.0, ways=key)
-    return mode_replay.function(recipe, coefficient=coefficient, slots=slots, key=key)
+    recipe = mode_replay.function(recipe, coefficient=coefficient, slots=slots, key=key)
+    return vary_modes(recipe, shares="tokens")

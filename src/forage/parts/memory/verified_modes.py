@@ -29,8 +29,9 @@ class VerifiedModes(MemoryConfig):
     shown the exemplars of its problem with the weights `shares` (`mode_shares`), which add up to 1. `key` names the
     modes (`mode_keys`); "answer" reads them with `task`.
 
-    The controls: `shares="frequency"`, `slots=1`, and with `others` as many exemplars of other problems, drawn anew in
-    each step, in the place of the problem's own.
+    With `shares="tokens"` every token of a problem's exemplars weighs alike. The controls: `shares="frequency"`,
+    `slots=1`, and with `others` as many exemplars of other problems, drawn anew in each step, in the place of the
+    problem's own.
     """
 
     inner: MemoryConfig = field(default_factory=ShuffledProblems)
@@ -72,7 +73,9 @@ class _VerifiedModes(ShowingMemory):
             kept = self._bank.get(problem.id, {})
             own = [exemplar.tokens for exemplar in kept.values()]
             responses = self._of_others(problem.id, len(own)) if self._config.others else own
-            shares = mode_shares([exemplar.seen for exemplar in kept.values()], by=self._config.shares).tolist()
+            by = self._config.shares
+            amounts = [len(exemplar.tokens) if by == "tokens" else exemplar.seen for exemplar in kept.values()]
+            shares = mode_shares(amounts, by=by).tolist()
             for tokens, weight in zip(responses, shares, strict=False):
                 shown.append(Demonstration(problem=problem, tokens=tokens, group=number, weight=weight))
         return tuple(shown)
