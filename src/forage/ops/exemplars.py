@@ -45,8 +45,10 @@ def mode_shares(amounts: Sequence[int], *, by: Shares = "uniform") -> Tensor:
         w_c = n_c / sum_j n_j     "frequency", its control: as often as it was met
         w_c = l_c / sum_j l_j     "tokens": every token of the exemplars alike
 
-    With "uniform" a response counts its share however long it is, so that a token of a long one counts less, and so
-    does the choice of its mode; with "tokens" that choice counts alike in all. The pull towards uniform shares balances the modes. Shares by frequency, where they are the policy's own, pull along
+    With "uniform" a response counts its share however long it is: a token of a long one counts less, and so does the
+    one that chose its mode. With "tokens" that choice counts alike in all.
+
+    The pull towards uniform shares balances the modes. Shares by frequency, where they are the policy's own, pull along
     the gradient of the success probability and keep no mode that would be lost without them.
 
     Args:
