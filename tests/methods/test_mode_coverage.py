@@ -79,14 +79,14 @@ def test_it_is_three_methods_under_one_key() -> None:
         dr_grpo(),
         mode_diversity(rule="ips", alpha=0.5),
         prefix_guided(share=0.25, hard=1.0, ways="mode"),
-        mode_replay(coefficient=0.3, slots=4),
+        mode_replay(coefficient=0.3, slots=4, shares="tokens"),
     )
     assert without_labels(together) == without_labels(one_by_one)
 
 
 def test_parts_left_out_are_the_other_two() -> None:
     divided, restarted = mode_diversity(key="grams"), prefix_guided(share=0.125, hard=1.0, ways="grams")
-    replayed = mode_replay(coefficient=5.0, key="grams")
+    replayed = mode_replay(coefficient=5.0, shares="tokens", key="grams")
     for control, parts in (
         (mode_coverage_undivided(), [restarted, replayed]),
         (mode_coverage_unreplayed(), [divided, restarted]),

@@ -108,6 +108,7 @@ SETTINGS = {
     "mode_coverage_random.coefficient": _REPLAY,
     "mode_coverage_undivided.coefficient": _REPLAY,
     "mode_coverage_unrestarted.coefficient": _REPLAY,
+    "shares": "what weighs alike in what kept responses teach: uniform (each response) or tokens (each token)",
     "ways": _WAYS,
     "words": "words in a row that make a gram",
     "prefix_guided.ways": f"a solution of each way is kept; {_WAYS}; None keeps the first one",
