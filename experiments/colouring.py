@@ -61,6 +61,17 @@ ARMS: dict[str, tuple[str, ...]] = {
     "replay 5 of other graphs (control)": ("dr_grpo", "mode_replay_others:coefficient=5"),
     "RLEP": ("dr_grpo", "success_replay"),
     "ExGRPO": ("dr_grpo", "success_replay:rule=exgrpo"),
+    "answers counted (UCB)": ("dr_grpo", "answer_ucb"),
+    "answers counted, bonuses dealt anew (control)": ("dr_grpo", "answer_ucb_random"),
+    "Reinforce-Ada": ("dr_grpo", "reinforce_ada"),
+    "Reinforce-Ada, problems at random (control)": ("dr_grpo", "reinforce_ada_random"),
+    "posterior budget": ("dr_grpo", "posterior_budget"),
+    "posterior budget, dealt anew (control)": ("dr_grpo", "posterior_budget_random"),
+    "prefixes of right answers": ("dr_grpo", "prefix_guided"),
+    "prefixes of other answers (control)": ("dr_grpo", "prefix_guided_other"),
+    "tree credit": ("tree_credit",),
+    "tree credit, random forks (control)": ("tree_credit_random",),
+    "shared tokens count once": ("dr_grpo", "lambda_grpo"),
     "base anchor .05": ("dr_grpo", "base_anchor:coefficient=0.05,solved=0.125"),
     "mode coverage": ("dr_grpo", "mode_coverage"),
     "mode coverage, ways dealt anew (control)": ("dr_grpo", "mode_coverage_random"),
@@ -79,6 +90,7 @@ def work(job: tuple[str, int, str, float, int, str]) -> dict[str, Any]:
 
     torch.set_num_threads(1)
     from forage.recipes import colouring
+    from forage.store.run_directory import RunDirectory
     from forage.training.exact import exact_evaluation
     from forage.training.loop import train
 
@@ -90,6 +102,8 @@ def work(job: tuple[str, int, str, float, int, str]) -> dict[str, Any]:
         checkpoint = recipe.model if arm == "base" else str(train(recipe, out=place).path)
         splits = {split: exact_evaluation(checkpoint, task=recipe.task, split=split) for split in ("test", "train")}
         found: dict[str, Any] = {split: each.summary() for split, each in splits.items()}
+        if arm != "base":
+            found["tokens"] = RunDirectory.open(Path(checkpoint)).metrics()[-1]["tokens"]
     except Exception as error:
         found = {"failed": f"{type(error).__name__}: {error}"[:300]}
     key = {"arm": arm, "seed": seed, "answers": answers, "lr": lr, "steps": steps}
