@@ -25,6 +25,11 @@ def test_only_an_interval_without_zero_allows_a_verdict(interval: Interval, word
     assert verdict(interval) == word
 
 
+def test_a_difference_that_is_shown_as_nothing_is_none() -> None:
+    assert verdict(Interval(2e-8, 1e-8, 3e-8)) == "not distinguishable"
+    assert verdict(Interval(6e-4, 5e-4, 7e-4)) == "higher"
+
+
 def test_counts_and_lists() -> None:
     assert [count(1, "seed"), count(3, "seed"), count(2000, "entry", "entries")] == [
         "1 seed",
