@@ -16,6 +16,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+MODE_COVERAGE: dict[str, tuple[str, ...]] = {
+    "mode coverage": ("dr_grpo", "mode_coverage"),
+    "mode coverage, ways dealt anew (control)": ("dr_grpo", "mode_coverage_random"),
+    "mode coverage, reward not divided (control)": ("dr_grpo", "mode_coverage_undivided"),
+    "mode coverage without exemplars (control)": ("dr_grpo", "mode_coverage_unreplayed"),
+    "mode coverage without restarts (control)": ("dr_grpo", "mode_coverage_unrestarted"),
+    "mode coverage by the task's modes": ("dr_grpo", "mode_coverage:ways=mode"),
+}
+
 ARMS: dict[str, tuple[str, ...]] = {
     "Dr. GRPO": ("dr_grpo",),
     "GRPO": ("grpo",),
@@ -73,12 +82,7 @@ ARMS: dict[str, tuple[str, ...]] = {
     "tree credit, random forks (control)": ("tree_credit_random",),
     "shared tokens count once": ("dr_grpo", "lambda_grpo"),
     "base anchor .05": ("dr_grpo", "base_anchor:coefficient=0.05,solved=0.125"),
-    "mode coverage": ("dr_grpo", "mode_coverage"),
-    "mode coverage, ways dealt anew (control)": ("dr_grpo", "mode_coverage_random"),
-    "mode coverage, reward not divided (control)": ("dr_grpo", "mode_coverage_undivided"),
-    "mode coverage without exemplars (control)": ("dr_grpo", "mode_coverage_unreplayed"),
-    "mode coverage without restarts (control)": ("dr_grpo", "mode_coverage_unrestarted"),
-    "mode coverage by the task's modes": ("dr_grpo", "mode_coverage:ways=mode"),
+    **MODE_COVERAGE,
 }
 COLUMNS = ("pass@1", "pass@8", "pass@64", "distinct@8", "pcmd")
 

@@ -15,8 +15,8 @@ from support.bench_settings import settings_of
 Progress = list[tuple[int, int, str]]
 
 
-def planned(base: Path, out: Path, arms: Sequence[str], processes: int = 1) -> Bench:
-    settings = settings_of(base, groups=2, group_size=2, max_tokens=16)
+def planned(base: Path, out: Path, arms: Sequence[str], processes: int = 1, **more: object) -> Bench:
+    settings = settings_of(base, groups=2, group_size=2, max_tokens=16, **more)
     comparison = BenchSettings(arms=arms, controls=(), seeds=(3,), n=2, ks=(1,), processes=processes)
     return plan_bench(RECIPES["countdown"], settings, comparison, out=out)
 
@@ -43,6 +43,19 @@ def test_what_is_under_way_is_named(tiny_base: Path, tmp_path: Path) -> None:
     told: Progress = []
     train_bench(bench, here, lambda done, total, note="": told.append((done, total, note)))
     assert told == [(1, 2, f"{path.name} 1")]
+
+
+def test_a_run_that_its_budget_of_tokens_ended_has_taken_its_steps(tiny_base: Path, tmp_path: Path) -> None:
+    bench = planned(tiny_base, tmp_path, ("grpo",), tokens=50)
+    path = next(iter(bench.runs))
+
+    def here(arguments: Sequence[str]) -> None:
+        if arguments[0] == "resume":
+            (path / "metrics.jsonl").write_text('{"step": 1, "tokens": 60}\n')
+
+    told: Progress = []
+    train_bench(bench, here, lambda done, total, note="": told.append((done, total, note)))
+    assert told == [(2, 2, "")]
 
 
 def test_what_is_trained_starts_no_process(tiny_base: Path, tmp_path: Path) -> None:

@@ -92,3 +92,6 @@ def test_percentiles_by_hand() -> None:
     assert interval.excludes_zero
     assert not Interval(0.1, -0.1, 0.3).excludes_zero
     assert Interval(-0.2, -0.3, -0.1).excludes_zero
+    assert Interval(-0.2, -0.3, -0.1).distinguishable
+    assert Interval(2e-8, 1e-8, 3e-8).excludes_zero  # without noise
+    assert not Interval(2e-8, 1e-8, 3e-8).distinguishable

@@ -165,12 +165,12 @@ def test_a_torn_last_row_does_not_count_and_does_not_grow(run: RunDirectory) -> 
     assert path.read_bytes() == whole
 
 
-def test_the_last_step_is_that_of_the_last_whole_row(run: RunDirectory, tmp_path: Path) -> None:
-    assert run.last_step() == RunDirectory(tmp_path / "none").last_step() == 0
+def test_the_last_row_is_the_last_whole_one(run: RunDirectory, tmp_path: Path) -> None:
+    assert run.last_row() == RunDirectory(tmp_path / "none").last_row() == {}
     lines = [json.dumps(row(step, padding=0.1 + 0.2)) for step in range(1, 2000)]
     (run.path / "metrics.jsonl").write_text("\n".join(lines) + '\n{"step": 2000')
     assert (run.path / "metrics.jsonl").stat().st_size > 1 << 16  # more than is read
-    assert run.last_step() == 1999
+    assert run.last_row()["step"] == 1999
 
 
 def test_a_damaged_row_in_the_middle_is_named(run: RunDirectory) -> None:

@@ -176,7 +176,7 @@ def _cell(interval: Interval | None, *, signed: bool = False, form: str = "") ->
     if math.isnan(interval.low):
         return Cell(f"{interval.estimate:{form}} (one problem)", interval.estimate)
     text = f"{interval.estimate:{form}} [{interval.low:{form}}, {interval.high:{form}}]"
-    return Cell(text, interval.estimate, interval.low, interval.high, signed and interval.excludes_zero)
+    return Cell(text, interval.estimate, interval.low, interval.high, signed and interval.distinguishable)
 
 
 def knows_entropy(analysis: Analysis) -> bool:

@@ -81,7 +81,11 @@ def train_bench(bench: Bench, run_here: Command, on_progress: OnProgress) -> Non
         children.run(path, commands(path))
 
     # A process takes seconds to load what it needs: what is trained already, and most often evaluated, is not worth it.
-    here = [path for path in bench.runs if bench.processes == 1 or _is_trained(bench, path)]
+    here = [
+        path
+        for path in bench.runs
+        if bench.processes == 1 or _steps_done(bench, path) == bench.runs[path].schedule.steps
+    ]
     elsewhere = [path for path in bench.runs if path not in here]
     moved = partial(_tell_steps, bench, on_progress)
     try:
@@ -95,13 +99,16 @@ def train_bench(bench: Bench, run_here: Command, on_progress: OnProgress) -> Non
         raise Interrupted("Interrupted; what was trained is kept: the same command goes on.") from error
 
 
-def _is_trained(bench: Bench, path: Path) -> bool:
-    return bench.runs[path].schedule.steps in RunDirectory(path).checkpoints()
+def _steps_done(bench: Bench, path: Path) -> int:
+    """All of its steps where a run has ended, also where a budget of tokens ended it before."""
+    schedule, row = bench.runs[path].schedule, RunDirectory(path).last_row()
+    step = int(row.get("step", 0))
+    return schedule.steps if schedule.ended(step, int(row.get("tokens", 0))) else step
 
 
 def _tell_steps(bench: Bench, on_progress: OnProgress) -> None:
     wanted = {path: recipe.schedule.steps for path, recipe in bench.runs.items()}
-    done = {path: min(RunDirectory(path).last_step(), steps) for path, steps in wanted.items()}
+    done = {path: _steps_done(bench, path) for path in wanted}
     under_way = [f"{path.name} {done[path]}" for path, steps in wanted.items() if 0 < done[path] < steps]
     on_progress(sum(done.values()), sum(wanted.values()), "  ".join(under_way))
 

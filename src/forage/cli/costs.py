@@ -65,4 +65,4 @@ def _gain(change: Interval, cost: float, least: float) -> Cell:
     if cost < least:
         return Cell("")
     estimate, low, high = (100 * value / cost for value in (change.estimate, change.low, change.high))
-    return Cell(f"{estimate:+.2f} [{low:+.2f}, {high:+.2f}]", estimate, low, high, change.excludes_zero)
+    return Cell(f"{estimate:+.2f} [{low:+.2f}, {high:+.2f}]", estimate, low, high, change.distinguishable)

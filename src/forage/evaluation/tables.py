@@ -135,9 +135,9 @@ def level_cell(interval: Interval) -> Cell:
 
 
 def difference_cell(interval: Interval) -> Cell:
-    """A difference with its interval, marked where that leaves out 0."""
+    """A difference with its interval, marked where it is distinguishable from 0."""
     text = interval_text(interval, signed=True)
-    return Cell(text, interval.estimate, interval.low, interval.high, interval.excludes_zero)
+    return Cell(text, interval.estimate, interval.low, interval.high, interval.distinguishable)
 
 
 def _temperature(runs: Sequence[Evaluation]) -> Cell:

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 LEVEL = 0.95
 
+NEGLIGIBLE = 5e-4
+"""Half of the last digit in which differences are shown: of three decimals, or of a tenth of a point."""
+
 Floats = NDArray[np.float64]
 
 
@@ -25,6 +28,14 @@ class Interval:
     @property
     def excludes_zero(self) -> bool:
         return self.low > 0 or self.high < 0
+
+    @property
+    def distinguishable(self) -> bool:
+        """Of a difference: it can be told from 0, and shows in three decimals.
+
+        Values without noise (exact, or at their bound) leave out 0 by next to nothing.
+        """
+        return self.excludes_zero and abs(self.estimate) >= NEGLIGIBLE
 
 
 def resampling_weights(count: int, draws: int, rng: np.random.Generator) -> Floats:

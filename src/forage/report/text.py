@@ -38,12 +38,8 @@ def difference(interval: Interval) -> Markup:
     return Markup("<strong>{}</strong> points {}").format(signed_points(interval.estimate), points_range(interval))
 
 
-NEGLIGIBLE = 5e-4
-"""A difference that is shown as 0.0 points. Without noise (exact or saturated values) its interval may exclude 0."""
-
-
 def tone_of(interval: Interval) -> Tone:
-    if not interval.excludes_zero or abs(interval.estimate) < NEGLIGIBLE:
+    if not interval.distinguishable:
         return "level"
     return "up" if interval.estimate > 0 else "down"
 

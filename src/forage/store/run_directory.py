@@ -165,16 +165,16 @@ class RunDirectory:
         _warn_of_holes(path, [int(row["step"]) for row in rows])
         return rows
 
-    def last_step(self) -> int:
-        """The step of the last row of metrics, 0 without one. Cheap, and safe while another process writes them."""
+    def last_row(self) -> dict[str, float]:
+        """The last row of metrics, empty without one. Cheap, and safe while another process writes them."""
         try:
             with (self.path / METRICS).open("rb") as file:
                 file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
                 content = file.read()
             rows = content[: _end_of_rows(content)].splitlines()
-            return int(_from_line(rows[-1])["step"]) if rows else 0
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
-            return 0
+            return _from_line(rows[-1]) if rows else {}
+        except (OSError, ValueError, TypeError, AttributeError):
+            return {}
 
     def truncate_metrics(self, step: int) -> None:
         """Removes the rows after `step`, which a resumed run is about to repeat."""

@@ -85,8 +85,8 @@ def _level(comparison: Comparison, index: int) -> Statement:
         "\N{RIGHTWARDS ARROW}",
         percent(comparison.other[index].estimate),
         difference(change),
-        verdict(change)[0].upper() + verdict(change)[1:] + (" from the base" if tone_of(change) == "level" else "")
-        + (_in_this_run(comparison) if tone_of(change) != "level" else ""),
+        verdict(change)[0].upper() + verdict(change)[1:] + (" from the base" if not change.distinguishable else "")
+        + (_in_this_run(comparison) if change.distinguishable else ""),
     )  # fmt: skip
     return Statement(text, tone_of(change))
 
@@ -184,7 +184,7 @@ def _claim(comparison: Comparison, index: int) -> str:
         return "With one seed on a side, this compares runs, not methods"
     if not change.excludes_zero:
         return "Not distinguishable: the interval holds 0"
-    if tone_of(change) == "level":
+    if not change.distinguishable:
         return "Not distinguishable: the difference is smaller than what is shown"
     if seeds < SHORT_OF_SEEDS:
         return f"The interval leaves out 0, but {seeds} seeds are too few to know how much seeds differ"
