@@ -30,7 +30,7 @@ from forage.ops.logprobs import token_logprobs_and_entropy
 from forage.ops.mismatch import importance_weight, mismatch
 from forage.ops.mode_rewards import mode_reward
 from forage.ops.mode_weights import cue_weight, inverse_weight, set_bonus, ucpo_weight
-from forage.ops.novelty import novelty_bonus
+from forage.ops.novelty import novelty_bonus, window_scale
 from forage.ops.passk import pass_at_k, pass_at_k_advantage
 from forage.ops.planning import entropy_planning_bonus, most_uncertain, planning_credit
 from forage.ops.preferences import (
@@ -42,6 +42,7 @@ from forage.ops.preferences import (
 )
 from forage.ops.ratios import log_ratio, sequence_ratio, token_ratio
 from forage.ops.reductions import fixed_length, kept_denominator, sequence_mean, token_mean
+from forage.ops.response_memory import likeness_reward, memory_reward, unlikeness_reward
 from forage.ops.returns import gae, step_returns, value_differences
 from forage.ops.rollout_budget import balanced_siblings, division_chance, rollout_budget, teaching_value
 from forage.ops.search import puct, step_prior
@@ -110,9 +111,11 @@ __all__ = [
     "kl_cov_tokens",
     "kl_estimate",
     "leave_one_out",
+    "likeness_reward",
     "linear_preferences",
     "log_ratio",
     "maxrl_advantage",
+    "memory_reward",
     "mismatch",
     "mode_reward",
     "mode_shares",
@@ -173,9 +176,11 @@ __all__ = [
     "unclipped_entropy_bonus",
     "unlikeliness_reward",
     "unlikely_weight",
+    "unlikeness_reward",
     "value_differences",
     "visit_bonus",
     "visit_smoothing",
     "vote_of_n",
     "whiten",
+    "window_scale",
 ]

@@ -23,6 +23,8 @@ from forage.methods import (
     i_mentor,
     i_mentor_shuffled,
     lambda_grpo,
+    memory_r,
+    memory_r_shuffled,
     posterior_budget,
     posterior_budget_random,
     prefix_guided,
@@ -51,6 +53,8 @@ CHAINS = [
     (grpo(), answer_ucb_random(key="text", rule="mean")),
     (grpo(), i_mentor(rate=0.01)),
     (grpo(), i_mentor_shuffled()),
+    (grpo(), memory_r(warmup=1, window=30, slots=3)),
+    (grpo(), memory_r_shuffled(warmup=0, neighbors=2, questions=2)),
     (tree_credit(),),
     (tree_credit_random(),),
     (grpo(), entropy_forks(unit=2.0), lambda_grpo()),
@@ -156,6 +160,19 @@ def test_novelty_moves_where_all_are_wrong_and_fades(model: Path, tmp_path: Path
     assert all(row["grad_norm"] > 0 for row in found)
     assert 0 < found[2]["novelty_bonus"] < found[0]["novelty_bonus"] <= 0.5
     assert all(row["reward"] == 0 for row in found), "the bonus is no part of the reward"
+
+
+def test_memory_of_failures_moves_where_all_are_wrong(model: Path, tmp_path: Path) -> None:
+    nothing = World(worth=())
+    for name, method in (("late", memory_r(warmup=2)), ("soon", memory_r(warmup=1))):
+        train(replace(small(model, grpo(), method, steps=2), task=nothing), out=tmp_path / name)
+    (_, late), (first, soon) = rows(tmp_path / "late"), rows(tmp_path / "soon")
+    assert late["grad_norm"] == first["grad_norm"] == 0, "before the warm-up is over nothing differs"
+    assert soon["grad_norm"] > 0
+    assert 0 < soon["memory_reward"] < 1
+    assert soon["reward"] == pytest.approx(soon["memory_reward"])
+    assert soon["correct"] == 0
+    assert "memory_likeness" not in soon
 
 
 def test_settings_arrive_and_the_pools_mean_is_the_baseline(model: Path) -> None:

@@ -91,6 +91,7 @@ def inside(folder: Path) -> None:
     assert ours[1] <= 0.02, "MiniLM joins phrases that mean different things"
     by_spelling, by_meaning = rare()
     assert by_meaning >= max(by_spelling, 0.9), "MiniLM does not tell a new subject from a paraphrase"
+    check_memory()
 
 
 def rare() -> tuple[float, float]:
@@ -116,6 +117,30 @@ def rare() -> tuple[float, float]:
         shares.append(sum(a < b for a, b in pairs) / len(pairs))
         print(f"rare | {kind.name} | a new subject is rarer in {shares[-1]:.0%} of pairs")
     return shares[0], shares[1]
+
+
+def check_memory() -> None:
+    """`memory_r` with MiniLM: paraphrases of a failure are less new than other texts, the same after a restart."""
+    from forage.core.records import Group, Problem, Rollout, Score, Start
+    from forage.parts.memory.past_responses import PastResponses
+
+    problem = Problem(id="p", prompt="What is asked?", answer="", task="made up")
+
+    def group(texts: Sequence[str]) -> Group:
+        start = Start(problem)
+        rollouts = tuple(Rollout(start, (1,), (0.0,), (0.0,), text, (1,), "eos", 0) for text in texts)
+        return Group(start, rollouts, tuple(Score(0.0, {"correct": 0.0}) for _ in texts))
+
+    memory, again = (PastResponses(warmup=0, encoder="minilm").open([problem], seed=0) for _ in range(2))
+    memory.record([group([family[0] for family in SYNONYMS])], step=1)
+    told = [*(phrase for family in SYNONYMS for phrase in family[1:]), "the train leaves at noon", "sort it by name"]
+    (marked,) = memory.marked([group(told)], step=2)
+    novelty = [score.parts["memory_novelty"] for score in marked.scores]
+    print("memory_r | minilm |", " ".join(f"{value:.2f}" for value in novelty))
+    assert max(novelty[:-2]) < min(novelty[-2:]), "a paraphrase of a failure is newer than another subject"
+    again.restore(memory.state())
+    (other,) = again.marked([group(told[::-1])], step=2)
+    assert [score.parts["memory_novelty"] for score in other.scores] == novelty[::-1], "a restart changed vectors"
 
 
 if __name__ == "__main__":

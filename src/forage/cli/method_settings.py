@@ -199,6 +199,15 @@ SETTINGS = {
     "ridge": "how strongly the linear reward is held at 0, above 0",
     "constant": "what the bonus is less under the rule con, 0 to 1",
     "gate": "no bonus in groups in which all are right",
+    "exploit": "weight of likeness to right responses, 0 or more",
+    "explore": "weight of unlikeness to wrong responses, 0 or more",
+    "neighbors": "questions, most similar first, whose responses a response is compared with",
+    "questions": "at most so many questions are remembered; 0 is all",
+    "warmup": "steps before unlikeness counts",
+    "memory_r.slots": "at most so many right, and as many wrong, responses to a question are kept",
+    "memory_r_shuffled.slots": "at most so many right, and as many wrong, responses to a question are kept",
+    "memory_r.window": "earlier values that rewards are scaled by, beside those of the step",
+    "memory_r_shuffled.window": "earlier values that rewards are scaled by, beside those of the step",
 }
 """By name; METHOD.NAME where one method means something else by it."""
 

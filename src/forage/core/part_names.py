@@ -99,6 +99,7 @@ MODULES: Mapping[str, str] = {
     "PPOClip": "parts.losses.surrogate",
     "PairSmoothing": "parts.signals.step_pairs",
     "PassAtK": "parts.credit.baseline.pass_at_k",
+    "PastResponses": "parts.memory.past_responses",
     "Perplexity": "parts.signals.perplexity",
     "PerplexityScale": "parts.credit.shape.learning_stages",
     "PessimisticReward": "reward_models.preference.embedding_reward",

@@ -8,7 +8,7 @@ import enum
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
@@ -50,6 +50,13 @@ class Problem:
     answer: str
     task: str
     tags: tuple[str, ...] = ()
+
+    @property
+    def question(self) -> str:
+        """What is asked, as one text: the prompt, or the turns of a chat one below the other."""
+        if isinstance(self.prompt, str):
+            return self.prompt
+        return "\n".join(message.content for message in self.prompt)
 
 
 @dataclass(frozen=True)
@@ -202,6 +209,13 @@ class Score:
         that was not judged is not correct.
         """
         return self.judged and self.parts.get("correct", self.value) >= 0.5
+
+    def reweighted(self, value: float, part: str) -> "Score":
+        """This score at another value; whether it is right stays what it was, and `part` says how much was added."""
+        if not self.judged:
+            return self
+        parts = {**self.parts, "correct": self.parts.get("correct", float(self.correct)), part: value - self.value}
+        return replace(self, value=value, parts=parts)
 
 
 UNJUDGED = Score(value=math.nan)

@@ -54,6 +54,7 @@ from forage.methods.controls.high_entropy_scale import high_entropy_scale as hig
 from forage.methods.controls.i_mentor_shuffled import i_mentor_shuffled as i_mentor_shuffled
 from forage.methods.controls.ibro_unsigned import ibro_unsigned as ibro_unsigned
 from forage.methods.controls.kl_cov_random import kl_cov_random as kl_cov_random
+from forage.methods.controls.memory_r_shuffled import memory_r_shuffled as memory_r_shuffled
 from forage.methods.controls.mode_coverage_random import mode_coverage_random as mode_coverage_random
 from forage.methods.controls.mode_coverage_undivided import mode_coverage_undivided as mode_coverage_undivided
 from forage.methods.controls.mode_coverage_unreplayed import mode_coverage_unreplayed as mode_coverage_unreplayed
@@ -104,6 +105,7 @@ from forage.methods.exploration.ibro import ibro as ibro
 from forage.methods.exploration.kl_cov import kl_cov as kl_cov
 from forage.methods.exploration.kl_penalty import kl_penalty as kl_penalty
 from forage.methods.exploration.lambda_grpo import lambda_grpo as lambda_grpo
+from forage.methods.exploration.memory_r import memory_r as memory_r
 from forage.methods.exploration.mode_coverage import mode_coverage as mode_coverage
 from forage.methods.exploration.mode_diversity import mode_diversity as mode_diversity
 from forage.methods.exploration.mode_replay import mode_replay as mode_replay

@@ -41,12 +41,40 @@ def novelty_bonus(novelty: Tensor, right: Tensor, step: int, *, height: float = 
     if step < 0:
         raise ForageError(f"Steps are counted from 0, not {step}.")
     require_shape(tuple(novelty.shape), right=right)
-    known = novelty[~novelty.isnan()].double()
-    if not len(known) or known.max() == known.min():
-        return torch.zeros_like(novelty)
-    scaled = (novelty.double() - known.min()) / (known.max() - known.min())
+    scaled = window_scale(novelty.double(), novelty.double()[:0])
     fade = 1.0 if math.isinf(decay) else decay / (decay + step)
     return (height * fade * scaled).masked_fill(right | novelty.isnan(), 0.0).to(novelty.dtype)
+
+
+def window_scale(value: Tensor, earlier: Tensor, *, least: float = 0.0) -> Tensor:
+    """Values on the scale of a window of values, as intrinsic rewards are put on one scale (arXiv 2504.02273).
+
+        (v - min) / (max - min)        min and max over the values and the earlier ones
+
+    Args:
+        value: (B,) float; NaN takes no part and stays NaN.
+        earlier: (W,) float, values met before; NaN takes no part.
+        least: a range of at most this is a constant window, 0 or more: rounding must not be blown up to a scale.
+
+    Returns:
+        (B,) of the dtype of `value`, in [0, 1]; 0 where the window is constant.
+
+    Raises:
+        ForageError: a negative least range.
+
+    Example:
+        >>> window_scale(torch.tensor([1.0, 2.0]), torch.tensor([5.0]))
+        tensor([0.0000, 0.2500])
+        >>> window_scale(torch.tensor([3.0]), torch.tensor([3.0]))
+        tensor([0.])
+    """
+    if not least >= 0:
+        raise ForageError(f"The least range of a window is 0 or more, not {least}.")
+    window = torch.cat([value, earlier.to(value.dtype)])
+    known = window[~window.isnan()]
+    if not len(known) or known.max() - known.min() <= least:
+        return torch.zeros_like(value).masked_fill(value.isnan(), torch.nan)
+    return (value - known.min()) / (known.max() - known.min())
 
 
 def check_novelty(height: float, decay: float) -> None:

@@ -2,15 +2,6 @@
 
 from collections.abc import Sequence
 
-from forage.core.records import Problem
-
-
-def prompt_text(problem: Problem) -> str:
-    """The question as a process model reads it: the prompt, or the turns of a chat one below the other."""
-    if isinstance(problem.prompt, str):
-        return problem.prompt
-    return "\n".join(message.content for message in problem.prompt)
-
 
 def step_texts(pieces: Sequence[str], step_ends: Sequence[int]) -> list[tuple[int, str]]:
     """(exclusive end, text) of every step that has a text; a step without one (the end-of-text token) is left out."""

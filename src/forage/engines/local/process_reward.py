@@ -12,7 +12,7 @@ from forage.core.protocols import Reward, Task
 from forage.core.records import Rollout, Score
 from forage.engines.local.process_model import ProcessModel
 from forage.ops.step_scores import AGGREGATORS, Aggregator, aggregate, potential_differences
-from forage.tasks.step_texts import prompt_text, step_texts
+from forage.tasks.step_texts import step_texts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class ProcessReward(Reward):
         return ProcessModel.load(Path(self.model), device=self.device)
 
     def __call__(self, rollouts: Sequence[Rollout], scores: Sequence[Score]) -> tuple[Score, ...]:
-        prompt, prefix = prompt_text(rollouts[0].start.problem), rollouts[0].start.prefix
+        prompt, prefix = rollouts[0].start.problem.question, rollouts[0].start.prefix
         steps = [self._steps(rollout) for rollout in rollouts]
         pieces = self.process.pieces_of(prefix)
         before = [text for _, text in step_texts(pieces, self._prefix_ends(pieces))]

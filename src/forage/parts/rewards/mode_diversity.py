@@ -1,7 +1,7 @@
 """Rewards weighted by how usual a response's mode is among its siblings, and its placebo."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
@@ -43,13 +43,5 @@ class ModeDiversity(Reward):
             value, keys, group, rule=self.rule, alpha=self.alpha, strength=self.strength, modes=self.modes
         )
         return tuple(
-            reweighted(score, new, "mode_diversity") for score, new in zip(scores, weighted.tolist(), strict=True)
+            score.reweighted(new, "mode_diversity") for score, new in zip(scores, weighted.tolist(), strict=True)
         )
-
-
-def reweighted(score: Score, value: float, part: str) -> Score:
-    """The score at another value; whether it is right stays what it was, and `part` says how much was added."""
-    if not score.judged:
-        return score
-    parts = {**score.parts, "correct": score.parts.get("correct", float(score.correct)), part: value - score.value}
-    return replace(score, value=value, parts=parts)

@@ -12,7 +12,6 @@ from forage.core.protocols import Reward, Task
 from forage.core.records import Problem, Rollout, Score
 from forage.grams.key_steps import KeyStep, equation_steps, matched_share, read_key_steps, steps_in_order
 from forage.ops.verdict_rewards import check_step_reward, step_reward
-from forage.parts.rewards.mode_diversity import reweighted
 
 REFERENCE = "reference"
 
@@ -74,7 +73,7 @@ class StepReward(Reward):
         if payment is None:
             return score
         added, share, valid = payment
-        rewarded = reweighted(score, score.value + added, "step_reward")
+        rewarded = score.reweighted(score.value + added, "step_reward")
         return replace(rewarded, parts={**rewarded.parts, "matched_steps": share, "steps_in_order": valid})
 
     @cached_property

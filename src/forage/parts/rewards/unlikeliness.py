@@ -10,7 +10,6 @@ from forage.core.mode_keys import permuted
 from forage.core.protocols import Reward
 from forage.core.records import Rollout, Score
 from forage.ops.likelihood_ranks import unlikeliness_reward
-from forage.parts.rewards.mode_diversity import reweighted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +39,6 @@ class Unlikeliness(Reward):
         group = torch.zeros(len(scores), dtype=torch.int64)
         weighted = unlikeliness_reward(value, likelihood, group, beta=self.beta).tolist()
         return tuple(
-            reweighted(score, new, "unlikeliness") if score.correct else score
+            score.reweighted(new, "unlikeliness") if score.correct else score
             for score, new in zip(scores, weighted, strict=True)
         )

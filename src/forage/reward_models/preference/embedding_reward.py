@@ -26,7 +26,6 @@ from forage.reward_models.preference.embedding_heads import (
     text_vectors,
 )
 from forage.reward_models.preference.train import shuffled
-from forage.tasks.step_texts import prompt_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +46,7 @@ class PreferenceReward(Reward):
             raise ForageError(f"The weight of a reward by preferences is a number other than 0, not {self.weight}.")
 
     def __call__(self, rollouts: Sequence[Rollout], scores: Sequence[Score]) -> tuple[Score, ...]:
-        prompts = [prompt_text(rollout.start.problem) for rollout in rollouts]
+        prompts = [rollout.start.problem.question for rollout in rollouts]
         vectors = text_vectors(embedder(self.encoder or None), prompts, [rollout.text for rollout in rollouts])
         rows = self._rewards(vectors, rollouts, scores)
         return tuple(

@@ -22,7 +22,7 @@ from forage.reward_models.prm.label import (
 )
 from forage.reward_models.prm.shards import Share, block_directory, block_name
 from forage.reward_models.prm.solutions import ExternalSolution
-from forage.tasks.step_texts import prompt_text, step_texts
+from forage.tasks.step_texts import step_texts
 
 SOLUTIONS_PER_BLOCK = 32
 
@@ -52,7 +52,7 @@ def resolve_solutions(
     for split in ("train", "test"):
         for problem in task.problems(split):
             by_id.setdefault(problem.id, problem)
-            by_prompt.setdefault(prompt_text(problem).strip(), problem)
+            by_prompt.setdefault(problem.question.strip(), problem)
     resolved: list[TokenizedSolution] = []
     rejected: list[Rejected] = []
     for solution in solutions:

@@ -23,7 +23,7 @@ from forage.ops.step_scores import Aggregator, aggregate
 from forage.parts.explore.rollouts import to_rollout
 from forage.reward_models.prm.labeling import OnEngine
 from forage.reward_models.prm.search import GuidedSearch, GuidedSolution, search
-from forage.tasks.step_texts import prompt_text, step_texts
+from forage.tasks.step_texts import step_texts
 from forage.training.checkpoints import open_checkpoint, split_problems
 from forage.verification.judge import open_judge
 
@@ -138,7 +138,7 @@ def compare(
         tokens += sum(len(rollout.tokens) for rollout in rollouts)
         values = _right(tools, problem, [rollout.text for rollout in rollouts])
         steps = [step_texts(tools.codec.pieces(each.tokens), each.step_ends) for each in rollouts]
-        scores = process.scores([(prompt_text(problem), [text for _, text in row_steps]) for row_steps in steps])
+        scores = process.scores([(problem.question, [text for _, text in row_steps]) for row_steps in steps])
         known = ~np.isnan(values)
         chosen = np.array([aggregate(each, how) for each in scores])[known]
         worth.append(np.nanmean(values) if known.any() else np.nan)

@@ -21,7 +21,7 @@ from forage.evaluation.samples import storable
 from forage.parts.explore.rollouts import to_rollout
 from forage.reward_models.prm.labels import LabeledSolution, StepCounts
 from forage.reward_models.prm.shards import Share, block_directory, block_name, read_block, write_block
-from forage.tasks.step_texts import prompt_text, step_texts
+from forage.tasks.step_texts import step_texts
 
 PROBLEMS_PER_BLOCK = 8
 
@@ -161,7 +161,7 @@ def count_steps(
     return [
         LabeledSolution(
             problem=solution.problem.id,
-            prompt=storable(prompt_text(solution.problem)),
+            prompt=storable(solution.problem.question),
             steps=tuple(storable(step) for step in solution.steps),
             counts=tuple(counts[Start(solution.problem, prefix).key] for prefix in solution.prefixes),
             outcome=solution.outcome,
@@ -244,7 +244,7 @@ def _question(tools: Tools, start: Start, reprompt: str | None) -> tuple[int, ..
     problem = start.problem
     if reprompt is None:
         return tools.codec.prompt(problem) + start.prefix
-    parts = {"prompt": prompt_text(problem), "steps": tools.codec.decode(start.prefix).strip()}
+    parts = {"prompt": problem.question, "steps": tools.codec.decode(start.prefix).strip()}
     text = re.sub(r"{(prompt|steps)}", lambda place: parts[place[1]], reprompt)
     asked = text if isinstance(problem.prompt, str) else (Message("user", text),)
     try:

@@ -22,7 +22,7 @@ from forage.ops.best_of_n import best_of_n, vote_of_n
 from forage.ops.resampling import Floats
 from forage.ops.step_scores import Aggregator, aggregate
 from forage.reward_models.prm.calibration import Calibration, calibrate
-from forage.tasks.step_texts import prompt_text, step_texts
+from forage.tasks.step_texts import step_texts
 
 FORMAT = "forage ranking 1"
 
@@ -106,7 +106,7 @@ def score_samples(
     `outcome` scores whole solutions: its score of the last step. A response without any text has no steps. Raises
     ForageError where a model cannot read a response.
     """
-    asked = {problem.id: prompt_text(problem) for problem in problems}
+    asked = {problem.id: problem.question for problem in problems}
     judged = [sample for sample in samples if sample.judged]
     texts = list(dict.fromkeys((sample.problem, sample.text) for sample in judged))
     cut = []

@@ -12,7 +12,7 @@ from forage.core.errors import ForageError
 from forage.core.protocols import OnProgress, Task, Tools
 from forage.core.records import Completion, SampleRequest, SamplingParams, Start, Stop
 from forage.core.seeds import derive_seed
-from forage.tasks.step_texts import prompt_text, step_texts
+from forage.tasks.step_texts import step_texts
 
 Scorer = Callable[[Sequence[tuple[str, Sequence[str]]]], Sequence[Sequence[float]]]
 """(question, texts of the steps) of several solutions -> the score of every step of each, which may depend on what
@@ -134,7 +134,7 @@ def search(
         proposals = list(_propose(plan, going, task, tools, params, seed))
         asked = [(attempt, steps) for attempt, steps, _ in proposals if _texts(steps)]
         texts = [
-            (prompt_text(attempt.start.problem), [*attempt.before, *_texts(attempt.kept), *_texts(steps)])
+            (attempt.start.problem.question, [*attempt.before, *_texts(attempt.kept), *_texts(steps)])
             for attempt, steps in asked
         ]
         scores = (

@@ -81,11 +81,6 @@ def installed(*distributions: str) -> dict[str, str]:
     return versions
 
 
-def question(problem: Problem) -> str:
-    """What a problem asks, as one text."""
-    return problem.prompt if isinstance(problem.prompt, str) else "\n".join(turn.content for turn in problem.prompt)
-
-
 def verdict(correct: bool, **parts: float) -> Score:
     """A score of 1 or 0, with `correct` and whatever else is known."""
     return Score(float(correct), {"correct": float(correct), **parts})

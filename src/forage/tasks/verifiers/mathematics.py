@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from forage.core.errors import ForageError
 from forage.core.records import Problem, Score
-from forage.tasks.verifiers.base import Verifier, installed, question, verdict
+from forage.tasks.verifiers.base import Verifier, installed, verdict
 from forage.tasks.verifiers.extraction import TAIL, final_answer, marked_or_whole
 from forage.tasks.verifiers.forms import LONGEST_CHAIN, Chain, chain_of, decimals, kind_of, kinds_differ
 from forage.tasks.verifiers.numbers import asks_for_percent, close, read_plain, read_quantity
@@ -59,7 +59,7 @@ class Math(Verifier):
         marked = final_answer(text)
         parsed = parse(text if marked is None else f"\\boxed{{{marked}}}", parsing_timeout=None)
         stated, wanted = marked or _formula(text), final_answer(problem.answer) or problem.answer
-        percent = asks_for_percent(question(problem))
+        percent = asks_for_percent(problem.question)
         decided = self._by_form(stated, wanted, percent=percent) if parsed and stated else None
         right = bool(parsed) and (self._equal(gold, parsed) if decided is None else decided)
         return verdict(right, answered=float(bool(parsed)))

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from forage.core.errors import ForageError
 from forage.core.records import Problem, Score
-from forage.tasks.verifiers.base import Verifier, question, verdict
+from forage.tasks.verifiers.base import Verifier, verdict
 from forage.tasks.verifiers.numbers import asks_for_percent, close, read_quantity
 
 
@@ -62,5 +62,5 @@ class Regex(Verifier):
         if wanted is None:
             raise ForageError(f"The answer of problem {problem.id} is not a number: {problem.answer[:60]!r}.")
         return number is not None and close(
-            number, wanted, self.tolerance, in_percent=number.percent and asks_for_percent(question(problem))
+            number, wanted, self.tolerance, in_percent=number.percent and asks_for_percent(problem.question)
         )

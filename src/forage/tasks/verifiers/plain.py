@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from forage.core.errors import ForageError
 from forage.core.records import Problem, Score
-from forage.tasks.verifiers.base import Verifier, question, verdict
+from forage.tasks.verifiers.base import Verifier, verdict
 from forage.tasks.verifiers.extraction import TAIL, final_answer, marked_or_whole
 from forage.tasks.verifiers.numbers import (
     ROUNDING,
@@ -80,7 +80,7 @@ class Numeric(Immediate):
         if wanted is None:
             raise ForageError(f"The answer of problem {problem.id} is not a number: {problem.answer[:60]!r}.")
         stated = _read(text)
-        in_percent = stated is not None and stated.percent and asks_for_percent(question(problem))
+        in_percent = stated is not None and stated.percent and asks_for_percent(problem.question)
         right = stated is not None and close(stated, wanted, self.tolerance, in_percent=in_percent)
         return verdict(right, answered=float(stated is not None))
 
