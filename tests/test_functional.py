@@ -138,6 +138,7 @@ FORMULAS: dict[str, str] = {
     "setpo": "set_bonus",
     "answer_ucb": "visit_bonus",
     "i_mentor": "novelty_bonus",
+    "judge_reward": "pair_label_loss bradley_terry_strengths",
     "memory_r": "likeness_reward unlikeness_reward window_scale memory_reward",
     "tree_credit": "tree_advantage prefix_owner by_surprise leave_one_out",
     "lambda_grpo": "sharing",
@@ -176,7 +177,8 @@ FORMULAS: dict[str, str] = {
 
 ARRANGED = (
     "answer_ucb_random base_anchor_likelihood bottom_entropy_tokens clip_cov_random cue_shuffled "
-    "embedding_reward_shuffled entropy_forks_random hicra_random i_mentor_shuffled kl_cov_random memory_r_shuffled "
+    "embedding_reward_shuffled entropy_forks_random hicra_random i_mentor_shuffled judge_reward_shuffled kl_cov_random "
+    "memory_r_shuffled "
     "mode_coverage_random "
     "mode_coverage_undivided mode_coverage_unreplayed mode_coverage_unrestarted mode_diversity_random "
     "mode_replay_others mode_replay_single mode_replay_unlearned pessimistic_reward_shuffled posterior_budget_random "

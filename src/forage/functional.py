@@ -31,6 +31,7 @@ from forage.ops.mismatch import importance_weight, mismatch
 from forage.ops.mode_rewards import mode_reward
 from forage.ops.mode_weights import cue_weight, inverse_weight, set_bonus, ucpo_weight
 from forage.ops.novelty import novelty_bonus, window_scale
+from forage.ops.pair_labels import bradley_terry_strengths, pair_label_loss
 from forage.ops.passk import pass_at_k, pass_at_k_advantage
 from forage.ops.planning import entropy_planning_bonus, most_uncertain, planning_credit
 from forage.ops.preferences import (
@@ -79,6 +80,7 @@ __all__ = [
     "best_of_group_advantage",
     "best_of_n",
     "bradley_terry_loss",
+    "bradley_terry_strengths",
     "by_surprise",
     "ce_gppo",
     "cispo",
@@ -123,6 +125,7 @@ __all__ = [
     "novelty_bonus",
     "nsr_advantage",
     "overlong_penalty",
+    "pair_label_loss",
     "pass_at_k",
     "pass_at_k_advantage",
     "pcmd",

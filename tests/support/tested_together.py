@@ -332,6 +332,7 @@ TESTED_TOGETHER: Mapping[str, tuple[str, ...]] = {
     "parts/losses/test_demonstration_losses": ("parts/losses/demonstrations",),
     "methods/test_rollout_methods": ("parts/signals/shared_prefix",),
     "parts/memory/test_answer_counts": ("parts/signals/visit_bonus",),
+    "reward_models/preference/test_judge_reward": ("reward_models/preference/judges",),
     "reward_models/preference/test_embedding_reward": ("reward_models/preference/embedding_heads",),
     "parts/memory/test_novelty": ("parts/memory/random_network", "parts/signals/novelty_bonus"),
     "recipes/test_toy_worlds": ("recipes/lock", "recipes/two_ways"),

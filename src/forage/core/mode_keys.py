@@ -66,16 +66,21 @@ def permuted(values: Sequence[T | None], rollouts: Sequence[Rollout], scores: Se
 
     Every mode keeps its size. The order is drawn from what the siblings say, so the same step gives the same one.
     """
-    digest = hashlib.blake2b(rollouts[0].start.key.encode(), digest_size=8)
-    for rollout in rollouts:
-        digest.update(f"{rollout.version}:{','.join(map(str, rollout.tokens))};".encode())
-    draw = random.Random(int.from_bytes(digest.digest()))
+    draw = drawn_from(rollouts)
     dealt = list(values)
     for side in (True, False):
         places = [i for i, score in enumerate(scores) if values[i] is not None and score.correct == side]
         for place, source in zip(places, draw.sample(places, len(places)), strict=True):
             dealt[place] = values[source]
     return tuple(dealt)
+
+
+def drawn_from(rollouts: Sequence[Rollout]) -> random.Random:
+    """Random numbers that depend on what siblings say and nothing else: placebos are dealt by them."""
+    digest = hashlib.blake2b(rollouts[0].start.key.encode(), digest_size=8)
+    for rollout in rollouts:
+        digest.update(f"{rollout.version}:{','.join(map(str, rollout.tokens))};".encode())
+    return random.Random(int.from_bytes(digest.digest()))
 
 
 @dataclass(frozen=True, kw_only=True)

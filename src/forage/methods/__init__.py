@@ -53,6 +53,7 @@ from forage.methods.controls.hicra_reported import hicra_reported as hicra_repor
 from forage.methods.controls.high_entropy_scale import high_entropy_scale as high_entropy_scale
 from forage.methods.controls.i_mentor_shuffled import i_mentor_shuffled as i_mentor_shuffled
 from forage.methods.controls.ibro_unsigned import ibro_unsigned as ibro_unsigned
+from forage.methods.controls.judge_reward_shuffled import judge_reward_shuffled as judge_reward_shuffled
 from forage.methods.controls.kl_cov_random import kl_cov_random as kl_cov_random
 from forage.methods.controls.memory_r_shuffled import memory_r_shuffled as memory_r_shuffled
 from forage.methods.controls.mode_coverage_random import mode_coverage_random as mode_coverage_random
@@ -102,6 +103,7 @@ from forage.methods.exploration.hicra import hicra as hicra
 from forage.methods.exploration.hicra_entropy import hicra_entropy as hicra_entropy
 from forage.methods.exploration.i_mentor import i_mentor as i_mentor
 from forage.methods.exploration.ibro import ibro as ibro
+from forage.methods.exploration.judge_reward import judge_reward as judge_reward
 from forage.methods.exploration.kl_cov import kl_cov as kl_cov
 from forage.methods.exploration.kl_penalty import kl_penalty as kl_penalty
 from forage.methods.exploration.lambda_grpo import lambda_grpo as lambda_grpo

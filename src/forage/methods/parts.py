@@ -23,6 +23,7 @@ from forage.parts.losses.penalty import EntropyPenalty, EntropyTarget
 from forage.parts.losses.policy_loss import PolicyLoss
 from forage.parts.signals.planning import PlanningMask
 from forage.reward_models.preference.embedding_reward import PreferenceReward, usable_rankings
+from forage.reward_models.preference.judge_reward import JudgeReward
 from forage.training.recipe import Recipe
 
 WayKey = ModeKey | Literal["grams"] | Ways
@@ -189,12 +190,12 @@ def add_preference_reward(recipe: Recipe, reward: PreferenceReward, method: str)
     return add_model_reward(recipe, reward)
 
 
-def add_model_reward(recipe: Recipe, reward: ModelReward | ProcessReward | PreferenceReward) -> Recipe:
+def add_model_reward(recipe: Recipe, reward: ModelReward | ProcessReward | PreferenceReward | JudgeReward) -> Recipe:
     """The recipe with a reward that may take the verdict's place, in front of those that add to it.
 
     What they add, such as a penalty for length, is so kept, whatever the order of the methods.
     """
-    kinds = ModelReward | ProcessReward | PreferenceReward
+    kinds = ModelReward | ProcessReward | PreferenceReward | JudgeReward
     models = [place for place, part in enumerate(recipe.rewards) if isinstance(part, kinds)]
     place = max(models, default=-1) + 1
     return replace(recipe, rewards=(*recipe.rewards[:place], reward, *recipe.rewards[place:]))
