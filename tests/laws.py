@@ -18,6 +18,7 @@ from forage.core.batch import Batch, Experience, TrainBatch
 from forage.core.protocols import Assign, Baseline, Forward, Penalty, Reduction, Shape, Surrogate
 from forage.ops.masked import masked
 from forage.parts.credit.assign.gae import Gae
+from forage.parts.credit.assign.progress_returns import ProgressReturns
 from forage.parts.credit.assign.step_preference import StepPreference
 from forage.parts.credit.assign.step_returns import StepReturns
 from forage.parts.credit.assign.tree_credit import TreeCredit
@@ -112,6 +113,8 @@ ASSIGNS: list[Assign] = [
     ValueDifferences(),
     StepReturns(),
     StepReturns(discount=1.0),
+    ProgressReturns(),
+    ProgressReturns(discount=1.0, weight=-0.5),
     Gae(),
     Gae(gamma=0.9, lam=0.7),
     StepPreference(),
@@ -251,6 +254,7 @@ def make_experience(
     spread = 4 * torch.rand(rows, generator=torch.Generator().manual_seed(seed + 9)) - 2
     balanced = torch.arange(rows) % 4 < 2
     signals["balanced"] = masked(balanced[:, None].float().expand(rows, width), loss_mask)
+    signals["answer_progress"] = signals["set_bonus"] / 2
     signals["sharing"] = masked((torch.arange(rows) % 3 + 1)[:, None].float().expand(rows, width), loss_mask)
     signals["perplexity"] = masked(spread[:, None].expand(rows, width), loss_mask)
     long = torch.rand(rows, generator=draw) < 0.4

@@ -138,6 +138,7 @@ FORMULAS: dict[str, str] = {
     "setpo": "set_bonus",
     "answer_ucb": "visit_bonus",
     "i_mentor": "novelty_bonus",
+    "progress_reward": "answer_progress step_returns",
     "judge_reward": "pair_label_loss bradley_terry_strengths",
     "memory_r": "likeness_reward unlikeness_reward window_scale memory_reward",
     "tree_credit": "tree_advantage prefix_owner by_surprise leave_one_out",
@@ -182,7 +183,8 @@ ARRANGED = (
     "mode_coverage_random "
     "mode_coverage_undivided mode_coverage_unreplayed mode_coverage_unrestarted mode_diversity_random "
     "mode_replay_others mode_replay_single mode_replay_unlearned pessimistic_reward_shuffled posterior_budget_random "
-    "prefix_guided prefix_guided_other random_entropy_tokens reinforce_ada_random rrl rrl_oracle rrl_random_cuts "
+    "prefix_guided prefix_guided_other progress_reward_shuffled "
+    "random_entropy_tokens reinforce_ada_random rrl rrl_oracle rrl_random_cuts "
     "rrl_success_prefixes rrl_whole_prompts setpo_shuffled step_grpo_shuffled success_replay_fresh "
     "success_replay_random "
     "strategy_modes tree_credit_random ucpo_shuffled uniqueness_shuffled unlikeliness_random"

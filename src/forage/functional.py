@@ -7,6 +7,7 @@ shapes, what is returned and raised, and an example that a test runs (after `fro
 Axes: B sequences (or values of sequences), T tokens, N rows of any kind, V vocabulary.
 """
 
+from forage.ops.answer_progress import answer_progress
 from forage.ops.best_of_n import best_of_n, vote_of_n
 from forage.ops.demonstrations import surrogate_ratio, unlikely_weight
 from forage.ops.divergences import kl_estimate
@@ -75,6 +76,7 @@ __all__ = [
     "adapted_coefficient",
     "advantage_entropy",
     "aggregate",
+    "answer_progress",
     "average_weights",
     "balanced_siblings",
     "best_of_group_advantage",

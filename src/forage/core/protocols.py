@@ -52,13 +52,11 @@ class Sampler(Protocol):
     @property
     def version(self) -> int:
         """Optimizer steps that the sampled policy has taken."""
-        ...
 
     def sample(
         self, requests: Sequence[SampleRequest], params: SamplingParams
     ) -> Iterator[tuple[int, tuple[Completion, ...]]]:
         """Yields (index of the request, its completions in sibling order) as requests finish, in any order."""
-        ...
 
 
 class Codec(Protocol):
@@ -66,14 +64,12 @@ class Codec(Protocol):
 
     def prompt(self, problem: Problem) -> tuple[int, ...]:
         """The tokens that the model reads before it answers."""
-        ...
 
     def encode(self, text: str) -> tuple[int, ...]: ...
     def decode(self, tokens: Sequence[int]) -> str: ...
 
     def pieces(self, tokens: Sequence[int]) -> tuple[str, ...]:
         """The text of each token; joined they are `decode(tokens)`."""
-        ...
 
 
 class Judge(Protocol):
@@ -101,11 +97,9 @@ class Policy(Protocol):
 
     def measure(self, batch: Batch) -> Forward:
         """One pass over the batch without gradients."""
-        ...
 
     def improve(self, train: TrainBatch, loss: Loss, *, seed: int) -> Mapping[str, float]:
         """All the optimizer steps for one train batch; returns metrics."""
-        ...
 
 
 class Critic(Protocol):
@@ -113,11 +107,9 @@ class Critic(Protocol):
 
     def measure(self, batch: Batch) -> Tensor:
         """(B, T) float32: the value of the state before each learned token, 0 off the mask; without gradients."""
-        ...
 
     def value(self, states: Sequence[Sequence[int]]) -> Tensor:
         """(N,) float32: the value of the state behind each of N sequences of tokens (prompt and prefix)."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +117,7 @@ class Tools:
     """What parts may use.
 
     `reference` is the policy that training began with, where the recipe needs it; `critic` is there where it has one.
+    `policy` may be looked at (`measure`), `context` is how many positions it has, None without a limit.
     `rewards` make of a verdict what the run learns from. `value_cache` is what parts sampled in this step, for all.
     `share(work, starts, ...)` is `work(starts, ...)`, divided over the processes of the run. `visits` is the memory's.
     """
@@ -138,6 +131,8 @@ class Tools:
     rewards: tuple[Reward, ...] = ()
     value_cache: dict[tuple[Any, ...], StartValue] = field(default_factory=dict)
     visits: Callable[[str, str], int] = lambda problem, answer: 0
+    policy: Policy | None = None
+    context: int | None = None
 
 
 # ------------------------------------------------------------------------------------------------- the ragged world
@@ -206,6 +201,10 @@ class Task(ABC):
 
     def reference(self, problem: Problem) -> str | None:
         """A right response, to cut prefixes or a demonstration from; None where the task knows none."""
+        return None
+
+    def stated_answer(self, problem: Problem) -> tuple[str, str] | None:
+        """(mark, answer): words in which any response may state the right answer at any moment; None without such."""
         return None
 
 

@@ -7,13 +7,14 @@ from typing import Literal, get_args
 
 from forage.core.errors import ForageError
 from forage.core.mode_keys import ModeKey, Ways
-from forage.core.protocols import Explore, MemoryConfig, Penalty, Reward, Shape, Signal, StepSignal, Task
+from forage.core.protocols import Assign, Explore, MemoryConfig, Penalty, Reward, Shape, Signal, StepSignal, Task
 from forage.engines.local.model_reward import ModelReward
 from forage.engines.local.process_model import read_record
 from forage.engines.local.process_reward import ProcessReward
 from forage.grams.gram_list import GramList, load_grams
 from forage.grams.ways import GramClusters
 from forage.parts.credit.assign.gae import Gae
+from forage.parts.credit.assign.uniform import Uniform
 from forage.parts.credit.baseline.std_scale import StdScale
 from forage.parts.credit.shape.entropy_bonus import EntropyBonus
 from forage.parts.credit.shape.entropy_planning_bonus import EntropyPlanningBonus
@@ -75,6 +76,16 @@ def add_reward(recipe: Recipe, reward: Reward) -> Recipe:
     if any(type(present) is type(reward) for present in recipe.rewards):
         raise ForageError(f"{type(reward).__name__} is in the recipe already; a second one would multiply its weights.")
     return replace(recipe, rewards=(*recipe.rewards, reward))
+
+
+def with_assign(recipe: Recipe, assign: Assign, method: str) -> Recipe:
+    """The recipe with this credit to tokens. Raises ForageError where it has another than one number for all."""
+    if recipe.credit.assign != Uniform():
+        raise ForageError(
+            f"{method} would replace {type(recipe.credit.assign).__name__}, which assigns credit to tokens "
+            "already. Use one of the two."
+        )
+    return replace(recipe, credit=replace(recipe.credit, assign=assign))
 
 
 def with_explore(recipe: Recipe, explore: Explore) -> Recipe:

@@ -79,6 +79,11 @@ class GymScorer(Verifier):
         score = float(items.score_answer(answer, item))
         return Score(score, {"correct": float(score >= 1)})
 
+    def stated_answer(self, problem: Problem) -> tuple[str, str]:
+        answer = json.loads(problem.answer)["answer"]
+        marks = {"any": ("\nThe answer is", f" {answer}"), "boxed": ("\\boxed{", f"{answer}}}")}
+        return marks.get(self.marked, ("<answer>", f"{answer}</answer>"))
+
     def answer(self, problem: Problem, text: str) -> str | None:
         if self.marked == "any":
             return final_answer(text) or text.strip() or None

@@ -220,6 +220,8 @@ def _open_and_run(recipe: Recipe, directory: RunDirectory, on_step: OnStep | Non
             opened.critic,
             rewards=recipe.rewards,
             visits=memory.visits,
+            policy=opened.policy,
+            context=opened.context,
         )
         tools = divided(tools, ranks)
         watch = Watch(vocabulary=opened.policy.model.head.weight.shape[0])

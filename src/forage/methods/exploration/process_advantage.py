@@ -1,13 +1,9 @@
 """Dense credit from a process reward model: what each step changed (potential differences, arXiv 2412.11006)."""
 
-from dataclasses import replace
-
-from forage.core.errors import ForageError
 from forage.engines.local.process_reward import ProcessReward
 from forage.methods.catalogue import method
-from forage.methods.parts import add_process_reward
+from forage.methods.parts import add_process_reward, with_assign
 from forage.parts.credit.assign.step_returns import StepReturns
-from forage.parts.credit.assign.uniform import Uniform
 from forage.training.recipe import Recipe
 
 
@@ -29,9 +25,4 @@ def process_advantage(
     """
     reward = ProcessReward(model=model, weight=weight, outcome=outcome, dense=True, device=device, task=recipe.task)
     changed = add_process_reward(recipe, reward, "process_advantage")
-    if recipe.credit.assign != Uniform():
-        raise ForageError(
-            f"process_advantage would replace {type(recipe.credit.assign).__name__}, which assigns credit to tokens "
-            "already. Use one of the two."
-        )
-    return replace(changed, credit=replace(changed.credit, assign=StepReturns(discount=discount)))
+    return with_assign(changed, StepReturns(discount=discount), "process_advantage")

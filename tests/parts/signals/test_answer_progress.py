@@ -1,0 +1,254 @@
+"""Progress towards the right answer: what is asked, in how many calls, against plain passes; training and resuming."""
+
+import itertools
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from forage.core.batch import Batch
+from forage.core.collate import collate
+from forage.core.errors import ForageError
+from forage.core.protocols import Forward, Tools
+from forage.core.records import UNJUDGED, Group, Origin, Problem, Rollout, SamplingParams, Start
+from forage.core.serialize import decode_part, encode_part
+from forage.engines.local.codec import LocalCodec
+from forage.engines.local.engine import LocalEngine
+from forage.engines.local.model import LocalModel
+from forage.engines.local.policy import LocalPolicy
+from forage.engines.optimization import Optimization
+from forage.methods import Applied, apply, grpo, progress_reward, progress_reward_shuffled, vineppo
+from forage.parts.credit.assign.progress_returns import ProgressReturns
+from forage.parts.signals import measure
+from forage.parts.signals.answer_progress import AnswerProgress, answer_tokens
+from forage.store.run_directory import RunDirectory
+from forage.tasks.code import TinyCode
+from forage.tasks.colouring import ColoringTask
+from forage.tasks.countdown import Countdown
+from forage.tasks.strategy_modes import StrategyModes
+from forage.training.loop import resume, train
+from forage.training.recipe import Grouping, Recipe, Schedule
+from support.worlds import WORDS, World, blank_model
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stated(World):
+    """A world with a right answer in words; `south` marks one."""
+
+    def stated_answer(self, problem: Problem) -> tuple[str, str]:
+        return "go", " three two"
+
+    def marks_answer(self, problem: Problem, text: str) -> bool:
+        return "south" in text
+
+
+TASK = Stated(worth=(("north", 1.0),))
+GO, ONE, TWO, THREE, NORTH, SOUTH = (WORDS.index(word) for word in ("go", "one", "two", "three", "north", "south"))
+EOS = 1
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return blank_model(tmp_path_factory.mktemp("blank") / "model")
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> LocalModel:
+    return LocalModel.load(folder)
+
+
+class Asked:
+    """A policy that notes what it is asked."""
+
+    version = 0
+
+    def __init__(self, model: LocalModel) -> None:
+        self.policy = LocalPolicy(model, Optimization(), temperature=1.0)
+        self.batches: list[Batch] = []
+
+    def measure(self, batch: Batch) -> Forward:
+        self.batches.append(batch)
+        return self.policy.measure(batch)
+
+    def improve(self, *_: object, **__: object) -> dict[str, float]:
+        raise AssertionError("it is only looked at")
+
+
+def rollout(start: Start, tokens: Sequence[int], *, stop: str = "length") -> Rollout:
+    """Every token is a step."""
+    return Rollout(
+        start=start,
+        tokens=tuple(tokens),
+        logprobs=(-1.0,) * len(tokens),
+        entropies=(1.0,) * len(tokens),
+        text=" ".join(WORDS[token] for token in start.prefix + tuple(tokens) if token != EOS),
+        step_ends=tuple(range(1, len(tokens) + 1)),
+        stop="eos" if stop == "eos" else "length",
+        version=0,
+    )
+
+
+def group(*responses: Sequence[int], prefix: tuple[int, ...] = (), stop: str = "length") -> Group:
+    start = Start(TASK.problems("train")[0], prefix, Origin.REPLAY if prefix else Origin.POLICY)
+    rollouts = tuple(rollout(start, tokens, stop=stop) for tokens in responses)
+    return Group(start, rollouts, tuple(TASK.verify(start.problem, each.text) for each in rollouts))
+
+
+def tools_of(model: LocalModel, *, context: int | None = None) -> tuple[Tools, Asked]:
+    asked = Asked(model)
+    codec = LocalCodec(model.tokenizer)
+    return Tools(codec, None, None, policy=asked, context=context), asked  # pyright: ignore[reportArgumentType]
+
+
+def progress(
+    groups: Sequence[Group], tools: Tools, signal: AnswerProgress | None = None, seed: int = 0
+) -> list[list[float]]:
+    """By token of each response."""
+    batch = collate(groups, tools.codec.prompt)
+    chosen = signal or AnswerProgress(task=TASK)
+    values = measure(groups, batch, {"answer_progress"}, (chosen,), tools, seed=seed).signals["answer_progress"]
+    assert (values[~batch.loss_mask] == 0).all()
+    return [values[row, batch.loss_mask[row]].tolist() for row in range(len(batch))]
+
+
+def chance(model: LocalModel, *read: int, answer: Sequence[int] = (THREE, TWO)) -> float:
+    """pi(answer | go one + what was written + go), by one plain pass."""
+    tokens = [GO, ONE, *read, GO]
+    with torch.no_grad():
+        logp = model.module(torch.tensor([[*tokens, *answer]])).logits[0].double().log_softmax(-1)
+    return math.exp(sum(float(logp[len(tokens) - 1 + n, token]) for n, token in enumerate(answer)))
+
+
+def test_it_is_the_difference_of_plain_probabilities_and_telescopes(model: LocalModel) -> None:
+    tools, asked = tools_of(model)
+    first, second = progress([group((TWO, NORTH, ONE), (TWO, THREE))], tools)
+    chances = [chance(model), chance(model, TWO), chance(model, TWO, NORTH), chance(model, TWO, NORTH, ONE)]
+    assert first == pytest.approx([b - a for a, b in itertools.pairwise(chances)], abs=1e-6)
+    assert sum(first) == pytest.approx(chances[-1] - chances[0], abs=1e-6)
+    assert second == pytest.approx([first[0], chance(model, TWO, THREE) - chances[1]], abs=1e-6)
+    assert max(map(abs, first)) > 1e-4
+    assert len(asked.batches) == 1, "one call"
+    assert len(asked.batches[0]) == 5, "a state that siblings share is asked about once"
+
+
+def test_states_that_are_not_asked(model: LocalModel) -> None:
+    tools, asked = tools_of(model)
+    (answered,) = progress([group((TWO, SOUTH, NORTH, ONE))], tools)
+    assert answered[0] == pytest.approx(chance(model, TWO) - chance(model), abs=1e-6)
+    assert answered[1:] == [0, 0, 0], "behind an answer"
+    (ended,) = progress([group((TWO, NORTH, EOS), stop="eos")], tools)
+    assert ended[1] != 0
+    assert ended[2] == 0, "the end of a response is no state"
+    (few,) = progress([group((TWO, NORTH, ONE))], tools, AnswerProgress(task=TASK, max_steps=1))
+    assert few[0] == answered[0]
+    assert few[1:] == [0, 0]
+    narrow, _ = tools_of(model, context=7)
+    (short,) = progress([group((TWO, NORTH, ONE))], narrow)
+    assert short[1] != 0
+    assert short[2] == 0, "2 of the prompt, 3 of the response, 1 of the mark and 2 of the answer are 8"
+    with pytest.raises(ForageError, match="room for 4 tokens"):
+        progress([group((TWO,))], tools_of(model, context=4)[0])
+    unjudged = replace(group((TWO, ONE)), scores=(UNJUDGED,))
+    count = len(asked.batches)
+    assert progress([unjudged], tools) == [[0, 0]]
+    assert len(asked.batches) == count
+
+
+def test_a_replayed_prefix_is_part_of_the_first_state(model: LocalModel) -> None:
+    tools, _ = tools_of(model)
+    (found,) = progress([group((NORTH,), prefix=(TWO,))], tools)
+    assert found == pytest.approx([chance(model, TWO, NORTH) - chance(model, TWO)], abs=1e-6)
+
+
+def test_another_mark(model: LocalModel) -> None:
+    tools, _ = tools_of(model)
+    assert answer_tokens(TASK, TASK.problems("train")[0], tools.codec) == ((GO,), (THREE, TWO))
+    marked = answer_tokens(TASK, TASK.problems("train")[0], tools.codec, mark="south go")
+    assert marked == ((SOUTH, GO), (THREE, TWO))
+    (found,) = progress([group((TWO,))], tools, AnswerProgress(task=TASK, mark="south go"))
+    assert found == pytest.approx([chance(model, TWO, SOUTH) - chance(model, SOUTH)], abs=1e-6)
+
+
+def test_the_control_deals_the_rewards_of_a_response_among_its_steps(model: LocalModel) -> None:
+    tools, _ = tools_of(model)
+    groups = [group((TWO, NORTH, ONE, THREE), (ONE, ONE, NORTH, TWO))]
+    real = progress(groups, tools)
+    placebo = AnswerProgress(task=TASK, permuted=True)
+    dealt = [progress(groups, tools, placebo, seed=seed) for seed in range(5)]
+    for rows in dealt:
+        assert [sorted(row) for row in rows] == [sorted(row) for row in real]
+    assert len({str(rows) for rows in dealt}) > 1
+    assert progress(groups, tools, placebo, seed=3) == dealt[3]
+
+
+def test_without_a_policy_it_is_a_sentence(model: LocalModel) -> None:
+    tools = replace(tools_of(model)[0], policy=None)
+    with pytest.raises(ForageError, match="asks the policy itself"):
+        progress([group((TWO,))], tools)
+
+
+def test_tasks_say_how_their_answers_are_stated() -> None:
+    countdown = Countdown(size="demo")
+    puzzle = countdown.problems("train")[0]
+    assert countdown.stated_answer(puzzle) == ("check", f" {puzzle.answer} {puzzle.answer} yes")
+    assert StrategyModes(task=countdown, grams=("try",), bins=("0",)).stated_answer(puzzle)
+    for task in (ColoringTask(), TinyCode()):
+        assert task.stated_answer(task.problems("train")[0]) is None
+        with pytest.raises(ForageError, match="states none"):
+            apply(Recipe(name="toy", model="none", task=task), [grpo(), progress_reward()])
+
+
+def test_methods_and_what_they_refuse() -> None:
+    recipe = Recipe(name="toy", model="none", task=Countdown(size="demo"))
+    made = apply(recipe, [grpo(), progress_reward(mark="check", weight=0.5, discount=1.0, max_steps=4)])
+    assert made.signals == (AnswerProgress(task=recipe.task, mark="check", max_steps=4),)
+    assert made.credit.assign == ProgressReturns(discount=1.0, weight=0.5)
+    assert decode_part(json.loads(json.dumps(encode_part(made))), Recipe) == made
+    control = apply(recipe, [grpo(), progress_reward_shuffled()])
+    assert control.signals == (AnswerProgress(task=recipe.task, permuted=True),)
+    for methods, sentence in (
+        ((vineppo(), progress_reward()), "would replace ValueDifferences"),
+        ((grpo(), progress_reward(discount=2.0)), "between 0 and 1"),
+        ((grpo(), progress_reward(weight=0.0)), "other than 0"),
+        ((grpo(), progress_reward(max_steps=0)), "at least 1"),
+        ((grpo(), progress_reward(), progress_reward()), "already"),
+    ):
+        with pytest.raises(ForageError, match=sentence):
+            apply(recipe, methods)
+
+
+def small(folder: Path, method: Applied, *, steps: int = 4) -> Recipe:
+    recipe = Recipe(
+        name="small",
+        model=str(folder),
+        task=replace(TASK, worth=()),
+        schedule=Schedule(steps=steps, checkpoint_every=2, rollouts_every=0),
+        grouping=Grouping(groups=3, group_size=8),
+        sampling=SamplingParams(max_tokens=4),
+        optimization=Optimization(lr=1e-3, mini_batches=1),
+        engine=LocalEngine(threads=1, matmul="highest"),
+    )
+    return apply(recipe, [grpo(), method])
+
+
+@pytest.mark.parametrize("method", [progress_reward(), progress_reward_shuffled(discount=1.0)], ids=lambda m: m.label)
+def test_it_moves_where_all_are_wrong_and_resumes_bit_for_bit(folder: Path, tmp_path: Path, method: Applied) -> None:
+    train(small(folder, method), out=tmp_path / "whole")
+
+    def stop_in_the_middle(metrics: Mapping[str, float]) -> None:
+        if metrics["step"] == 3:
+            raise KeyboardInterrupt
+
+    assert train(small(folder, method), out=tmp_path / "parts", on_step=stop_in_the_middle).step == 3
+    assert resume(tmp_path / "parts").finished
+    whole, parts = (
+        [{k: v for k, v in row.items() if k != "seconds"} for row in RunDirectory.open(tmp_path / name).metrics()]
+        for name in ("whole", "parts")
+    )
+    assert str(whole) == str(parts)
+    assert all(row["grad_norm"] > 0 for row in whole)
+    assert all(row["correct"] == 0 for row in whole)
