@@ -82,6 +82,12 @@ ARMS: dict[str, tuple[str, ...]] = {
     "tree credit, random forks (control)": ("tree_credit_random",),
     "shared tokens count once": ("dr_grpo", "lambda_grpo"),
     "base anchor .05": ("dr_grpo", "base_anchor:coefficient=0.05,solved=0.125"),
+    "memory of responses": ("dr_grpo", "memory_r"),
+    "memory of responses, dealt anew (control)": ("dr_grpo", "memory_r_shuffled"),
+    "memory of responses .2": ("dr_grpo", "memory_r:exploit=0.2,explore=0.2"),
+    "memory of responses .2, dealt anew (control)": ("dr_grpo", "memory_r_shuffled:exploit=0.2,explore=0.2"),
+    "novelty (i-MENTOR)": ("dr_grpo", "i_mentor"),
+    "novelty, dealt anew (control)": ("dr_grpo", "i_mentor_shuffled"),
     **MODE_COVERAGE,
 }
 COLUMNS = ("pass@1", "pass@8", "pass@64", "distinct@8", "pcmd")

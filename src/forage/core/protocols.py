@@ -33,8 +33,7 @@ Moment = Literal["sampling", "update"]
 """When a shape looks at its signals: once, as the sampling policy saw them, or in each update's forward pass."""
 
 Tallies: TypeAlias = "Mapping[str, tuple[Tensor, Tensor]]"
-"""Named means that add up over micro-batches: name -> (sum, count), both 0-dimensional. A name that ends in `_max` is a
-maximum instead: the first number is the largest value seen, the count is not used."""
+"""Means that add up over micro-batches: name -> (sum, count), 0-dimensional; `..._max` is a maximum, uncounted."""
 
 
 class OnProgress(Protocol):
@@ -47,16 +46,16 @@ class OnProgress(Protocol):
 
 
 class Sampler(Protocol):
-    """Draws completions from the policy as it is now."""
+    """Draws completions from the policy as it is now, which has taken `version` optimizer steps."""
 
     @property
-    def version(self) -> int:
-        """Optimizer steps that the sampled policy has taken."""
+    def version(self) -> int: ...
 
     def sample(
         self, requests: Sequence[SampleRequest], params: SamplingParams
     ) -> Iterator[tuple[int, tuple[Completion, ...]]]:
         """Yields (index of the request, its completions in sibling order) as requests finish, in any order."""
+        ...
 
 
 class Codec(Protocol):
@@ -64,12 +63,14 @@ class Codec(Protocol):
 
     def prompt(self, problem: Problem) -> tuple[int, ...]:
         """The tokens that the model reads before it answers."""
+        ...
 
     def encode(self, text: str) -> tuple[int, ...]: ...
     def decode(self, tokens: Sequence[int]) -> str: ...
 
     def pieces(self, tokens: Sequence[int]) -> tuple[str, ...]:
         """The text of each token; joined they are `decode(tokens)`."""
+        ...
 
 
 class Judge(Protocol):
@@ -90,16 +91,14 @@ class Forward:
 
 
 class Policy(Protocol):
-    """The weights, and the only thing that changes them."""
+    """The weights (`measure` is a pass without gradients) and the only thing that changes them (`improve`: metrics)."""
 
     @property
     def version(self) -> int: ...
 
-    def measure(self, batch: Batch) -> Forward:
-        """One pass over the batch without gradients."""
+    def measure(self, batch: Batch) -> Forward: ...
 
-    def improve(self, train: TrainBatch, loss: Loss, *, seed: int) -> Mapping[str, float]:
-        """All the optimizer steps for one train batch; returns metrics."""
+    def improve(self, train: TrainBatch, loss: Loss, *, seed: int) -> Mapping[str, float]: ...
 
 
 class Critic(Protocol):
@@ -107,9 +106,11 @@ class Critic(Protocol):
 
     def measure(self, batch: Batch) -> Tensor:
         """(B, T) float32: the value of the state before each learned token, 0 off the mask; without gradients."""
+        ...
 
     def value(self, states: Sequence[Sequence[int]]) -> Tensor:
         """(N,) float32: the value of the state behind each of N sequences of tokens (prompt and prefix)."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

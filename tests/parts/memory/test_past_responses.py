@@ -45,12 +45,12 @@ AGAIN = group(PROBLEMS[0], [("three red apples", 1), ("no apples at all", 0), ("
 
 def test_an_empty_store_is_neutral_and_a_response_does_not_meet_itself() -> None:
     memory = opened()
-    for _ in range(2):  # looking remembers nothing
-        (marked,) = memory.marked([FIRST], step=1)
+    memory.marked([FIRST], step=1)
+    for marked in memory.marked([FIRST], step=1):  # looking remembers nothing
         assert [score.value for score in marked.scores[:2]] == [1, 0]
         assert [score.parts["memory_reward"] for score in marked.scores[:2]] == [0, 0]
-        assert marked.scores[2] == UNJUDGED or math.isnan(marked.scores[2].value)
-    memory.record([marked], step=1)
+        assert math.isnan(marked.scores[2].value)
+    memory.record(memory.marked([FIRST], step=1), step=1)
     (marked,) = memory.marked([AGAIN], step=2)
     right, wrong, new = marked.scores
     assert (right.parts["memory_likeness"], wrong.parts["memory_novelty"]) == pytest.approx((0, 0), abs=1e-6)
