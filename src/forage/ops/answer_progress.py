@@ -26,7 +26,7 @@ def answer_progress(logprob: Sequence[float], steps: int) -> list[float]:
         ForageError: no state, or more states than steps have ends.
 
     Example:
-        >>> answer_progress([math.log(0.25), math.log(0.5), math.log(0.125)], 3)
+        >>> [round(reward, 6) for reward in answer_progress(np.log([0.25, 0.5, 0.125]), 3)]
         [0.25, -0.375, 0.0]
     """
     if not 1 <= len(logprob) <= steps + 1:
