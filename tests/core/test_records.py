@@ -3,9 +3,23 @@ import math
 import pytest
 
 from forage.core.errors import ForageError
-from forage.core.records import UNJUDGED, Completion, Group, Origin, SamplingParams, Score, Start
+from forage.core.records import UNJUDGED, Completion, Group, Message, Origin, Problem, SamplingParams, Score, Start
 from forage.core.seeds import derive_seed
 from support.builders import group, problem, rollout
+
+
+def test_a_question_is_one_text() -> None:
+    assert problem(prompt="how many?").question == "how many?"
+    chat = Problem("c", (Message("system", "be brief"), Message("user", "how many?")), "3", "toy")
+    assert chat.question == "be brief\nhow many?"
+
+
+def test_another_value_leaves_the_verdict() -> None:
+    for before in (Score(1.0), Score(1.0, {"correct": 1.0, "commit": 0.0})):
+        after = before.reweighted(0.25, "bonus")
+        assert (after.value, after.correct, after.parts["bonus"]) == (0.25, True, -0.75)
+        assert before.parts.items() <= after.parts.items()
+    assert UNJUDGED.reweighted(1.0, "bonus") is UNJUDGED
 
 
 def test_a_group_is_checked_at_birth() -> None:

@@ -64,13 +64,8 @@ class AnswerProgress(Signal):
             read = prompt + whole + mark
             over = end == len(rollout.tokens) and rollout.stop == "eos"
             full = tools.context is not None and len(read) + len(answer) > tools.context
-            if number and (over or full or self.task.marks_answer(start.problem, codec.decode(whole))):
+            if full or (number and (over or self.task.marks_answer(start.problem, codec.decode(whole)))):
                 return
-            if full:
-                raise ForageError(
-                    f"The model has room for {tools.context} tokens, which the prompt of {start.problem.id} and its "
-                    "answer exceed. Give `max_prompt_tokens`."
-                )
             yield read, answer
 
 
