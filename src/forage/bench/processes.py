@@ -24,11 +24,16 @@ from forage.bench.processes import serve
 start(serve())
 """
 
-MODELS = (
+LOADED = (
+    "forage.cli.eval",
+    "forage.cli.resume",
+    "forage.cli.train",
+    "forage.training.loop",
     "forage.engines.local.policy",
     "transformers.models.gpt2.modeling_gpt2",
     "transformers.models.llama.modeling_llama",
 )
+"""What training and evaluating import: code alone, that starts no threads."""
 
 
 class CommandProcess:
@@ -75,6 +80,10 @@ class ForkServer:
         )
         threading.Thread(target=self._hear, daemon=True).start()
 
+    @property
+    def pid(self) -> int:
+        return self._server.pid
+
     def start(
         self, commands: Sequence[Sequence[str]], log: Path, environment: Mapping[str, str] | None = None
     ) -> CommandProcess:
@@ -90,7 +99,7 @@ class ForkServer:
             try:
                 assert self._server.stdin is not None
                 self._server.stdin.write(json.dumps(request) + "\n")
-            except (BrokenPipeError, ValueError):
+            except (BrokenPipeError, ValueError):  # it has ended, or was closed
                 self._gone = True
             self._change.wait_for(lambda: self._gone or number in self._started)
             if number not in self._started:
@@ -129,7 +138,8 @@ def serve() -> Sequence[Sequence[str]]:
     end_with_parent()
     # A terminal's Ctrl-C is for the commands: blocked here, and in a fork until something hears it.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    _load()
+    for module in LOADED:
+        importlib.import_module(module)
     awake, wake = os.pipe()
     for end in (awake, wake):
         os.set_blocking(end, False)
@@ -159,12 +169,6 @@ def serve() -> Sequence[Sequence[str]]:
                 return _begin(request)
             running[pid] = request["number"]
             _say(number=request["number"], pid=pid)
-
-
-def _load() -> None:
-    """What training and evaluating import; no model is opened and nothing is computed."""
-    for module in ("forage.cli.eval", "forage.cli.resume", "forage.cli.train", "forage.training.loop", *MODELS):
-        importlib.import_module(module)
 
 
 def _begin(request: Mapping[str, Any]) -> Sequence[Sequence[str]]:
