@@ -44,7 +44,7 @@ from forage.ops.ratios import log_ratio, sequence_ratio, token_ratio
 from forage.ops.reductions import fixed_length, kept_denominator, sequence_mean, token_mean
 from forage.ops.returns import gae, step_returns, value_differences
 from forage.ops.rollout_budget import balanced_siblings, division_chance, rollout_budget, teaching_value
-from forage.ops.search import puct, step_prior
+from forage.ops.search import backed_up_value, puct, self_evaluated, step_prior, step_quality
 from forage.ops.segments import best_of_group_advantage, group_advantage, leave_one_out
 from forage.ops.semantic import semantic_entropy
 from forage.ops.shared_prefixes import prefix_owner, sharing, tree_advantage
@@ -74,6 +74,7 @@ __all__ = [
     "advantage_entropy",
     "aggregate",
     "average_weights",
+    "backed_up_value",
     "balanced_siblings",
     "best_of_group_advantage",
     "best_of_n",
@@ -144,6 +145,7 @@ __all__ = [
     "restart_bonus",
     "rollout_budget",
     "sapo",
+    "self_evaluated",
     "semantic_entropy",
     "sequence_mean",
     "sequence_ratio",
@@ -157,6 +159,7 @@ __all__ = [
     "squared_pull",
     "step_cross_entropy",
     "step_prior",
+    "step_quality",
     "step_ranking",
     "step_returns",
     "step_reward",

@@ -15,6 +15,7 @@ from forage.methods.algorithms.em_policy_gradient import em_policy_gradient as e
 from forage.methods.algorithms.grpo import grpo as grpo
 from forage.methods.algorithms.gspo import gspo as gspo
 from forage.methods.algorithms.maxrl import maxrl as maxrl
+from forage.methods.algorithms.mcts_dpo import mcts_dpo as mcts_dpo
 from forage.methods.algorithms.nsr import nsr as nsr
 from forage.methods.algorithms.passk import passk as passk
 from forage.methods.algorithms.ppo import ppo as ppo
@@ -54,6 +55,7 @@ from forage.methods.controls.high_entropy_scale import high_entropy_scale as hig
 from forage.methods.controls.i_mentor_shuffled import i_mentor_shuffled as i_mentor_shuffled
 from forage.methods.controls.ibro_unsigned import ibro_unsigned as ibro_unsigned
 from forage.methods.controls.kl_cov_random import kl_cov_random as kl_cov_random
+from forage.methods.controls.mcts_dpo_random import mcts_dpo_random as mcts_dpo_random
 from forage.methods.controls.mode_coverage_random import mode_coverage_random as mode_coverage_random
 from forage.methods.controls.mode_coverage_undivided import mode_coverage_undivided as mode_coverage_undivided
 from forage.methods.controls.mode_coverage_unreplayed import mode_coverage_unreplayed as mode_coverage_unreplayed
