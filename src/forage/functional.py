@@ -41,6 +41,7 @@ from forage.ops.preferences import (
     visit_smoothing,
 )
 from forage.ops.ratios import log_ratio, sequence_ratio, token_ratio
+from forage.ops.reasoning_control import chosen_uncertainty, noisy_action, reasoning_action, step_uncertainty
 from forage.ops.reductions import fixed_length, kept_denominator, sequence_mean, token_mean
 from forage.ops.returns import gae, step_returns, value_differences
 from forage.ops.rollout_budget import balanced_siblings, division_chance, rollout_budget, teaching_value
@@ -81,6 +82,7 @@ __all__ = [
     "bradley_terry_loss",
     "by_surprise",
     "ce_gppo",
+    "chosen_uncertainty",
     "cispo",
     "clip_cov_tokens",
     "clipped_value_error",
@@ -118,6 +120,7 @@ __all__ = [
     "mode_reward",
     "mode_shares",
     "most_uncertain",
+    "noisy_action",
     "novelty_bonus",
     "nsr_advantage",
     "overlong_penalty",
@@ -138,6 +141,7 @@ __all__ = [
     "psr_advantage",
     "puct",
     "random_token_bonus",
+    "reasoning_action",
     "reinforce",
     "relative_position",
     "replay_advantage",
@@ -163,6 +167,7 @@ __all__ = [
     "step_ranking",
     "step_returns",
     "step_reward",
+    "step_uncertainty",
     "surrogate_ratio",
     "tailrl_advantage",
     "teaching_value",

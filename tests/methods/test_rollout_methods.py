@@ -17,6 +17,8 @@ from forage.methods import (
     answer_ucb_random,
     apply,
     dr_grpo,
+    entro_duction,
+    entro_duction_random,
     entropy_forks,
     entropy_forks_random,
     grpo,
@@ -59,6 +61,8 @@ CHAINS = [
     (mcts_dpo_random(iterations=8),),
     (grpo(), entropy_forks(unit=2.0), lambda_grpo()),
     (grpo(), entropy_forks_random()),
+    (grpo(), entro_duction(uncertainty="chosen")),
+    (grpo(), entro_duction_random()),
     (grpo(), prefix_guided(hard=0.5)),
     (grpo(), prefix_guided_other(hard=0.9, share=0.9)),
 ]
@@ -179,6 +183,9 @@ def test_settings_arrive_and_the_pools_mean_is_the_baseline(model: Path) -> None
         ((mcts_dpo(), METHODS["reinforce_ada"]()), "explores by StepSearch already"),
         ((mcts_dpo(), posterior_budget()), "cannot divide a budget"),
         ((mcts_dpo(actions=9),), "raise `group_size`"),
+        ((grpo(), entropy_forks(), entro_duction()), "explores by EntropyForks already"),
+        ((grpo(), entro_duction(epsilon=1.5)), "taken at random"),
+        ((grpo(), entro_duction(uncertainty="all")), "vocabulary or of the chosen"),  # pyright: ignore[reportArgumentType]
         ((mcts_dpo(depth=0),), "search over steps needs"),
         ((tree_credit(), METHODS["entropy_forks"]()), "explores by SurpriseForks already"),
         ((step_dpo(), posterior_budget()), "cannot divide a budget"),

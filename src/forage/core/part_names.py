@@ -43,6 +43,7 @@ MODULES: Mapping[str, str] = {
     "EmbeddingReward": "reward_models.preference.embedding_reward",
     "EntropyBonus": "parts.credit.shape.entropy_bonus",
     "EntropyCoefficient": "parts.losses.step_signals",
+    "EntropyControl": "parts.explore.entropy_control",
     "EntropyForks": "parts.explore.entropy_forks",
     "EntropyPenalty": "parts.losses.penalty",
     "EntropyPlanningBonus": "parts.credit.shape.entropy_planning_bonus",

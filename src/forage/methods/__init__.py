@@ -45,6 +45,7 @@ from forage.methods.controls.cue_shuffled import cue_shuffled as cue_shuffled
 from forage.methods.controls.dgro_free import dgro_free as dgro_free
 from forage.methods.controls.em_clipped import em_clipped as em_clipped
 from forage.methods.controls.embedding_reward_shuffled import embedding_reward_shuffled as embedding_reward_shuffled
+from forage.methods.controls.entro_duction_random import entro_duction_random as entro_duction_random
 from forage.methods.controls.entropy_forks_random import entropy_forks_random as entropy_forks_random
 from forage.methods.controls.group_reweight import group_reweight as group_reweight
 from forage.methods.controls.hicra_inverted import hicra_inverted as hicra_inverted
@@ -95,6 +96,7 @@ from forage.methods.exploration.base_anchor import base_anchor as base_anchor
 from forage.methods.exploration.clip_cov import clip_cov as clip_cov
 from forage.methods.exploration.cue import cue as cue
 from forage.methods.exploration.embedding_reward import embedding_reward as embedding_reward
+from forage.methods.exploration.entro_duction import entro_duction as entro_duction
 from forage.methods.exploration.entropy_advantage import entropy_advantage as entropy_advantage
 from forage.methods.exploration.entropy_forks import entropy_forks as entropy_forks
 from forage.methods.exploration.entropy_penalty import entropy_penalty as entropy_penalty
