@@ -1,6 +1,5 @@
 """Votes over controlled responses: what is counted, against hand-made responses, and the command on a tiny model."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from forage.cli import main
 from forage.core.errors import ForageError
 from forage.core.records import Problem
 from forage.engines.local.engine import LocalEngine
@@ -118,18 +116,3 @@ def test_a_model_is_searched_and_one_seed_is_one_result(tmp_path: Path) -> None:
     assert (first.problems, first.repeats, first.responses) == (3, 3, 6)
     assert 1 <= first.n <= 6
     assert "entropy control, 6 vote" in str(first.table().rows)
-
-
-def test_the_command_prints_a_table_and_saves_the_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    model = blank_model(tmp_path / "model")
-    table = tmp_path / "table.jsonl"
-    words = ("north", "south")
-    table.write_text("".join(json.dumps({"prompt": f"go {word}", "answer": word}) + "\n" for word in words))
-    command = ["search", str(model), "--data", str(table), "--verifier", "exact", "--votes", "4", "--repeats", "2"]
-    out = tmp_path / "result.json"
-    assert main([*command, "--max-tokens", "3", "--threads", "1", "--json", "--out", str(out)]) == 0
-    shown = json.loads(capsys.readouterr().out)
-    assert len(shown["search"]["rows"]) == 6
-    assert json.loads(out.read_text())["responses"] == 4
-    assert main([*command, "--epsilon", "2"]) == 2
-    assert "taken at random" in capsys.readouterr().err

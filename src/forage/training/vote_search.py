@@ -133,8 +133,8 @@ def _cast(
     seed: int,
 ) -> list[list[tuple[Rollout, ...]]]:
     starts = [Start(problem, draw=draw) for problem in problems for draw in range(repeats)]
-    found = dict(explore(starts, task, tools, group_size=responses, params=params, seed=seed))
-    return [[found[place * repeats + draw] for draw in range(repeats)] for place in range(len(problems))]
+    siblings = dict(explore(starts, task, tools, group_size=responses, params=params, seed=seed))
+    return [[siblings[place * repeats + draw] for draw in range(repeats)] for place in range(len(problems))]
 
 
 def _count(
