@@ -106,6 +106,7 @@ FORMULAS: dict[str, str] = {
     "passk": "pass_at_k_advantage",
     "raft": "best_of_group_advantage reinforce sequence_mean",
     "step_dpo": "puct step_prior visit_smoothing preference_loss preference_pull",
+    "mcts_dpo": "puct step_prior self_evaluated step_quality backed_up_value visit_smoothing preference_loss",
     "ppo": "gae whiten clipped_value_error explained_variance",
     "vineppo": "value_differences",
     "maxrl": "maxrl_advantage",
@@ -144,6 +145,7 @@ FORMULAS: dict[str, str] = {
     "tree_credit": "tree_advantage prefix_owner by_surprise leave_one_out",
     "lambda_grpo": "sharing",
     "entropy_forks": "fork_chance",
+    "entro_duction": "step_uncertainty chosen_uncertainty reasoning_action noisy_action",
     "reinforce_ada": "balanced_siblings",
     "posterior_budget": "rollout_budget teaching_value division_chance",
     "process_reward": "aggregate soft_label step_cross_entropy",
@@ -178,16 +180,14 @@ FORMULAS: dict[str, str] = {
 
 ARRANGED = (
     "answer_ucb_random base_anchor_likelihood bottom_entropy_tokens clip_cov_random cue_shuffled "
-    "embedding_reward_shuffled entropy_forks_random hicra_random i_mentor_shuffled judge_reward_shuffled kl_cov_random "
-    "memory_r_shuffled "
-    "mode_coverage_random "
+    "embedding_reward_shuffled entro_duction_random entropy_forks_random hicra_random i_mentor_shuffled "
+    "judge_reward_shuffled kl_cov_random mcts_dpo_random memory_r_shuffled mode_coverage_random "
     "mode_coverage_undivided mode_coverage_unreplayed mode_coverage_unrestarted mode_diversity_random "
-    "mode_replay_others mode_replay_single mode_replay_unlearned pessimistic_reward_shuffled posterior_budget_random "
-    "prefix_guided prefix_guided_other progress_reward_shuffled "
-    "random_entropy_tokens reinforce_ada_random rrl rrl_oracle rrl_random_cuts "
-    "rrl_success_prefixes rrl_whole_prompts setpo_shuffled step_grpo_shuffled success_replay_fresh "
-    "success_replay_random "
-    "strategy_modes tree_credit_random ucpo_shuffled uniqueness_shuffled unlikeliness_random"
+    "mode_replay_others mode_replay_single mode_replay_unlearned pessimistic_reward_shuffled "
+    "posterior_budget_random prefix_guided prefix_guided_other progress_reward_shuffled random_entropy_tokens "
+    "reinforce_ada_random rrl rrl_oracle rrl_random_cuts rrl_success_prefixes rrl_whole_prompts setpo_shuffled "
+    "step_grpo_shuffled strategy_modes success_replay_fresh success_replay_random tree_credit_random ucpo_shuffled "
+    "uniqueness_shuffled unlikeliness_random"
 )
 
 

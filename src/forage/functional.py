@@ -43,11 +43,12 @@ from forage.ops.preferences import (
     visit_smoothing,
 )
 from forage.ops.ratios import log_ratio, sequence_ratio, token_ratio
+from forage.ops.reasoning_control import chosen_uncertainty, noisy_action, reasoning_action, step_uncertainty
 from forage.ops.reductions import fixed_length, kept_denominator, sequence_mean, token_mean
 from forage.ops.response_memory import likeness_reward, memory_reward, unlikeness_reward
 from forage.ops.returns import gae, step_returns, value_differences
 from forage.ops.rollout_budget import balanced_siblings, division_chance, rollout_budget, teaching_value
-from forage.ops.search import puct, step_prior
+from forage.ops.search import backed_up_value, puct, self_evaluated, step_prior, step_quality
 from forage.ops.segments import best_of_group_advantage, group_advantage, leave_one_out
 from forage.ops.semantic import semantic_entropy
 from forage.ops.shared_prefixes import prefix_owner, sharing, tree_advantage
@@ -78,6 +79,7 @@ __all__ = [
     "aggregate",
     "answer_progress",
     "average_weights",
+    "backed_up_value",
     "balanced_siblings",
     "best_of_group_advantage",
     "best_of_n",
@@ -85,6 +87,7 @@ __all__ = [
     "bradley_terry_strengths",
     "by_surprise",
     "ce_gppo",
+    "chosen_uncertainty",
     "cispo",
     "clip_cov_tokens",
     "clipped_value_error",
@@ -124,6 +127,7 @@ __all__ = [
     "mode_reward",
     "mode_shares",
     "most_uncertain",
+    "noisy_action",
     "novelty_bonus",
     "nsr_advantage",
     "overlong_penalty",
@@ -145,6 +149,7 @@ __all__ = [
     "psr_advantage",
     "puct",
     "random_token_bonus",
+    "reasoning_action",
     "reinforce",
     "relative_position",
     "replay_advantage",
@@ -152,6 +157,7 @@ __all__ = [
     "restart_bonus",
     "rollout_budget",
     "sapo",
+    "self_evaluated",
     "semantic_entropy",
     "sequence_mean",
     "sequence_ratio",
@@ -165,9 +171,11 @@ __all__ = [
     "squared_pull",
     "step_cross_entropy",
     "step_prior",
+    "step_quality",
     "step_ranking",
     "step_returns",
     "step_reward",
+    "step_uncertainty",
     "surrogate_ratio",
     "tailrl_advantage",
     "teaching_value",

@@ -17,12 +17,16 @@ from forage.methods import (
     answer_ucb_random,
     apply,
     dr_grpo,
+    entro_duction,
+    entro_duction_random,
     entropy_forks,
     entropy_forks_random,
     grpo,
     i_mentor,
     i_mentor_shuffled,
     lambda_grpo,
+    mcts_dpo,
+    mcts_dpo_random,
     memory_r,
     memory_r_shuffled,
     posterior_budget,
@@ -57,8 +61,12 @@ CHAINS = [
     (grpo(), memory_r_shuffled(warmup=0, neighbors=2, questions=2)),
     (tree_credit(),),
     (tree_credit_random(),),
+    (mcts_dpo(self_evaluation=0.5),),
+    (mcts_dpo_random(iterations=8),),
     (grpo(), entropy_forks(unit=2.0), lambda_grpo()),
     (grpo(), entropy_forks_random()),
+    (grpo(), entro_duction(uncertainty="chosen")),
+    (grpo(), entro_duction_random()),
     (grpo(), prefix_guided(hard=0.5)),
     (grpo(), prefix_guided_other(hard=0.9, share=0.9)),
 ]
@@ -129,7 +137,9 @@ def test_the_budget_of_a_step_is_exact(model: Path, tmp_path: Path) -> None:
         assert max(row["group_size_max"] for row in found) > 8 > min(row["group_size_min"] for row in found)
 
 
-@pytest.mark.parametrize("method", [entropy_forks(base=1.0), tree_credit()], ids=lambda method: method.label)
+@pytest.mark.parametrize(
+    "method", [entropy_forks(base=1.0), tree_credit(), mcts_dpo(self_evaluation=0.5)], ids=lambda method: method.label
+)
 def test_forks_are_of_the_policy_and_cheaper_than_they_look(model: Path, tmp_path: Path, method: Applied) -> None:
     """The ratio is 1 before the first update on shared tokens too, and those were not sampled again."""
     methods = [method] if method.kind == "algorithm" else [grpo(), method, lambda_grpo()]
@@ -187,6 +197,13 @@ def test_settings_arrive_and_the_pools_mean_is_the_baseline(model: Path) -> None
     ("methods", "sentence"),
     [
         ((step_dpo(), METHODS["reinforce_ada"]()), "explores by StepTree already"),
+        ((mcts_dpo(), METHODS["reinforce_ada"]()), "explores by StepSearch already"),
+        ((mcts_dpo(), posterior_budget()), "cannot divide a budget"),
+        ((mcts_dpo(actions=9),), "raise `group_size`"),
+        ((grpo(), entropy_forks(), entro_duction()), "explores by EntropyForks already"),
+        ((grpo(), entro_duction(epsilon=1.5)), "taken at random"),
+        ((grpo(), entro_duction(uncertainty="all")), "vocabulary or of the chosen"),  # pyright: ignore[reportArgumentType]
+        ((mcts_dpo(depth=0),), "search over steps needs"),
         ((tree_credit(), METHODS["entropy_forks"]()), "explores by SurpriseForks already"),
         ((step_dpo(), posterior_budget()), "cannot divide a budget"),
         ((grpo(), reinforce_ada(rule="all")), "has the rules"),  # pyright: ignore[reportArgumentType]
@@ -195,7 +212,23 @@ def test_settings_arrive_and_the_pools_mean_is_the_baseline(model: Path) -> None
         ((grpo(), prefix_guided(source="both")), "knows none"),
         ((grpo(), answer_ucb()), "reads none"),
     ],
-    ids=["explore", "forks", "tree", "rule", "memory", "low", "source", "answers"],
+    ids=[
+        "explore",
+        "search",
+        "budget",
+        "actions",
+        "entropy",
+        "noise",
+        "uncertainty",
+        "depth",
+        "forks",
+        "tree",
+        "rule",
+        "memory",
+        "low",
+        "source",
+        "answers",
+    ],
 )
 def test_what_does_not_go_together_is_a_sentence(model: Path, methods: tuple[Applied, ...], sentence: str) -> None:
     with pytest.raises(ForageError, match=sentence):

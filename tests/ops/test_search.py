@@ -3,7 +3,7 @@ import math
 import pytest
 
 from forage.core.errors import ForageError
-from forage.ops.search import puct, step_prior
+from forage.ops.search import backed_up_value, puct, self_evaluated, step_prior, step_quality
 
 
 def test_puct_by_hand() -> None:
@@ -33,3 +33,29 @@ def test_counts_below_zero_are_refused(counts: tuple[int, int]) -> None:
 def test_a_step_without_tokens_is_refused() -> None:
     with pytest.raises(ForageError, match="at least one token"):
         step_prior([])
+
+
+def test_self_evaluation_by_hand() -> None:
+    assert self_evaluated(1.0, 0.6, weight=0.0) == 1.0
+    assert self_evaluated(0.0, 0.6, weight=1.0) == 0.6
+    assert self_evaluated(1.0, 0.2, weight=0.25) == pytest.approx(0.8)  # 0.75 + 0.05
+    assert self_evaluated(0.5, math.nan, weight=1.0) == 0.5, "a sampler that cannot tell leaves the verdict"
+    with pytest.raises(ForageError, match="weight of the self-evaluation"):
+        self_evaluated(1.0, 0.5, weight=1.5)
+
+
+def test_a_backup_by_hand() -> None:
+    # Children of Q 1 (3 visits), 0 (none, so once) and -1/2 (2 visits): (3 + 0 - 1) / 6 = 1/3.
+    assert backed_up_value([1.0, 0.0, -0.5], [3, 0, 2]) == pytest.approx(1 / 3)
+    assert backed_up_value([], []) == 0
+    # r = 3/4 - 1/4, and half of what is expected behind it.
+    assert step_quality(0.75, 0.25, 1 / 3, discount=0.5) == pytest.approx(0.5 + 1 / 6)
+    with pytest.raises(ForageError, match="Visits are counts"):
+        backed_up_value([1.0], [-1])
+
+
+def test_qualities_without_a_discount_telescope_to_the_values_below() -> None:
+    """The quality of a step is the mean value of the deepest states below it, less the value of its parent."""
+    below = [0.2, 0.9]
+    inner = backed_up_value([step_quality(each, 0.5, 0.0) for each in below], [1, 1])
+    assert step_quality(0.5, 0.1, inner) == pytest.approx(sum(below) / 2 - 0.1)

@@ -15,6 +15,7 @@ from forage.methods.algorithms.em_policy_gradient import em_policy_gradient as e
 from forage.methods.algorithms.grpo import grpo as grpo
 from forage.methods.algorithms.gspo import gspo as gspo
 from forage.methods.algorithms.maxrl import maxrl as maxrl
+from forage.methods.algorithms.mcts_dpo import mcts_dpo as mcts_dpo
 from forage.methods.algorithms.nsr import nsr as nsr
 from forage.methods.algorithms.passk import passk as passk
 from forage.methods.algorithms.ppo import ppo as ppo
@@ -44,6 +45,7 @@ from forage.methods.controls.cue_shuffled import cue_shuffled as cue_shuffled
 from forage.methods.controls.dgro_free import dgro_free as dgro_free
 from forage.methods.controls.em_clipped import em_clipped as em_clipped
 from forage.methods.controls.embedding_reward_shuffled import embedding_reward_shuffled as embedding_reward_shuffled
+from forage.methods.controls.entro_duction_random import entro_duction_random as entro_duction_random
 from forage.methods.controls.entropy_forks_random import entropy_forks_random as entropy_forks_random
 from forage.methods.controls.group_reweight import group_reweight as group_reweight
 from forage.methods.controls.hicra_inverted import hicra_inverted as hicra_inverted
@@ -55,6 +57,7 @@ from forage.methods.controls.i_mentor_shuffled import i_mentor_shuffled as i_men
 from forage.methods.controls.ibro_unsigned import ibro_unsigned as ibro_unsigned
 from forage.methods.controls.judge_reward_shuffled import judge_reward_shuffled as judge_reward_shuffled
 from forage.methods.controls.kl_cov_random import kl_cov_random as kl_cov_random
+from forage.methods.controls.mcts_dpo_random import mcts_dpo_random as mcts_dpo_random
 from forage.methods.controls.memory_r_shuffled import memory_r_shuffled as memory_r_shuffled
 from forage.methods.controls.mode_coverage_random import mode_coverage_random as mode_coverage_random
 from forage.methods.controls.mode_coverage_undivided import mode_coverage_undivided as mode_coverage_undivided
@@ -96,6 +99,7 @@ from forage.methods.exploration.base_anchor import base_anchor as base_anchor
 from forage.methods.exploration.clip_cov import clip_cov as clip_cov
 from forage.methods.exploration.cue import cue as cue
 from forage.methods.exploration.embedding_reward import embedding_reward as embedding_reward
+from forage.methods.exploration.entro_duction import entro_duction as entro_duction
 from forage.methods.exploration.entropy_advantage import entropy_advantage as entropy_advantage
 from forage.methods.exploration.entropy_forks import entropy_forks as entropy_forks
 from forage.methods.exploration.entropy_penalty import entropy_penalty as entropy_penalty

@@ -1,4 +1,4 @@
-"""Where a search over reasoning steps continues: the choice of the next node."""
+"""Where a search over reasoning steps continues, and what it makes of the outcomes: choice and backup."""
 
 import math
 from collections.abc import Sequence
@@ -54,3 +54,79 @@ def step_prior(logprobs: Sequence[float]) -> float:
     if not logprobs:
         raise ForageError("A step has at least one token; its prior is taken from their log-probabilities.")
     return math.exp(math.fsum(logprobs) / len(logprobs) ** 1.25)
+
+
+def self_evaluated(outcome: float, confidence: float, *, weight: float = 0.5) -> float:
+    """What a step is worth at first sight: the verdict beside the policy's own confidence (after arXiv 2405.00451).
+
+        (1 - weight) outcome + weight confidence
+
+    Args:
+        outcome: what the verifier said of a response through the step.
+        confidence: how sure the policy is of the step, in [0, 1]; NaN, where it cannot tell, leaves the outcome.
+        weight: of the confidence, in [0, 1].
+
+    Returns:
+        A float between the two.
+
+    Raises:
+        ForageError: a weight outside [0, 1].
+
+    Example:
+        >>> self_evaluated(1.0, 0.5, weight=0.25), self_evaluated(1.0, float("nan"))
+        (0.875, 1.0)
+    """
+    if not 0 <= weight <= 1:
+        raise ForageError(f"The weight of the self-evaluation must lie in 0 ... 1, not {weight}.")
+    return outcome if math.isnan(confidence) else (1 - weight) * outcome + weight * confidence
+
+
+def step_quality(value: float, parent_value: float, state_value: float, *, discount: float = 1.0) -> float:
+    """Q of a step in a tree search: what it gained, and what is expected behind it (MCTS-DPO, arXiv 2405.00451).
+
+        Q = r + discount V,  r = value - value of the parent
+
+    Args:
+        value: of the state behind the step at first sight, see `self_evaluated`.
+        parent_value: of the state before it.
+        state_value: V of the state behind the step, see `backed_up_value`; 0 where nothing was tried behind it.
+        discount: gamma.
+
+    Returns:
+        A float.
+
+    Raises:
+        Nothing.
+
+    Example:
+        >>> step_quality(0.75, 0.5, 0.5, discount=0.5)
+        0.5
+    """
+    return value - parent_value + discount * state_value
+
+
+def backed_up_value(qualities: Sequence[float], visits: Sequence[int]) -> float:
+    """V of a state in a tree search: the mean quality of its next steps by their visits (MCTS-DPO, arXiv 2405.00451).
+
+        V = sum of max(1, N_c) Q_c / sum of max(1, N_c)
+
+    Args:
+        qualities: Q of every next step.
+        visits: N of every next step; one that was not visited counts as one that was visited once.
+
+    Returns:
+        A float between the smallest and the largest quality; 0 for a state without next steps.
+
+    Raises:
+        ForageError: a negative count.
+        ValueError: not as many visits as qualities.
+
+    Example:
+        >>> backed_up_value([1.0, 0.0], [3, 0])
+        0.75
+    """
+    if any(count < 0 for count in visits):
+        raise ForageError(f"Visits are counts, so 0 or more, not {list(visits)}.")
+    weights = [max(1, count) for count in visits]
+    total = math.fsum(weight * quality for weight, quality in zip(weights, qualities, strict=True))
+    return total / sum(weights) if weights else 0.0

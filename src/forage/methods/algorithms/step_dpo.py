@@ -1,7 +1,8 @@
-"""Direct preference optimization of steps, from a search tree (MCTS-DPO, Xie et al., arXiv 2405.00451)."""
+"""Direct preference optimization of steps, from a tree of responses (after MCTS-DPO, Xie et al., arXiv 2405.00451)."""
 
 from dataclasses import replace
 
+from forage.core.protocols import Explore
 from forage.methods.catalogue import method
 from forage.parts.credit.assign.step_preference import StepPreference
 from forage.parts.credit.pipeline import Credit
@@ -23,10 +24,15 @@ def step_dpo(
     log-probabilities are the policy's own and the gradient is that of the loss. With `process_reward` the process model
     takes part in the values. `correct` in the metrics is of the search, which returns to promising states.
     """
+    return with_step_preferences(recipe, StepTree(roots=roots, exploration=exploration), StepPairs(gap=gap), beta=beta)
+
+
+def with_step_preferences(recipe: Recipe, explore: Explore, pairs: StepPairs, *, beta: float) -> Recipe:
+    """The recipe that learns by direct preference optimization from pairs of steps, in one update per batch."""
     return replace(
         recipe,
-        explore=StepTree(roots=roots, exploration=exploration),
-        signals=(*recipe.signals, StepPairs(gap=gap), PairSmoothing(gap=gap)),
+        explore=explore,
+        signals=(*recipe.signals, pairs, PairSmoothing(gap=pairs.gap, search=pairs.search)),
         credit=Credit(assign=StepPreference(beta=beta)),
         policy_loss=PolicyLoss(surrogate=Reinforce(), reduction=FixedLength(length=1)),
         optimization=replace(recipe.optimization, epochs=1, mini_batches=1),

@@ -3,6 +3,7 @@
 from forage.core.errors import ForageError
 from forage.methods.catalogue import method
 from forage.methods.exploration.rrl import with_replay
+from forage.parts.explore.step_search import StepSearch
 from forage.parts.explore.step_tree import StepTree
 from forage.parts.memory.posterior_budget import PosteriorBudget
 from forage.training.recipe import Recipe
@@ -16,7 +17,7 @@ def posterior_budget(recipe: Recipe, *, k: int = 1, low: int = 2, keep: float = 
     `k=16` weighs problems by how much pass@16 would gain, which favours hard ones. A larger group counts for more under
     a mean over tokens.
     """
-    if isinstance(recipe.explore, StepTree):
+    if isinstance(recipe.explore, StepTree | StepSearch):
         raise ForageError("A search tree grows all groups of a step to one size: it cannot divide a budget. Drop one.")
     low = max(low, recipe.credit.min_group_size)
     return with_replay(recipe, PosteriorBudget(group_size=recipe.grouping.group_size, low=low, k=k, keep=keep))

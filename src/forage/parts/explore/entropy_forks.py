@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -11,7 +11,7 @@ from forage.core.protocols import Explore, Task, Tools
 from forage.core.records import Rollout, SamplingParams, Start
 from forage.core.seeds import derive_seed
 from forage.ops.forks import check_fork_settings, fork_chance
-from forage.parts.explore.forks import Fork, before_answer, sample_forks, sample_roots
+from forage.parts.explore.forks import Chain, Fork, before_answer, grow_forks
 
 ForkPlaces = Literal["entropy", "random"]
 
@@ -47,25 +47,22 @@ class EntropyForks(Explore):
     ) -> Iterator[tuple[int, tuple[Rollout, ...]]]:
         sizes = [start.group_size or group_size for start in starts]
         roots = [max(1, round(self.roots * size)) for size in sizes]
-        grown = sample_roots(starts, roots, task, tools, params, seed=seed)
-        frontiers = [[(row, 0) for row in range(count)] for count in roots]
-        while True:
-            forks = {
-                order: self._forks(grown[order], frontiers[order], room, task, tools, seed)
-                for order, size in enumerate(sizes)
-                if (room := size - len(grown[order]))
+
+        def choose(
+            grown: Sequence[Sequence[Rollout]], chains: Mapping[int, Sequence[Chain]], rooms: Mapping[int, int]
+        ) -> dict[int, list[Fork]]:
+            return {
+                order: self._forks(grown[order], chains[order], room, task, tools, seed)
+                for order, room in rooms.items()
             }
-            if not forks:
-                break
-            for order, start_forks in forks.items():
-                frontiers[order] = [(len(grown[order]) + place, fork.kept) for place, fork in enumerate(start_forks)]
-            sample_forks(starts, grown, forks, task, tools, params, seed=seed)
+
+        grown = grow_forks(starts, sizes, roots, choose, task, tools, params, seed=seed)
         yield from ((order, tuple(rollouts)) for order, rollouts in enumerate(grown))
 
     def _forks(
         self,
         rollouts: Sequence[Rollout],
-        frontier: Sequence[tuple[int, int]],
+        chains: Sequence[Chain],
         room: int,
         task: Task,
         tools: Tools,
@@ -73,7 +70,7 @@ class EntropyForks(Explore):
     ) -> list[Fork]:
         """At most `room` forks of the siblings that came last, earlier steps first; else the start fills the room.
 
-        `frontier` has the row of each and the number of tokens that it shares with its donor: those were asked before.
+        What a chain shares with its donor was asked before.
         """
         ends = {
             row: [
@@ -81,7 +78,7 @@ class EntropyForks(Explore):
                 for end in rollouts[row].step_ends[:-1]
                 if end > kept and before_answer(rollouts[row], end, task, tools)
             ]
-            for row, kept in frontier
+            for row, kept in chains
         }
         steps = max(map(len, ends.values()), default=0)
         turns = [

@@ -1,7 +1,7 @@
 """Siblings that go on from the middle of others: whole responses that share their beginnings."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from forage.core.answered import answered
 from forage.core.protocols import Task, Tools
@@ -15,6 +15,43 @@ class Fork(NamedTuple):
 
     donor: int
     kept: int
+
+
+Chain = tuple[int, int]
+"""The row of a sibling that nobody has looked at yet, and the number of tokens that it shares with its donor."""
+
+
+class ChooseForks(Protocol):
+    """Chooses forks, at least one for each start (by its place) in `rooms` and no more than that start has room for."""
+
+    def __call__(
+        self, grown: Sequence[Sequence[Rollout]], chains: Mapping[int, Sequence[Chain]], rooms: Mapping[int, int], /
+    ) -> Mapping[int, Sequence[Fork]]: ...
+
+
+def grow_forks(
+    starts: Sequence[Start],
+    sizes: Sequence[int],
+    roots: Sequence[int],
+    choose: ChooseForks,
+    task: Task,
+    tools: Tools,
+    params: SamplingParams,
+    *,
+    seed: int,
+) -> list[list[Rollout]]:
+    """`roots` siblings of each start, then round by round the forks that are chosen, up to `sizes` siblings.
+
+    Each round looks at the siblings that the one before has added, of all starts together.
+    """
+    grown = sample_roots(starts, roots, task, tools, params, seed=seed)
+    chains: list[list[Chain]] = [[(row, 0) for row in range(count)] for count in roots]
+    while rooms := {order: room for order, size in enumerate(sizes) if (room := size - len(grown[order]))}:
+        forks = choose(grown, {order: chains[order] for order in rooms}, rooms)
+        for order, start_forks in forks.items():
+            chains[order] = [(len(grown[order]) + place, fork.kept) for place, fork in enumerate(start_forks)]
+        sample_forks(starts, grown, forks, task, tools, params, seed=seed)
+    return grown
 
 
 def sample_roots(

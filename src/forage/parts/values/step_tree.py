@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Protocol
 
 from forage.core.records import Rollout
 from forage.ops.search import puct, step_prior
@@ -35,6 +36,23 @@ class Node:
     def value(self) -> float:
         """The mean over the visits: the backup of arXiv 2405.00451 for outcomes at the end and no discount."""
         return self.total / self.visits if self.visits else 0.0
+
+
+class Branching(Protocol):
+    """A node of any tree of steps, as pairs are made of it: `value` ranks siblings, `row` holds the step."""
+
+    @property
+    def prefix(self) -> Prefix: ...
+    @property
+    def begin(self) -> int: ...
+    @property
+    def row(self) -> int: ...
+    @property
+    def visits(self) -> int: ...
+    @property
+    def value(self) -> float: ...
+    @property
+    def children(self) -> Sequence["Branching"]: ...
 
 
 def grow(rollouts: Sequence[Rollout], values: Sequence[float]) -> Node:
@@ -68,13 +86,14 @@ def promising(root: Node, *, actions: int, exploration: float) -> Node:
         node = max(inner, key=partial(_attraction, parent=node, exploration=exploration))
 
 
-def pairs(root: Node, *, gap: float = 0.0) -> list[tuple[Node, Node]]:
+def pairs(root: Branching, *, gap: float = 0.0) -> list[tuple[Branching, Branching]]:
     """(best, worst) next step of every node whose next steps differ in value by more than `gap`, from the root down.
 
     Of steps of equal value the most visited one is the best and the least visited one the worst, as the search ranks
     them, and then the older one.
     """
-    chosen, waiting = [], [root]
+    chosen: list[tuple[Branching, Branching]] = []
+    waiting: list[Branching] = [root]
     while waiting:
         node = waiting.pop(0)
         waiting += node.children
