@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from forage.core.records import Group, Score
+from forage.core.spans import own
 from forage.evaluation.metrics.process_watch import process_watch
 from forage.ops.diversity import pcmd
 
@@ -21,7 +22,7 @@ def rollout_metrics(groups: Sequence[Group], *, modes: bool = False) -> dict[str
     """
     members = [pair for group in groups for pair in zip(group.rollouts, group.scores, strict=True)]
     judged = [score for _, score in members if score.judged]
-    tokens = sum(len(rollout.tokens) for rollout, _ in members)
+    tokens = sum(rollout.written for rollout, _ in members)
 
     def share(count: float, total: int) -> float:
         return count / total if total else math.nan
@@ -35,7 +36,7 @@ def rollout_metrics(groups: Sequence[Group], *, modes: bool = False) -> dict[str
         "unjudged": share(len(members) - len(judged), len(members)),
         "truncated": share(sum(rollout.stop == "length" for rollout, _ in members), len(members)),
         "length": share(tokens, len(members)),
-        "entropy": share(math.fsum(h for rollout, _ in members for h in rollout.entropies), tokens),
+        "entropy": share(math.fsum(h for rollout, _ in members for h in own(rollout.entropies, rollout.given)), tokens),
         "zero_variance": share(sum(not group.varies for group in groups), len(groups)),
         "all_right": share(sum(map(_all_right, groups)), len(groups)),
         **(_mode_metrics(groups) if modes else {}),

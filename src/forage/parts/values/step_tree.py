@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from forage.core.records import Rollout
+from forage.core.spans import own
 from forage.ops.search import puct, step_prior
 
 Prefix = tuple[int, ...]
@@ -49,7 +50,7 @@ def grow(rollouts: Sequence[Rollout], values: Sequence[float]) -> Node:
             prefix = rollout.tokens[:end]
             child = next((each for each in node.children if each.prefix == prefix), None)
             if child is None:
-                child = Node(prefix, begin, row, step_prior(rollout.logprobs[begin:end]))
+                child = Node(prefix, begin, row, step_prior(own(rollout.logprobs, rollout.given, begin, end)))
                 node.children.append(child)
             _visit(child, value)
             node, begin = child, end
