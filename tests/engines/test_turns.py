@@ -7,10 +7,8 @@ from pathlib import Path
 import pytest
 
 from forage.core.collate import collate
-from forage.core.errors import ForageError
 from forage.core.records import Completion, Group, Problem, Rollout, SampleRequest, SamplingParams, Score, Start
-from forage.core.spans import behind, cut, own
-from forage.core.turns import environment_of, refuse_environment
+from forage.core.spans import behind, cut, own, steps_around
 from forage.engines.local.engine import Opened
 from forage.engines.turns import TurnReader, TurnSampler, in_turns, with_turn_ends
 from forage.parts.values import Metered
@@ -70,10 +68,7 @@ def test_the_policy_reads_the_replies(opened: Opened) -> None:
     (completions,) = draw(opened, request(opened))
     start = Start(PROBLEM)
     rollouts = tuple(
-        Rollout(start, c.tokens, c.logprobs, c.entropies, "", behind((), 0, c.given) and _ends(c), c.stop, 0, c.given)
-        if c.given
-        else Rollout(start, c.tokens, c.logprobs, c.entropies, "", (len(c.tokens),), c.stop, 0)
-        for c in completions
+        Rollout(start, c.tokens, c.logprobs, c.entropies, "", _ends(c), c.stop, 0, c.given) for c in completions
     )
     batch = collate([Group(start, rollouts, (Score(0.0),) * len(rollouts))], opened.codec.prompt)
     measured = opened.policy.measure(batch)
@@ -83,7 +78,7 @@ def test_the_policy_reads_the_replies(opened: Opened) -> None:
 
 
 def _ends(completion: Completion) -> tuple[int, ...]:
-    return (*(last for _, last in completion.given), len(completion.tokens))
+    return steps_around((len(completion.tokens),), completion.given)
 
 
 def test_without_a_reply_everything_is_as_it_was_bit_for_bit(opened: Opened, model: Path) -> None:
@@ -119,7 +114,9 @@ def test_any_beginning_can_be_gone_on_with(opened: Opened) -> None:
             together = behind(reader.given(PROBLEM, begun), len(begun), completion.given)
             assert together == reader.given(PROBLEM, begun + completion.tokens)
             assert len(begun) + len(completion.tokens) <= PARAMS.max_tokens
-    owed = next(place for place, begun in enumerate(beginnings) if begun and begun[-1] == whole.tokens[whole.given[0][0]])
+    owed = next(
+        place for place, begun in enumerate(beginnings) if begun and begun[-1] == whole.tokens[whole.given[0][0]]
+    )
     assert all(completion.given[0][0] == 0 for completion in drawn[owed]), "the rest of a reply comes first"
 
 
@@ -175,15 +172,9 @@ def test_a_request_must_name_its_problem(opened: Opened) -> None:
         next(turns.sample([replace(request(opened), problem=None)], PARAMS))
 
 
-def test_a_task_offers_its_environment(opened: Opened) -> None:
+def test_without_an_environment_the_engine_and_the_sampler_stay(opened: Opened) -> None:
     task = Guided(worth=EASY.worth, environment=GUIDE)
-    assert environment_of(task) is GUIDE
-    assert environment_of(EASY) is None
     assert with_turn_ends(replace(ENGINE, stops=("go",)), task).stops == ("go", "north")
     assert with_turn_ends(ENGINE, EASY) is ENGINE
     assert in_turns(opened.sampler, opened, ENGINE, EASY)[0] is opened.sampler
-    with pytest.raises(ForageError, match="at least 1 turn"):
-        environment_of(replace(task, environment=Guide(limit=0)))
-    with pytest.raises(ForageError, match="has an environment"):
-        refuse_environment(task, "This")
-    refuse_environment(EASY, "This")
+    assert isinstance(in_turns(opened.sampler, opened, ENGINE, task)[0], TurnSampler)

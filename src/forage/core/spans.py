@@ -4,6 +4,7 @@ Tokens outside of them are the policy's own. A policy begins to write where a sp
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -15,7 +16,7 @@ Spans = tuple[tuple[int, int], ...]
 def check_spans(spans: Spans, length: int) -> None:
     """Raises ValueError unless the spans are in order, disjoint, not empty and end before the last of `length`."""
     bounds = [0, *(bound for span in spans for bound in span)]
-    ordered = all(a <= b for a, b in zip(bounds, bounds[1:], strict=False)) and all(a < b for a, b in spans)
+    ordered = all(a <= b for a, b in pairwise(bounds)) and all(a < b for a, b in spans)
     if not ordered or bounds[-1] >= max(length, 1):
         raise ValueError(f"the spans {spans} do not lie in order within {length} tokens, the last of them the policy's")
 

@@ -54,7 +54,7 @@ class ReadTurns(NamedTuple):
 
 @dataclass(frozen=True)
 class TurnReader:
-    """Reads tokens as turns and replies. A turn ends with a token of `stop_ids`, or one that completes one of `stops`."""
+    """Reads tokens as turns and replies. A turn ends with a token of `stop_ids`, or that completes one of `stops`."""
 
     environment: Environment
     codec: Codec

@@ -52,7 +52,14 @@ def groups_to_bytes(groups: Sequence[Group]) -> bytes:
                 group.start.group_size,
             ],
             [
-                [len(rollout.tokens), rollout.text, list(rollout.step_ends), rollout.stop, rollout.version, rollout.given]
+                [
+                    len(rollout.tokens),
+                    rollout.text,
+                    list(rollout.step_ends),
+                    rollout.stop,
+                    rollout.version,
+                    rollout.given,
+                ]
                 for rollout in group.rollouts
             ],
             [_score_to_json(score) for score in group.scores],

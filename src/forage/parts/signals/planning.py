@@ -60,13 +60,15 @@ class PlanningMask(Signal):
         following_entropy: of the 3 words after a gram, given the gram, over following_pairs pairs. planning_share: of
         the tokens. entropy_planning, entropy_execution: mean token entropy; nll_planning, nll_execution: mean negative
         log-likelihood, whose exponential is the perplexity; all as the sampler recorded them. What a replayed prefix
-        holds was written by an earlier policy, and what an environment wrote by nobody: neither is counted. NaN where there is nothing to count.
+        holds was written by an earlier policy, and an environment's text by no policy: neither is counted. NaN where
+        there is nothing to count.
         """
         rollouts = [rollout for group in groups for rollout in group.rollouts]
         pieces = [_own_pieces(rollout, tools) for rollout in rollouts]
         written = [_written(rollout) for rollout in rollouts]
         inside = [
-            self._inside(rollout.text, all_)[mine] for rollout, all_, mine in zip(rollouts, pieces, written, strict=True)
+            self._inside(rollout.text, all_)[mine]
+            for rollout, all_, mine in zip(rollouts, pieces, written, strict=True)
         ]
         texts = ["".join(own_pieces(each, rollout.given)) for rollout, each in zip(rollouts, pieces, strict=True)]
         occurrences = [self.strategies.occurrences(text) for text in texts]

@@ -67,9 +67,7 @@ def _pairs(groups: Sequence[Group], gap: float) -> Iterator[tuple[int, Node, Nod
         first += len(group.rollouts)
 
 
-def _mark(
-    marks: Tensor, loss_mask: Tensor, rollouts: Sequence[Rollout], first: int, node: Node, value: float
-) -> None:
+def _mark(marks: Tensor, loss_mask: Tensor, rollouts: Sequence[Rollout], first: int, node: Node, value: float) -> None:
     row = first + node.row
     begin, end = (own_before(rollouts[row].given, place) for place in (node.begin, len(node.prefix)))
     marks[row, loss_mask[row].nonzero().squeeze(1)[begin:end]] = value

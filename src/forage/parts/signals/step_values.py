@@ -58,7 +58,10 @@ class StepValues(Signal):
 
 
 def _per_token(rollout: Rollout, score: Score, values: Sequence[float]) -> list[float]:
-    """The value of the step of each of the policy's tokens. NaN values (nothing judged) and missing ones become the return; NaN return: 0."""
+    """The value of the step of each of the policy's tokens.
+
+    NaN values (nothing judged) and missing ones become the return; NaN return: 0.
+    """
     own = score.value if score.judged else 0.0
     begins = (0, *rollout.step_ends)
     numbers: list[float] = []
