@@ -37,7 +37,7 @@ def test_a_run_in_turns(base: Path, tmp_path: Path) -> None:
     )
     train(recipe, out=tmp_path / "run")
     run = RunDirectory.open(tmp_path / "run")
-    kept = run.rollouts(1)
+    kept = run.rollouts(2)
     assert {len(row["given"]) for row in kept} >= {3}, "an episode of 4 pulls has 3 replies"
     for row in kept:
         said = ["".join(row["pieces"][first:last]) for first, last in row["given"]]

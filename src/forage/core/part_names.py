@@ -189,6 +189,7 @@ MODULES: Mapping[str, str] = {
     "VisitBonus": "parts.signals.visit_bonus",
     "Vllm": "engines.vllm.settings",
     "Whiten": "parts.credit.shape.whiten",
+    "WithEnvironment": "tasks.with_environment",
     "WordList": "analysis.measures.token_classes",
     "Wrapped": "tasks.wrapped",
 }

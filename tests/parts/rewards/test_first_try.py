@@ -26,7 +26,8 @@ def episode(turns: list[str], problem: Problem = PROBLEM, prefix: int = 0) -> Ro
     ends = (*(last for _, last in given), len(tokens))
     blank = (0.0,) * len(tokens)
     start = Start(problem, tuple(range(3 * prefix)))
-    return Rollout(start, tokens, blank, blank, play(TASK, problem, turns), ends, "eos", 0, given)
+    text = play(TASK, problem, turns[:-1]) + turns[-1]  # nothing answers what a limit cuts off
+    return Rollout(start, tokens, blank, blank, text, ends, "length", 0, given)
 
 
 def test_paid_at_the_turn_that_tries_something_new() -> None:
