@@ -5,12 +5,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
+from forage.core.batch import Experience, TrainBatch
 from forage.core.collate import collate
 from forage.core.records import Completion, Group, Problem, Rollout, SampleRequest, SamplingParams, Score, Start
 from forage.core.spans import behind, cut, own, steps_around
 from forage.engines.local.engine import Opened
+from forage.engines.optimization import Optimization
 from forage.engines.turns import TurnReader, TurnSampler, in_turns, with_turn_ends
+from forage.parts.losses.policy_loss import PolicyLoss
+from forage.parts.losses.reduction import TokenMean
+from forage.parts.losses.surrogate import Reinforce
 from forage.parts.values import Metered
 from support.turn_worlds import ENGINE, Guide, Guided, opened_for
 from support.worlds import EASY, blank_model
@@ -75,6 +81,28 @@ def test_the_policy_reads_the_replies(opened: Opened) -> None:
     difference = (measured.logprob - batch.behaviour)[batch.loss_mask].abs().max()
     assert difference < 1e-5
     assert int(batch.loss_mask.sum()) == sum(completion.written for completion in completions)
+
+
+def test_an_update_is_that_of_the_policys_tokens_alone(model: Path, opened: Opened) -> None:
+    """The gradient of - sum A log pi over the drawn tokens, over their number, by plain autograd on whole texts."""
+    (completions,) = draw(opened, request(opened, size=6))
+    start = Start(PROBLEM)
+    rollouts = tuple(
+        Rollout(start, c.tokens, c.logprobs, c.entropies, "", _ends(c), c.stop, 0, c.given) for c in completions
+    )
+    batch = collate([Group(start, rollouts, (Score(0.0),) * len(rollouts))], opened.codec.prompt)
+    advantage = torch.where(batch.loss_mask, torch.arange(6.0)[:, None] - 2, 0.0)
+    learner = ENGINE.open(str(model), optimization=Optimization(mini_batches=1, grad_clip=1e9)).policy
+    module = learner.model.module
+    logprob = module(batch.tokens).logits[:, :-1].log_softmax(-1).gather(-1, batch.tokens[:, 1:, None])[..., 0]
+    mine = batch.loss_mask[:, 1:]
+    assert int(mine.sum()) == sum(completion.written for completion in completions) < int((batch.step >= -1).sum())
+    loss = -(logprob * advantage[:, 1:])[mine].sum() / mine.sum()
+    wanted = torch.autograd.grad(loss, list(module.parameters()))
+    loss_part = PolicyLoss(surrogate=Reinforce(), reduction=TokenMean())
+    learner.improve(TrainBatch(Experience(batch, {}), advantage), loss_part, seed=0)
+    for parameter, gradient in zip(module.parameters(), wanted, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-6)
 
 
 def _ends(completion: Completion) -> tuple[int, ...]:

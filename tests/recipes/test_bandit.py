@@ -45,7 +45,7 @@ def test_a_run_in_turns(base: Path, tmp_path: Path) -> None:
     metrics = run.metrics()[-1]
     assert 0 < metrics["coverage"] <= 1
     assert metrics["optimal"] + metrics["greedy"] + metrics["other"] == pytest.approx(1)
-    assert 1 <= metrics["first_tries"] <= 3
+    assert 0 < metrics["first_tries"] <= 3
     (file,) = evaluate_checkpoint(tmp_path / "run", n=4, problems=2)
     found = Evaluation.load(file)
     assert sum(outcome.committed for outcome in found.problems) > 0, "an evaluation plays whole episodes"

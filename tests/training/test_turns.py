@@ -97,6 +97,7 @@ def test_what_is_written_down_tells_who_wrote_it(blank: Path, tmp_path: Path) ->
     assert metrics(tmp_path / "run")[0]["length"] == pytest.approx(written / len(kept))
     entropy = math.fsum(value for row in kept for value in row["entropies"] if not math.isnan(value)) / written
     assert metrics(tmp_path / "run")[0]["entropy"] == pytest.approx(entropy, rel=1e-6)
+    assert metrics(tmp_path / "run")[0]["replies"] == sum(len(row["given"]) for row in kept) / len(kept)
     responses = read_responses(kept)
     assert sum(len(response.pieces) for response in responses) == written
     for row, response in zip(kept, responses, strict=True):

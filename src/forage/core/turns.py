@@ -25,7 +25,7 @@ class Environment(ABC):
 
     @abstractmethod
     def reply(self, problem: Problem, text: str) -> str | None:
-        """What is written behind `text`, the whole response so far, at the end of a turn; None where it is over.
+        """What is written behind `text`, the whole response so far, at the end of a turn; nothing where it is over.
 
         It must follow from the arguments alone, drawn numbers included: responses are begun again in their middle.
         """

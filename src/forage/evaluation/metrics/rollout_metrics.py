@@ -11,7 +11,7 @@ from forage.ops.diversity import pcmd
 
 
 def rollout_metrics(groups: Sequence[Group], *, modes: bool = False) -> dict[str, float]:
-    """Means over rollouts; entropy, in nats, over tokens.
+    """Means over rollouts; entropy, in nats, over tokens. `replies`, where there are any, are of an environment.
 
     `all_right` is the share of groups whose judged siblings are all correct. With `modes` (the task names them):
     distinct_modes, the different modes among a group's siblings, as a mean over groups; and pcmd, the chance that two
@@ -23,6 +23,7 @@ def rollout_metrics(groups: Sequence[Group], *, modes: bool = False) -> dict[str
     members = [pair for group in groups for pair in zip(group.rollouts, group.scores, strict=True)]
     judged = [score for _, score in members if score.judged]
     tokens = sum(rollout.written for rollout, _ in members)
+    replies = sum(len(rollout.given) for rollout, _ in members)
 
     def share(count: float, total: int) -> float:
         return count / total if total else math.nan
@@ -39,6 +40,7 @@ def rollout_metrics(groups: Sequence[Group], *, modes: bool = False) -> dict[str
         "entropy": share(math.fsum(h for rollout, _ in members for h in own(rollout.entropies, rollout.given)), tokens),
         "zero_variance": share(sum(not group.varies for group in groups), len(groups)),
         "all_right": share(sum(map(_all_right, groups)), len(groups)),
+        **({"replies": share(replies, len(members))} if replies else {}),
         **(_mode_metrics(groups) if modes else {}),
         **process_watch(groups),
     }
