@@ -142,7 +142,10 @@ def test_doctor_says_what_is_here(said: Said) -> None:
         assert finding in out
 
 
-def test_doctor_says_what_a_step_of_a_model_takes(tiny_base: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_doctor_says_what_a_step_of_a_model_takes(
+    tiny_base: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forage.training.forecast.REPEATED", 0.01)
     small = ["--groups", "2", "--group-size", "3", "--prompt-tokens", "8", "--max-tokens", "9", "--threads", "1"]
     assert main(["doctor", str(tiny_base), *small, "--json"]) == 0
     sampling, update, step = json.loads(capsys.readouterr().out)["step"]["rows"]

@@ -5,6 +5,7 @@ to the same room or to a lower floor. `docs/design.md` says why.
 """
 
 import ast
+import functools
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -73,9 +74,15 @@ def room_of(path: Path) -> str:
     return room_in(path.relative_to(SOURCE).with_suffix("").parts)
 
 
+@functools.cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@functools.cache
 def imports_of(path: Path) -> set[str]:
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -128,7 +135,7 @@ def test_the_top_level_is_small() -> None:
 def test_no_two_public_classes_share_a_name() -> None:
     homes: dict[str, list[str]] = {}
     for path in FILES:
-        for node in ast.parse(path.read_text()).body:
+        for node in parsed(path).body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 homes.setdefault(node.name, []).append(str(path.relative_to(SOURCE)))
     assert not {name: files for name, files in homes.items() if len(files) > 1}
@@ -145,7 +152,7 @@ def test_heavy_packages_have_one_home(package: str) -> None:
 def test_sizes(path: Path) -> None:
     text = path.read_text()
     assert text.count("\n") <= FILE_LINES, f"{path} has more than {FILE_LINES} lines"
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             documented = ast.get_docstring(node, clean=False) is not None
             # The signature does not count: that of a recipe is the list of its flags.
@@ -160,9 +167,7 @@ def module_name(path: Path) -> str:
 
 def has_behaviour(path: Path) -> bool:
     """Whether a module has a function or a method; records and tables of names have none."""
-    return any(
-        isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) for node in ast.walk(ast.parse(path.read_text()))
-    )
+    return any(isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) for node in ast.walk(parsed(path)))
 
 
 def mirrored(module: str) -> Path:
@@ -199,7 +204,7 @@ def test_a_test_of_several_modules_names_something_of_each(test: str) -> None:
         assert path.exists(), f"{module} is gone"
         public = {
             node.name
-            for node in ast.parse(path.read_text()).body
+            for node in parsed(path).body
             if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
         }
         named = {Path(module).parent.name if path.stem == "__init__" else path.stem, *path.stem.split("_")}
@@ -216,9 +221,7 @@ def test_a_module_tested_through_another_is_reached(name: str) -> None:
 def test_no_dumping_grounds() -> None:
     names = {path.stem for path in FILES} | {path.parent.name for path in FILES}
     assert not names & {"utils", "util", "misc", "helpers", "common"}
-    classes = [
-        node.name for path in FILES for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ClassDef)
-    ]
+    classes = [node.name for path in FILES for node in ast.walk(parsed(path)) if isinstance(node, ast.ClassDef)]
     assert not [name for name in classes if name.endswith("Manager")]
 
 
@@ -246,7 +249,7 @@ RETIRED = {
 def names_in(path: Path) -> set[str]:
     """Everything that a file names itself: modules, classes, functions, parameters, attributes and variables."""
     names = {path.stem}
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         match node:
             case ast.Name(id=name) | ast.Attribute(attr=name) | ast.arg(arg=name) | ast.keyword(arg=str(name)):
                 names.add(name)
@@ -292,7 +295,7 @@ def test_core_names_no_method(core: str) -> None:
 
 def messages(path: Path) -> list[str]:
     """The texts of a file that are no docstrings; what is filled into one is left out."""
-    tree = ast.parse(path.read_text())
+    tree = parsed(path)
     nodes = list(ast.walk(tree))
     inside = {id(part) for node in nodes if isinstance(node, ast.JoinedStr) for part in node.values}
     # A docstring is an expression that stands alone, as the explanations below constants are.

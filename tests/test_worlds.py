@@ -41,7 +41,7 @@ def learn(world: World, model: Path, out: Path, methods: list[Applied], *, steps
 
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_every_algorithm_learns_the_easy_world(name: str, blank: Path, tmp_path: Path) -> None:
-    reward = learn(EASY, blank, tmp_path / "run", [METHODS[name]()], steps=60, seed=0, lr=1e-2)
+    reward = learn(EASY, blank, tmp_path / "run", [METHODS[name]()], steps=25, seed=0, lr=1e-2)
     assert reward > 0.9
 
 
@@ -52,8 +52,8 @@ def test_only_exploration_escapes_the_decoy(blank: Path, tmp_path: Path) -> None
         name = "+".join(["rloo", *(method.label for method in more)])
         return [
             learn(DECOY, blank, tmp_path / f"{name}{seed}", [rloo(), *more], steps=steps, seed=seed, lr=1e-2)
-            for seed in (1, 2, 3)
+            for seed in (1, 2)
         ]
 
-    assert max(rewards(100)) < 0.25
-    assert max(rewards(200, entropy_penalty(coefficient=0.07))) > 0.9
+    assert max(rewards(40)) < 0.25
+    assert min(rewards(90, entropy_penalty(coefficient=0.07))) > 0.9

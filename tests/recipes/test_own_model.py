@@ -66,6 +66,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.timeout(900)  # twenty commands, of which several start verifier processes
 def test_the_pages_can_be_pasted(world: Path, monkeypatch: pytest.MonkeyPatch, said: Said) -> None:
     monkeypatch.chdir(world)
+    monkeypatch.setattr("forage.training.forecast.REPEATED", 0.01)
     start, reference = (commands(page) for page in PAGES)
     assert len(start) > 6
     assert len(reference) > 12

@@ -31,31 +31,34 @@ def _browser() -> tuple[str, str]:
     pytest.skip(reason)
 
 
-@pytest.fixture(scope="module", params=SIZES)
-def tab(request: pytest.FixtureRequest, page: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A browser that shows the page, at one size."""
+@pytest.fixture(scope="module")
+def chrome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     chromium, driver = _browser()
     from selenium import webdriver
     from selenium.webdriver.chrome.service import Service
 
-    width, height = SIZES[request.param]
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
     for argument in (
         *("headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking"),
-        *("disable-component-update", "disable-sync", f"window-size={width},{height}"),
+        *("disable-component-update", "disable-sync"),
         f"user-data-dir={tmp_path_factory.mktemp('profile')}",
     ):
         options.add_argument(f"--{argument}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     chrome = webdriver.Chrome(options=options, service=Service(driver))
-    try:
-        screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
-        chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-        chrome.get(page.as_uri())
-        yield chrome
-    finally:
-        chrome.quit()
+    yield chrome
+    chrome.quit()
+
+
+@pytest.fixture(scope="module", params=SIZES)
+def tab(request: pytest.FixtureRequest, page: Path, chrome: Any) -> Any:
+    """The browser, showing the page at one size."""
+    width, height = SIZES[request.param]
+    screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+    chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    chrome.get(page.as_uri())
+    return chrome
 
 
 def test_nothing_is_requested_but_the_page_itself(tab: Any, page: Path) -> None:

@@ -2,12 +2,11 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from forage.bench.processes import ForkServer
 from forage.reward_models.fit import OnUpdate
 
 
@@ -25,10 +24,9 @@ def interrupting(at: int) -> OnUpdate:
     return hear
 
 
-def kill_after_a_checkpoint(command: Sequence[str], out: Path) -> None:
+def kill_after_a_checkpoint(server: ForkServer, command: Sequence[str], out: Path) -> None:
     """Runs a training command, with its `--out`, and kills it as soon as it has written a checkpoint."""
-    command = [sys.executable, "-m", "forage", *command, "--out", str(out)]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    process = server.start([[*command, "--out", str(out)]], out.with_name(f"{out.name}.log"))
     checkpoints = out.with_name(f"{out.name}-unfinished") / "checkpoints"
     until = time.monotonic() + 120
     while not (checkpoints.is_dir() and any(checkpoints.glob("step-*"))):

@@ -1,4 +1,4 @@
-"""What `test_processes` runs in each of two processes: `torchrun ... two_processes.py PLACE`; findings go to PLACE.
+"""What `test_processes` runs in each of two processes; findings go to a folder.
 
 Each of these compares two processes with one, in the same program: `Alone` does the whole work.
 """
@@ -6,7 +6,6 @@ Each of these compares two processes with one, in the same program: `Alone` does
 import json
 import os
 import signal
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -377,7 +376,8 @@ def runs(model: Path, place: Path, ranks: ProcessGroup) -> dict[str, Any]:
     return {**results, "evaluation": str(files[0])}
 
 
-def main(model: Path, place: Path, only: str = "") -> None:
+def main(model_folder: str, place_folder: str, only: str = "") -> None:
+    model, place = Path(model_folder), Path(place_folder)
     torch.set_num_threads(1)
     with open_group() as ranks:
         assert ranks.world == 2
@@ -397,7 +397,3 @@ def main(model: Path, place: Path, only: str = "") -> None:
             "runs": runs(model, place, ranks),
         }
         (place / f"found{ranks.rank}.json").write_text(json.dumps(results))
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from forage.bench.processes import ForkServer
 from forage.core.errors import ForageError
 from forage.methods import dapo, entropy_advantage, entropy_penalty, grpo, kl_penalty, passk
 from forage.parts.rewards import Overlong
@@ -123,25 +124,15 @@ def test_resuming_a_finished_run_changes_nothing(reference: Path) -> None:
     assert (rows(reference), final_weights(reference)) == before
 
 
-COMMAND = """
-import sys
-from pathlib import Path
-from forage.training.loop import resume
-resume(Path(sys.argv[1]))
-"""
-
-
-def start(path: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-c", COMMAND, str(path)], env={**os.environ, "OMP_NUM_THREADS": "1"})
-
-
-def test_kill_minus_nine_at_random_moments_loses_nothing(reference: Path, tmp_path: Path) -> None:
+def test_kill_minus_nine_at_random_moments_loses_nothing(
+    reference: Path, tmp_path: Path, fork_server: ForkServer
+) -> None:
     """The run is killed a few times, at moments that differ in every execution; the end is the same bits."""
     path = tmp_path / "killed"
     RunDirectory.create(path, RunDirectory.open(reference).recipe())
     metrics, kills, rng = path / "metrics.jsonl", 0, random.Random()
     while kills < 2:
-        process = start(path)
+        process = fork_server.start([["resume", str(path)]], tmp_path / "killed.log")
         before = metrics.read_bytes() if metrics.exists() else b""
         while process.poll() is None:
             now = metrics.read_bytes() if metrics.exists() else b""
@@ -153,7 +144,7 @@ def test_kill_minus_nine_at_random_moments_loses_nothing(reference: Path, tmp_pa
             time.sleep(0.005)
         if process.wait(timeout=120) == 0:
             break
-        assert process.returncode == -signal.SIGKILL
+        assert process.poll() == -signal.SIGKILL
     assert kills >= 1
     resume(path)
     assert_same_run(reference, path)

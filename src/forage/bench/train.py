@@ -1,16 +1,15 @@
 """Trains and evaluates the runs of a comparison: one after the other here, or several at a time in processes."""
 
-import json
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 from forage.bench.plan import Bench
+from forage.bench.processes import CommandProcess, ForkServer
 from forage.core.errors import ForageError
 from forage.core.interrupts import INTERRUPTED, Interrupted, InterruptGate
 from forage.core.protocols import OnProgress
@@ -20,12 +19,6 @@ from forage.training.loop import begin
 
 COLDER = (1.0, 0.7, 0.4)
 """Temperatures of the base model: some of what training does, sampling colder does too."""
-
-CHILD = (
-    "import json, sys; from forage.verification.sandbox import end_with_parent; end_with_parent();"
-    "from forage.__main__ import start; start(json.loads(sys.argv[1]))"
-)
-"""Commands in a process that dies with this one: killed, it leaves nobody behind who holds a run's lock."""
 
 LOOK_SECONDS = 1.0
 """Between two looks at how far runs in other processes have come."""
@@ -64,7 +57,7 @@ def train_bench(bench: Bench, run_here: Command, on_progress: OnProgress) -> Non
     Each run is resumed and evaluated as by `forage resume` and `forage eval`: by `run_here`, or, several at a time, in
     processes of their own. `on_progress` is told the steps of all runs, and what each run under way has come to.
     """
-    gate, children = InterruptGate(), Children()
+    gate = InterruptGate()
     ks = ",".join(map(str, bench.ks))
 
     def commands(path: Path) -> tuple[list[str], ...]:
@@ -77,10 +70,10 @@ def train_bench(bench: Bench, run_here: Command, on_progress: OnProgress) -> Non
             run_here(arguments)
             gate.reopen()  # a command that was at its end when Ctrl-C came has ended as if it had not come
 
-    def work_in_a_process(path: Path) -> None:
+    def work_in_a_process(children: Children, path: Path) -> None:
         children.run(path, commands(path))
 
-    # A process takes seconds to load what it needs: what is trained already, and most often evaluated, is not worth it.
+    # What is trained already, and most often evaluated, is not worth a process.
     here = [
         path
         for path in bench.runs
@@ -94,7 +87,9 @@ def train_bench(bench: Bench, run_here: Command, on_progress: OnProgress) -> Non
                 work_here(path)
                 moved()
             if elsewhere:
-                _work_in_threads(work_in_a_process, elsewhere, bench.processes, children.interrupt, moved)
+                with Children() as children:
+                    work = partial(work_in_a_process, children)
+                    _work_in_threads(work, elsewhere, bench.processes, children.interrupt, moved)
     except KeyboardInterrupt as error:
         raise Interrupted("Interrupted; what was trained is kept: the same command goes on.") from error
 
@@ -148,21 +143,29 @@ class Children:
     """
 
     def __init__(self) -> None:
-        self._running: set[subprocess.Popen[bytes]] = set()
+        self._server: ForkServer | None = None
+        self._running: set[CommandProcess] = set()
         self._stopping = False
         self._change = threading.Lock()
 
+    def __enter__(self) -> Self:
+        self._server = ForkServer()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+
     def run(self, path: Path, commands: Sequence[Sequence[str]]) -> None:
-        """One after another in one process, which loads what they need once."""
+        """One after the other in one process."""
         log = path.with_name(f"{path.name}.log")
-        command = [sys.executable, "-c", CHILD, json.dumps(commands)]
-        with log.open("a") as file:
-            with self._change:
-                if self._stopping:
-                    raise KeyboardInterrupt
-                process = subprocess.Popen(command, stdout=file, stderr=file)
-                self._running.add(process)
-            code = process.wait()
+        with self._change:
+            if self._stopping:
+                raise KeyboardInterrupt
+            assert self._server is not None, "no process can be started outside of `with`"
+            process = self._server.start(commands, log)
+            self._running.add(process)
+        code = process.wait()
         with self._change:
             self._running.discard(process)
         if code in (INTERRUPTED, -signal.SIGINT):

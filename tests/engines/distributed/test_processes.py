@@ -1,19 +1,22 @@
-"""Two processes of one run, started as a user starts them: with torchrun, over gloo, on this machine."""
+"""Two processes of one run, over gloo, on this machine: with the variables of torchrun, and by torchrun itself."""
 
 import json
 import math
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from forage.bench.processes import ForkServer
 from forage.core.records import Completion, Group, Message, Problem, Rollout, Score, Start
 from forage.engines.distributed.interrupts import SharedGate
 from forage.engines.distributed.process_group import ProcessGroup, partition_rows
@@ -44,16 +47,53 @@ def torchrun(*arguments: str | Path, **settings: Any) -> subprocess.Popen[str]:
     )
 
 
+SCRIPT = f"""
+import sys
+sys.path.insert(0, {str(TESTS)!r})
+from forage.bench.processes import serve
+from support.two_processes import main
+(words,) = serve()
+main(*words)
+"""
+
+
+class Pairs:
+    """Two processes of `two_processes` with the variables that torchrun sets; they start at once."""
+
+    def __init__(self) -> None:
+        self.server = ForkServer(SCRIPT)
+
+    def start(self, *words: str | Path) -> Callable[[], tuple[list[int], str]]:
+        """Returns what waits for both: their exit codes, and what they said."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        same = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+        log = Path(words[1]) / f"said {port}"
+        processes = [
+            self.server.start([list(map(str, words))], log, {**same, "RANK": rank, "LOCAL_RANK": rank})
+            for rank in ("0", "1")
+        ]
+        return lambda: ([process.wait(240) for process in processes], log.read_text())
+
+
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def pairs() -> Iterator[Pairs]:
+    pairs = Pairs()
+    yield pairs
+    pairs.server.close()
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, pairs: Pairs) -> Path:
     """Where two processes have done everything in `two_processes`, and one has done some of it alone."""
     place = tmp_path_factory.mktemp("two")
     model = blank_model(place / "model")
     train(recipe(model, steps=6), out=place / "by one first", on_step=stopping_at(3))
-    process = torchrun(TESTS / "support" / "two_processes.py", model, place)
+    ended = pairs.start(model, place)
     train(recipe(model, steps=6), out=place / "alone")  # meanwhile
-    _, said = process.communicate(timeout=240)
-    assert process.returncode == 0, said
+    codes, said = ended()
+    assert codes == [0, 0], said
     return place
 
 
@@ -114,18 +154,18 @@ def test_critics_of_several_processes_are_one(found: list[dict[str, Any]]) -> No
     assert first["values"] == second["values"] != 0
 
 
-def test_a_run_whose_process_was_killed_goes_on_to_the_same_weights(place: Path) -> None:
-    process = torchrun(TESTS / "support" / "two_processes.py", place / "model", place, "killed")
-    _, said = process.communicate(timeout=240)
-    assert process.returncode != 0
+def test_a_run_whose_process_was_killed_goes_on_to_the_same_weights(place: Path, pairs: Pairs) -> None:
+    codes, said = pairs.start(place / "model", place, "killed")()
+    assert codes[0] > 0
+    assert codes[1] == -signal.SIGKILL
     assert "Another process of this run has ended" in said
     run = RunDirectory.open(place / "killed")
     assert run.checkpoints()[-1] == 2
     shutil.copytree(place / "killed", place / "killed, by one")
-    process = torchrun(TESTS / "support" / "two_processes.py", place / "model", place, "goes on")
+    ended = pairs.start(place / "model", place, "goes on")
     assert resume(place / "killed, by one").finished  # meanwhile
-    _, said = process.communicate(timeout=240)
-    assert process.returncode == 0, said
+    codes, said = ended()
+    assert codes == [0, 0], said
     alone = RunDirectory.open(place / "alone")
     wanted = load_tensors(alone.latest_checkpoint() / "model.safetensors")
     for name in ("killed", "killed, by one"):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from forage.bench.processes import ForkServer
 from forage.cli import main
 from forage.core.errors import ForageError
 from forage.reward_models.fit import OnUpdate
@@ -37,13 +38,13 @@ def test_interrupted_and_continued_is_uninterrupted(at: int, dialogue_base: Path
     assert not (tmp_path / "parts-unfinished").exists()
 
 
-def test_killed_and_continued_is_uninterrupted(dialogue_base: Path, tmp_path: Path) -> None:
+def test_killed_and_continued_is_uninterrupted(dialogue_base: Path, tmp_path: Path, fork_server: ForkServer) -> None:
     preferences = tmp_path / "ranked.jsonl"
     rows = [{"prompt": each.prompt, "ranked": each.responses} for each in RANKINGS]
     preferences.write_text("".join(json.dumps(row) + "\n" for row in rows))
     command = ["rm", "train", str(preferences), "--model", str(dialogue_base)]
     command += ["--epochs", "4", "--batch", "4", "--checkpoint-every", "5", "--probe", "3", "--threads", "1"]
-    kill_after_a_checkpoint(command, tmp_path / "killed")
+    kill_after_a_checkpoint(fork_server, command, tmp_path / "killed")
     for name in ("killed", "whole"):
         assert main([*command, "--out", str(tmp_path / name)]) == 0
     assert files(tmp_path / "killed") == files(tmp_path / "whole")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from forage.bench.processes import ForkServer
 from forage.cli import main
 from forage.core.errors import ForageError
 from forage.engines.local.step_heads import HeadKind
@@ -53,13 +54,13 @@ def test_interrupted_and_continued_is_uninterrupted(head: HeadKind, tiny_base: P
     assert ("scalar_head/scalar.safetensors" in files(tmp_path / "whole")) == (head == "scalar")
 
 
-def test_killed_and_continued_is_uninterrupted(tiny_base: Path, tmp_path: Path) -> None:
+def test_killed_and_continued_is_uninterrupted(tiny_base: Path, tmp_path: Path, fork_server: ForkServer) -> None:
     text, _ = write_labels(SOLUTIONS, "er-prm")
     labels = tmp_path / "labels.jsonl"
     labels.write_text(text)
     command = ["prm", "train", str(labels), "--model", str(tiny_base), "--threads", "1"]
     command += ["--epochs", "4", "--batch", "4", "--checkpoint-every", "5", "--held-out", "0.2"]
-    kill_after_a_checkpoint(command, tmp_path / "killed")
+    kill_after_a_checkpoint(fork_server, command, tmp_path / "killed")
     for name in ("killed", "whole"):
         assert main([*command, "--out", str(tmp_path / name)]) == 0
     assert files(tmp_path / "killed") == files(tmp_path / "whole")
