@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from forage.analysis.measures.responses import read_responses
+from forage.analysis.reference import reference_text
 from forage.core.records import SamplingParams
 from forage.engines.optimization import Optimization
 from forage.evaluation.evaluation import Evaluation
@@ -131,5 +132,16 @@ def test_methods_that_look_into_responses_run(blank: Path, tmp_path: Path, added
     train(recipe(blank, task, *base, method, steps=3), out=tmp_path / "run")
     found, run = metrics(tmp_path / "run"), RunDirectory.open(tmp_path / "run")
     assert all(math.isfinite(row["grad_norm"]) for row in found)
-    assert any(row["given"] for step in run.rollout_steps() for row in run.rollouts(step))
+    rows = [row for step in run.rollout_steps() for row in run.rollouts(step)]
+    assert any(row["given"] for row in rows)
+    for row in rows:
+        said = {place for first, last in row["given"] for place in range(first, last)}
+        ended = {p + 1 for p, piece in enumerate(row["pieces"][:-1]) if "north" in piece and p not in said}
+        begun = {first for first, _ in row["given"]}
+        assert begun - {0} == ended, "every turn is answered, however the response came about"
+        assert len(said) == 2 * len(begun) or (0 in begun and row["prefix"])
+    first = reference_text(run)
+    assert any(rollout.given for rollout in first.rollouts)
+    for rollout, response in zip(first.rollouts, first.responses, strict=True):
+        assert rollout.written == len(response.pieces) == len(response.entropies)
     assert json.loads((tmp_path / "run" / "recipe.json").read_text())["task"]["environment"]["times"] == 99

@@ -157,14 +157,14 @@ class TurnSampler:
     ) -> Iterator[tuple[int, tuple[Completion, ...]]]:
         """Yields (index of the request, its completions in sibling order) as soon as all of them are done."""
         begun = [self._begin(request, params) for request in requests]
-        episodes = [siblings for _, siblings in begun]
-        left = [len(siblings) for siblings in episodes]
+        episodes = [members for _, members in begun]
+        left = [len(members) for members in episodes]
         wave = [(request, number, range(request.group_size)) for number, (request, _) in enumerate(begun)]
         while wave:
             following: list[tuple[int, int]] = []
             for place, completions in self._sampler.sample([request for request, *_ in wave], params):
-                _, number, siblings = wave[place]
-                for sibling, completion in zip(siblings, completions, strict=True):
+                _, number, members = wave[place]
+                for sibling, completion in zip(members, completions, strict=True):
                     if self._go_on(episodes[number][sibling], completion):
                         following.append((number, sibling))
                     else:
@@ -183,15 +183,15 @@ class TurnSampler:
         begun = request.tokens[len(request.tokens) - request.begun :]
         read, room = self._reader.read(request.problem, begun), limit_of(request, params)
         fits = len(read.pending) < room
-        siblings = [
+        members = [
             _Episode(request.problem, begun, room if fits else 1, read.turns, read.begin)
             for _ in range(request.group_size)
         ]
         if read.pending and fits:
-            for episode in siblings:
+            for episode in members:
                 episode.append(read.pending)
             request = replace(request, tokens=request.tokens + read.pending, limit=room - len(read.pending))
-        return (request if fits else replace(request, limit=1)), siblings
+        return (request if fits else replace(request, limit=1)), members
 
     def _go_on(self, episode: _Episode, completion: Completion) -> bool:
         """Takes what was sampled; whether the environment has replied, so that there is more to come."""

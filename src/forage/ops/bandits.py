@@ -68,7 +68,7 @@ def shares_of_choices(
     """
     best = max(means.values())
     counts: Counter[str] = Counter()
-    totals: Counter[str] = Counter()
+    totals: dict[str, float] = dict.fromkeys(means, 0.0)
     kinds: Counter[str] = Counter()
     for turn, arm in enumerate(chosen):
         observed = {tried: totals[tried] / counts[tried] for tried in counts}

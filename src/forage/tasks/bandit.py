@@ -94,7 +94,7 @@ class Bandit(Task, Environment, Acting):
         *answered, last = _REPLY.split(text)
         turns = [*answered, last.partition(CHOSEN)[0] if CHOSEN in last else ""]
         named = [_ACTION.search(turn) for turn in turns]
-        return tuple(found[1] if found and found[1] in ARMS[: self.arms] else None for found in named)
+        return tuple(match[1] if match and match[1] in ARMS[: self.arms] else None for match in named)
 
     def verify(self, problem: Problem, text: str) -> Score:
         means, chosen = self._means(problem), self.actions(problem, text)[: self.pulls]
@@ -108,8 +108,8 @@ class Bandit(Task, Environment, Acting):
 
     def rewards(self, text: str) -> tuple[float | None, ...]:
         """What the environment has answered, turn by turn; None where it refused."""
-        said = [reply[-1] for reply in _REPLY.findall(text)]
-        return tuple(None if sign == REFUSED else float(sign == PAID) for sign in said)
+        signs = [reply[-1] for reply in _REPLY.findall(text)]
+        return tuple(None if sign == REFUSED else float(sign == PAID) for sign in signs)
 
     def answer(self, problem: Problem, text: str) -> str | None:
         """The arm that was pulled most often, the first of equals."""

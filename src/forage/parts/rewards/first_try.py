@@ -56,7 +56,7 @@ class FirstTry(Reward):
 
 def _elsewhere(new: Sequence[bool], rollout: Rollout) -> list[bool]:
     """As many, at other places; the same ones whenever it is asked."""
-    said = f"{rollout.start.key}:{rollout.version}:{','.join(map(str, rollout.tokens))}"
-    draw = random.Random(hashlib.blake2b(said.encode(), digest_size=8).digest())
+    identity = f"{rollout.start.key}:{rollout.version}:{','.join(map(str, rollout.tokens))}"
+    draw = random.Random(hashlib.blake2b(identity.encode(), digest_size=8).digest())
     places = set(draw.sample(range(len(new)), sum(new)))
     return [place in places for place in range(len(new))]

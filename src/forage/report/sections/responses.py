@@ -119,9 +119,9 @@ def _response(row: Row, rows: Sequence[Row], planning: Matcher) -> ResponseBlock
     text = "".join(row["pieces"])
     plans = tokens_in_spans(text, row["pieces"], planning.spans(text)).tolist()
     tokens = [
-        Token(piece, *(_finite(value) for value in values), planning=plan and not said, given=said)
+        Token(piece, *(_finite(value) for value in values), planning=plan and not answered, given=answered)
         for place, ((piece, *values), plan) in enumerate(zip(zip(*columns, strict=False), plans, strict=False))
-        for said in [inside(given, place)]
+        for answered in [inside(given, place)]
     ]
     return ResponseBlock(
         title=title + (", cut off" if row["stop"] == "length" else ""),
