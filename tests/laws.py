@@ -299,6 +299,16 @@ def padded(tensor: Tensor, extra: int = 3) -> Tensor:
     return torch.nn.functional.pad(tensor, (0, extra))
 
 
+def opened(tensor: Tensor, after: int = 4, width: int = 2) -> Tensor:
+    """`width` columns of zeros behind the first `after`, as where an environment wrote inside of responses."""
+    return torch.cat([tensor[:, :after], torch.zeros_like(tensor[:, :width]), tensor[:, after:]], dim=1)
+
+
+def open_experience(experience: Experience) -> Experience:
+    """The same with tokens in the middle of responses that are not learned from, and NaN there."""
+    return plant(map_experience(experience, opened))
+
+
 def pad_experience(experience: Experience) -> Experience:
     """Wider, and with a wrong number in every new place that is not read."""
     wide = map_experience(experience, padded)

@@ -1,5 +1,6 @@
 """What the documents say is executed: a reader can paste it."""
 
+import importlib
 import json
 import re
 import shlex
@@ -18,6 +19,7 @@ from forage.cli import COMMANDS, main
 from forage.cli.demo import METHODS as ARMS
 from forage.methods import METHODS, parse
 from forage.methods.catalogue import Applied
+from forage.store.run_directory import RunDirectory
 from forage.tasks.countdown import Countdown
 
 ROOT = Path(__file__).parent.parent
@@ -59,6 +61,22 @@ def test_the_readme_example_runs(lab: Path, capsys: pytest.CaptureFixture[str]) 
     run(example, "README.md", {})
     assert "problems solved at least once in 64 samples" in capsys.readouterr().out
     assert Path("runs/readme/report.html").exists()
+
+
+def test_the_calculator_answers(lab: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page's example as a module, whose last lines run with fewer steps; the calculator is always right."""
+    (example,) = blocks("docs/turns.md")
+    source = example.replace('if __name__ == "__main__":', "def main():").replace("steps=60", "steps=1, threads=1")
+    (tmp_path / "calculating.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.import_module("calculating").main()
+    rows = RunDirectory.open(Path("runs/calculator")).rollouts(1)
+    replies = [(row["pieces"], first, last) for row in rows for first, last in row["given"]]
+    assert len(replies) > 8
+    for pieces, first, last in replies:
+        *_, left, sign, right, _ = "".join(pieces[:first]).split()
+        a, b = int(left), int(right)
+        assert int("".join(pieces[first:last])) == {"+": a + b, "-": a - b, "*": a * b}[sign]
 
 
 def test_the_worked_example_adds_a_method(tmp_path: Path) -> None:

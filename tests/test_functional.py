@@ -155,6 +155,7 @@ FORMULAS: dict[str, str] = {
     "embedding_reward": "bradley_terry_loss plackett_luce_loss",
     "pessimistic_reward": "linear_preferences confidence_width confidence_radius",
     "step_grpo": "step_reward",
+    "first_try_bonus": "step_returns",
     "shuffled_entropy": "shuffle_within_rows entropy_bonus",
     "constant_bonus": "constant_bonus",
     "random_token_bonus": "random_token_bonus",
@@ -180,8 +181,8 @@ FORMULAS: dict[str, str] = {
 
 ARRANGED = (
     "answer_ucb_random base_anchor_likelihood bottom_entropy_tokens clip_cov_random cue_shuffled "
-    "embedding_reward_shuffled entro_duction_random entropy_forks_random hicra_random i_mentor_shuffled "
-    "judge_reward_shuffled kl_cov_random mcts_dpo_random memory_r_shuffled mode_coverage_random "
+    "embedding_reward_shuffled entro_duction_random entropy_forks_random first_try_random hicra_random "
+    "i_mentor_shuffled judge_reward_shuffled kl_cov_random mcts_dpo_random memory_r_shuffled mode_coverage_random "
     "mode_coverage_undivided mode_coverage_unreplayed mode_coverage_unrestarted mode_diversity_random "
     "mode_replay_others mode_replay_single mode_replay_unlearned pessimistic_reward_shuffled "
     "posterior_budget_random prefix_guided prefix_guided_other progress_reward_shuffled random_entropy_tokens "

@@ -1,5 +1,6 @@
 """The laws of every seam, on every member. `laws.py` lists the members and what each claims."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import forage.parts.signals
 from forage.core.batch import Experience, TrainBatch
 from forage.core.errors import ForageError
 from forage.core.protocols import Assign, Baseline, Forward, Penalty, Reduction, Shape, Surrogate
+from forage.ops.masked import masked
 from laws import (
     ASSIGNS,
     BASELINES,
@@ -27,6 +29,8 @@ from laws import (
     make_forward,
     make_train,
     members_of,
+    open_experience,
+    opened,
     pad_experience,
     padded,
     plant,
@@ -139,6 +143,14 @@ class TestAssigns:
         same(self.call(part, plant(experience)), result)
         same(self.call(part, pad_experience(experience)), padded(result))
 
+    def test_tokens_off_the_mask_do_not_exist(self, part: Assign) -> None:
+        experience = make_experience()
+        place = torch.arange(experience.batch.tokens.shape[1]).expand(experience.batch.tokens.shape)
+        step = torch.where(experience.batch.loss_mask, place // 2, -1)
+        reward = masked(torch.sin(place.float()), experience.batch.loss_mask)
+        experience = replace(experience, batch=replace(experience.batch, step=step, step_reward=reward))
+        same(self.call(part, open_experience(experience)), opened(self.call(part, experience)))
+
     def test_rows_go_their_own_way(self, part: Assign) -> None:
         # One of three pairs of steps, whole: a third of the rows, so that means over rows and over pairs agree.
         experience, index = make_experience(), torch.tensor([7, 10, 1, 4])
@@ -204,6 +216,11 @@ class TestShapes:
         train = make_train()
         dirty = TrainBatch(train.experience, planted(train.advantage, train.batch.loss_mask))
         same(shaped(case.part, dirty), shaped(case.part, train))
+
+    def test_tokens_off_the_mask_do_not_exist(self, case: ShapeCase) -> None:
+        train = make_train()
+        wide = TrainBatch(open_experience(train.experience), opened(train.advantage))
+        same(shaped(case.part, wide), opened(shaped(case.part, train)))
 
     def test_padding_does_not_matter(self, case: ShapeCase) -> None:
         train = make_train()
@@ -289,6 +306,8 @@ class TestSurrogates:
         )
         same(wide, padded(loss))
         assert torch.equal(wide_clipped, padded(clipped))
+        answered = TrainBatch(open_experience(train.experience), opened(train.advantage))
+        same(surrogate_loss(part, answered, opened(logprob))[0], opened(loss))
         index = torch.tensor([5, 1, 8])
         same(surrogate_loss(part, train.rows(index), logprob[index])[0], loss[index])
 
@@ -340,6 +359,7 @@ class TestReductions:
         batch = make_experience().batch
         weights = part(batch.loss_mask, batch.weight)
         same(part(padded(batch.loss_mask), batch.weight), padded(weights))
+        same(part(opened(batch.loss_mask), batch.weight), opened(weights))
         order = torch.randperm(len(batch), generator=torch.Generator().manual_seed(3))
         same(part(batch.loss_mask[order], batch.weight[order]), weights[order])
 
@@ -363,6 +383,12 @@ class TestPenalties:
         assert (term[~loss_mask] == 0).all()
         for grad in torch.autograd.grad(term.sum(), [dirty.logprob, dirty.entropy], allow_unused=True):
             assert grad is None or (grad[~loss_mask] == 0).all()
+
+    def test_tokens_off_the_mask_do_not_exist(self, part: Penalty) -> None:
+        train = make_train()
+        forward, wide = make_forward(train), TrainBatch(open_experience(train.experience), opened(train.advantage))
+        opened_forward = Forward(opened(forward.logprob), opened(forward.entropy))
+        same(part(opened_forward, wide), opened(part(forward, train)))
 
     def test_it_lands(self, part: Penalty) -> None:
         train = make_train()

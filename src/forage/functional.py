@@ -8,6 +8,7 @@ Axes: B sequences (or values of sequences), T tokens, N rows of any kind, V voca
 """
 
 from forage.ops.answer_progress import answer_progress
+from forage.ops.bandits import episode_score, shares_of_choices
 from forage.ops.best_of_n import best_of_n, vote_of_n
 from forage.ops.demonstrations import surrogate_ratio, unlikely_weight
 from forage.ops.divergences import kl_estimate
@@ -102,6 +103,7 @@ __all__ = [
     "dppo",
     "entropy_bonus",
     "entropy_planning_bonus",
+    "episode_score",
     "exemplar_weights",
     "explained_variance",
     "fixed_length",
@@ -163,6 +165,7 @@ __all__ = [
     "sequence_ratio",
     "set_bonus",
     "shaped_ratio",
+    "shares_of_choices",
     "sharing",
     "shuffle_within_rows",
     "signed_advantage",

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from forage.base_models.bandit import WrittenPulls
 from forage.base_models.lock import LockBase, WrittenDials
 from forage.base_models.stepwise import END, StepwiseLanguage, mostly
 from forage.base_models.tiny_model import TinySettings, build
@@ -13,7 +14,7 @@ from forage.base_models.two_ways import TwoWaysBase, WrittenWays
 from forage.engines.local.codec import LocalCodec
 from forage.training.exact import exact_evaluation
 
-LANGUAGES = [WrittenDials(0, 5), WrittenWays(0)]
+LANGUAGES = [WrittenDials(0, 5), WrittenWays(0), WrittenPulls(0, 3, 4)]
 
 
 def test_chances_by_hand() -> None:
@@ -22,6 +23,15 @@ def test_chances_by_hand() -> None:
     assert dials.following("60217=", "60")["2"] == 0.5
     assert dials.following("60217=", "60")["7"] == pytest.approx(0.5 / 7)
     assert dials.following("60217=", "11111") == {END: 1.0}
+    pulls = WrittenPulls(0, 3, 4)
+    left = (1 - 0.75 - 0.02) / 3
+    assert pulls.following("abc=", "") == pytest.approx({"a": 0.75 + left, "b": left, "c": left, "?": 0.02})
+    assert pulls.following("abc=", "a>0b>1")["b"] == pytest.approx(0.75 + left), "what has paid leads"
+    assert pulls.following("abc=", "a>0b>0?>-")["a"] == pytest.approx(0.375 + left), "two lead alike"
+    assert pulls.following("abc=", "a>0b") == {">": 1.0}
+    assert pulls.following("abc=", "a>") == {"1": 0.5, "0": 0.5}
+    assert pulls.following("abc=", "?>") == {"-": 1.0}
+    assert pulls.following("abc=", "a>0b>1a>1c>") == {END: 1.0}
     ways = WrittenWays(0)
     assert ways.following("314052=", "") == {"a": 0.85, "b": 0.15}
     for written, sign in (("a", "3"), ("b", "3"), ("b3", "1"), ("b77777", "2")):

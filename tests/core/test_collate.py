@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -28,6 +29,17 @@ def test_steps_and_step_rewards() -> None:
     batch = collate([Group(start, (member,), (Score(1.0, steps=(0.25, 0.75)),))], lambda _: (1,))
     assert batch.step.tolist() == [[-1, 0, 1, 1, 1]]
     assert batch.step_reward.tolist() == [[0, 0.25, 0, 0, 0.75]]
+
+
+def test_what_an_environment_wrote_is_read_and_not_learned_from() -> None:
+    start = Start(problem())
+    member = replace(rollout(start, (5, 6, 7, 8, 9), steps=(3, 5)), given=((1, 3),))
+    batch = collate([Group(start, (member,), (Score(1.0, steps=(0.25, 0.75)),))], lambda _: (1,))
+    assert batch.tokens.tolist() == [[1, 5, 6, 7, 8, 9]]
+    assert batch.loss_mask.int().tolist() == [[0, 1, 0, 0, 1, 1]]
+    assert batch.step.tolist() == [[-1, 0, -1, -1, 1, 1]]
+    assert batch.step_reward.tolist() == [[0, 0.25, 0, 0, 0, 0.75]], "a step is rewarded at the policy's last token"
+    assert batch.behaviour[0, 2:4].tolist() == batch.entropy[0, 2:4].tolist() == [0, 0]
 
 
 def test_groups_are_numbered_in_order_and_unjudged_stays_nan() -> None:

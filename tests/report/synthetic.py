@@ -132,6 +132,7 @@ def rollout_rows(step: int, *, bonus: float, seed: int, groups: int = 6, group_s
             rows.append({
                 "step": step, "problem": problem.id, "prompt": problem.prompt, "group": group, "sibling": sibling,
                 "prefix": [], "text": "".join(pieces[:-1]), "pieces": pieces, "tokens": list(range(len(words))),
+                "given": [],
                 "logprobs": [-0.8 * h for h in entropies], "entropies": entropies,
                 "advantages": [plain + bonus * min(0.4 * h, abs(plain) / 2) for h in entropies],
                 "values": [], "reward": reward, "correct": reward, "mode": None,

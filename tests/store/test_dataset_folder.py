@@ -35,6 +35,12 @@ def test_pairs_of_siblings(tmp_path: Path) -> None:
     assert [(one["prompt"], one["chosen"], one["rejected"]) for one in rows] == [("q0", "a", "b"), ("q0", "a", "d")]
 
 
+def test_responses_that_an_environment_answered_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ForageError, match="text that an environment wrote"):
+        write_dataset([{**ROWS[0], "given": [[0, 1]]}], "sft", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_labeled_steps(tmp_path: Path) -> None:
     rows = [{"prompt": "q", "completions": ["a", "b"], "labels": [True, False]}]
     assert write_stepwise(rows, tmp_path / "out") == 1

@@ -40,6 +40,7 @@ def rollout(**values: Any) -> dict[str, Any]:
         "text": "so 7",
         "pieces": ["so", " 7"],
         "tokens": [5, 6],
+        "given": [[0, 1]],
         "logprobs": [-0.5, -0.25],
         "entropies": [0.5, 0.0],
         "advantages": [1.0, -1.0],
@@ -234,6 +235,14 @@ def test_rollouts_of_before_states_were_valued_are_read(run: RunDirectory) -> No
     file = run.path / "rollouts" / "step-000005.parquet"
     pq.write_table(pq.read_table(file).drop_columns(["values"]), file)
     assert run.rollouts(5) == [rollout(values=[])]
+
+
+def test_rollouts_of_before_environments_are_read(run: RunDirectory) -> None:
+    run.write_rollouts(5, [rollout(given=[])])
+    file = run.path / "rollouts" / "step-000005.parquet"
+    assert run.rollouts(5) == [rollout(given=[])]
+    pq.write_table(pq.read_table(file).drop_columns(["given", "values", "mode"]), file)
+    assert run.rollouts(5) == [rollout(given=[], values=[], mode=None)]
 
 
 def test_rollouts_of_wrong_columns_are_a_bug(run: RunDirectory) -> None:

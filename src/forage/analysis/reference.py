@@ -14,7 +14,7 @@ import numpy as np
 
 from forage.analysis.measures.contrast import DRAWS, mean_draws
 from forage.analysis.measures.phases import Phases, find_phases
-from forage.analysis.measures.responses import Bools, Floats, Ints, Response, problem_numbers, read_responses
+from forage.analysis.measures.responses import Bools, Floats, Ints, Response, given_of, problem_numbers, read_responses
 from forage.analysis.measures.strategy import StepStrategy
 from forage.analysis.record import Reference, ReferencePoint
 from forage.core.collate import collate
@@ -22,6 +22,7 @@ from forage.core.errors import ForageError
 from forage.core.protocols import Codec, OnProgress
 from forage.core.records import Group, Origin, Problem, Rollout, Score, Start
 from forage.core.serialize import decode_part
+from forage.core.spans import own_pieces, steps_around
 from forage.grams.strategies import Strategies
 from forage.ops.resampling import Interval, percentile_interval
 from forage.store.checkpoint import checkpoint_path, checkpoint_steps
@@ -128,9 +129,10 @@ def _rollout(row: dict[str, Any], problem: Problem) -> Rollout:
         logprobs=tuple(row["logprobs"]),
         entropies=tuple(row["entropies"]),
         text=row["text"],
-        step_ends=(len(row["tokens"]),),
+        step_ends=steps_around((len(row["tokens"]),), given_of(row)),
         stop=row["stop"],
         version=0,
+        given=given_of(row),
     )
 
 
@@ -146,7 +148,8 @@ def _score(recipe: Recipe, weights: Path, text: Text) -> Floats:
 def _check_tokens(codec: Codec, text: Text, weights: Path) -> None:
     for rollout, response in zip(text.rollouts, text.responses, strict=True):
         prefix = rollout.start.prefix
-        if codec.pieces(prefix + rollout.tokens)[len(prefix) :] != response.pieces:
+        pieces = codec.pieces(prefix + rollout.tokens)[len(prefix) :]
+        if own_pieces(pieces, rollout.given) != response.pieces:
             raise ForageError(
                 f"The reference text, {text.source}, was written with another tokenizer than that of {weights}, which "
                 "cannot be asked about it. Name a run of the same base model."

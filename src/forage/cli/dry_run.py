@@ -7,6 +7,7 @@ from forage.core.errors import ForageError
 from forage.core.records import SampleRequest
 from forage.core.seeds import derive_seed
 from forage.engines.local.engine import Opened
+from forage.engines.turns import in_turns, with_turn_ends
 from forage.training.prompt_limits import within_limits
 from forage.training.recipe import Recipe
 from forage.verification.judge import open_judge
@@ -19,7 +20,8 @@ SHOWN = 400
 
 def dry_run(recipe: Recipe) -> Iterator[str]:
     """Sentences, one after another; nothing is written. Raises ForageError for what training would refuse too."""
-    opened = recipe.engine.open(
+    engine = with_turn_ends(recipe.engine, recipe.task)
+    opened = engine.open(
         recipe.model,
         reference=recipe.model if recipe.needs_reference else None,
         critic=recipe.critic,
@@ -72,8 +74,9 @@ def judged(recipe: Recipe, opened: Opened) -> Iterator[str]:
     """One response to the first problem, and what the verifier says of it."""
     problem = recipe.task.problems("train")[0]
     prompt = opened.codec.prompt(problem)
-    request = SampleRequest(tokens=prompt, group_size=1, seed=derive_seed(recipe.seed, "dry run"))
-    ((_, (completion,)),) = list(opened.sampler.sample([request], recipe.sampling))
+    request = SampleRequest(tokens=prompt, group_size=1, seed=derive_seed(recipe.seed, "dry run"), problem=problem)
+    sampler, _ = in_turns(opened.sampler, opened, recipe.engine, recipe.task)
+    ((_, (completion,)),) = list(sampler.sample([request], recipe.sampling))
     text = opened.codec.decode(completion.tokens)
     with open_judge(recipe.task, recipe.verifying) as judge:
         (score,) = judge.submit(problem, [text]).result()

@@ -19,7 +19,18 @@ from forage.tasks.verifiers.plain import Exact
 if TYPE_CHECKING:  # loading torch takes seconds, and many a command is refused before anything is computed
     from forage.recipes.compose import RecipeFunction
 
-RECIPE_NAMES = ("countdown", "colouring", "two_ways", "lock", "code", "dialogue", "gym", "modebench", "table")
+RECIPE_NAMES = (
+    "countdown",
+    "colouring",
+    "two_ways",
+    "lock",
+    "bandit",
+    "code",
+    "dialogue",
+    "gym",
+    "modebench",
+    "table",
+)
 """The keys of `forage.recipes.RECIPES`."""
 
 LARGE_TABLE = 1 << 24

@@ -15,7 +15,8 @@ def collate(groups: Sequence[Group], prompt: Callable[[Problem], tuple[int, ...]
     """Pads and aligns the rollouts of `groups`, in order, into a `Batch` of B sequences by T tokens.
 
     `prompt` gives the tokens that the model reads before it answers (`Codec.prompt`). The sampled tokens are learned
-    from; the prompt, the start's prefix and the padding are not. Raises ValueError for an empty list of groups.
+    from; the prompt, the start's prefix, what an environment wrote and the padding are not. Raises ValueError for an
+    empty list of groups.
     """
     if not groups:
         raise ValueError("there is nothing to collate: no groups")
@@ -46,6 +47,9 @@ def collate(groups: Sequence[Group], prompt: Callable[[Problem], tuple[int, ...]
             entropy[row, begin:end] = rollout.entropies
             step[row, begin:end] = _step_numbers(rollout)
             step_reward[row, begin:end] = _step_rewards(rollout, score)
+            for first, last in rollout.given:
+                here = slice(begin + first, begin + last)
+                loss_mask[row, here], behaviour[row, here], entropy[row, here], step[row, here] = False, 0, 0, -1
             group_number[row] = number
             row += 1
 
@@ -85,8 +89,9 @@ def _step_numbers(rollout: Rollout) -> np.ndarray:
 
 
 def _step_rewards(rollout: Rollout, score: Score) -> np.ndarray:
-    """(tokens,) float32: each step's reward at the step's last token; a rollout without step scores has zeros."""
+    """(tokens,) float32: each step's reward at its last token of the policy's; zeros without step scores."""
     rewards = np.zeros(len(rollout.tokens), dtype=np.float32)
     if score.steps is not None:
-        rewards[np.asarray(rollout.step_ends) - 1] = score.steps
+        before = {last: first for first, last in rollout.given}
+        rewards[np.array([before.get(end, end) for end in rollout.step_ends]) - 1] = score.steps
     return rewards

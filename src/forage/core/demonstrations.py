@@ -15,6 +15,10 @@ from forage.core.batch import Batch, Experience, TrainBatch
 from forage.core.collate import collate
 from forage.core.protocols import Memory
 from forage.core.records import UNJUDGED, Group, Origin, Problem, Rollout, Start
+from forage.core.spans import Spans, steps_around
+
+Given = Callable[[Problem, Sequence[int]], Spans]
+"""What an environment wrote of a response: `Tools.given`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,16 +45,27 @@ class DemonstratingMemory(Memory):
 
 
 def with_demonstrations(
-    train: TrainBatch, groups: Sequence[Group], memory: Memory, prompt: Callable[[Problem], tuple[int, ...]]
+    train: TrainBatch,
+    groups: Sequence[Group],
+    memory: Memory,
+    prompt: Callable[[Problem], tuple[int, ...]],
+    given: Given = lambda problem, tokens: (),
 ) -> TrainBatch:
     """The rows of a step with what `memory` shows beside them; the same object where it shows nothing."""
     shown = memory.demonstrate(groups) if isinstance(memory, DemonstratingMemory) else ()
-    return replace(train, demonstrations=collate_demonstrations(shown, prompt)) if shown else train
+    return replace(train, demonstrations=collate_demonstrations(shown, prompt, given)) if shown else train
 
 
-def collate_demonstrations(shown: Sequence[Demonstration], prompt: Callable[[Problem], tuple[int, ...]]) -> Batch:
-    """The demonstrations in order as rows: reward NaN, behaviour NaN where it is not known."""
-    rows = collate([_as_group(demonstration) for demonstration in shown], prompt)
+def collate_demonstrations(
+    shown: Sequence[Demonstration],
+    prompt: Callable[[Problem], tuple[int, ...]],
+    given: Given = lambda problem, tokens: (),
+) -> Batch:
+    """The demonstrations in order as rows: reward NaN, behaviour NaN where it is not known.
+
+    What an environment wrote of them (`Tools.given`) is not learned from.
+    """
+    rows = collate([_as_group(each, given(each.problem, each.tokens)) for each in shown], prompt)
     group = torch.tensor([demonstration.group for demonstration in shown])
     weight = torch.tensor([demonstration.weight for demonstration in shown], dtype=torch.float32)
     return replace(rows, group=group, weight=weight)
@@ -66,8 +81,9 @@ def shown_to(demonstrations: Batch, groups: int) -> TrainBatch:
     return TrainBatch(Experience(rows, {}), torch.zeros_like(rows.behaviour))
 
 
-def _as_group(demonstration: Demonstration) -> Group:
+def _as_group(demonstration: Demonstration, given: Spans) -> Group:
     start, size = Start(demonstration.problem, origin=Origin.DEMONSTRATION), len(demonstration.tokens)
-    unknown = (float("nan"),) * size
-    rollout = Rollout(start, demonstration.tokens, demonstration.logprobs or unknown, unknown, "", (size,), "eos", 0)
+    unknown, ends = (float("nan"),) * size, steps_around((size,), given)
+    logprobs = demonstration.logprobs or unknown
+    rollout = Rollout(start, demonstration.tokens, logprobs, unknown, "", ends, "eos", 0, given)
     return Group(start, (rollout,), (UNJUDGED,))

@@ -16,6 +16,7 @@ MODULES: Mapping[str, str] = {
     "AnswerCounts": "parts.memory.answer_counts",
     "AnswerProgress": "parts.signals.answer_progress",
     "Balanced": "parts.signals.balanced",
+    "Bandit": "tasks.bandit",
     "BaseSamples": "parts.memory.base_samples",
     "BehaviourKL": "parts.losses.demonstrations",
     "BestOfGroup": "parts.credit.baseline.best_of_group",
@@ -53,6 +54,7 @@ MODULES: Mapping[str, str] = {
     "EntropyTokens": "parts.credit.shape.entropy_tokens",
     "Exact": "tasks.verifiers.plain",
     "Finding": "verification.stress.run",
+    "FirstTry": "parts.rewards.first_try",
     "FixedLength": "parts.losses.reduction",
     "FunctionJudge": "reward_models.preference.judges",
     "GSPO": "parts.losses.surrogate",
@@ -197,6 +199,7 @@ MODULES: Mapping[str, str] = {
     "VisitBonus": "parts.signals.visit_bonus",
     "Vllm": "engines.vllm.settings",
     "Whiten": "parts.credit.shape.whiten",
+    "WithEnvironment": "tasks.with_environment",
     "WordList": "analysis.measures.token_classes",
     "Wrapped": "tasks.wrapped",
 }

@@ -23,6 +23,7 @@ from forage.core.records import (
     Start,
     StartValue,
 )
+from forage.core.spans import Spans
 
 if TYPE_CHECKING:  # a verifier process imports this page: it must start in a moment, without torch
     from torch import Tensor
@@ -40,9 +41,6 @@ class OnProgress(Protocol):
     """Called with how far a long piece of work has come."""
 
     def __call__(self, done: int, total: int, note: str = "") -> None: ...
-
-
-# ------------------------------------------------------------------------------------------------------------ tools
 
 
 class Sampler(Protocol):
@@ -121,6 +119,7 @@ class Tools:
     `policy` may be looked at (`measure`), `context` is how many positions it has, None without a limit.
     `rewards` make of a verdict what the run learns from. `value_cache` is what parts sampled in this step, for all.
     `share(work, starts, ...)` is `work(starts, ...)`, divided over the processes of the run. `visits` is the memory's.
+    `given(problem, tokens)` are the spans of a response's first tokens that an environment wrote.
     """
 
     codec: Codec
@@ -134,6 +133,7 @@ class Tools:
     visits: Callable[[str, str], int] = lambda problem, answer: 0
     policy: Policy | None = None
     context: int | None = None
+    given: Callable[[Problem, Sequence[int]], Spans] = lambda problem, tokens: ()
 
 
 # ------------------------------------------------------------------------------------------------- the ragged world

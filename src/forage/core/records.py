@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Literal
 
 from forage.core.errors import ForageError, check_numbers
+from forage.core.spans import Spans, check_spans, own_before, steps_around
 
 Stop = Literal["eos", "length"]
 """Why a completion ended: the model said so, or the limit cut it ("length": truncated)."""
@@ -116,12 +117,15 @@ class SampleRequest:
 
     `seed` alone decides the random numbers: sibling j of a request draws the same ones whatever else is in the batch.
     `limit`, where given, is a smaller bound of new tokens than the call's `max_tokens`: what a prefix leaves over.
+    `problem`, whose response the last `begun` of the `tokens` begin, is what an environment is asked about.
     """
 
     tokens: tuple[int, ...]
     group_size: int
     seed: int
     limit: int | None = None
+    problem: Problem | None = None
+    begun: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +134,14 @@ class Completion:
 
     `logprobs` are under the distribution really sampled from (temperature and truncation included); `entropies` are in
     nats, of the full-vocabulary distribution at the sampling temperature, before any top-p or top-k truncation.
+    `given` are spans that an environment wrote: nothing was drawn there, so both are NaN.
     """
 
     tokens: tuple[int, ...]
     logprobs: tuple[float, ...]
     entropies: tuple[float, ...]
     stop: Stop
+    given: Spans = ()
 
     def __post_init__(self) -> None:
         if not len(self.tokens) == len(self.logprobs) == len(self.entropies):
@@ -143,15 +149,23 @@ class Completion:
                 f"a completion has {len(self.tokens)} tokens, {len(self.logprobs)} log-probabilities "
                 f"and {len(self.entropies)} entropies; they must be equal"
             )
+        check_spans(self.given, len(self.tokens))
+
+    @property
+    def written(self) -> int:
+        """How many of the tokens the policy drew."""
+        return own_before(self.given, len(self.tokens))
 
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
     """A response: the tokens the policy chose after a start, and what was recorded while it chose them.
 
+    Spans of them, `given`, are an environment's (`core/turns.py`); their log-probabilities and entropies are NaN.
     `text` is the decoded response including the start's prefix, without special tokens: what a verifier reads.
     `step_ends` are the exclusive ends of the reasoning steps, counted in `tokens`; they increase strictly and the last
-    one is `len(tokens)`. `version` counts the optimizer steps of the policy that sampled.
+    one is `len(tokens)`; every step holds a token of the policy's, and what follows it of the environment's. `version`
+    counts the optimizer steps of the policy that sampled.
     """
 
     start: Start
@@ -162,6 +176,7 @@ class Rollout:
     step_ends: tuple[int, ...]
     stop: Stop
     version: int
+    given: Spans = ()
 
     def __post_init__(self) -> None:
         if not len(self.tokens) == len(self.logprobs) == len(self.entropies):
@@ -172,6 +187,14 @@ class Rollout:
         increasing = all(a < b for a, b in zip((0, *ends), ends, strict=False))
         if not ends or ends[-1] != len(self.tokens) or not increasing:
             raise ValueError(f"step_ends {ends} do not partition {len(self.tokens)} tokens")
+        check_spans(self.given, len(self.tokens))
+        if self.given and not set(ends) <= set(steps_around(ends, self.given)):
+            raise ValueError(f"step_ends {ends} divide what an environment wrote: {self.given}")
+
+    @property
+    def written(self) -> int:
+        """How many of the tokens the policy chose."""
+        return own_before(self.given, len(self.tokens))
 
     @property
     def mean_logprob(self) -> float:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from forage.core.protocols import Task
+from forage.core.serialize import encode_part
+from forage.core.turns import environment_of
 from forage.engines.local.engine import LocalEngine
 from forage.tasks.own_modes import OwnModes
 from forage.tasks.source_code import module_digest, package_digest
@@ -15,16 +17,22 @@ from forage.tasks.verifiers import Verifier
 from forage.verification.judge import Verifying
 
 
-def sampled_by(engine: LocalEngine) -> dict[str, Any]:
-    """The settings of `engine` (settled) that decide what is sampled, as JSON.
+def sampled_by(engine: LocalEngine, task: Task | None = None) -> dict[str, Any]:
+    """The settings of `engine` (settled) that decide what is sampled, and the environment of `task`, as JSON.
 
     Threads, rows and the number of processes are left out: they change the order of a sum, as another machine would.
     """
+    environment = None if task is None else environment_of(task)
+    answered: dict[str, Any] = {}
+    if environment is not None:
+        code = module_digest(type(environment).__module__)
+        answered = {"environment": encode_part(environment), "environment_code": code}
     return {
         "device": engine.device.partition(":")[0],
         "dtype": engine.dtype,
         "matmul": engine.matmul,
         "stops": list(engine.stops),
+        **answered,
     }
 
 
@@ -38,7 +46,7 @@ def as_begun(engine: LocalEngine, begun: Iterable[Mapping[str, Any] | None]) -> 
         return engine
     for record in begun:
         for same in (replace(engine, matmul="highest"), replace(engine, matmul="medium")):
-            if sampled_by(same) == record:
+            if record is not None and all(record.get(name) == value for name, value in sampled_by(same).items()):
                 return same
     return engine
 

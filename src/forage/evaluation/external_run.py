@@ -98,6 +98,7 @@ def _row(sample: ExternalSample, step: int, group: int, number: int) -> dict[str
         "text": sample.text,
         "pieces": pieces,
         "tokens": [],
+        "given": [],
         "logprobs": unknown,
         "entropies": unknown,
         "advantages": unknown,

@@ -47,6 +47,7 @@ from forage.methods.controls.em_clipped import em_clipped as em_clipped
 from forage.methods.controls.embedding_reward_shuffled import embedding_reward_shuffled as embedding_reward_shuffled
 from forage.methods.controls.entro_duction_random import entro_duction_random as entro_duction_random
 from forage.methods.controls.entropy_forks_random import entropy_forks_random as entropy_forks_random
+from forage.methods.controls.first_try_random import first_try_random as first_try_random
 from forage.methods.controls.group_reweight import group_reweight as group_reweight
 from forage.methods.controls.hicra_inverted import hicra_inverted as hicra_inverted
 from forage.methods.controls.hicra_negative import hicra_negative as hicra_negative
@@ -104,6 +105,7 @@ from forage.methods.exploration.entropy_advantage import entropy_advantage as en
 from forage.methods.exploration.entropy_forks import entropy_forks as entropy_forks
 from forage.methods.exploration.entropy_penalty import entropy_penalty as entropy_penalty
 from forage.methods.exploration.entropy_target import entropy_target as entropy_target
+from forage.methods.exploration.first_try_bonus import first_try_bonus as first_try_bonus
 from forage.methods.exploration.hicra import hicra as hicra
 from forage.methods.exploration.hicra_entropy import hicra_entropy as hicra_entropy
 from forage.methods.exploration.i_mentor import i_mentor as i_mentor

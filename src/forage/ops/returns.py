@@ -130,10 +130,17 @@ def value_differences(value: Tensor, step_value: Tensor, step: Tensor, mask: Ten
     require_shape(tuple(mask.shape), step_value=step_value, step=step)
     before = masked(step_value, mask)
     rows, width = before.shape
-    border = torch.zeros_like(mask)  # the last tokens of all steps but the last
-    border[:, :-1] = mask[:, :-1] & mask[:, 1:] & (step[:, 1:] != step[:, :-1])
     place = torch.arange(width, device=before.device).expand(rows, width)
-    nearest = torch.where(border, place, width).flip(1).cummin(dim=1).values.flip(1)  # at or behind each token
-    following = torch.cat([before[:, 1:], before.new_zeros(rows, 2)], dim=1).gather(1, nearest)
-    after = torch.where(nearest < width, following, value[:, None])
+    successor = torch.full_like(place, width - 1)  # the next token on the mask; tokens off it do not exist
+    successor[:, :-1] = _nearest(mask, place)[:, 1:].clamp_max(width - 1)
+    followed = mask & mask.gather(1, successor) & (successor > place)
+    border = followed & (step.gather(1, successor) != step)  # the last tokens of all steps but the last
+    nearest = _nearest(border, place)
+    last = nearest.clamp_max(width - 1)
+    after = torch.where(nearest < width, before.gather(1, successor.gather(1, last)), value[:, None])
     return masked(after - before, mask)
+
+
+def _nearest(chosen: Tensor, place: Tensor) -> Tensor:
+    """(B, T) int64: the nearest chosen place at or behind each token, T where there is none."""
+    return torch.where(chosen, place, chosen.shape[1]).flip(1).cummin(dim=1).values.flip(1)

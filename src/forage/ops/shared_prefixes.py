@@ -119,12 +119,14 @@ def tree_advantage(value: Tensor, tokens: Tensor, mask: Tensor, group: Tensor, *
     groups = segments(value, group)
     parent = groups.mean[groups.index]
     before, begun = torch.zeros_like(mean), torch.zeros_like(judged[:, 0])
+    last_many, last_mean = many[:, 0], mean[:, 0]  # of the token before on the mask
     for place in range(mask.shape[1]):
         here = judged[:, place]
-        if place:
-            left = here & begun & (many[:, place] != many[:, place - 1])  # somebody went another way, or ended
-            parent = torch.where(left, mean[:, place - 1], parent)
+        left = here & begun & (many[:, place] != last_many)  # somebody went another way, or ended
+        parent = torch.where(left, last_mean, parent)
         before[:, place] = parent
+        last_many = torch.where(here, many[:, place], last_many)
+        last_mean = torch.where(here, mean[:, place], last_mean)
         begun = begun | here
     return masked((2 * mean - before) / many**power, judged).to(value.dtype)
 

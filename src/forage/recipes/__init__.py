@@ -1,5 +1,6 @@
 """Whole runs as functions: their parameters are the flags of `forage train RECIPE`."""
 
+from forage.recipes.bandit import bandit
 from forage.recipes.code import code
 from forage.recipes.colouring import colouring
 from forage.recipes.countdown import countdown
@@ -15,6 +16,7 @@ RECIPES = {
     "colouring": colouring,
     "two_ways": two_ways,
     "lock": lock,
+    "bandit": bandit,
     "code": code,
     "dialogue": dialogue,
     "gym": gym,
@@ -23,4 +25,16 @@ RECIPES = {
 }
 """Every recipe by the name that `forage train` takes."""
 
-__all__ = ["RECIPES", "code", "colouring", "countdown", "dialogue", "gym", "lock", "modebench", "table", "two_ways"]
+__all__ = [
+    "RECIPES",
+    "bandit",
+    "code",
+    "colouring",
+    "countdown",
+    "dialogue",
+    "gym",
+    "lock",
+    "modebench",
+    "table",
+    "two_ways",
+]

@@ -94,13 +94,17 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A piece of a response and what was recorded with it; `entropy` in nats. `planning`: part of a strategic gram."""
+    """A piece of a response and what was recorded with it; `entropy` in nats. `planning`: part of a strategic gram.
+
+    `given`: an environment wrote it.
+    """
 
     text: str
     entropy: float
     advantage: float
     logprob: float
     planning: bool = False
+    given: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +140,10 @@ class Responses:
     @property
     def marks_planning(self) -> bool:
         return any(t.planning for run in self.runs for response in run.responses for t in response.tokens)
+
+    @property
+    def marks_given(self) -> bool:
+        return any(t.given for run in self.runs for response in run.responses for t in response.tokens)
 
     how: Text
     misleads: Text

@@ -98,10 +98,12 @@
     const { e, a, l } = token.dataset;
     const signed = (Number(a) > 0 ? "+" : "") + Number(a).toFixed(3);
     const place = [...token.parentElement.children].indexOf(token) + 1;
-    tip.textContent =
-      `token ${place}: ${JSON.stringify(token.textContent)}\nentropy ${Number(e).toFixed(3)} nats\n` +
-      `probability ${(100 * Math.exp(Number(l))).toFixed(1)}%\nadvantage ${signed}` +
-      (token.classList.contains("plan") ? "\nplanning" : "");
+    const named = `token ${place}: ${JSON.stringify(token.textContent)}\n`;
+    tip.textContent = token.classList.contains("given")
+      ? `${named}written by the environment`
+      : `${named}entropy ${Number(e).toFixed(3)} nats\n` +
+        `probability ${(100 * Math.exp(Number(l))).toFixed(1)}%\nadvantage ${signed}` +
+        (token.classList.contains("plan") ? "\nplanning" : "");
     tip.hidden = false;
     const at = token.getClientRects()[0] ?? token.getBoundingClientRect();
     const left = Math.min(Math.max(at.left, 8), innerWidth - tip.offsetWidth - 8);

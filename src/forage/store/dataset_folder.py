@@ -27,10 +27,16 @@ def write_dataset(rollouts: Sequence[Mapping[str, Any]], layout: Layout, out: Pa
 
     "sft": prompt and completion of every response that was judged right, once for each text. "preference": prompt,
     chosen and rejected, right and wrong siblings paired in their order, each used once. What was not judged is in
-    neither. Raises ForageError where `out` exists, and where no row comes of the rollouts.
+    neither. Raises ForageError where `out` exists, where no row comes of the rollouts, and for responses that an
+    environment answered.
     """
     if layout not in get_args(Layout):
         raise ForageError(f"Rollouts are written as {', '.join(get_args(Layout))}, not {layout!r}.")
+    if any(row.get("given") for row in rollouts):
+        raise ForageError(
+            "These responses hold text that an environment wrote, which whoever trains on them would learn to write. "
+            "The rollout files of the run say which tokens it is (`given`)."
+        )
     rows = _right(rollouts) if layout == "sft" else _pairs(rollouts)
     if not rows:
         what = "no response was judged right" if layout == "sft" else "no group holds a right and a wrong response"

@@ -1,12 +1,14 @@
 """What a step's rollouts look like as rows of a table."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
 
 from forage.core.protocols import Codec
-from forage.core.records import Group
+from forage.core.records import Group, Rollout
+from forage.core.spans import inside
 
 
 def rollout_rows(
@@ -41,10 +43,11 @@ def rollout_rows(
             "text": rollout.text,
             "pieces": list(codec.pieces(rollout.tokens)),
             "tokens": list(rollout.tokens),
+            "given": [list(span) for span in rollout.given],
             "logprobs": list(rollout.logprobs),
-            "entropies": entropy[row][loss_mask[row]].tolist(),
-            "advantages": advantage[row][loss_mask[row]].tolist(),
-            "values": _known(values, loss_mask, row),
+            "entropies": _by_token(entropy[row], loss_mask[row], rollout),
+            "advantages": _by_token(advantage[row], loss_mask[row], rollout),
+            "values": [] if values is None else _known(_by_token(values[row], loss_mask[row], rollout)),
             "reward": score.value,
             "correct": score.parts.get("correct", float("nan")),
             "mode": score.mode,
@@ -54,7 +57,12 @@ def rollout_rows(
     ]
 
 
-def _known(values: Tensor | None, loss_mask: Tensor, row: int) -> list[float]:
+def _by_token(values: Tensor, learned: Tensor, rollout: Rollout) -> list[float]:
+    """(T,) values at the learned places of a sequence as those of the response's tokens, NaN at an environment's."""
+    mine = iter(values[learned].tolist())
+    return [math.nan if inside(rollout.given, place) else next(mine) for place in range(len(rollout.tokens))]
+
+
+def _known(values: list[float]) -> list[float]:
     """The values of a row; [] where none of them is known."""
-    own = [] if values is None else values[row][loss_mask[row]].tolist()
-    return own if any(value == value for value in own) else []
+    return values if any(value == value for value in values) else []

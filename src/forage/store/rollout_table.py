@@ -23,6 +23,7 @@ SCHEMA = pa.schema(
         pa.field("text", pa.string()),  # what the verifier read, prefix included
         pa.field("pieces", pa.list_(pa.string())),  # the text of each token
         pa.field("tokens", pa.list_(pa.int32())),
+        pa.field("given", pa.list_(pa.list_(pa.int32()))),  # half-open spans of the tokens that an environment wrote
         pa.field("logprobs", pa.list_(pa.float32())),  # under the sampler
         pa.field("entropies", pa.list_(pa.float32())),  # nats, full vocabulary
         pa.field("advantages", pa.list_(pa.float32())),  # as settled at sampling
@@ -37,7 +38,7 @@ SCHEMA = pa.schema(
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
-LATER = ("values", "mode")
+LATER = ("given", "values", "mode")
 """Columns that older files lack, of lists or of what may be unknown."""
 
 

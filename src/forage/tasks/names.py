@@ -8,6 +8,7 @@ from typing import Any
 
 from forage.core.protocols import Task
 from forage.core.spec import parse_call
+from forage.tasks.bandit import Bandit
 from forage.tasks.code import TinyCode
 from forage.tasks.colouring import ColoringTask
 from forage.tasks.countdown import Countdown
@@ -24,6 +25,7 @@ TASKS: Mapping[str, type[Task]] = {
     "colouring": ColoringTask,
     "two_ways": TwoWays,
     "lock": Lock,
+    "bandit": Bandit,
     "code": TinyCode,
     "dialogue": Dialogue,
     "table": Table,

@@ -17,6 +17,7 @@ from forage.engines.local.adapters import is_adapter, merge_adapter
 from forage.engines.local.engine import LocalEngine
 from forage.engines.local.model import LocalModel
 from forage.engines.out_of_memory import explain_out_of_memory
+from forage.engines.turns import in_turns, with_turn_ends
 from forage.engines.vllm.sync_weights import sync_weights
 from forage.evaluation.evaluation import Evaluation
 from forage.evaluation.fingerprint import fingerprint
@@ -136,7 +137,8 @@ def evaluate_checkpoint(
     folder = (Path(out) if out is not None else checkpoint.home) / "evals"
     weights = ranks.only_first(partial(fingerprint, checkpoint.weights))
     engine = replace(engine, matmul=ranks.only_first(partial(_matmul, engine, folder / "samples", weights)))
-    opened = engine.open(str(checkpoint.weights), ranks=ranks)
+    opened = with_turn_ends(engine, task).open(str(checkpoint.weights), ranks=ranks)
+    sampler, _ = in_turns(opened.sampler, opened, engine, task)
     subject = Subject(
         label=checkpoint.label,
         checkpoint=str(checkpoint.weights),
@@ -157,7 +159,7 @@ def evaluate_checkpoint(
     with open_judge(task, verifying) as judge, explain_out_of_memory("Sample fewer responses at once: lower `rows`."):
         for temperature in temperatures:
             evaluation = evaluate(
-                opened.sampler,
+                sampler,
                 opened.codec,
                 judge,
                 task,
@@ -169,7 +171,7 @@ def evaluate_checkpoint(
                 params=replace(params, temperature=temperature),
                 seed=seed,
                 cache=folder / "samples",
-                sampled_by=sampled_by(engine),
+                sampled_by=sampled_by(engine, task),
                 judged_by=judged_by(task, verifying),
                 on_progress=on_progress,
                 ranks=ranks,

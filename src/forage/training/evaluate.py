@@ -19,6 +19,7 @@ from forage.core.errors import ForageError
 from forage.core.protocols import Codec, Judge, OnProgress, Sampler, Task
 from forage.core.records import Completion, Problem, SampleRequest, SamplingParams, Score
 from forage.core.seeds import derive_seed
+from forage.core.spans import own
 from forage.engines.distributed.process_group import ProcessGroup
 from forage.evaluation.estimate import small_sample_warning
 from forage.evaluation.evaluation import Evaluation, ProblemOutcome
@@ -231,6 +232,7 @@ def _sample(tools: _Tools, shard: Shard, params: SamplingParams, seed: int, prog
             tokens=tools.codec.prompt(problem),
             group_size=shard.group_size,
             seed=derive_seed(seed, "evaluation", problem.id, shard.first),
+            problem=problem,
         )
         for problem in shard.problems
     ]
@@ -268,8 +270,8 @@ def _to_sample(task: Task, problem: Problem, index: int, completion: Completion,
         problem=problem.id,
         sample=index,
         text=text,
-        length=len(completion.tokens),
-        entropy=math.fsum(completion.entropies),
+        length=completion.written,
+        entropy=math.fsum(own(completion.entropies, completion.given)),
         truncated=completion.stop == "length",
         **_verdict(task, problem, text, score),
     )

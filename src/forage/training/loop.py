@@ -27,6 +27,7 @@ from forage.engines.local.engine import LocalEngine, Opened
 from forage.engines.local.policy import NonFiniteUpdate
 from forage.engines.optimization import Optimization
 from forage.engines.out_of_memory import explain_out_of_memory
+from forage.engines.turns import in_turns, with_turn_ends
 from forage.engines.vllm.opening import open_sampler
 from forage.parts.values import Metered, values_by_token
 from forage.store.checkpoint import latest_intact, load_tensors, read_checkpoint, save_tensors, write_checkpoint
@@ -186,7 +187,8 @@ def _open_and_run(recipe: Recipe, directory: RunDirectory, on_step: OnStep | Non
         ranks.only_first(lambda: stack.enter_context(directory.lock()))
         latest = ranks.only_first(lambda: str(latest_intact(directory.path / "checkpoints") or ""))
         checkpoint = Path(latest) if latest else None
-        opened = recipe.engine.open(
+        engine = with_turn_ends(recipe.engine, recipe.task)
+        opened = engine.open(
             str(checkpoint or recipe.model),
             reference=recipe.model if recipe.needs_reference else None,
             critic=recipe.critic,
@@ -210,7 +212,8 @@ def _open_and_run(recipe: Recipe, directory: RunDirectory, on_step: OnStep | Non
         )
         memory = recipe.memory.open(problems, seed=recipe.seed)
         judge = stack.enter_context(open_judge(recipe.task, recipe.verifying))
-        policy, sampler = stack.enter_context(open_sampler(recipe.sampler, opened, recipe.engine))
+        policy, sampler = stack.enter_context(open_sampler(recipe.sampler, opened, engine))
+        sampler, given = in_turns(sampler, opened, engine, recipe.task)
         meter = Metered(sampler, ranks.total)
         tools = Tools(
             opened.codec,
@@ -222,6 +225,7 @@ def _open_and_run(recipe: Recipe, directory: RunDirectory, on_step: OnStep | Non
             visits=memory.visits,
             policy=opened.policy,
             context=opened.context,
+            given=given,
         )
         tools = divided(tools, ranks)
         watch = Watch(vocabulary=opened.policy.model.head.weight.shape[0])

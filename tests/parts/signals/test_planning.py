@@ -172,6 +172,24 @@ def test_metrics_of_planning_and_execution_tokens() -> None:
     assert found["gram_entropy"] == 0
 
 
+def test_what_an_environment_wrote_plans_nothing() -> None:
+    """ "let's" + " try" of the policy would make a gram if nobody had spoken between them, and so would the reply."""
+    codec = Pieces(["let's", " let's try", " try", " so", " let's try"])
+    start, nan = Start(problem()), math.nan
+    text = "let's let's try try so let's try"
+    known = Rollout(
+        start, (0, 1, 2, 3, 4), (-1.0, nan, -1, -1, -2), (1, nan, 1, 1, 3), text, (2, 5), "eos", 0, ((1, 2),)
+    )
+    groups = [Group(start, (known,), (Score(1.0),))]
+    tools = Tools(codec=codec, sampler=None, judge=None)  # pyright: ignore[reportArgumentType]
+    mask = PlanningMask(grams=("let's try",))
+    signal = mask(groups, collate(groups, codec.prompt), tools, seed=0)
+    assert signal.tolist() == [[0, 0, 0, 0, 0, 0, 1]]
+    found = mask.metrics(groups, tools)
+    assert (found["gram_count"], found["planning_share"]) == (1, 0.25)
+    assert (found["entropy_planning"], found["entropy_execution"], found["nll_planning"]) == (3, 1, 2)
+
+
 def test_metrics_of_nothing() -> None:
     codec = Pieces(BLANKS_FIRST)
     tools = Tools(codec=codec, sampler=None, judge=None)  # pyright: ignore[reportArgumentType]

@@ -1,5 +1,6 @@
 """The values that a response's steps begin with, on the chain of coins."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -29,6 +30,14 @@ def of(start: Start, *responses: tuple[int, ...], score: Score | None = None) ->
 def test_states_of_a_sure_policy_have_their_value_at_every_token() -> None:
     found = signal(Coins(heads=1.0), [of(Start(problem()), (1, 0, 0, 1), (0, 0))])
     torch.testing.assert_close(found, torch.tensor([[0, 1, 1, 0.75, 0.5], [0, 1, 0.75, 0, 0]]))
+
+
+def test_values_lie_on_the_policys_tokens() -> None:
+    """Two turns of a sure policy, the first one answered: the second begins behind the reply."""
+    start = Start(problem())
+    answered = replace(rollout(start, (0, 1, 0), steps=(2, 3)), given=((1, 2),))
+    found = signal(Coins(heads=1.0), [Group(start, (answered,), (Score(0.5),))])
+    torch.testing.assert_close(found, torch.tensor([[0, 1, 0, 0.75]]))
 
 
 def test_equal_states_are_sampled_once_and_prefixes_are_exact() -> None:

@@ -28,6 +28,14 @@ ROLLOUTS = [
 VALUES = [1.0, 0.0, 1.0, 0.0, math.nan]
 
 
+def test_a_prior_is_of_what_the_policy_wrote() -> None:
+    logprobs = (-1.0, math.nan, math.nan, -0.5)
+    answered = Rollout(START, (1, 8, 8, 2), logprobs, logprobs, "", (3, 4), "eos", 0, ((1, 3),))
+    (first,) = grow([answered], [1.0]).children
+    assert (first.prefix, first.prior) == ((1, 8, 8), pytest.approx(math.exp(-1.0)))
+    assert first.children[0].prior == pytest.approx(math.exp(-0.5))
+
+
 def test_visits_and_values() -> None:
     root = grow(ROLLOUTS, VALUES)
     assert (root.visits, root.value) == (4, 0.5)

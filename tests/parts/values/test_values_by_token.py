@@ -38,6 +38,17 @@ def test_what_was_looked_at_is_shown_where_it_was() -> None:
     assert values_by_token([replace(GROUP, rollouts=later)], LEARN, tools, task) is None, "of another policy"
 
 
+def test_a_value_lies_on_the_policys_first_token_of_the_step() -> None:
+    coins, start = Coins(heads=1.0, version=3), Start(problem())
+    answered = replace(rollout(start, (1, 0, 1, 1), steps=(3, 4)), given=((1, 3),))
+    tools = coins.tools
+    MonteCarlo(continuations=2).open(Heads(), tools, PARAMS, seed=0)([start, Start(problem(), (1, 0, 1))])
+    learned = torch.tensor([[False, True, False, False, True]])
+    found = values_by_token([Group(start, (answered,), (Score(0.0),))], learned, tools, Heads())
+    expected = torch.tensor([[math.nan, 1.0, math.nan, math.nan, 0.75]])
+    torch.testing.assert_close(found, expected, equal_nan=True)
+
+
 def test_pooled_states_are_found_by_their_name() -> None:
     coins = Coins(heads=1.0, version=3)
     tools, task = coins.tools, Heads()

@@ -16,6 +16,7 @@ from forage.report.blocks import Figure, Figures, Grid, Prose, Responses, Sectio
 from forage.report.group import read_runs
 from forage.report.load import Runs
 from forage.report.sections import responses, strategy, uncertainty
+from forage.store.run_directory import RunDirectory
 from report import synthetic
 
 
@@ -188,3 +189,27 @@ def test_damage_is_noted_and_grams_are_escaped(analyzed: Path, tmp_path: Path) -
     points = tuple(replace(point, common=common) for point in found.strategy)
     replace(found, strategy=points, rare=replace(found.rare, examples=(hostile,))).save(path / FILE)
     assert hostile not in build_report([path], tmp_path / "report.html").read_text()
+
+
+def test_what_an_environment_wrote_is_told_apart(tmp_path: Path) -> None:
+    path = synthetic.write_run(tmp_path / "grpo", ["grpo"], 1, steps=2)
+    run = RunDirectory.open(path)
+    with run.lock():
+        rows = synthetic.rollout_rows(2, bonus=0.0, seed=1)
+        for row in rows:
+            row["given"] = [[1, 3]]
+            for column in ("logprobs", "entropies", "advantages"):
+                row[column][1:3] = [math.nan, math.nan]
+        run.write_rollouts(2, rows)
+    shown = responses.section(read_runs([path]))
+    assert shown is not None
+    (block,) = shown.blocks
+    assert isinstance(block, Responses)
+    assert block.marks_given
+    for response in block.runs[0].responses:
+        assert [place for place, token in enumerate(response.tokens) if token.given] == [1, 2]
+        assert f"{len(response.tokens) + response.left_out - 2} tokens" in response.facts
+        assert "answered 1 time by the environment" in response.facts
+    page = build_report([path], out=tmp_path / "report.html").read_text()
+    assert '<span class="given">italic</span>' in page
+    assert '<span class="given" data-e="0"' in page

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from forage.core.spans import Spans, own, own_pieces
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -22,7 +24,7 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True, kw_only=True)
 class Response:
-    """What the policy wrote itself (a replayed prefix is not part of it), token by token.
+    """What the policy wrote itself, token by token: no replayed prefix, and nothing that an environment wrote.
 
     `pieces` are the texts of the T tokens; `entropies` in nats, `logprobs` and `advantages` are float64 (T,), NaN where
     nothing usable was recorded. `correct` is NaN where it could not be judged. `truncated`: cut by the length limit.
@@ -81,10 +83,10 @@ def read_responses(rows: Sequence[Mapping[str, Any]]) -> tuple[Response, ...]:
     return tuple(
         Response(
             problem=str(row["problem"]),
-            pieces=tuple(row["pieces"]),
-            entropies=_known(row["entropies"]),
-            logprobs=_known(row["logprobs"]),
-            advantages=_known(row["advantages"]),
+            pieces=own_pieces(row["pieces"], given := given_of(row)),
+            entropies=_known(own(row["entropies"], given)),
+            logprobs=_known(own(row["logprobs"], given)),
+            advantages=_known(own(row["advantages"], given)),
             correct=math.nan if row["correct"] is None else float(row["correct"]),
             truncated=row["stop"] == "length",
             replayed=len(row.get("prefix") or ()) > 0,
@@ -92,6 +94,11 @@ def read_responses(rows: Sequence[Mapping[str, Any]]) -> tuple[Response, ...]:
         for row in rows
         if len(row["pieces"])
     )
+
+
+def given_of(row: Mapping[str, Any]) -> Spans:
+    """What an environment wrote of the tokens of a row; rows of older files have none."""
+    return tuple((int(first), int(last)) for first, last in row.get("given") or ())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from forage.core.records import Completion, Group, Origin, Rollout, Score, Start
+from forage.core.spans import Spans
 from forage.verification.wire import problem_from_json, problem_to_json
 
 Numbered = tuple[int, tuple[Completion, ...]]
@@ -18,7 +19,7 @@ Numbered = tuple[int, tuple[Completion, ...]]
 
 def completions_to_bytes(finished: Sequence[Numbered]) -> bytes:
     head = [
-        [number, [[len(completion.tokens), completion.stop] for completion in completions]]
+        [number, [[len(completion.tokens), completion.stop, completion.given] for completion in completions]]
         for number, completions in finished
     ]
     return _packed(head, (completion for _, completions in finished for completion in completions))
@@ -27,7 +28,8 @@ def completions_to_bytes(finished: Sequence[Numbered]) -> bytes:
 def completions_from_bytes(content: bytes) -> list[Numbered]:
     head, tokens = _unpacked(content)
     return [
-        (number, tuple(Completion(*tokens.take(count), stop) for count, stop in entries)) for number, entries in head
+        (number, tuple(Completion(*tokens.take(count), stop, _spans(given)) for count, stop, given in entries))
+        for number, entries in head
     ]
 
 
@@ -50,7 +52,14 @@ def groups_to_bytes(groups: Sequence[Group]) -> bytes:
                 group.start.group_size,
             ],
             [
-                [len(rollout.tokens), rollout.text, list(rollout.step_ends), rollout.stop, rollout.version]
+                [
+                    len(rollout.tokens),
+                    rollout.text,
+                    list(rollout.step_ends),
+                    rollout.stop,
+                    rollout.version,
+                    rollout.given,
+                ]
                 for rollout in group.rollouts
             ],
             [_score_to_json(score) for score in group.scores],
@@ -66,11 +75,15 @@ def groups_from_bytes(content: bytes) -> list[Group]:
     for (problem, prefix, origin, draw, wanted), rollouts, scores in head:
         start = Start(problem_from_json(problem), tuple(prefix), Origin(origin), draw, wanted)
         sampled = tuple(
-            Rollout(start, *tokens.take(count), text, tuple(step_ends), stop, version)
-            for count, text, step_ends, stop, version in rollouts
+            Rollout(start, *tokens.take(count), text, tuple(step_ends), stop, version, _spans(given))
+            for count, text, step_ends, stop, version, given in rollouts
         )
         groups.append(Group(start, sampled, tuple(map(_score_from_json, scores))))
     return groups
+
+
+def _spans(content: Sequence[Sequence[int]]) -> Spans:
+    return tuple((first, last) for first, last in content)
 
 
 def _score_to_json(score: Score) -> list[Any]:

@@ -5,12 +5,13 @@ from collections import Counter
 from collections.abc import Sequence
 
 from forage.core.records import Group, Score
+from forage.core.spans import own
 from forage.evaluation.metrics.process_watch import process_watch
 from forage.ops.diversity import pcmd
 
 
 def rollout_metrics(groups: Sequence[Group], *, modes: bool = False) -> dict[str, float]:
-    """Means over rollouts; entropy, in nats, over tokens.
+    """Means over rollouts; entropy, in nats, over tokens. `replies`, where there are any, are of an environment.
 
     `all_right` is the share of groups whose judged siblings are all correct. With `modes` (the task names them):
     distinct_modes, the different modes among a group's siblings, as a mean over groups; and pcmd, the chance that two
@@ -21,7 +22,8 @@ def rollout_metrics(groups: Sequence[Group], *, modes: bool = False) -> dict[str
     """
     members = [pair for group in groups for pair in zip(group.rollouts, group.scores, strict=True)]
     judged = [score for _, score in members if score.judged]
-    tokens = sum(len(rollout.tokens) for rollout, _ in members)
+    tokens = sum(rollout.written for rollout, _ in members)
+    replies = sum(len(rollout.given) for rollout, _ in members)
 
     def share(count: float, total: int) -> float:
         return count / total if total else math.nan
@@ -35,9 +37,10 @@ def rollout_metrics(groups: Sequence[Group], *, modes: bool = False) -> dict[str
         "unjudged": share(len(members) - len(judged), len(members)),
         "truncated": share(sum(rollout.stop == "length" for rollout, _ in members), len(members)),
         "length": share(tokens, len(members)),
-        "entropy": share(math.fsum(h for rollout, _ in members for h in rollout.entropies), tokens),
+        "entropy": share(math.fsum(h for rollout, _ in members for h in own(rollout.entropies, rollout.given)), tokens),
         "zero_variance": share(sum(not group.varies for group in groups), len(groups)),
         "all_right": share(sum(map(_all_right, groups)), len(groups)),
+        **({"replies": share(replies, len(members))} if replies else {}),
         **(_mode_metrics(groups) if modes else {}),
         **process_watch(groups),
     }

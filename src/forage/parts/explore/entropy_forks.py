@@ -10,6 +10,7 @@ from forage.core.errors import ForageError
 from forage.core.protocols import Explore, Task, Tools
 from forage.core.records import Rollout, SamplingParams, Start
 from forage.core.seeds import derive_seed
+from forage.core.spans import own
 from forage.ops.forks import check_fork_settings, fork_chance
 from forage.parts.explore.forks import Chain, Fork, before_answer, grow_forks
 
@@ -92,6 +93,7 @@ class EntropyForks(Explore):
         return chosen or [Fork(0, 0)] * room
 
     def _forked(self, rollout: Rollout, row: int, end: int, seed: int) -> bool:
-        first, after = rollout.entropies[: self.window], rollout.entropies[end : end + self.window]
+        first = own(rollout.entropies, rollout.given)[: self.window]
+        after = own(rollout.entropies, rollout.given, end)[: self.window]
         chance = fork_chance(first, after, weight=self.weight, unit=self.unit, base=self.base)
         return random.Random(derive_seed(seed, *rollout.start.seed_parts, "coin", row, end)).random() < chance

@@ -2,6 +2,7 @@
 
 from forage.core.protocols import Codec, Task, Tools
 from forage.core.records import Completion, Rollout, SampleRequest, SamplingParams, Start
+from forage.core.spans import behind, cut, steps_around
 
 
 def to_request(
@@ -14,6 +15,8 @@ def to_request(
         group_size=group_size,
         seed=seed,
         limit=params.max_tokens - len(begun),  # a prefix is part of the response
+        problem=start.problem,
+        begun=len(begun),
     )
 
 
@@ -25,9 +28,10 @@ def to_rollout(start: Start, completion: Completion, task: Task, codec: Codec, v
         logprobs=completion.logprobs,
         entropies=completion.entropies,
         text=codec.decode(start.prefix + completion.tokens),
-        step_ends=task.step_ends(codec.pieces(completion.tokens)),
+        step_ends=steps_around(task.step_ends(codec.pieces(completion.tokens)), completion.given),
         stop=completion.stop,
         version=version,
+        given=completion.given,
     )
 
 
@@ -38,4 +42,5 @@ def joined(donor: Rollout, kept: int, completion: Completion) -> Completion:
         donor.logprobs[:kept] + completion.logprobs,
         donor.entropies[:kept] + completion.entropies,
         completion.stop,
+        behind(cut(donor.given, kept), kept, completion.given),
     )

@@ -9,6 +9,7 @@ from forage.core.errors import ForageError
 from forage.core.protocols import Explore, Task, Tools
 from forage.core.records import Rollout, SamplingParams, Start
 from forage.core.seeds import derive_seed
+from forage.core.spans import inside
 from forage.ops.forks import by_surprise
 from forage.parts.explore.forks import Fork, before_answer, sample_forks, sample_roots
 
@@ -56,7 +57,7 @@ class SurpriseForks(Explore):
 
     def _places(self, rollout: Rollout, row: int, task: Task, tools: Tools, seed: int) -> list[int]:
         """`forks` places, in order of preference; 0, the start, for those that are missing."""
-        places = by_surprise(rollout.logprobs)
+        places = [place for place in by_surprise(rollout.logprobs) if not inside(rollout.given, place)]
         if self.places == "random":
             random.Random(derive_seed(seed, *rollout.start.seed_parts, "places", row)).shuffle(places)
         fitting = (place for place in places if before_answer(rollout, place, task, tools))

@@ -106,6 +106,7 @@ class _BaseSamples(ShowingMemory):
                 tokens=tools.codec.prompt(problem),
                 group_size=config.samples,
                 seed=derive_seed(self._seed, "base", Start(problem).key),
+                problem=problem,
             )
             for problem in everything
         ]

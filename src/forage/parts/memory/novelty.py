@@ -11,6 +11,7 @@ from forage.core.errors import ForageError
 from forage.core.protocols import Memory, MemoryConfig
 from forage.core.records import Group, Problem, Rollout, Start
 from forage.core.seeds import derive_seed
+from forage.core.spans import own
 from forage.ops.novelty import check_novelty, novelty_bonus
 from forage.parts.memory.outcomes import require_verdicts
 from forage.parts.memory.random_network import RandomNetwork
@@ -83,7 +84,7 @@ class _Novelty(Memory):
 
 def _tokens(groups: Sequence[Group]) -> list[tuple[int, ...]]:
     rollouts: list[Rollout] = [rollout for group in groups for rollout in group.rollouts]
-    return [rollout.tokens for rollout in rollouts]
+    return [own(rollout.tokens, rollout.given) for rollout in rollouts]
 
 
 def _with_parts(group: Group, pairs: Sequence[tuple[float, float]]) -> Group:

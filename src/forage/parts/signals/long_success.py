@@ -29,7 +29,7 @@ class LongSuccess(Signal):
 
 
 def _marks(group: Group) -> list[bool]:
-    lengths = [len(rollout.tokens) for rollout in group.rollouts]
+    lengths = [rollout.written for rollout in group.rollouts]
     return [
         score.judged and success(score) == 1 and length * len(lengths) > sum(lengths)
         for score, length in zip(group.scores, lengths, strict=True)

@@ -14,6 +14,7 @@ from forage.core.batch import Batch
 from forage.core.errors import ForageError
 from forage.core.protocols import Signal, Tools
 from forage.core.records import Group, Rollout
+from forage.core.spans import own, own_pieces
 from forage.grams.entropy import conditional_entropy, estimate_entropy
 from forage.grams.matching import Matcher, tokens_in_spans
 from forage.grams.strategies import Strategies, pairs_of
@@ -47,7 +48,7 @@ class PlanningMask(Signal):
         marks = torch.zeros(batch.tokens.shape, dtype=torch.float32)
         loss_mask = batch.loss_mask.cpu()
         for row, rollout in enumerate(rollout for group in groups for rollout in group.rollouts):
-            inside = self._inside(rollout.text, _own_pieces(rollout, tools))
+            inside = self._inside(rollout.text, _own_pieces(rollout, tools))[_written(rollout)]
             marks[row, loss_mask[row]] = torch.from_numpy(inside).float()
         return marks.to(batch.tokens.device)
 
@@ -59,12 +60,17 @@ class PlanningMask(Signal):
         following_entropy: of the 3 words after a gram, given the gram, over following_pairs pairs. planning_share: of
         the tokens. entropy_planning, entropy_execution: mean token entropy; nll_planning, nll_execution: mean negative
         log-likelihood, whose exponential is the perplexity; all as the sampler recorded them. What a replayed prefix
-        holds was written by an earlier policy and is not counted. NaN where there is nothing to count.
+        holds was written by an earlier policy, and an environment's text by no policy: neither is counted. NaN where
+        there is nothing to count.
         """
         rollouts = [rollout for group in groups for rollout in group.rollouts]
         pieces = [_own_pieces(rollout, tools) for rollout in rollouts]
-        inside = [self._inside(rollout.text, own) for rollout, own in zip(rollouts, pieces, strict=True)]
-        texts = ["".join(own) for own in pieces]
+        written = [_written(rollout) for rollout in rollouts]
+        inside = [
+            self._inside(rollout.text, all_)[mine]
+            for rollout, all_, mine in zip(rollouts, pieces, written, strict=True)
+        ]
+        texts = ["".join(own_pieces(each, rollout.given)) for rollout, each in zip(rollouts, pieces, strict=True)]
         occurrences = [self.strategies.occurrences(text) for text in texts]
         counts = list(Counter(name for grams in occurrences for name, _ in grams).values())
         pairs = [pair for _, pair in pairs_of(texts, occurrences)]
@@ -79,8 +85,8 @@ class PlanningMask(Signal):
             "following_entropy": conditional_entropy(pairs)[0] if pairs else math.nan,
             "following_pairs": len(pairs),
             "planning_share": float(planning.mean()) if planning.size else math.nan,
-            **_by_class("entropy", [rollout.entropies for rollout in rollouts], planning, sign=1),
-            **_by_class("nll", [rollout.logprobs for rollout in rollouts], planning, sign=-1),
+            **_by_class("entropy", [own(each.entropies, each.given) for each in rollouts], planning, sign=1),
+            **_by_class("nll", [own(each.logprobs, each.given) for each in rollouts], planning, sign=-1),
         }
 
     def _inside(self, text: str, pieces: Sequence[str]) -> np.ndarray:
@@ -91,6 +97,14 @@ class PlanningMask(Signal):
 def _own_pieces(rollout: Rollout, tools: Tools) -> tuple[str, ...]:
     prefix = rollout.start.prefix
     return tools.codec.pieces(prefix + rollout.tokens)[len(prefix) :]
+
+
+def _written(rollout: Rollout) -> np.ndarray:
+    """(tokens,) bool: the policy's own."""
+    mine = np.ones(len(rollout.tokens), dtype=np.bool_)
+    for first, last in rollout.given:
+        mine[first:last] = False
+    return mine
 
 
 def _by_class(name: str, columns: Sequence[Sequence[float]], planning: np.ndarray, *, sign: int) -> dict[str, float]:

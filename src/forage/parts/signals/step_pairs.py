@@ -11,7 +11,8 @@ from torch import Tensor
 from forage.core.batch import Batch
 from forage.core.errors import ForageError
 from forage.core.protocols import Signal, Tools
-from forage.core.records import Group
+from forage.core.records import Group, Rollout
+from forage.core.spans import own_before
 from forage.ops.preferences import visit_smoothing
 from forage.parts.values.step_search import TreeSearch
 from forage.parts.values.step_tree import Branching, grow, pairs
@@ -45,11 +46,12 @@ class StepPairs(Signal):
 
     def __call__(self, groups: Sequence[Group], batch: Batch, tools: Tools, *, seed: int) -> Tensor:
         marks, loss_mask = torch.zeros(batch.tokens.shape, dtype=torch.float32), batch.loss_mask.cpu()
+        rollouts = [rollout for group in groups for rollout in group.rollouts]
         coin = random.Random(seed)
         for number, (first, best, worst) in enumerate(_pairs(groups, self.gap, self.search), 1):
             sign = coin.choice((1.0, -1.0)) if self.labels == "random" else 1.0
-            _mark(marks, loss_mask, first, best, sign * number)
-            _mark(marks, loss_mask, first, worst, -sign * number)
+            _mark(marks, loss_mask, rollouts, first, best, sign * number)
+            _mark(marks, loss_mask, rollouts, first, worst, -sign * number)
         return marks.to(batch.tokens.device)
 
 
@@ -64,9 +66,10 @@ class PairSmoothing(Signal):
 
     def __call__(self, groups: Sequence[Group], batch: Batch, tools: Tools, *, seed: int) -> Tensor:
         marks, loss_mask = torch.zeros(batch.tokens.shape, dtype=torch.float32), batch.loss_mask.cpu()
+        rollouts = [rollout for group in groups for rollout in group.rollouts]
         for first, best, worst in _pairs(groups, self.gap, self.search):
             for node in (best, worst):
-                _mark(marks, loss_mask, first, node, visit_smoothing(best.visits, worst.visits))
+                _mark(marks, loss_mask, rollouts, first, node, visit_smoothing(best.visits, worst.visits))
         return marks.to(batch.tokens.device)
 
 
@@ -86,6 +89,9 @@ def _values(group: Group) -> list[float]:
     return [score.value for score in group.scores]
 
 
-def _mark(marks: Tensor, loss_mask: Tensor, first: int, node: Branching, value: float) -> None:
-    places = loss_mask[first + node.row].nonzero().squeeze(1)[node.begin : len(node.prefix)]
-    marks[first + node.row, places] = value
+def _mark(
+    marks: Tensor, loss_mask: Tensor, rollouts: Sequence[Rollout], first: int, node: Branching, value: float
+) -> None:
+    row = first + node.row
+    begin, end = (own_before(rollouts[row].given, place) for place in (node.begin, len(node.prefix)))
+    marks[row, loss_mask[row].nonzero().squeeze(1)[begin:end]] = value

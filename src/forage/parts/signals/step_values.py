@@ -10,6 +10,7 @@ from forage.core.batch import Batch
 from forage.core.errors import ForageError
 from forage.core.protocols import Signal, Task, Tools
 from forage.core.records import Group, Rollout, SamplingParams, Score, Start
+from forage.core.spans import own_before
 from forage.parts.values import MonteCarlo, StartValues
 
 
@@ -57,11 +58,15 @@ class StepValues(Signal):
 
 
 def _per_token(rollout: Rollout, score: Score, values: Sequence[float]) -> list[float]:
-    """The value of each token's step. NaN values (nothing judged) and missing ones become the return; NaN return: 0."""
+    """The value of the step of each of the policy's tokens.
+
+    NaN values (nothing judged) and missing ones become the return; NaN return: 0.
+    """
     own = score.value if score.judged else 0.0
     begins = (0, *rollout.step_ends)
     numbers: list[float] = []
     for index, end in enumerate(rollout.step_ends):
         value = values[index] if index < len(values) else own
-        numbers += [own if value != value else value] * (end - begins[index])
+        written = own_before(rollout.given, end) - own_before(rollout.given, begins[index])
+        numbers += [own if value != value else value] * written
     return numbers

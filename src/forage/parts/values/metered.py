@@ -25,7 +25,7 @@ class Metered:
         self, requests: Sequence[SampleRequest], params: SamplingParams
     ) -> Iterator[tuple[int, tuple[Completion, ...]]]:
         for number, completions in self._sampler.sample(requests, params):
-            self._tokens += sum(len(completion.tokens) for completion in completions)
+            self._tokens += sum(completion.written for completion in completions)
             yield number, completions
 
     def take(self) -> int:

@@ -16,6 +16,7 @@ from forage.core.errors import ForageError
 from forage.core.protocols import Reward, Task, Tools
 from forage.core.records import Completion, Origin, Rollout, SampleRequest, SamplingParams, Score, Start, StartValue
 from forage.core.seeds import derive_seed
+from forage.core.spans import behind, steps_around
 from forage.parts.values.source import Valuer, ValueSource
 
 
@@ -107,6 +108,8 @@ class StartValues(Valuer):
                 group_size=self.method.continuations,
                 seed=derive_seed(self.seed, "value", start.key),
                 limit=self._room(start),
+                problem=start.problem,
+                begun=len(start.prefix),
             )
             for start in starts
         ]
@@ -114,7 +117,7 @@ class StartValues(Valuer):
         for order, completions in self.tools.sampler.sample(requests, self.params):
             rollouts = tuple(self._rollout(starts[order], completion) for completion in completions)
             texts = [rollout.text for rollout in rollouts]
-            tokens = sum(len(completion.tokens) for completion in completions)
+            tokens = sum(completion.written for completion in completions)
             pending[order] = rollouts, tokens, self.tools.judge.submit(starts[order].problem, texts)
         values = []
         for order in range(len(starts)):
@@ -143,15 +146,17 @@ class StartValues(Valuer):
         cut_back = start.origin in (Origin.RIGHT, Origin.WRONG)
         head = () if cut_back else start.prefix
         nothing = (0.0,) * len(head)
+        given = behind(self.tools.given(start.problem, head), len(head), completion.given)
         return Rollout(
             start=start if cut_back else Start(start.problem),
             tokens=head + completion.tokens,
             logprobs=nothing + completion.logprobs,
             entropies=nothing + completion.entropies,
             text=self.tools.codec.decode(start.prefix + completion.tokens),
-            step_ends=self._step_ends(head + completion.tokens),
+            step_ends=steps_around(self._step_ends(head + completion.tokens), given),
             stop=completion.stop,
             version=self.tools.sampler.version,
+            given=given,
         )
 
     def _step_ends(self, tokens: tuple[int, ...]) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Protocol
 
 from forage.core.records import Rollout
+from forage.core.spans import own
 from forage.ops.search import puct, step_prior
 
 Prefix = tuple[int, ...]
@@ -67,7 +68,7 @@ def grow(rollouts: Sequence[Rollout], values: Sequence[float]) -> Node:
             prefix = rollout.tokens[:end]
             child = next((each for each in node.children if each.prefix == prefix), None)
             if child is None:
-                child = Node(prefix, begin, row, step_prior(rollout.logprobs[begin:end]))
+                child = Node(prefix, begin, row, step_prior(own(rollout.logprobs, rollout.given, begin, end)))
                 node.children.append(child)
             _visit(child, value)
             node, begin = child, end

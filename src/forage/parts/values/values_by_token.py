@@ -8,6 +8,7 @@ from torch import Tensor
 
 from forage.core.protocols import Task, Tools
 from forage.core.records import Group, Start
+from forage.core.spans import own_before
 from forage.parts.values.monte_carlo import state_name
 
 
@@ -28,6 +29,7 @@ def values_by_token(groups: Sequence[Group], loss_mask: Tensor, tools: Tools, ta
         begins = (0, *rollout.step_ends[:-1])
         states = [Start(rollout.start.problem, rollout.start.prefix + rollout.tokens[:begin]) for begin in begins]
         names = [state_name(state, task, tools) if pooled and state.key not in known else state.key for state in states]
-        places = loss_mask[row].cpu().nonzero().squeeze(1)[torch.tensor(begins)]
+        first_own = torch.tensor([own_before(rollout.given, begin) for begin in begins])
+        places = loss_mask[row].cpu().nonzero().squeeze(1)[first_own]
         values[row, places] = torch.tensor([known.get(name, math.nan) for name in names])
     return values

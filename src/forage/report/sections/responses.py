@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from statistics import median_low
 from typing import Any
 
+from forage.analysis.measures.responses import given_of
+from forage.core.spans import inside, own_before
 from forage.grams.matching import Matcher, tokens_in_spans
 from forage.report.blocks import Prose, ResponseBlock, Responses, ResponsesOf, Section, Token
 from forage.report.load import RunEntry, Runs
@@ -102,20 +104,24 @@ def _response(row: Row, rows: Sequence[Row], planning: Matcher) -> ResponseBlock
     group = [other for other in rows if other["group"] == row["group"]]
     solved = sum(right(other) is True for other in group)
     verdict = right(row)
+    given = given_of(row)
     facts = [
-        count(len(row["pieces"]), "token"),
+        count(own_before(given, len(row["pieces"])), "token"),
         f"reward {number(_finite(row['reward'], math.nan))}",
         f"{solved} of {len(group)} siblings right",
     ]
     if row["prefix"]:
         facts.append(f"continues {count(len(row['prefix']), 'replayed token')}")
+    if given:
+        facts.append(f"answered {count(len(given), 'time')} by the environment")
     title = {True: "Right", False: "Wrong", None: "Could not be judged"}[verdict]
     columns = (row["pieces"], row["entropies"], row["advantages"], row["logprobs"])
     text = "".join(row["pieces"])
     plans = tokens_in_spans(text, row["pieces"], planning.spans(text)).tolist()
     tokens = [
-        Token(piece, *(_finite(value) for value in values), planning=plan)
-        for (piece, *values), plan in zip(zip(*columns, strict=False), plans, strict=False)
+        Token(piece, *(_finite(value) for value in values), planning=plan and not answered, given=answered)
+        for place, ((piece, *values), plan) in enumerate(zip(zip(*columns, strict=False), plans, strict=False))
+        for answered in [inside(given, place)]
     ]
     return ResponseBlock(
         title=title + (", cut off" if row["stop"] == "length" else ""),

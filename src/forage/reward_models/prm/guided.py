@@ -16,6 +16,7 @@ from forage.core.protocols import OnProgress, Task, Tools
 from forage.core.records import Problem, SampleRequest, SamplingParams, Start
 from forage.core.result_table import Cell, ResultTable
 from forage.core.seeds import derive_seed
+from forage.core.turns import refuse_environment
 from forage.engines.local.process_model import ProcessModel
 from forage.evaluation.bootstrap import Interval, intervals
 from forage.ops.best_of_n import best_of_n
@@ -96,6 +97,7 @@ def guided_search(
     """
     opening = open_checkpoint(path, task=task, max_tokens=max_tokens)
     checkpoint, task = opening.checkpoint, opening.task
+    refuse_environment(task, "Decoding that a process model guides")
     if repeats < 1:
         raise ForageError(f"There must be at least one repeat, not {repeats}.")
     chosen = split_problems(task, split, problems)

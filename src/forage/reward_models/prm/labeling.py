@@ -12,6 +12,7 @@ from forage.core.errors import ForageError
 from forage.core.protocols import Judge, OnProgress, Task, Tools
 from forage.core.records import SamplingParams
 from forage.core.serialize import encode_part
+from forage.core.turns import refuse_environment
 from forage.engines.identity import as_begun, judged_by, sampled_by, work_below
 from forage.engines.local.engine import LocalEngine, Opened
 from forage.engines.out_of_memory import explain_out_of_memory
@@ -151,6 +152,7 @@ def _generators(
     """Both models with a verifier, what keys their work, and the completer. Equal paths are loaded once."""
     opening = open_checkpoint(solver, task=task, max_tokens=max_tokens)
     first, task, verifying = opening.checkpoint, opening.task, opening.checkpoint.verifying
+    refuse_environment(task, "Labeling steps")
     other = first if completer == solver else find_checkpoint(completer)
     params = SamplingParams(temperature=temperature, max_tokens=opening.max_tokens)
     whose = {"solver": fingerprint(first.weights), "completer": fingerprint(other.weights)}
