@@ -116,12 +116,12 @@ class ForkServer:
     def _hear(self) -> None:
         assert self._server.stdout is not None
         for line in self._server.stdout:
-            said = json.loads(line)
+            message = json.loads(line)
             with self._change:
-                if "pid" in said:
-                    self._started[said["number"]] = CommandProcess(said["pid"])
+                if "pid" in message:
+                    self._started[message["number"]] = CommandProcess(message["pid"])
                 else:
-                    self._started[said["number"]].ended(said["code"])
+                    self._started[message["number"]].ended(message["code"])
                 self._change.notify_all()
         with self._change:
             self._gone = True
