@@ -133,8 +133,8 @@ def _cast(
     seed: int,
 ) -> list[list[tuple[Rollout, ...]]]:
     starts = [Start(problem, draw=draw) for problem in problems for draw in range(repeats)]
-    siblings = dict(explore(starts, task, tools, group_size=responses, params=params, seed=seed))
-    return [[siblings[place * repeats + draw] for draw in range(repeats)] for place in range(len(problems))]
+    groups = dict(explore(starts, task, tools, group_size=responses, params=params, seed=seed))
+    return [[groups[place * repeats + draw] for draw in range(repeats)] for place in range(len(problems))]
 
 
 def _count(

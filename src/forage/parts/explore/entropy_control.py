@@ -134,6 +134,6 @@ class EntropyControl(Explore):
 
 def _dealt_anew(decisions: Sequence[_Decision], seed: int) -> list[_Decision]:
     """The same places and the same actions, put together at random."""
-    actions = [each.action for each in decisions]
+    actions: list[ReasoningAction] = [each.action for each in decisions]
     random.Random(seed).shuffle(actions)
     return [_Decision(each.order, each.row, each.end, action) for each, action in zip(decisions, actions, strict=True)]
