@@ -9,7 +9,7 @@ from forage.core.errors import ForageError
 def episode_score(
     chosen: Sequence[str | None], means: Mapping[str, float], *, pulls: int, penalty: float = 5.0
 ) -> float:
-    """What an episode was worth, by the chances of the arms that were pulled: 1 minus its scaled regret.
+    """What an episode with a bandit was worth: 1 minus its scaled regret (arXiv 2504.16078).
 
         1/n sum_t [ (mu(a_t) - mu_min) / (mu_max - mu_min), or - penalty where turn t has no valid action ]
 
@@ -42,7 +42,7 @@ def episode_score(
 def shares_of_choices(
     chosen: Sequence[str | None], rewards: Sequence[float | None], means: Mapping[str, float]
 ) -> dict[str, float]:
-    """How the arms of an episode were chosen: how many were tried, and by what they could have been preferred.
+    """How the arms of an episode were chosen: how many, and by what they could be preferred (arXiv 2504.16078).
 
         coverage = |{a: N(a) > 0}| / |A|;  optimal + greedy + other = 1
 
