@@ -22,7 +22,9 @@ SOLUTIONS = [
 
 
 def row(text: str, correct: float, step: int = 1) -> dict[str, Any]:
-    lists = {name: [] for name in ("prefix", "pieces", "tokens", "logprobs", "entropies", "advantages", "values")}
+    lists = {
+        name: [] for name in ("prefix", "pieces", "tokens", "given", "logprobs", "entropies", "advantages", "values")
+    }
     numbers = {"step": step, "group": 0, "sibling": 0, "reward": correct, "correct": correct, "mode": None}
     return {**lists, **numbers, "problem": "p", "prompt": "?", "text": text, "stop": "eos"}
 

@@ -187,6 +187,7 @@ def _begin(request: Mapping[str, Any]) -> Sequence[Sequence[str]]:
     os.environ.clear()
     os.environ.update(request["environment"])
     os.chdir(request["cwd"])
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     return request["commands"]
 

@@ -46,7 +46,7 @@ def search_command(
         checkpoint: A run directory (its newest checkpoint), a checkpoint inside one, or a Hugging Face model folder.
         task: Which task, where the checkpoint does not say. countdown, or countdown:size=experiment.
         votes: Responses that vote.
-        repeats: Votes on every problem.
+        repeats: Searches of every problem.
         out: Where the result is written. A JSON file for the numbers; only printed unless given.
         source: Problems from a table.
         machine: Where the model computes.

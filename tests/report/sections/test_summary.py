@@ -284,7 +284,8 @@ def test_long_runs_are_thinned_and_end_at_their_end(tmp_path: Path) -> None:
 def row(group: int, correct: float, length: int, stop: str = "eos") -> dict[str, Any]:
     return {
         "step": 9, "problem": "p", "prompt": f"prompt {group}", "group": group, "sibling": 0, "prefix": [], "text": "",
-        "pieces": ["a"] * length, "tokens": [1] * length, "logprobs": [-0.5] * length, "entropies": [0.5] * length,
+        "pieces": ["a"] * length, "tokens": [1] * length, "given": [], "logprobs": [-0.5] * length,
+        "entropies": [0.5] * length,
         "advantages": [correct] * length, "values": [], "reward": correct, "correct": correct, "mode": None,
         "stop": stop,
     }  # fmt: skip
