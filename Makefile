@@ -26,11 +26,12 @@ install: .venv/.installed
 demo: .venv/.installed
 	$(BIN)/forage demo --out runs/demo
 
+# One worker more than cores: some tests wait for processes, for files, or for a deadline.
 test: .venv/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slow" -n auto
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slow" -n $$($(BIN)/python -c "import os; print(1 + os.cpu_count())")
 
 clean:
 	rm -rf .venv runs

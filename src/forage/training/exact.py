@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import TypeGuard
 
@@ -51,7 +52,8 @@ def exact_evaluation(
     opened = (engine if threads is None else replace(engine, threads=threads)).open(str(source.weights))
     limit, ends = max_tokens or source.max_tokens, opened.policy.model.stop_ids
     texts = [list(task.responses(problem)) for problem in asked]
-    tokens = [[_tokens(opened.codec, text, ends[0], limit) for text in each] for each in texts]
+    known = {text: _tokens(opened.codec, text, ends[0], limit) for text in set(chain.from_iterable(texts))}
+    tokens = [[known[text] for text in row] for row in texts]
     kept = [[number for number, each in enumerate(row) if each is not None] for row in tokens]
     logprobs = response_logprobs(
         opened.policy.model,
