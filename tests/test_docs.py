@@ -202,16 +202,20 @@ def test_the_life_cycle_of_a_process_model_runs_as_written(lab: Path, capsys: py
     assert "too few steps to say" in page
 
 
-def test_the_demo_runs_and_goes_on_where_it_stopped(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_demo_runs_and_goes_on_where_it_stopped(
+    lab: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arms = (ARMS[0], ARMS[-1])  # half of the demo
+    monkeypatch.setattr("forage.cli.demo.METHODS", arms)
     small = ["demo", "--out", "runs/demo", "--steps", "2", "--n", "4", "--json"]
     assert main(small) == 0
     rows = json.loads(capsys.readouterr().out)["exact"]["rows"]
-    assert [row["policy"] for row in rows] == ["base", *(name for name, _ in ARMS)]
+    assert [row["policy"] for row in rows] == ["base", *(name for name, _ in arms)]
     assert all(0 < row["pass@1"][0] < row["pass@8"][0] < row["distinct@8"][0] for row in rows)
     page = Path("runs/demo/report.html")
     first = page.stat().st_mtime_ns
     weights = {path: path.read_bytes() for path in Path("runs/demo").rglob("model.safetensors")}
-    assert len(weights) == 4  # one for each run
+    assert len(weights) == 2  # one for each run
     assert main(small) == 0
     assert page.stat().st_mtime_ns > first
     assert weights == {path: path.read_bytes() for path in Path("runs/demo").rglob("model.safetensors")}

@@ -97,17 +97,17 @@ def house_imports(path: Path) -> set[str]:
     return found & set(FLOORS)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
-def test_imports_go_down(path: Path) -> None:
-    room = room_of(path)
-    if path.name == "__init__.py" and room not in FLOORS:
-        return
-    assert room in FLOORS, f"{room} stands on no floor: add it to FLOORS and docs/design.md"
-    for other in house_imports(path) - {room}:
-        if FLOORS[room] in SAME_FLOOR_IS_OPEN:
-            assert FLOORS[other] <= FLOORS[room], f"{path.name} ({room}) imports {other} from a higher floor"
-        else:
-            assert FLOORS[other] < FLOORS[room], f"{path.name} ({room}) imports its sibling or superior {other}"
+def test_imports_go_down() -> None:
+    for path in FILES:
+        room = room_of(path)
+        if path.name == "__init__.py" and room not in FLOORS:
+            continue
+        assert room in FLOORS, f"{room} stands on no floor: add it to FLOORS and docs/design.md"
+        for other in house_imports(path) - {room}:
+            if FLOORS[room] in SAME_FLOOR_IS_OPEN:
+                assert FLOORS[other] <= FLOORS[room], f"{path.name} ({room}) imports {other} from a higher floor"
+            else:
+                assert FLOORS[other] < FLOORS[room], f"{path.name} ({room}) imports its sibling or superior {other}"
 
 
 def test_rooms_have_no_cycles() -> None:
@@ -141,24 +141,24 @@ def test_no_two_public_classes_share_a_name() -> None:
     assert not {name: files for name, files in homes.items() if len(files) > 1}
 
 
-@pytest.mark.parametrize("package", ONLY_IN)
-def test_heavy_packages_have_one_home(package: str) -> None:
+def test_heavy_packages_have_one_home() -> None:
     for path in FILES:
-        if any(name == package or name.startswith(package + ".") for name in imports_of(path)):
-            assert room_of(path) in ONLY_IN[package], f"{path} imports {package}; only {ONLY_IN[package]} may"
+        for package, rooms in ONLY_IN.items():
+            if any(name == package or name.startswith(package + ".") for name in imports_of(path)):
+                assert room_of(path) in rooms, f"{path} imports {package}; only {rooms} may"
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
-def test_sizes(path: Path) -> None:
-    text = path.read_text()
-    assert text.count("\n") <= FILE_LINES, f"{path} has more than {FILE_LINES} lines"
-    for node in ast.walk(parsed(path)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            documented = ast.get_docstring(node, clean=False) is not None
-            # The signature does not count: that of a recipe is the list of its flags.
-            logic = node.body[1:] if documented else node.body
-            size = (node.end_lineno or 0) - logic[0].lineno + 1 if logic else 0
-            assert size <= FUNCTION_LINES, f"{path}: {node.name} has {size} lines, more than {FUNCTION_LINES}"
+def test_sizes() -> None:
+    for path in FILES:
+        lines = path.read_text().count("\n")
+        assert lines <= FILE_LINES, f"{path} has {lines} lines, more than {FILE_LINES}"
+        for node in ast.walk(parsed(path)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                documented = ast.get_docstring(node, clean=False) is not None
+                # The signature does not count: that of a recipe is the list of its flags.
+                logic = node.body[1:] if documented else node.body
+                size = (node.end_lineno or 0) - logic[0].lineno + 1 if logic else 0
+                assert size <= FUNCTION_LINES, f"{path}: {node.name} has {size} lines, more than {FUNCTION_LINES}"
 
 
 def module_name(path: Path) -> str:
@@ -185,14 +185,13 @@ def home_of_test(module: str) -> str | None:
     return next((test for test, modules in TESTED_TOGETHER.items() if module in modules), None)
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if has_behaviour(path)], ids=lambda path: module_name(path))
-def test_every_module_with_behaviour_has_a_test_at_its_path_or_a_place_in_the_list(path: Path) -> None:
-    module = module_name(path)
-    own, elsewhere = mirrored(module).exists(), home_of_test(module)
-    listed = module in NO_BEHAVIOUR or (elsewhere is not None and elsewhere != METHODS)
-    where = mirrored(module).relative_to(TESTS.parent)
-    assert own or module in NO_BEHAVIOUR or elsewhere, f"{module} has no test: write {where}"
-    assert not (own and listed), f"{module} has {where}: take it out of tests/support/tested_together.py"
+def test_every_module_with_behaviour_has_a_test_at_its_path_or_a_place_in_the_list() -> None:
+    for module in map(module_name, filter(has_behaviour, FILES)):
+        own, elsewhere = mirrored(module).exists(), home_of_test(module)
+        listed = module in NO_BEHAVIOUR or (elsewhere is not None and elsewhere != METHODS)
+        where = mirrored(module).relative_to(TESTS.parent)
+        assert own or module in NO_BEHAVIOUR or elsewhere, f"{module} has no test: write {where}"
+        assert not (own and listed), f"{module} has {where}: take it out of tests/support/tested_together.py"
 
 
 @pytest.mark.parametrize("test", TESTED_TOGETHER)
@@ -262,12 +261,12 @@ def names_in(path: Path) -> set[str]:
     return names
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
-def test_names_are_those_of_things_and_of_the_field(path: Path) -> None:
-    vague = names_in(path) & VAGUE
-    assert not vague, f"{path} calls something {', '.join(vague)}: name what it is"
-    retired = names_in(path) & RETIRED
-    assert not retired, f"{path} still names {', '.join(retired)}: use the field's term"
+def test_names_are_those_of_things_and_of_the_field() -> None:
+    for path in FILES:
+        names = names_in(path)
+        vague, retired = names & VAGUE, names & RETIRED
+        assert not vague, f"{path} calls something {', '.join(vague)}: name what it is"
+        assert not retired, f"{path} still names {', '.join(retired)}: use the field's term"
 
 
 def method_names() -> set[str]:
@@ -307,16 +306,12 @@ def messages(path: Path) -> list[str]:
     return [text for text in found if isinstance(text, str)]
 
 
-@pytest.mark.parametrize(
-    "path",
-    [path for path in FILES if room_of(path) not in ("cli", "adapters", "__main__")],
-    ids=lambda p: str(p.relative_to(SOURCE)),
-)
-def test_messages_name_settings_and_not_flags(path: Path) -> None:
+def test_messages_name_settings_and_not_flags() -> None:
     """Who calls a function has no flags; whole commands, as `forage eval --out`, are for the reader of any message."""
-    for text in messages(path):
-        bare = re.sub(r"`(?:forage|torchrun) [^`]*`?|\bforage \w+ .*", "", text, flags=re.DOTALL)
-        assert not re.search(r"(?:^|[\s(`])--[a-z]{2}", bare), text
+    for path in FILES:
+        for text in messages(path) if room_of(path) not in ("cli", "adapters", "__main__") else []:
+            bare = re.sub(r"`(?:forage|torchrun) [^`]*`?|\bforage \w+ .*", "", text, flags=re.DOTALL)
+            assert not re.search(r"(?:^|[\s(`])--[a-z]{2}", bare), f"{path}: {text}"
 
 
 def test_step_fits_on_a_page() -> None:

@@ -238,21 +238,17 @@ def wait_for_steps(process: subprocess.Popen[str], path: Path, steps: int) -> No
     assert process.poll() is None, process.communicate()[1]
 
 
-def test_an_interrupt_saves_once_and_a_lost_process_ends_the_run_with_a_sentence(
-    tiny_base: Path, tmp_path: Path
-) -> None:
-    path = tmp_path / "run"
-    process = torchrun(*command(tiny_base, path, "--parallel", "fsdp"))
-    wait_for_steps(process, path, 1)
-    os.killpg(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=60)
-    assert said.count(f"Go on with: forage resume {path}") == 1, said
-    run = RunDirectory.open(path)
-    stopped = run.metrics()[-1]["step"]
+def test_an_interrupt_saves_once(tiny_base: Path, tmp_path: Path) -> None:
+    run, stopped = interrupted(tiny_base, tmp_path / "run")
     assert run.checkpoints()[-1] == stopped
 
-    process = torchrun("-m", "forage", "resume", path)
-    wait_for_steps(process, path, int(stopped) + 1)
+
+@pytest.mark.slow
+def test_a_lost_process_ends_the_run_with_a_sentence(tiny_base: Path, tmp_path: Path) -> None:
+    """What torchrun makes of it; `test_a_run_whose_process_was_killed_goes_on_to_the_same_weights` does without it."""
+    run, stopped = interrupted(tiny_base, tmp_path / "run")
+    process = torchrun("-m", "forage", "resume", run.path)
+    wait_for_steps(process, run.path, stopped + 1)
     os.kill(second_of(process.pid), signal.SIGKILL)
     _, said = process.communicate(timeout=60)
     assert process.returncode != 0
@@ -260,6 +256,17 @@ def test_an_interrupt_saves_once_and_a_lost_process_ends_the_run_with_a_sentence
     assert "forage resume" in said
     assert run.checkpoints()[-1] >= stopped
     assert run.latest_checkpoint()
+
+
+def interrupted(model: Path, path: Path) -> tuple[RunDirectory, int]:
+    """A run of two processes that Ctrl-C has ended, and its last step."""
+    process = torchrun(*command(model, path, "--parallel", "fsdp"))
+    wait_for_steps(process, path, 1)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert said.count(f"Go on with: forage resume {path}") == 1, said
+    run = RunDirectory.open(path)
+    return run, int(run.metrics()[-1]["step"])
 
 
 def second_of(launcher: int) -> int:
