@@ -16,13 +16,9 @@ METHODS = "methods/test_catalogue"
 """Every method is a composition of tested parts: this test builds, stores and reads back all of the catalogue."""
 
 TESTED_TOGETHER: Mapping[str, tuple[str, ...]] = {
-    "adapters/test_rows": (
-        "adapters/settle",
-        "adapters/skyrl",
-    ),
+    "adapters/test_rows": ("adapters/skyrl",),
     "adapters/test_slime": ("adapters/group_credit",),
     "adapters/test_trl": (
-        "adapters/parts",
         "adapters/trl_rules",
         "adapters/window",
     ),
@@ -57,7 +53,6 @@ TESTED_TOGETHER: Mapping[str, tuple[str, ...]] = {
         "cli/method_pages",
         "cli/method_settings",
         "cli/methods",
-        "cli/recipe_flags",
     ),
     "cli/test_prm": (
         "cli/prm_label",
@@ -67,9 +62,11 @@ TESTED_TOGETHER: Mapping[str, tuple[str, ...]] = {
     "cli/test_tables": ("core/result_table",),
     "cli/test_train": ("__main__",),
     "cli/test_verify": ("cli/judged",),
-    "core/test_collate": ("core/batch",),
     "core/test_records": ("core/seeds",),
-    "core/test_renamed": ("recipes/settings",),
+    "core/test_renamed": (
+        "cli/recipe_flags",
+        "recipes/settings",
+    ),
     "engines/distributed/test_processes": (
         "engines/distributed/interrupts",
         "engines/distributed/process_group",
@@ -349,6 +346,8 @@ TESTED_TOGETHER: Mapping[str, tuple[str, ...]] = {
 
 TESTED_THROUGH: Mapping[str, tuple[str, str]] = {
     "__init__": ("test_docs", "forage"),
+    "adapters/parts": ("adapters/test_prime_rl", "methods"),
+    "adapters/settle": ("adapters/test_slime", "advantage"),
     "engines/distributed/partition": ("engines/distributed/test_processes", "two_processes"),
     "engines/local/engine": ("test_worlds", "LocalEngine"),
     "methods/signed": ("methods/test_catalogue", "METHODS"),
