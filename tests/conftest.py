@@ -8,7 +8,7 @@ import torch
 
 from forage.base_models.countdown import BaseSettings
 from forage.base_models.tiny_model import build
-from forage.bench.processes import ForkServer
+from forage.bench.fork_server import ForkServer
 from support.said import Said
 
 

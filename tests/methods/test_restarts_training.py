@@ -30,8 +30,9 @@ from forage.parts.memory import RetrospectiveReplay
 from forage.parts.rewards import Overlong
 from forage.recipes import countdown
 from forage.store.run_directory import RunDirectory
-from forage.training.loop import resume, train
+from forage.training.loop import train
 from forage.training.recipe import Recipe, Schedule
+from support.interruptions import metrics_of, train_whole_and_in_parts
 
 
 def small(base: Path, *methods: Applied, steps: int = 6) -> Recipe:
@@ -66,10 +67,6 @@ class Plain(Task):
 EVERY_STEP = Schedule(steps=6, checkpoint_every=0, rollouts_every=1)
 
 
-def rows(path: Path) -> list[dict[str, float]]:
-    return [{k: v for k, v in row.items() if k != "seconds"} for row in RunDirectory.open(path).metrics()]
-
-
 def final_weights(path: Path) -> bytes:
     return (RunDirectory.open(path).latest_checkpoint() / "model.safetensors").read_bytes()
 
@@ -100,24 +97,17 @@ CHAINS = [
 def test_interrupted_and_resumed_it_is_the_same_run(
     tiny_base: Path, tmp_path: Path, methods: tuple[Applied, ...]
 ) -> None:
-    train(small(tiny_base, *methods, steps=4), out=tmp_path / "whole")
-
-    def stop_in_the_middle(metrics: Any) -> None:
-        if metrics["step"] == 3:
-            raise KeyboardInterrupt
-
-    assert train(small(tiny_base, *methods, steps=4), out=tmp_path / "parts", on_step=stop_in_the_middle).step == 3
-    assert resume(tmp_path / "parts").finished
-    assert str(rows(tmp_path / "whole")) == str(rows(tmp_path / "parts"))
+    train_whole_and_in_parts(small(tiny_base, *methods, steps=4), tmp_path, stop_after=3)
+    assert str(metrics_of(tmp_path / "whole")) == str(metrics_of(tmp_path / "parts"))
     assert final_weights(tmp_path / "whole") == final_weights(tmp_path / "parts")
     assert final_weights(tmp_path / "whole") != (tiny_base / "model.safetensors").read_bytes()
-    assert all(row["grad_norm"] > 0 for row in rows(tmp_path / "whole"))
+    assert all(row["grad_norm"] > 0 for row in metrics_of(tmp_path / "whole"))
 
 
 def test_the_tokens_that_values_cost_are_counted(tiny_base: Path, tmp_path: Path) -> None:
     train(small(tiny_base, vineppo(continuations=2, max_steps=4), steps=1), out=tmp_path / "vine")
     train(small(tiny_base, grpo(), steps=1), out=tmp_path / "grpo")
-    (vine,), (plain,) = rows(tmp_path / "vine"), rows(tmp_path / "grpo")
+    (vine,), (plain,) = metrics_of(tmp_path / "vine"), metrics_of(tmp_path / "grpo")
     assert plain["tokens"] == 16 * plain["length"]
     assert vine["length"] == plain["length"], "the first step's responses are the same"
     assert vine["tokens"] > 2 * plain["tokens"]
@@ -127,7 +117,7 @@ def test_what_the_steps_are_worth_is_known_to_replay_for_nothing(tiny_base: Path
     vine, replay = vineppo(continuations=2, max_steps=24), rrl(**{**REPLAY, "continuations": 2})
     train(small(tiny_base, vine, steps=1), out=tmp_path / "vine")
     train(replace(small(tiny_base, vine, replay), schedule=Schedule(steps=1)), out=tmp_path / "both")
-    (alone,), (both,) = rows(tmp_path / "vine"), rows(tmp_path / "both")
+    (alone,), (both,) = metrics_of(tmp_path / "vine"), metrics_of(tmp_path / "both")
     assert both["replay_entries"] > 0
     assert both["tokens"] == alone["tokens"]
 
@@ -162,7 +152,7 @@ def test_kept_prefixes_come_back_and_only_new_tokens_are_learned(tiny_base: Path
 def test_without_a_share_it_is_the_base_run_bit_for_bit(tiny_base: Path, tmp_path: Path) -> None:
     train(small(tiny_base, grpo(), steps=3), out=tmp_path / "base")
     train(small(tiny_base, grpo(), rrl(**{**REPLAY, "share": 0.0}), steps=3), out=tmp_path / "zero")
-    assert rows(tmp_path / "base") == rows(tmp_path / "zero")
+    assert metrics_of(tmp_path / "base") == metrics_of(tmp_path / "zero")
     assert final_weights(tmp_path / "base") == final_weights(tmp_path / "zero")
 
 
@@ -201,7 +191,7 @@ def test_whole_prompts_take_the_tokens_of_restarts_until_they_come_back(tiny_bas
     settings = {**REPLAY, "replay": 0.5}  # steps 1 and 2 only look
     for name, method in (("restarts", rrl(**settings)), ("whole", rrl_whole_prompts(**settings))):
         train(replace(small(tiny_base, grpo(), method), schedule=EVERY_STEP), out=tmp_path / name)
-    one, other = rows(tmp_path / "restarts"), rows(tmp_path / "whole")
+    one, other = metrics_of(tmp_path / "restarts"), metrics_of(tmp_path / "whole")
     assert one[1]["replay_entries"] > other[1]["replay_entries"] > 0, "one entry a problem"
     assert [row["tokens"] for row in one[:2]] == [row["tokens"] for row in other[:2]]
     starts = [row for step in range(1, 7) for row in RunDirectory.open(tmp_path / "whole").rollouts(step)]
@@ -213,10 +203,10 @@ def test_a_critic_values_states_without_a_token(tiny_base: Path, tmp_path: Path)
     one, other = ppo(critic_warmup=1), rrl(value="critic", **REPLAY)
     train(small(tiny_base, one, other, steps=4), out=tmp_path / "critic")
     spent = 0
-    for row in rows(tmp_path / "critic"):
+    for row in metrics_of(tmp_path / "critic"):
         spent += round(16 * row["length"])
         assert row["tokens"] == spent
-    assert rows(tmp_path / "critic")[-1]["replay_entries"] > 0
+    assert metrics_of(tmp_path / "critic")[-1]["replay_entries"] > 0
     with pytest.raises(ForageError, match="such as ppo"):
         small(tiny_base, grpo(), other)
     for wrong in ("oracle", ""):

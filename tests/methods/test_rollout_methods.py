@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -44,8 +43,9 @@ from forage.parts.credit.baseline.mean_centre import MeanCentre
 from forage.parts.credit.baseline.std_scale import StdScale
 from forage.parts.explore.adaptive_rounds import AdaptiveRounds
 from forage.store.run_directory import RunDirectory
-from forage.training.loop import resume, train
+from forage.training.loop import train
 from forage.training.recipe import Grouping, Recipe, Schedule
+from support.interruptions import metrics_of, train_whole_and_in_parts
 from support.worlds import EASY, World, blank_model
 
 CHAINS = [
@@ -91,25 +91,14 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return blank_model(tmp_path_factory.mktemp("blank") / "model")
 
 
-def rows(path: Path) -> list[dict[str, float]]:
-    return [{k: v for k, v in row.items() if k != "seconds"} for row in RunDirectory.open(path).metrics()]
-
-
 def final_weights(path: Path) -> bytes:
     return (RunDirectory.open(path).latest_checkpoint() / "model.safetensors").read_bytes()
 
 
 @pytest.mark.parametrize("methods", CHAINS, ids=lambda methods: "+".join(m.label.split(":")[0] for m in methods))
 def test_interrupted_and_resumed_it_is_the_same_run(model: Path, tmp_path: Path, methods: tuple[Applied, ...]) -> None:
-    train(small(model, *methods), out=tmp_path / "whole")
-
-    def stop_in_the_middle(metrics: Any) -> None:
-        if metrics["step"] == 3:
-            raise KeyboardInterrupt
-
-    assert train(small(model, *methods), out=tmp_path / "parts", on_step=stop_in_the_middle).step == 3
-    assert resume(tmp_path / "parts").finished
-    assert str(rows(tmp_path / "whole")) == str(rows(tmp_path / "parts"))
+    train_whole_and_in_parts(small(model, *methods), tmp_path, stop_after=3)
+    assert str(metrics_of(tmp_path / "whole")) == str(metrics_of(tmp_path / "parts"))
     assert final_weights(tmp_path / "whole") == final_weights(tmp_path / "parts")
     assert final_weights(tmp_path / "whole") != (model / "model.safetensors").read_bytes()
 
@@ -118,7 +107,7 @@ def test_the_pool_costs_what_was_sampled_and_a_few_are_learned_from(model: Path,
     ada = reinforce_ada(max_rounds=3)
     train(small(model, dr_grpo(), ada, steps=1), out=tmp_path / "ada")
     train(small(model, dr_grpo(), steps=1), out=tmp_path / "plain")
-    (row,), (plain,) = rows(tmp_path / "ada"), rows(tmp_path / "plain")
+    (row,), (plain,) = metrics_of(tmp_path / "ada"), metrics_of(tmp_path / "plain")
     sampled = row["tokens"] / row["length"]
     assert sampled == pytest.approx(round(sampled))
     assert 24 < sampled <= 72
@@ -129,7 +118,7 @@ def test_the_pool_costs_what_was_sampled_and_a_few_are_learned_from(model: Path,
 def test_the_budget_of_a_step_is_exact(model: Path, tmp_path: Path) -> None:
     for name, method in (("real", posterior_budget()), ("control", posterior_budget_random())):
         train(small(model, grpo(), method), out=tmp_path / name)
-        found = rows(tmp_path / name)
+        found = metrics_of(tmp_path / name)
         spent = 0.0
         for row in found:
             spent += 24 * row["length"]
@@ -144,7 +133,7 @@ def test_forks_are_of_the_policy_and_cheaper_than_they_look(model: Path, tmp_pat
     """The ratio is 1 before the first update on shared tokens too, and those were not sampled again."""
     methods = [method] if method.kind == "algorithm" else [grpo(), method, lambda_grpo()]
     train(small(model, *methods, steps=1), out=tmp_path / "run")
-    (row,) = rows(tmp_path / "run")
+    (row,) = metrics_of(tmp_path / "run")
     assert row["ratio_max"] == pytest.approx(1, abs=1e-4)
     assert row["grad_norm"] > 0
     assert row["tokens"] < 24 * row["length"]
@@ -156,17 +145,17 @@ def test_answers_are_counted_through_a_run_and_the_bonus_moves_where_all_are_wro
     nothing = World(worth=())
     for name, methods in (("ucb", (grpo(), answer_ucb(key="text"))), ("grpo", (grpo(),))):
         train(replace(small(model, *methods, steps=3), task=nothing), out=tmp_path / name)
-    found = rows(tmp_path / "ucb")
+    found = metrics_of(tmp_path / "ucb")
     assert found[0]["new_answers"] == 1
     assert found[2]["new_answers"] < 1
     assert all(row["grad_norm"] > 0 for row in found)
-    assert all(row["grad_norm"] == 0 for row in rows(tmp_path / "grpo"))
+    assert all(row["grad_norm"] == 0 for row in metrics_of(tmp_path / "grpo"))
 
 
 def test_novelty_moves_where_all_are_wrong_and_fades(model: Path, tmp_path: Path) -> None:
     nothing = World(worth=())
     train(replace(small(model, grpo(), i_mentor(decay=1.0), steps=3), task=nothing), out=tmp_path / "new")
-    found = rows(tmp_path / "new")
+    found = metrics_of(tmp_path / "new")
     assert all(row["grad_norm"] > 0 for row in found)
     assert 0 < found[2]["novelty_bonus"] < found[0]["novelty_bonus"] <= 0.5
     assert all(row["reward"] == 0 for row in found), "the bonus is no part of the reward"
@@ -176,7 +165,7 @@ def test_memory_of_failures_moves_where_all_are_wrong(model: Path, tmp_path: Pat
     nothing = World(worth=())
     for name, method in (("late", memory_r(warmup=2)), ("soon", memory_r(warmup=1))):
         train(replace(small(model, grpo(), method, steps=2), task=nothing), out=tmp_path / name)
-    (_, late), (first, soon) = rows(tmp_path / "late"), rows(tmp_path / "soon")
+    (_, late), (first, soon) = metrics_of(tmp_path / "late"), metrics_of(tmp_path / "soon")
     assert late["grad_norm"] == first["grad_norm"] == 0, "before the warm-up is over nothing differs"
     assert soon["grad_norm"] > 0
     assert 0 < soon["memory_reward"] < 1

@@ -3,11 +3,14 @@
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from forage.bench.processes import ForkServer
+from forage.bench.fork_server import ForkServer
 from forage.reward_models.fit import OnUpdate
+from forage.store.run_directory import RunDirectory
+from forage.training.loop import resume, train
+from forage.training.recipe import Recipe
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -22,6 +25,25 @@ def interrupting(at: int) -> OnUpdate:
             os.kill(os.getpid(), signal.SIGINT)
 
     return hear
+
+
+def metrics_of(run: Path) -> list[dict[str, float]]:
+    """The rows of a run without their seconds."""
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in RunDirectory.open(run).metrics()]
+
+
+def train_whole_and_in_parts(recipe: Recipe, folder: Path, *, stop_after: int) -> tuple[Path, Path]:
+    """The run of a recipe, and the same run interrupted after a step and resumed."""
+    whole, parts = folder / "whole", folder / "parts"
+    train(recipe, out=whole)
+
+    def stop_in_the_middle(metrics: Mapping[str, float]) -> None:
+        if metrics["step"] == stop_after:
+            raise KeyboardInterrupt
+
+    assert train(recipe, out=parts, on_step=stop_in_the_middle).step == stop_after
+    assert resume(parts).finished
+    return whole, parts
 
 
 def kill_after_a_checkpoint(server: ForkServer, command: Sequence[str], out: Path) -> None:

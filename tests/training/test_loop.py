@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from forage.bench.processes import ForkServer
+from forage.bench.fork_server import ForkServer
 from forage.core.errors import ForageError
 from forage.methods import dapo, entropy_advantage, entropy_penalty, grpo, kl_penalty, passk
 from forage.parts.rewards import Overlong

@@ -10,8 +10,8 @@ import pytest
 from forage.core.errors import ForageError
 from forage.core.records import Problem
 from forage.engines.local.engine import LocalEngine
-from forage.parts.explore.entropy_control import EntropyControl
 from forage.parts.explore.plain import PlainSampling
+from forage.parts.explore.reasoning_control import ReasoningControl
 from forage.parts.values import Metered
 from forage.training.vote_search import _Ballots, _cast, _count, _votes, vote_search
 from parts.explore.test_forks import PARAMS, Answers, Uneven
@@ -45,8 +45,8 @@ class Voting(World):
 def ballots(size: int = 4, repeats: int = 3) -> Mapping[str, _Ballots]:
     found: dict[str, _Ballots] = {}
     for name, part in (
-        ("controlled", EntropyControl()),
-        ("random", EntropyControl(control="random")),
+        ("controlled", ReasoningControl()),
+        ("random", ReasoningControl(control="random")),
         ("plain", PlainSampling()),
     ):
         coins = Uneven()
@@ -87,7 +87,7 @@ def test_searches_are_independent_and_tokens_are_those_that_were_sampled() -> No
 
 
 def test_plain_sampling_has_at_least_as_many_tokens() -> None:
-    result = _count(EntropyControl(), dict(ballots(size=6)), PROBLEMS, Counting(), Uneven().tools, seed=0)
+    result = _count(ReasoningControl(), dict(ballots(size=6)), PROBLEMS, Counting(), Uneven().tools, seed=0)
     assert result.n == int(np.ceil(result.controlled_tokens / 8))
     assert 8 * result.n == result.plain_tokens >= result.controlled_tokens
     assert result.gain.estimate == pytest.approx(result.controlled.estimate - result.plain.estimate)
@@ -97,7 +97,7 @@ def test_plain_sampling_has_at_least_as_many_tokens() -> None:
 
 def test_without_answers_there_is_nothing_to_vote_on() -> None:
     with pytest.raises(ForageError, match="voted on"):
-        _count(EntropyControl(), dict(ballots()), PROBLEMS, Answers(), Uneven().tools, seed=0)
+        _count(ReasoningControl(), dict(ballots()), PROBLEMS, Answers(), Uneven().tools, seed=0)
 
 
 def test_wrong_numbers_are_a_sentence() -> None:

@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
+from forage.bench.fork_server import CommandProcess, ForkServer
 from forage.bench.plan import Bench
-from forage.bench.processes import CommandProcess, ForkServer
 from forage.core.errors import ForageError
 from forage.core.interrupts import INTERRUPTED, Interrupted, InterruptGate
 from forage.core.protocols import OnProgress

@@ -8,7 +8,7 @@ from forage.cli.problem_flags import EngineFlags, TableFlags, chosen_task
 from forage.cli.progress import progress_bar, say, say_notes
 from forage.cli.tables import Tables
 from forage.core.atomic import write_file
-from forage.parts.explore.entropy_control import EntropyControl, UncertaintyOf
+from forage.parts.explore.reasoning_control import ReasoningControl, UncertaintyOf
 from forage.training.checkpoints import find_checkpoint
 from forage.training.vote_search import vote_search
 
@@ -70,7 +70,7 @@ def search_command(
     with progress_bar(f"search {named.label}") as move:
         result = vote_search(
             checkpoint,
-            plan=EntropyControl(roots=roots, epsilon=epsilon, patience=patience, uncertainty=uncertainty),
+            plan=ReasoningControl(roots=roots, epsilon=epsilon, patience=patience, uncertainty=uncertainty),
             responses=votes,
             task=chosen,
             split=split,

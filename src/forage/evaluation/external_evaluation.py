@@ -16,7 +16,7 @@ from forage.evaluation.bootstrap import DRAWS, intervals
 from forage.evaluation.evaluation import Evaluation, ProblemOutcome
 from forage.evaluation.external import ExternalSample, SampleColumns, read_samples
 from forage.evaluation.external_run import ExternalRun
-from forage.evaluation.tables import interval_text
+from forage.evaluation.tables import level_cell
 from forage.ops.passk import pass_at_k
 
 
@@ -67,7 +67,7 @@ def passk_table(
                     f"{file.name}: pass@{k} is of {count} of {len(counted)} problems; the others have fewer samples."
                 )
         levels = intervals(values, draws=draws, seed=seed) if len(counted) else ()
-        cells = [Cell(interval_text(level), level.estimate, level.low, level.high) for level in levels]
+        cells = [level_cell(level) for level in levels]
         unjudged = sum(problem.drawn - problem.judged for problem in counted)
         rows.append(
             (

@@ -17,10 +17,11 @@ from forage.core.result_table import Cell, ResultTable
 from forage.core.seeds import derive_seed
 from forage.engines.local.engine import LocalEngine
 from forage.evaluation.bootstrap import Interval, intervals
+from forage.evaluation.tables import difference_cell, level_cell
 from forage.ops.best_of_n import vote_of_n
 from forage.ops.resampling import Floats
-from forage.parts.explore.entropy_control import EntropyControl
 from forage.parts.explore.plain import PlainSampling
+from forage.parts.explore.reasoning_control import ReasoningControl
 from forage.parts.values import Metered
 from forage.training.checkpoints import open_checkpoint, split_problems
 from forage.verification.judge import open_judge
@@ -35,7 +36,7 @@ class VoteSearch:
     tokens of one vote. n is rounded up, so plain sampling never has fewer.
     """
 
-    plan: EntropyControl
+    plan: ReasoningControl
     problems: int
     repeats: int
     responses: int
@@ -57,8 +58,8 @@ class VoteSearch:
             _row(f"the same actions at random, {self.responses} vote", self.random, self.random_tokens),
             _row(f"plain, {self.n} vote", self.plain, self.plain_tokens),
             _row("one plain response", self.single, self.single_tokens),
-            _row("entropy control minus plain", self.gain),
-            _row("entropy control minus random", self.over_random),
+            (Cell("entropy control minus plain"), difference_cell(self.gain), Cell("")),
+            (Cell("entropy control minus random"), difference_cell(self.over_random), Cell("")),
         ]
         notes = (
             f"Share of {self.problems} problems solved, {self.repeats} searches each; 95% intervals over problems.",
@@ -79,7 +80,7 @@ class _Ballots(NamedTuple):
 def vote_search(
     path: Path | str,
     *,
-    plan: EntropyControl | None = None,
+    plan: ReasoningControl | None = None,
     responses: int = 16,
     task: Task | None = None,
     split: str = "test",
@@ -98,7 +99,7 @@ def vote_search(
     """
     if min(responses, repeats) < 1:
         raise ForageError(f"A vote needs at least one response and one search, not {responses} and {repeats}.")
-    plan = plan or EntropyControl()
+    plan = plan or ReasoningControl()
     opening = open_checkpoint(path, task=task, max_tokens=max_tokens)
     checkpoint, task = opening.checkpoint, opening.task
     chosen = split_problems(task, split, problems)
@@ -138,7 +139,7 @@ def _cast(
 
 
 def _count(
-    plan: EntropyControl,
+    plan: ReasoningControl,
     ballots: dict[str, _Ballots],
     problems: Sequence[Problem],
     task: Task,
@@ -215,6 +216,5 @@ def _votes(
         yield (known_rows.mean(axis=0) if len(known_rows) else np.full(len(ns), np.nan)), answered
 
 
-def _row(name: str, i: Interval, tokens: float | None = None) -> tuple[Cell, ...]:
-    shown = "" if tokens is None else f"{tokens:.0f}"
-    return Cell(name), Cell(f"{i.estimate:.3f} [{i.low:.3f}, {i.high:.3f}]", i.estimate, i.low, i.high), Cell(shown)
+def _row(name: str, share: Interval, tokens: float) -> tuple[Cell, ...]:
+    return Cell(name), level_cell(share), Cell(f"{tokens:.0f}")

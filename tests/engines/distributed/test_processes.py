@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import torch
 
-from forage.bench.processes import ForkServer
+from forage.bench.fork_server import ForkServer
 from forage.core.records import Completion, Group, Message, Problem, Rollout, Score, Start
 from forage.engines.distributed.interrupts import SharedGate
 from forage.engines.distributed.process_group import ProcessGroup, partition_rows
@@ -50,7 +50,7 @@ def torchrun(*arguments: str | Path, **settings: Any) -> subprocess.Popen[str]:
 SCRIPT = f"""
 import sys
 sys.path.insert(0, {str(TESTS)!r})
-from forage.bench.processes import serve
+from forage.bench.fork_server import serve
 from support.two_processes import main
 (words,) = serve()
 main(*words)

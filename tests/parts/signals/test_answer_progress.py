@@ -3,7 +3,7 @@
 import itertools
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,13 +25,12 @@ from forage.methods import Applied, apply, grpo, progress_reward, progress_rewar
 from forage.parts.credit.assign.progress_returns import ProgressReturns
 from forage.parts.signals import measure
 from forage.parts.signals.answer_progress import AnswerProgress, answer_tokens
-from forage.store.run_directory import RunDirectory
 from forage.tasks.code import TinyCode
 from forage.tasks.colouring import ColoringTask
 from forage.tasks.countdown import Countdown
 from forage.tasks.strategy_modes import StrategyModes
-from forage.training.loop import resume, train
 from forage.training.recipe import Grouping, Recipe, Schedule
+from support.interruptions import metrics_of, train_whole_and_in_parts
 from support.worlds import WORDS, World, blank_model
 
 
@@ -236,18 +235,8 @@ def small(folder: Path, method: Applied, *, steps: int = 4) -> Recipe:
 
 @pytest.mark.parametrize("method", [progress_reward(), progress_reward_shuffled(discount=1.0)], ids=lambda m: m.label)
 def test_it_moves_where_all_are_wrong_and_resumes_bit_for_bit(folder: Path, tmp_path: Path, method: Applied) -> None:
-    train(small(folder, method), out=tmp_path / "whole")
-
-    def stop_in_the_middle(metrics: Mapping[str, float]) -> None:
-        if metrics["step"] == 3:
-            raise KeyboardInterrupt
-
-    assert train(small(folder, method), out=tmp_path / "parts", on_step=stop_in_the_middle).step == 3
-    assert resume(tmp_path / "parts").finished
-    whole, parts = (
-        [{k: v for k, v in row.items() if k != "seconds"} for row in RunDirectory.open(tmp_path / name).metrics()]
-        for name in ("whole", "parts")
-    )
+    runs = train_whole_and_in_parts(small(folder, method), tmp_path, stop_after=3)
+    whole, parts = map(metrics_of, runs)
     assert str(whole) == str(parts)
     assert all(row["grad_norm"] > 0 for row in whole)
     assert all(row["correct"] == 0 for row in whole)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from forage.bench.processes import ForkServer
+from forage.bench.fork_server import ForkServer
 from forage.cli import main
 from forage.core.errors import ForageError
 from forage.reward_models.fit import OnUpdate

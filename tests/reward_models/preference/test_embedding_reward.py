@@ -3,7 +3,7 @@
 import json
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,11 +34,10 @@ from forage.reward_models.preference.embedding_heads import (
     text_vectors,
 )
 from forage.reward_models.preference.embedding_reward import EmbeddingReward, PessimisticReward
-from forage.store.run_directory import RunDirectory
 from forage.tasks.countdown import Countdown
-from forage.training.loop import resume, train
 from forage.training.recipe import Grouping, Recipe, Schedule
 from support.builders import problem, rollout
+from support.interruptions import metrics_of, train_whole_and_in_parts
 from support.worlds import EASY, blank_model
 
 WORDS = ("good", "fine", "poor", "bad")
@@ -184,18 +183,8 @@ def test_a_policy_learns_from_preferences_alone_and_resumes_bit_for_bit(tmp_path
         engine=LocalEngine(threads=1, matmul="highest"),
     )
     recipe = apply(recipe, [grpo(), embedding_reward(preferences=str(file), members=2)])
-    train(recipe, out=tmp_path / "whole")
-
-    def stop_in_the_middle(metrics: Mapping[str, float]) -> None:
-        if metrics["step"] == 7:
-            raise KeyboardInterrupt
-
-    assert train(recipe, out=tmp_path / "parts", on_step=stop_in_the_middle).step == 7
-    assert resume(tmp_path / "parts").finished
-    whole, parts = (
-        [{k: v for k, v in row.items() if k != "seconds"} for row in RunDirectory.open(tmp_path / name).metrics()]
-        for name in ("whole", "parts")
-    )
+    runs = train_whole_and_in_parts(recipe, tmp_path, stop_after=7)
+    whole, parts = map(metrics_of, runs)
     assert str(whole) == str(parts)
     assert whole[-1]["reward_model"] > whole[0]["reward_model"]
     assert whole[-1]["correct"] > 2 * whole[0]["correct"]

@@ -26,11 +26,10 @@ from forage.reward_models.preference.judges import (
     VerdictJudge,
     judge_of,
 )
-from forage.store.run_directory import RunDirectory
 from forage.tasks.countdown import Countdown
-from forage.training.loop import resume, train
 from forage.training.recipe import Grouping, Recipe, Schedule
 from support.builders import problem, rollout
+from support.interruptions import metrics_of, train_whole_and_in_parts
 from support.own_world import write_model
 from support.worlds import EASY, blank_model
 
@@ -236,18 +235,8 @@ def test_a_policy_learns_what_the_judge_likes_and_resumes_bit_for_bit(tmp_path: 
         engine=LocalEngine(threads=1, matmul="highest"),
     )
     recipe = apply(recipe, [grpo(), method])
-    train(recipe, out=tmp_path / "whole")
-
-    def stop_in_the_middle(metrics: Mapping[str, float]) -> None:
-        if metrics["step"] == 7:
-            raise KeyboardInterrupt
-
-    assert train(recipe, out=tmp_path / "parts", on_step=stop_in_the_middle).step == 7
-    assert resume(tmp_path / "parts").finished
-    whole, parts = (
-        [{k: v for k, v in row.items() if k != "seconds"} for row in RunDirectory.open(tmp_path / name).metrics()]
-        for name in ("whole", "parts")
-    )
+    runs = train_whole_and_in_parts(recipe, tmp_path, stop_after=7)
+    whole, parts = map(metrics_of, runs)
     assert str(whole) == str(parts)
     if "shuffled" not in method.label:
         assert whole[-1]["entropy"] < 0.7 * whole[0]["entropy"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from forage.bench.processes import ForkServer
+from forage.bench.fork_server import ForkServer
 from forage.cli import main
 from forage.core.errors import ForageError
 from forage.engines.local.step_heads import HeadKind

@@ -2,7 +2,7 @@
 
 from forage.methods.catalogue import method
 from forage.methods.parts import with_explore
-from forage.parts.explore.entropy_control import EntropyControl, UncertaintyOf
+from forage.parts.explore.reasoning_control import ReasoningControl, UncertaintyOf
 from forage.training.recipe import Recipe
 
 
@@ -19,5 +19,5 @@ def entro_duction(
 
     Exactly `group_size` responses. The paper decodes so, without training: `forage search` does that, with votes.
     """
-    explore = EntropyControl(roots=roots, epsilon=epsilon, patience=patience, uncertainty=uncertainty)
+    explore = ReasoningControl(roots=roots, epsilon=epsilon, patience=patience, uncertainty=uncertainty)
     return with_explore(recipe, explore)

@@ -19,6 +19,7 @@ from forage.core.seeds import derive_seed
 from forage.core.turns import refuse_environment
 from forage.engines.local.process_model import ProcessModel
 from forage.evaluation.bootstrap import Interval, intervals
+from forage.evaluation.tables import difference_cell, level_cell
 from forage.ops.best_of_n import best_of_n
 from forage.ops.step_scores import Aggregator, aggregate
 from forage.parts.explore.rollouts import to_rollout
@@ -57,10 +58,10 @@ class Guided:
 
     def table(self) -> ResultTable:
         rows = [
-            _row("guided search", self.search, f"{self.search_tokens:.0f}"),
-            _row(f"best of {self.n}, {self.how}", self.best_of_n, f"{self.best_of_n_tokens:.0f}"),
-            _row("one plain sample", self.plain, f"{self.best_of_n_tokens / self.n:.0f}"),
-            _row("search minus best-of-n", self.gain, ""),
+            _row("guided search", self.search, self.search_tokens),
+            _row(f"best of {self.n}, {self.how}", self.best_of_n, self.best_of_n_tokens),
+            _row("one plain sample", self.plain, self.best_of_n_tokens / self.n),
+            (Cell("search minus best-of-n"), difference_cell(self.gain), Cell("")),
         ]
         notes = (
             f"Share of {self.problems} problems solved, {self.repeats} searches each; 95% intervals over problems.",
@@ -186,5 +187,5 @@ def _right(tools: Tools, problem: Problem, texts: Sequence[str]) -> np.ndarray:
     return np.array([float(s.correct) if s.judged else np.nan for s in scores])
 
 
-def _row(name: str, i: Interval, tokens: str) -> tuple[Cell, ...]:
-    return Cell(name), Cell(f"{i.estimate:.3f} [{i.low:.3f}, {i.high:.3f}]", i.estimate, i.low, i.high), Cell(tokens)
+def _row(name: str, share: Interval, tokens: float) -> tuple[Cell, ...]:
+    return Cell(name), level_cell(share), Cell(f"{tokens:.0f}")

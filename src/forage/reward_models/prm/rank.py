@@ -18,6 +18,7 @@ from forage.core.seeds import derive_seed
 from forage.engines.local.process_model import ProcessModel
 from forage.evaluation.bootstrap import Interval, intervals
 from forage.evaluation.samples import Sample
+from forage.evaluation.tables import level_cell
 from forage.ops.best_of_n import best_of_n, vote_of_n
 from forage.ops.resampling import Floats
 from forage.ops.step_scores import Aggregator, aggregate
@@ -71,10 +72,7 @@ class BestOfNResult:
     choices: tuple[ChosenSolution, ...] = ()
 
     def table(self) -> ResultTable:
-        rows = [
-            (Cell(name), *(Cell(_level(i), i.estimate, i.low, i.high) for i in curve))
-            for name, curve in self.curves.items()
-        ]
+        rows = [(Cell(name), *map(level_cell, curve)) for name, curve in self.curves.items()]
         note = f"Share of {self.problems} problems solved, with 95% intervals over problems; n samples, one is chosen."
         return ResultTable(("chosen by", *(f"n={n}" for n in self.ns)), tuple(rows), (note,))
 
@@ -217,7 +215,3 @@ def _of_problem(
         rows.append(best_of_n(np.array([each.outcome for each in pool], dtype=np.float64), worth, within))
     rows += [votes(scores[vote]), votes(np.ones(len(pool))), best_of_n(worth, worth, within)]
     return np.stack([*rows, np.full(len(ns), worth.mean())])
-
-
-def _level(interval: Interval) -> str:
-    return f"{interval.estimate:.3f} [{interval.low:.3f}, {interval.high:.3f}]"

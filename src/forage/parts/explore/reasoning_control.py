@@ -34,7 +34,7 @@ class _Decision:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EntropyControl(Explore):
+class ReasoningControl(Explore):
     """A controller of reasoning without training (Entro-duction, arXiv 2503.15848).
 
     The share `roots` of the siblings begins at the start. From its second step on, a chain is deepened, branched in two

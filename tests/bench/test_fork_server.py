@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from forage.bench.processes import CommandProcess, ForkServer
+from forage.bench.fork_server import CommandProcess, ForkServer
 from forage.core.errors import ForageError
 
 SCRIPT = """
 import os, sys, time
-from forage.bench import processes
-processes.LOADED = ()
-(words,) = processes.serve()
+from forage.bench import fork_server
+fork_server.LOADED = ()
+(words,) = fork_server.serve()
 match words:
     case ["say", what]:
         print(what, os.getcwd(), os.environ.get("SEEN"), os.getppid() == int(os.environ["SERVER"]), flush=True)

@@ -20,7 +20,7 @@ from forage.core.errors import ForageError
 
 PROGRAM = """
 from forage.__main__ import start
-from forage.bench.processes import serve
+from forage.bench.fork_server import serve
 start(serve())
 """
 

@@ -7,12 +7,12 @@ import pytest
 
 from forage.core.errors import ForageError
 from forage.core.records import Rollout, SamplingParams
-from forage.parts.explore.entropy_control import EntropyControl
 from forage.parts.explore.plain import PlainSampling
+from forage.parts.explore.reasoning_control import ReasoningControl
 from parts.explore.test_forks import STARTS, Answers, Uneven, explore
 from support.coins import Coins
 
-SURE = EntropyControl(epsilon=0.0)
+SURE = ReasoningControl(epsilon=0.0)
 
 
 class Pairs(Answers):
@@ -29,7 +29,7 @@ BRANCHES = (1.0, 1.0, 0.0, 1.0, 1.0, 2.0, 0.0, 4.0)
 STOPS = (0.5, 0.5, 0.0, 2.0, -1.0, 2.0, -2.0, 2.0, -3.0, 2.0, 0.0, 0.0)
 
 
-def grown(part: EntropyControl, coins: Coins, *, seed: int = 0, size: int = 8) -> list[Rollout]:
+def grown(part: ReasoningControl, coins: Coins, *, seed: int = 0, size: int = 8) -> list[Rollout]:
     params = SamplingParams(max_tokens=12)
     ((_, rollouts),) = part(STARTS[:1], Pairs(), coins.tools, group_size=size, params=params, seed=seed)
     return list(rollouts)
@@ -40,9 +40,9 @@ def begun(coins: Coins) -> list[int]:
     return [len(one.tokens) - 1 for one in coins.asked[1:]]
 
 
-@pytest.mark.parametrize("part", [EntropyControl(), EntropyControl(control="random"), EntropyControl(roots=0.01)])
+@pytest.mark.parametrize("part", [ReasoningControl(), ReasoningControl(control="random"), ReasoningControl(roots=0.01)])
 @pytest.mark.parametrize("size", [1, 2, 5, 17])
-def test_the_budget_is_exact_and_siblings_are_whole(part: EntropyControl, size: int) -> None:
+def test_the_budget_is_exact_and_siblings_are_whole(part: ReasoningControl, size: int) -> None:
     for seed in range(3):
         for start, rollouts in zip(STARTS, explore(part, Uneven(), seed=seed, size=size), strict=True):
             assert len(rollouts) == (start.group_size or size)
@@ -55,7 +55,7 @@ def test_the_budget_is_exact_and_siblings_are_whole(part: EntropyControl, size: 
 
 
 def test_the_same_seed_is_controlled_alike_in_any_company() -> None:
-    alone, among = explore(EntropyControl(), Uneven(), starts=STARTS[:1])[0], explore(EntropyControl(), Uneven())[0]
+    alone, among = explore(ReasoningControl(), Uneven(), starts=STARTS[:1])[0], explore(ReasoningControl(), Uneven())[0]
     assert alone == among
     plain = explore(PlainSampling(), Uneven(), starts=STARTS[:1])[0]
     assert alone[:2] == plain[:2], "chains begin as plain sampling does"
@@ -71,7 +71,7 @@ def test_chains_branch_where_a_step_is_surer_but_less_even() -> None:
 
 def test_the_uncertainty_of_chosen_tokens_decides_where_that_is_wanted() -> None:
     coins = Uneven(entropies=BRANCHES, logprobs=(-1.0,) * 8)
-    grown(EntropyControl(epsilon=0.0, uncertainty="chosen"), coins)
+    grown(ReasoningControl(epsilon=0.0, uncertainty="chosen"), coins)
     assert set(begun(coins)) == {0}, "equal scores never change"
 
 
@@ -79,7 +79,7 @@ def test_the_uncertainty_of_chosen_tokens_decides_where_that_is_wanted() -> None
 def test_a_stop_is_soft(patience: int, places: list[int]) -> None:
     """The second step says stop; the third and the fourth would branch."""
     coins = Uneven(length=12, entropies=STOPS, logprobs=(-0.5,) * 12)
-    grown(EntropyControl(epsilon=0.0, patience=patience, roots=0.01), coins, size=1 + max(len(places), 1))
+    grown(ReasoningControl(epsilon=0.0, patience=patience, roots=0.01), coins, size=1 + max(len(places), 1))
     assert sorted(begun(coins)) == (places or [0])
 
 
@@ -87,7 +87,7 @@ def test_a_stop_is_soft(patience: int, places: list[int]) -> None:
 def test_nothing_branches_behind_the_answer(told: bool) -> None:
     for seed in range(5):
         coins = Uneven(heads=0.4)
-        explore(EntropyControl(epsilon=1.0), coins, size=20, told=told, starts=STARTS[:1], seed=seed)
+        explore(ReasoningControl(epsilon=1.0), coins, size=20, told=told, starts=STARTS[:1], seed=seed)
         if told:
             assert all(1 not in one.tokens[1:] for one in coins.asked[1:])
         else:
@@ -98,7 +98,7 @@ def test_noise_branches_elsewhere_too() -> None:
     places: Counter[int] = Counter()
     for seed in range(40):
         coins = Uneven(entropies=BRANCHES)
-        grown(EntropyControl(epsilon=0.5), coins, seed=seed)
+        grown(ReasoningControl(epsilon=0.5), coins, seed=seed)
         places.update(begun(coins))
     assert places[4] > places[6] > 0
 
@@ -109,7 +109,7 @@ def test_the_control_deals_the_same_actions_to_other_steps() -> None:
     for seed in range(60):
         real, control = Uneven(entropies=BRANCHES), Uneven(entropies=BRANCHES)
         grown(SURE, real, seed=seed, size=4)
-        grown(EntropyControl(epsilon=0.0, control="random", roots=0.5), control, seed=seed, size=4)
+        grown(ReasoningControl(epsilon=0.0, control="random", roots=0.5), control, seed=seed, size=4)
         assert begun(real) == [4, 0, 4] if real.asked[0].group_size == 1 else [4, 4]
         places.update(begun(control))
     assert places[0] == 0
@@ -129,4 +129,4 @@ def test_the_control_deals_the_same_actions_to_other_steps() -> None:
 )
 def test_wrong_settings_are_sentences(wrong: dict[str, float | str], sentence: str) -> None:
     with pytest.raises(ForageError, match=sentence):
-        EntropyControl(**wrong)  # pyright: ignore[reportArgumentType]
+        ReasoningControl(**wrong)  # pyright: ignore[reportArgumentType]
