@@ -140,6 +140,7 @@ FORMULAS: dict[str, str] = {
     "answer_ucb": "visit_bonus",
     "i_mentor": "novelty_bonus",
     "progress_reward": "answer_progress step_returns",
+    "barl": "answer_progress answer_weights posterior_credit",
     "judge_reward": "pair_label_loss bradley_terry_strengths",
     "memory_r": "likeness_reward unlikeness_reward window_scale memory_reward",
     "tree_credit": "tree_advantage prefix_owner by_surprise leave_one_out",
@@ -180,7 +181,7 @@ FORMULAS: dict[str, str] = {
 """The formulas of every method with one of its own; a method that only arranges or shuffles others' has none."""
 
 ARRANGED = (
-    "answer_ucb_random base_anchor_likelihood bottom_entropy_tokens clip_cov_random cue_shuffled "
+    "answer_ucb_random barl_shuffled base_anchor_likelihood bottom_entropy_tokens clip_cov_random cue_shuffled "
     "embedding_reward_shuffled entro_duction_random entropy_forks_random first_try_random hicra_random "
     "i_mentor_shuffled judge_reward_shuffled kl_cov_random mcts_dpo_random memory_r_shuffled mode_coverage_random "
     "mode_coverage_undivided mode_coverage_unreplayed mode_coverage_unrestarted mode_diversity_random "

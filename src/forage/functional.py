@@ -7,7 +7,7 @@ shapes, what is returned and raised, and an example that a test runs (after `fro
 Axes: B sequences (or values of sequences), T tokens, N rows of any kind, V vocabulary.
 """
 
-from forage.ops.answer_progress import answer_progress
+from forage.ops.answer_progress import answer_progress, answer_weights, posterior_credit
 from forage.ops.bandits import episode_score, shares_of_choices
 from forage.ops.best_of_n import best_of_n, vote_of_n
 from forage.ops.demonstrations import surrogate_ratio, unlikely_weight
@@ -79,6 +79,7 @@ __all__ = [
     "advantage_entropy",
     "aggregate",
     "answer_progress",
+    "answer_weights",
     "average_weights",
     "backed_up_value",
     "balanced_siblings",
@@ -143,6 +144,7 @@ __all__ = [
     "plackett_luce_loss",
     "planning_credit",
     "position_bonus",
+    "posterior_credit",
     "potential_differences",
     "ppo_clip",
     "preference_loss",

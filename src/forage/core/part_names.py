@@ -14,6 +14,7 @@ MODULES: Mapping[str, str] = {
     "Alarm": "analysis.measures.alarms",
     "Analysis": "analysis.record",
     "AnswerCounts": "parts.memory.answer_counts",
+    "AnswerPosterior": "parts.signals.answer_progress",
     "AnswerProgress": "parts.signals.answer_progress",
     "Balanced": "parts.signals.balanced",
     "Bandit": "tasks.bandit",

@@ -204,8 +204,8 @@ class Task(ABC):
         """A right response, to cut prefixes or a demonstration from; None where the task knows none."""
         return None
 
-    def stated_answer(self, problem: Problem) -> tuple[str, str] | None:
-        """(mark, answer): words in which any response may state the right answer at any moment; None without such."""
+    def stated_answer(self, problem: Problem, answer: str | None = None) -> tuple[str, str] | None:
+        """(mark, answer): words in which any response may state the right answer, or `answer`; None without such."""
         return None
 
 

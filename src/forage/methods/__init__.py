@@ -37,6 +37,7 @@ from forage.methods.catalogue import apply as apply
 from forage.methods.catalogue import catalogue
 from forage.methods.catalogue import parse as parse
 from forage.methods.controls.answer_ucb_random import answer_ucb_random as answer_ucb_random
+from forage.methods.controls.barl_shuffled import barl_shuffled as barl_shuffled
 from forage.methods.controls.base_anchor_likelihood import base_anchor_likelihood as base_anchor_likelihood
 from forage.methods.controls.bottom_entropy_tokens import bottom_entropy_tokens as bottom_entropy_tokens
 from forage.methods.controls.clip_cov_random import clip_cov_random as clip_cov_random
@@ -96,6 +97,7 @@ from forage.methods.controls.unclipped_entropy import unclipped_entropy as uncli
 from forage.methods.controls.uniqueness_shuffled import uniqueness_shuffled as uniqueness_shuffled
 from forage.methods.controls.unlikeliness_random import unlikeliness_random as unlikeliness_random
 from forage.methods.exploration.answer_ucb import answer_ucb as answer_ucb
+from forage.methods.exploration.barl import barl as barl
 from forage.methods.exploration.base_anchor import base_anchor as base_anchor
 from forage.methods.exploration.clip_cov import clip_cov as clip_cov
 from forage.methods.exploration.cue import cue as cue

@@ -111,6 +111,11 @@ class Bandit(Task, Environment, Acting):
         signs = [reply[-1] for reply in _REPLY.findall(text)]
         return tuple(None if sign == REFUSED else float(sign == PAID) for sign in signs)
 
+    def stated_answer(self, problem: Problem, answer: str | None = None) -> tuple[str, str]:
+        """An arm, the best one unless another is given: how likely it is what the policy pulls next."""
+        means = self._means(problem)
+        return "", max(means, key=lambda arm: means[arm]) if answer is None else answer
+
     def answer(self, problem: Problem, text: str) -> str | None:
         """The arm that was pulled most often, the first of equals."""
         counts = Counter(arm for arm in self.actions(problem, text) if arm is not None)

@@ -79,8 +79,8 @@ class GymScorer(Verifier):
         score = float(items.score_answer(answer, item))
         return Score(score, {"correct": float(score >= 1)})
 
-    def stated_answer(self, problem: Problem) -> tuple[str, str]:
-        answer = json.loads(problem.answer)["answer"]
+    def stated_answer(self, problem: Problem, answer: str | None = None) -> tuple[str, str]:
+        answer = json.loads(problem.answer)["answer"] if answer is None else answer
         marks = {"any": ("\nThe answer is", f" {answer}"), "boxed": ("\\boxed{", f"{answer}}}")}
         return marks.get(self.marked, ("<answer>", f"{answer}</answer>"))
 

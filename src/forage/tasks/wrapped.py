@@ -58,5 +58,5 @@ class Wrapped(Task):
     def reference(self, problem: Problem) -> str | None:
         return self.task.reference(problem)
 
-    def stated_answer(self, problem: Problem) -> tuple[str, str] | None:
-        return self.task.stated_answer(problem)
+    def stated_answer(self, problem: Problem, answer: str | None = None) -> tuple[str, str] | None:
+        return self.task.stated_answer(problem, answer)

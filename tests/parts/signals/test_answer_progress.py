@@ -16,15 +16,27 @@ from forage.core.errors import ForageError
 from forage.core.protocols import Forward, Tools
 from forage.core.records import UNJUDGED, Group, Origin, Problem, Rollout, SamplingParams, Start
 from forage.core.serialize import decode_part, encode_part
+from forage.core.spans import steps_around
 from forage.engines.local.codec import LocalCodec
 from forage.engines.local.engine import LocalEngine
 from forage.engines.local.model import LocalModel
 from forage.engines.local.policy import LocalPolicy
 from forage.engines.optimization import Optimization
-from forage.methods import Applied, apply, grpo, progress_reward, progress_reward_shuffled, vineppo
+from forage.methods import (
+    Applied,
+    apply,
+    barl,
+    barl_shuffled,
+    grpo,
+    progress_reward,
+    progress_reward_shuffled,
+    vineppo,
+)
+from forage.ops.answer_progress import posterior_credit
 from forage.parts.credit.assign.progress_returns import ProgressReturns
 from forage.parts.signals import measure
-from forage.parts.signals.answer_progress import AnswerProgress, answer_tokens
+from forage.parts.signals.answer_progress import AnswerPosterior, AnswerProgress, answer_tokens
+from forage.tasks.bandit import Bandit
 from forage.tasks.code import TinyCode
 from forage.tasks.colouring import ColoringTask
 from forage.tasks.countdown import Countdown
@@ -36,10 +48,13 @@ from support.worlds import WORDS, World, blank_model
 
 @dataclass(frozen=True, kw_only=True)
 class Stated(World):
-    """A world with a right answer in words; `south` marks one."""
+    """A world with a right answer in words; `south` marks one, and the first word of a response is its answer."""
 
-    def stated_answer(self, problem: Problem) -> tuple[str, str]:
-        return "go", " three two"
+    def stated_answer(self, problem: Problem, answer: str | None = None) -> tuple[str, str]:
+        return "go", " three two" if answer in (None, "three") else f" {answer}"
+
+    def answer(self, problem: Problem, text: str) -> str | None:
+        return text.split()[0] if text else None
 
     def marks_answer(self, problem: Problem, text: str) -> bool:
         return "south" in text
@@ -77,17 +92,20 @@ class Asked:
         raise AssertionError("it is only looked at")
 
 
-def rollout(start: Start, tokens: Sequence[int], *, stop: str = "length") -> Rollout:
-    """Every token is a step."""
+def rollout(
+    start: Start, tokens: Sequence[int], *, stop: str = "length", given: tuple[tuple[int, int], ...] = ()
+) -> Rollout:
+    """Every token is a step, and what was `given` belongs to the step before it."""
     return Rollout(
         start=start,
         tokens=tuple(tokens),
         logprobs=(-1.0,) * len(tokens),
         entropies=(1.0,) * len(tokens),
         text=" ".join(WORDS[token] for token in start.prefix + tuple(tokens) if token != EOS),
-        step_ends=tuple(range(1, len(tokens) + 1)),
+        step_ends=steps_around(range(1, len(tokens) + 1), given),
         stop="eos" if stop == "eos" else "length",
         version=0,
+        given=given,
     )
 
 
@@ -183,6 +201,42 @@ def test_the_control_deals_the_rewards_of_a_response_among_its_steps(model: Loca
     assert progress(groups, tools, placebo, seed=3) == dealt[3]
 
 
+def test_the_reward_of_a_step_that_an_environment_ends_is_at_the_last_token_of_the_policy(model: LocalModel) -> None:
+    tools, _ = tools_of(model)
+    plain = group((TWO, NORTH, ONE, THREE))
+    turns = replace(plain, rollouts=(rollout(plain.start, (TWO, NORTH, ONE, THREE), given=((1, 3),)),))
+    (found,) = progress([turns], tools)
+    chances = [chance(model), chance(model, TWO, NORTH, ONE), chance(model, TWO, NORTH, ONE, THREE)]
+    assert found == pytest.approx([b - a for a, b in itertools.pairwise(chances)], abs=1e-6)
+
+
+def test_the_posterior_is_that_of_plain_probabilities(model: LocalModel) -> None:
+    tools, asked = tools_of(model)
+    # Siblings answer two (twice), three (the right one) and one.
+    groups = [group((TWO, NORTH, ONE), (TWO, THREE), (THREE, NORTH), (ONE, ONE))]
+    signal = AnswerPosterior(task=TASK, candidates=3, beta=50.0, discount=0.5)
+    found = progress(groups, tools, signal)
+    for rollout_, credit in zip(groups[0].rollouts, found, strict=True):
+        begun = [rollout_.tokens[:end] for end in range(len(rollout_.tokens) + 1)]
+        chances = [[chance(model, *read, answer=answer) for read in begun] for answer in ((THREE, TWO), (TWO,), (ONE,))]
+        logprob = [[math.log(value) for value in row] for row in chances]
+        assert credit == pytest.approx(posterior_credit(logprob, len(credit), beta=50.0, discount=0.5), abs=1e-6)
+    assert len(asked.batches) == 1, "all answers in one call"
+    fewer = progress(groups, tools, replace(signal, candidates=2))
+    assert fewer[0] != pytest.approx(found[0], abs=1e-5), "the third candidate counts"
+
+
+def test_a_lone_candidate_is_the_right_answer(model: LocalModel) -> None:
+    tools, _ = tools_of(model)
+    groups = [group((TWO, NORTH, ONE), (THREE, THREE))]
+    plain = progress(groups, tools)
+    (first, second) = progress(groups, tools, AnswerPosterior(task=TASK, candidates=1, discount=0.0))
+    assert first == pytest.approx([r * chance(model, *(TWO, NORTH)[:n]) for n, r in enumerate(plain[0])], abs=1e-6)
+    assert second == pytest.approx([plain[1][0] * chance(model), plain[1][1] * chance(model, THREE)], abs=1e-6)
+    right = progress([group((THREE, THREE), (THREE, NORTH))], tools, AnswerPosterior(task=TASK, discount=0.0))
+    assert right[0] == pytest.approx(second, abs=1e-6), "a sibling that gives the right answer adds no candidate"
+
+
 def test_without_a_policy_it_is_a_sentence(model: LocalModel) -> None:
     tools = replace(tools_of(model)[0], policy=None)
     with pytest.raises(ForageError, match="asks the policy itself"):
@@ -194,10 +248,16 @@ def test_tasks_say_how_their_answers_are_stated() -> None:
     puzzle = countdown.problems("train")[0]
     assert countdown.stated_answer(puzzle) == ("check", f" {puzzle.answer} {puzzle.answer} yes")
     assert StrategyModes(task=countdown, grams=("try",), bins=("0",)).stated_answer(puzzle)
+    assert countdown.stated_answer(puzzle, "7") == ("check", " 7 7 yes")
+    bandit = Bandit(arms=3)
+    arms = bandit.problems("train")[0]
+    assert json.loads(arms.answer)[bandit.stated_answer(arms)[1]] == bandit.best
+    assert bandit.stated_answer(arms, "c") == ("", "c")
     for task in (ColoringTask(), TinyCode()):
         assert task.stated_answer(task.problems("train")[0]) is None
-        with pytest.raises(ForageError, match="states none"):
-            apply(Recipe(name="toy", model="none", task=task), [grpo(), progress_reward()])
+        for method in (progress_reward(), barl()):
+            with pytest.raises(ForageError, match="states none"):
+                apply(Recipe(name="toy", model="none", task=task), [grpo(), method])
 
 
 def test_methods_and_what_they_refuse() -> None:
@@ -208,7 +268,18 @@ def test_methods_and_what_they_refuse() -> None:
     assert decode_part(json.loads(json.dumps(encode_part(made))), Recipe) == made
     control = apply(recipe, [grpo(), progress_reward_shuffled()])
     assert control.signals == (AnswerProgress(task=recipe.task, permuted=True),)
+    posterior = apply(recipe, [grpo(), barl(candidates=3, beta=2.0, discount=0.5, weight=0.25, max_steps=4)])
+    signal = AnswerPosterior(task=recipe.task, candidates=3, beta=2.0, discount=0.5, max_steps=4)
+    assert posterior.signals == (signal,)
+    assert posterior.credit.assign == ProgressReturns(discount=0.0, weight=0.25)
+    assert decode_part(json.loads(json.dumps(encode_part(posterior))), Recipe) == posterior
+    dealt = apply(recipe, [grpo(), barl_shuffled(candidates=3)])
+    assert dealt.signals == (AnswerPosterior(task=recipe.task, candidates=3, permuted=True),)
     for methods, sentence in (
+        ((grpo(), barl(candidates=0)), "at least 1"),
+        ((grpo(), barl(beta=-1.0)), "0 or more"),
+        ((grpo(), barl(discount=2.0)), "between 0 and 1"),
+        ((grpo(), progress_reward(), barl()), "has a signal answer_progress already"),
         ((vineppo(), progress_reward()), "would replace ValueDifferences"),
         ((grpo(), progress_reward(discount=2.0)), "between 0 and 1"),
         ((grpo(), progress_reward(weight=0.0)), "other than 0"),
@@ -233,7 +304,11 @@ def small(folder: Path, method: Applied, *, steps: int = 4) -> Recipe:
     return apply(recipe, [grpo(), method])
 
 
-@pytest.mark.parametrize("method", [progress_reward(), progress_reward_shuffled(discount=1.0)], ids=lambda m: m.label)
+@pytest.mark.parametrize(
+    "method",
+    [progress_reward(), progress_reward_shuffled(discount=1.0), barl(candidates=2), barl_shuffled()],
+    ids=lambda m: m.label,
+)
 def test_it_moves_where_all_are_wrong_and_resumes_bit_for_bit(folder: Path, tmp_path: Path, method: Applied) -> None:
     runs = train_whole_and_in_parts(small(folder, method), tmp_path, stop_after=3)
     whole, parts = map(metrics_of, runs)

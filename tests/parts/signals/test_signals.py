@@ -12,7 +12,7 @@ from forage.core.errors import ForageError
 from forage.core.protocols import Forward, Signal, Tools
 from forage.core.records import Group, Score
 from forage.parts.signals import SIGNALS, measure
-from forage.parts.signals.answer_progress import AnswerProgress
+from forage.parts.signals.answer_progress import AnswerPosterior, AnswerProgress
 from forage.parts.signals.balanced import Balanced
 from forage.parts.signals.mode_weights import ModeWeight, SetBonus
 from forage.parts.signals.novelty_bonus import NoveltyBonus
@@ -69,7 +69,17 @@ def measured(name: str, *, seed: int = 0, groups: Sequence[Group] = GROUPS) -> T
 def test_the_catalogue_is_complete() -> None:
     # A recipe brings its own, with its grams or its sampling.
     needs_settings = {
-        *(AnswerProgress, Balanced, ModeWeight, NoveltyBonus, PairSmoothing, Perplexity, PlanningMask, SetBonus),
+        *(
+            AnswerPosterior,
+            AnswerProgress,
+            Balanced,
+            ModeWeight,
+            NoveltyBonus,
+            PairSmoothing,
+            Perplexity,
+            PlanningMask,
+            SetBonus,
+        ),
         *(SharedPrefix, StepPairs, StepValues, VisitBonus),
     }
     assert {type(signal) for signal in SIGNALS.values()} == members_of(forage.parts.signals, Signal) - needs_settings

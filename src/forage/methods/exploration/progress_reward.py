@@ -18,10 +18,17 @@ def progress_reward(
     gradients. The changes of a response add up to the last probability minus the first; discount 1 credits a step with
     all later ones too. Groups in which all are wrong teach as well.
     """
+    signal = AnswerProgress(task=recipe.task, mark=mark, max_steps=max_steps)
+    return add_progress(recipe, signal, "progress_reward", weight=weight, discount=discount)
+
+
+def add_progress(
+    recipe: Recipe, signal: AnswerProgress, method: str, *, weight: float, discount: float = 0.0
+) -> Recipe:
+    """The recipe with this signal, credited to steps. Raises ForageError where its task states no right answer."""
     if recipe.task.stated_answer(recipe.task.problems("train")[0]) is None:
         raise ForageError(
-            f"progress_reward asks how likely the right answer is, and the task {recipe.task.name} states none: it has "
+            f"{method} asks how likely the right answer is, and the task {recipe.task.name} states none: it has "
             "several, or one that is not said in words."
         )
-    changed = add_signal(recipe, AnswerProgress(task=recipe.task, mark=mark, max_steps=max_steps))
-    return with_assign(changed, ProgressReturns(discount=discount, weight=weight), "progress_reward")
+    return with_assign(add_signal(recipe, signal), ProgressReturns(discount=discount, weight=weight), method)

@@ -89,9 +89,10 @@ class Countdown(Task):
     def reference(self, problem: Problem) -> str:
         return oracle.solution(grammar.puzzle_of(problem.prompt), self.space.limit)
 
-    def stated_answer(self, problem: Problem) -> tuple[str, str]:
+    def stated_answer(self, problem: Problem, answer: str | None = None) -> tuple[str, str]:
         """A check that comes out right: how sure the policy is that what stands is the goal."""
-        return "check", f" {problem.answer} {problem.answer} yes"
+        number = problem.answer if answer is None else answer
+        return "check", f" {number} {number} yes"
 
     def step_ends(self, pieces: Sequence[str]) -> tuple[int, ...]:
         return grammar.step_ends(pieces)

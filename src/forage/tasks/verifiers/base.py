@@ -53,9 +53,10 @@ class Verifier(ABC):
         """Whether the text marks a final answer. `answer` may read one out of any text; this asks for a sign of it."""
         return marks_answer(text)
 
-    def stated_answer(self, problem: Problem) -> tuple[str, str] | None:
-        """The mark with which a response may state the right answer, and the answer; None where no words could."""
-        return ("\nThe answer is", f" {problem.answer}") if problem.answer else None
+    def stated_answer(self, problem: Problem, answer: str | None = None) -> tuple[str, str] | None:
+        """The mark with which a response may state the right answer, or another one; None where no words could."""
+        told = problem.answer if answer is None else answer
+        return ("\nThe answer is", f" {told}") if told else None
 
     @property
     def has_modes(self) -> bool:
@@ -117,8 +118,8 @@ class Verified(Task):
     def marks_answer(self: HasVerifier, problem: Problem, text: str) -> bool:
         return self.verifier.marks_answer(problem, text)
 
-    def stated_answer(self: HasVerifier, problem: Problem) -> tuple[str, str] | None:
-        return self.verifier.stated_answer(problem)
+    def stated_answer(self: HasVerifier, problem: Problem, answer: str | None = None) -> tuple[str, str] | None:
+        return self.verifier.stated_answer(problem, answer)
 
     @property
     def has_modes(self: HasVerifier) -> bool:

@@ -111,7 +111,7 @@ class UnitTests(Verifier):
         program = "\n".join(line.rstrip() for line in program_in(text).split("\n") if line.strip())
         return program if _GIVES_RESULTS.search(program) else None
 
-    def stated_answer(self, problem: Problem) -> None:
+    def stated_answer(self, problem: Problem, answer: str | None = None) -> None:
         """The answer of a problem is its tests, which no response states."""
 
     def marks_answer(self, problem: Problem, text: str) -> bool:

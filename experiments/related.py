@@ -1,0 +1,126 @@
+"""Methods of neighboring papers beside what they add to and beside their controls, on bandits and Countdown.
+
+    python experiments/related.py bandit --out runs/related --seeds 0,1,2
+    python experiments/related.py countdown --out runs/related --seeds 0,1,2 --arms "GRPO;progress"
+
+Trains each arm with each seed and writes one line of JSON per run to OUT/WORLD.jsonl: the means of the last ten steps,
+whose responses are sampled before they are learned from, and for Countdown pass@1 on the test problems. Interrupted,
+the same command goes on with what is missing. Ends with the means over seeds, and the differences of arms by pairs of
+seeds with 95% t-intervals.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from forage.recipes import RECIPES
+from forage.store.run_directory import RunDirectory
+from forage.training.checkpoints import evaluate_checkpoint
+from forage.training.loop import train
+
+BARL = {
+    "progress": ("grpo", "progress_reward"),
+    "progress, dealt anew (control)": ("grpo", "progress_reward_shuffled"),
+    "BARL": ("grpo", "barl"),
+    "BARL, dealt anew (control)": ("grpo", "barl_shuffled"),
+}
+ARMS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "bandit": {"GRPO": ("grpo",), **BARL},
+    "countdown": {
+        "GRPO": ("grpo",),
+        **BARL,
+        "steps (StepGRPO)": ("grpo", "step_grpo:sections=check+so,numbered=false"),
+        "steps, dealt anew (control)": ("grpo", "step_grpo_shuffled:sections=check+so,numbered=false"),
+    },
+}
+PAIRS: Mapping[str, Sequence[tuple[str, str]]] = {
+    "bandit": [(arm, other) for arm in ("progress", "BARL") for other in ("GRPO", f"{arm}, dealt anew (control)")],
+    "countdown": [
+        *((arm, other) for arm in ("progress", "BARL") for other in ("GRPO", f"{arm}, dealt anew (control)")),
+        ("steps (StepGRPO)", "GRPO"),
+        ("steps (StepGRPO)", "steps, dealt anew (control)"),
+    ],
+}
+COLUMNS = {
+    "bandit": ("reward", "correct", "coverage", "optimal", "greedy", "entropy"),
+    "countdown": ("pass@1", "correct", "entropy", "length"),
+}
+STEPS = {"bandit": 40, "countdown": 40}
+STUDENT = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}
+"""The 97.5% point of Student's t by the number of seeds."""
+
+
+def work(world: str, arm: str, seed: int, flags: argparse.Namespace) -> dict[str, Any]:
+    """One run: the means of its last ten steps, and what its model solves."""
+    began, used = time.perf_counter(), time.process_time()
+    settings: dict[str, Any] = {"seed": seed, "steps": flags.steps or STEPS[world], "matmul": "highest", "threads": 1}
+    recipe = RECIPES[world](**settings, groups=8, method=list(ARMS[world][arm]))
+    name = "".join(each if each.isalnum() else "-" for each in arm)
+    path = train(recipe, out=Path(flags.out) / "runs" / f"{world}-{name}-{seed}").path
+    rows = RunDirectory.open(path).metrics()[-10:]
+    values = {key: statistics.fmean(row[key] for row in rows if key in row) for key in rows[-1]}
+    if world == "countdown":
+        (file,) = evaluate_checkpoint(path, split="test", n=32, threads=1, out=path / "test")
+        values["pass@1"] = json.loads(file.read_text())["estimates"]["pass@1"]["value"]
+    seconds = {"seconds": time.perf_counter() - began, "cpu": time.process_time() - used}
+    return {"arm": arm, "seed": seed, "steps": settings["steps"], "values": {**values, **seconds}}
+
+
+def table(world: str, rows: Sequence[dict[str, Any]]) -> str:
+    names = COLUMNS[world]
+    lines = ["| arm | " + " | ".join(names) + " | seeds |", "|---" * (len(names) + 2) + "|"]
+    for arm in ARMS[world]:
+        mine = [row["values"] for row in rows if row["arm"] == arm]
+        cells = [_spread([each[name] for each in mine]) for name in names if mine]
+        lines += [f"| {arm} | {' | '.join(cells)} | {len(mine)} |"] if mine else []
+    lines += ["", "| difference | " + " | ".join(names[:3]) + " |", "|---" * 4 + "|"]
+    for one, other in PAIRS[world]:
+        first, second = ({r["seed"]: r["values"] for r in rows if r["arm"] == arm} for arm in (one, other))
+        both = sorted(first.keys() & second.keys())
+        if len(both) in STUDENT:
+            cells = [_interval([first[seed][name] - second[seed][name] for seed in both]) for name in names[:3]]
+            lines.append(f"| {one} minus {other} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _spread(values: Sequence[float]) -> str:
+    return f"{statistics.fmean(values):.3f}" + (f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else "")
+
+
+def _interval(differences: Sequence[float]) -> str:
+    mean = statistics.fmean(differences)
+    half = STUDENT[len(differences)] * statistics.stdev(differences) / len(differences) ** 0.5
+    return f"{mean:+.3f} [{mean - half:+.3f}, {mean + half:+.3f}]"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("world", choices=ARMS)
+    parser.add_argument("--out", default="runs/related")
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--arms", default="", help="names separated by semicolons; all unless given")
+    parser.add_argument("--steps", type=int, default=0, help="40 unless given")
+    flags = parser.parse_args()
+    file = Path(flags.out) / f"{flags.world}.jsonl"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    rows = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    names = flags.arms.split(";") if flags.arms else list(ARMS[flags.world])
+    for seed in map(int, flags.seeds.split(",")):
+        for arm in names:
+            if any((row["arm"], row["seed"]) == (arm, seed) for row in rows):
+                continue
+            row = work(flags.world, arm, seed, flags)
+            rows.append(row)
+            with file.open("a") as stream:
+                stream.write(json.dumps(row) + "\n")
+            said = {name: round(row["values"][name], 3) for name in (*COLUMNS[flags.world], "seconds", "cpu")}
+            print(arm, seed, said, flush=True)
+    print(table(flags.world, rows))
+
+
+if __name__ == "__main__":
+    main()
