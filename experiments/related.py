@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from forage.evaluation.evaluation import Evaluation
 from forage.recipes import RECIPES
 from forage.store.run_directory import RunDirectory
 from forage.training.checkpoints import evaluate_checkpoint
@@ -49,7 +50,7 @@ COLUMNS = {
     "bandit": ("reward", "correct", "coverage", "optimal", "greedy", "entropy"),
     "countdown": ("pass@1", "correct", "entropy", "length"),
 }
-STEPS = {"bandit": 40, "countdown": 40}
+STEPS = {"bandit": 20, "countdown": 24}
 STUDENT = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}
 """The 97.5% point of Student's t by the number of seeds."""
 
@@ -58,14 +59,14 @@ def work(world: str, arm: str, seed: int, flags: argparse.Namespace) -> dict[str
     """One run: the means of its last ten steps, and what its model solves."""
     began, used = time.perf_counter(), time.process_time()
     settings: dict[str, Any] = {"seed": seed, "steps": flags.steps or STEPS[world], "matmul": "highest", "threads": 1}
-    recipe = RECIPES[world](**settings, groups=8, method=list(ARMS[world][arm]))
+    recipe = RECIPES[world](**settings, groups=4, method=list(ARMS[world][arm]))
     name = "".join(each if each.isalnum() else "-" for each in arm)
     path = train(recipe, out=Path(flags.out) / "runs" / f"{world}-{name}-{seed}").path
     rows = RunDirectory.open(path).metrics()[-10:]
     values = {key: statistics.fmean(row[key] for row in rows if key in row) for key in rows[-1]}
     if world == "countdown":
-        (file,) = evaluate_checkpoint(path, split="test", n=32, threads=1, out=path / "test")
-        values["pass@1"] = json.loads(file.read_text())["estimates"]["pass@1"]["value"]
+        (file,) = evaluate_checkpoint(path, split="test", n=8, threads=1, out=path / "test")
+        values["pass@1"] = statistics.fmean(each.correct / each.judged for each in Evaluation.load(file).problems)
     seconds = {"seconds": time.perf_counter() - began, "cpu": time.process_time() - used}
     return {"arm": arm, "seed": seed, "steps": settings["steps"], "values": {**values, **seconds}}
 
@@ -103,7 +104,7 @@ def main() -> None:
     parser.add_argument("--out", default="runs/related")
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--arms", default="", help="names separated by semicolons; all unless given")
-    parser.add_argument("--steps", type=int, default=0, help="40 unless given")
+    parser.add_argument("--steps", type=int, default=0, help="20 for bandits and 24 for Countdown unless given")
     flags = parser.parse_args()
     file = Path(flags.out) / f"{flags.world}.jsonl"
     file.parent.mkdir(parents=True, exist_ok=True)

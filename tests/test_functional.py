@@ -108,6 +108,7 @@ FORMULAS: dict[str, str] = {
     "step_dpo": "puct step_prior visit_smoothing preference_loss preference_pull",
     "mcts_dpo": "puct step_prior self_evaluated step_quality backed_up_value visit_smoothing preference_loss",
     "ppo": "gae whiten clipped_value_error explained_variance",
+    "etpo": "soft_expectations soft_q_targets soft_q_loss",
     "vineppo": "value_differences",
     "maxrl": "maxrl_advantage",
     "tailrl": "tailrl_advantage",
@@ -182,7 +183,7 @@ FORMULAS: dict[str, str] = {
 
 ARRANGED = (
     "answer_ucb_random barl_shuffled base_anchor_likelihood bottom_entropy_tokens clip_cov_random cue_shuffled "
-    "embedding_reward_shuffled entro_duction_random entropy_forks_random first_try_random hicra_random "
+    "embedding_reward_shuffled entro_duction_random etpo_shuffled entropy_forks_random first_try_random hicra_random "
     "i_mentor_shuffled judge_reward_shuffled kl_cov_random mcts_dpo_random memory_r_shuffled mode_coverage_random "
     "mode_coverage_undivided mode_coverage_unreplayed mode_coverage_unrestarted mode_diversity_random "
     "mode_replay_others mode_replay_single mode_replay_unlearned pessimistic_reward_shuffled "

@@ -54,6 +54,7 @@ from forage.ops.segments import best_of_group_advantage, group_advantage, leave_
 from forage.ops.semantic import semantic_entropy
 from forage.ops.shared_prefixes import prefix_owner, sharing, tree_advantage
 from forage.ops.soft_labels import soft_label
+from forage.ops.soft_q import soft_expectations, soft_q_loss, soft_q_targets
 from forage.ops.source_policy import soft_value_advantage, squared_pull
 from forage.ops.step_objectives import step_cross_entropy, step_ranking
 from forage.ops.step_scores import aggregate, potential_differences
@@ -171,7 +172,10 @@ __all__ = [
     "sharing",
     "shuffle_within_rows",
     "signed_advantage",
+    "soft_expectations",
     "soft_label",
+    "soft_q_loss",
+    "soft_q_targets",
     "soft_value_advantage",
     "squared_pull",
     "step_cross_entropy",

@@ -84,6 +84,7 @@ TESTED_TOGETHER: Mapping[str, tuple[str, ...]] = {
         "engines/local/packing",
         "engines/local/sharing",
     ),
+    "engines/local/test_soft_q": ("engines/soft_q_training",),
     "engines/local/test_step_tags": ("engines/local/process_model",),
     "engines/local/test_tag_positions": ("engines/local/step_heads",),
     "engines/vllm/test_sampler": (

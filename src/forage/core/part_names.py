@@ -154,6 +154,7 @@ MODULES: Mapping[str, str] = {
     "ShuffledEntropyBonus": "parts.credit.shape.shuffled_entropy_bonus",
     "ShuffledProblems": "parts.memory.shuffled",
     "SignedReward": "parts.credit.baseline.signed_reward",
+    "SoftQTraining": "engines.soft_q_training",
     "SoftValue": "parts.credit.baseline.soft_value",
     "StateValue": "parts.signals.state_value",
     "StdScale": "parts.credit.baseline.std_scale",

@@ -18,6 +18,9 @@ class CriticTraining:
     optimization: Optimization = field(default_factory=lambda: Optimization(lr=4e-4))
     warmup: int = 10
 
+    needs = frozenset({"value"})
+    """The signals without which it cannot be trained: it learns from what it said before."""
+
     def __post_init__(self) -> None:
         if self.warmup < 0:
             raise ForageError(f"The critic's warm-up is a number of steps, 0 or more, not {self.warmup}.")

@@ -12,6 +12,7 @@ from forage.methods.algorithms.dgro import dgro as dgro
 from forage.methods.algorithms.dppo import dppo as dppo
 from forage.methods.algorithms.dr_grpo import dr_grpo as dr_grpo
 from forage.methods.algorithms.em_policy_gradient import em_policy_gradient as em_policy_gradient
+from forage.methods.algorithms.etpo import etpo as etpo
 from forage.methods.algorithms.grpo import grpo as grpo
 from forage.methods.algorithms.gspo import gspo as gspo
 from forage.methods.algorithms.maxrl import maxrl as maxrl
@@ -48,6 +49,7 @@ from forage.methods.controls.em_clipped import em_clipped as em_clipped
 from forage.methods.controls.embedding_reward_shuffled import embedding_reward_shuffled as embedding_reward_shuffled
 from forage.methods.controls.entro_duction_random import entro_duction_random as entro_duction_random
 from forage.methods.controls.entropy_forks_random import entropy_forks_random as entropy_forks_random
+from forage.methods.controls.etpo_shuffled import etpo_shuffled as etpo_shuffled
 from forage.methods.controls.first_try_random import first_try_random as first_try_random
 from forage.methods.controls.group_reweight import group_reweight as group_reweight
 from forage.methods.controls.hicra_inverted import hicra_inverted as hicra_inverted

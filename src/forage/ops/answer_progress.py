@@ -68,7 +68,9 @@ def answer_weights(logprob: Sequence[Sequence[float]], *, beta: float) -> list[l
     rewards = [answer_progress(row, len(row) - 1) for row in logprob]
     weights = []
     for row, reward in zip(logprob, rewards, strict=True):
-        apart = accumulate((abs(seen - told) for seen, told in zip(rewards[0], reward, strict=True)), initial=0.0)
+        apart = accumulate(
+            (abs(seen - expected) for seen, expected in zip(rewards[0], reward, strict=True)), initial=0.0
+        )
         weights.append([math.exp(float(chance) - beta * gap) for chance, gap in zip(row[:-1], apart, strict=False)])
     return weights
 

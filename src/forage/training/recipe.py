@@ -12,6 +12,7 @@ from forage.core.records import SamplingParams
 from forage.engines.critic_training import CriticTraining
 from forage.engines.local.engine import LocalEngine
 from forage.engines.optimization import Optimization
+from forage.engines.soft_q_training import SoftQTraining
 from forage.engines.vllm.settings import Vllm
 from forage.parts.credit.pipeline import Credit
 from forage.parts.explore.plain import PlainSampling
@@ -98,12 +99,17 @@ class Recipe:
     credit: Credit = field(default_factory=Credit)
     policy_loss: PolicyLoss = field(default_factory=PolicyLoss)
     optimization: Optimization = field(default_factory=Optimization)
-    critic: CriticTraining | None = None
+    critic: CriticTraining | SoftQTraining | None = None
     engine: LocalEngine = field(default_factory=LocalEngine)
     sampler: Vllm | None = None
 
     def __post_init__(self) -> None:
         self._check_needs()
+        if isinstance(self.critic, SoftQTraining) and self.credit != Credit():
+            raise ForageError(
+                f"{self.label} credits tokens by advantages, and its loss follows learned values instead: what "
+                "acts on advantages would do nothing. Use it with another algorithm."
+            )
         if self.grouping.group_size < self.credit.min_group_size:
             raise ForageError(
                 f"{self.label} compares siblings, so it needs groups of at least {self.credit.min_group_size}; "
@@ -127,7 +133,7 @@ class Recipe:
     @property
     def needs(self) -> frozenset[str]:
         """The signals that the parts of this recipe read; the engine computes these and no others."""
-        learned = frozenset({"value"} if self.critic else ())  # a critic learns from what it said before
+        learned = self.critic.needs if self.critic else frozenset()
         return (self.credit.needs | self.policy_loss.needs | learned) - self.policy_loss.provides
 
     @property
@@ -151,7 +157,8 @@ class Recipe:
                 f"provides. Available: {', '.join(sorted(self.available_signals))}. "
                 "Add a Signal of that name to the recipe's `signals`."
             )
-        lacking = [name for name in sorted(self.needs) if self.available_signals[name].needs_critic and not self.critic]
+        valued = isinstance(self.critic, CriticTraining)
+        lacking = [name for name in sorted(self.needs) if self.available_signals[name].needs_critic and not valued]
         if lacking:
             raise ForageError(
                 f"{self.label} needs the signal(s) {', '.join(lacking)}, which a critic gives, and this recipe trains "

@@ -226,6 +226,31 @@ def test_the_posterior_is_that_of_plain_probabilities(model: LocalModel) -> None
     assert fewer[0] != pytest.approx(found[0], abs=1e-5), "the third candidate counts"
 
 
+class FewWords(LocalCodec):
+    """Cannot write `one`, as a tokenizer of whole words cannot write every number."""
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        if "one" in text:
+            raise ForageError("The tokenizer cannot read it.")
+        return super().encode(text)
+
+
+def test_an_answer_that_the_tokenizer_cannot_write_is_no_candidate(model: LocalModel) -> None:
+    tools, _ = tools_of(model)
+    start = replace(TASK.problems("train")[0], prompt="go north")
+    siblings = [rollout(Start(start), tokens) for tokens in ((TWO, NORTH), (ONE, ONE), (ONE, TWO))]
+    scores = tuple(TASK.verify(start, each.text) for each in siblings)
+    groups = [Group(Start(start), tuple(siblings), scores)]
+    signal = AnswerPosterior(task=TASK, candidates=2)
+    few = replace(tools, codec=FewWords(model.tokenizer))
+    found, two = (
+        progress(groups, few, signal)[0],
+        progress([replace(groups[0], rollouts=(siblings[0],) * 3)], tools, signal),
+    )
+    assert found == pytest.approx(two[0])
+    assert found != pytest.approx(progress(groups, tools, signal)[0], abs=1e-5), "where it can be written it counts"
+
+
 def test_a_lone_candidate_is_the_right_answer(model: LocalModel) -> None:
     tools, _ = tools_of(model)
     groups = [group((TWO, NORTH, ONE), (THREE, THREE))]

@@ -5,7 +5,7 @@ Axes: B sequences, T tokens, N states, d width.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -36,10 +36,7 @@ class LocalCritic(Learner[Tensor]):
     """
 
     def __init__(self, model: LocalModel, training: CriticTraining, ranks: ProcessGroup | None = None) -> None:
-        inside, outside = model.module.get_input_embeddings(), model.module.get_output_embeddings()
-        for parameter in outside.parameters() if outside is not None else ():
-            if not any(parameter is other for other in inside.parameters()):
-                parameter.requires_grad_(False)
+        freeze_head(model)
         head = nn.Linear(model.config.hidden_size, 1, device=model.device, dtype=torch.float32)
         nn.init.zeros_(head.weight)
         nn.init.zeros_(head.bias)
@@ -109,22 +106,38 @@ class LocalCritic(Learner[Tensor]):
 
     @torch.no_grad()
     def restore(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, float]) -> None:
-        for number, value in _below("weights.", tensors).items():
+        for number, value in below("weights.", tensors).items():
             self._parameters[int(number)].copy_(value)
-        self.restore_optimizer(_below("optimizer.", tensors), numbers)
+        self.restore_optimizer(below("optimizer.", tensors), numbers)
 
     def _values(self, hidden: Tensor) -> Tensor:
         """hidden (N, d) -> (N,) float32."""
         return self._head(hidden.float()).squeeze(-1)
 
 
-class ActorCritic:
-    """A policy and the critic that judges its states: both learn from every batch, the critic alone while it warms up.
+def freeze_head(model: LocalModel) -> None:
+    """The vocabulary head of a critic's model plays no part and does not learn, unless it is the embedding too."""
+    inside, outside = model.module.get_input_embeddings(), model.module.get_output_embeddings()
+    for parameter in outside.parameters() if outside is not None else ():
+        if not any(parameter is other for other in inside.parameters()):
+            parameter.requires_grad_(False)
 
-    The critic learns first, from the values that the credit was computed with, so the order changes no number.
-    """
 
-    def __init__(self, policy: LocalPolicy, critic: LocalCritic) -> None:
+class StoredCritic(Protocol):
+    """A critic whose weights and counters can be stored as named tensors and numbers, and be put back."""
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, float]]: ...
+
+    def restore(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, float]) -> None: ...
+
+
+C = TypeVar("C", bound=StoredCritic)
+
+
+class PolicyAndCritic(Generic[C]):
+    """A policy and a critic as one policy: what both have in common with one that learns alone."""
+
+    def __init__(self, policy: LocalPolicy, critic: C) -> None:
         self.policy, self.critic = policy, critic
         self._batches = 0
 
@@ -139,13 +152,6 @@ class ActorCritic:
 
     def measure(self, batch: Batch) -> Forward:
         return self.policy.measure(batch)
-
-    def improve(self, train: TrainBatch, loss: Loss, *, seed: int) -> dict[str, float]:
-        self._batches += 1
-        learned = self.critic.learn(train, seed=seed)
-        if self._batches <= self.critic.training.warmup:
-            return {**learned, "critic_alone": 1.0}
-        return {**self.policy.improve(train, loss, seed=seed), **learned, "critic_alone": 0.0}
 
     # ------------------------------------------------------------------------------------------------- checkpoints
 
@@ -165,10 +171,24 @@ class ActorCritic:
     def restore_optimizer(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, float]) -> None:
         own = {name: tensor for name, tensor in tensors.items() if not name.startswith(PREFIX)}
         self.policy.restore_optimizer(own, numbers)
-        self.critic.restore(_below(PREFIX, tensors), _below(PREFIX, numbers))
+        self.critic.restore(below(PREFIX, tensors), below(PREFIX, numbers))
         self._batches = int(numbers["batches"])
 
 
-def _below(prefix: str, named: Mapping[str, T]) -> dict[str, T]:
+class ActorCritic(PolicyAndCritic[LocalCritic]):
+    """A policy and the critic that judges its states: both learn from every batch, the critic alone while it warms up.
+
+    The critic learns first, from the values that the credit was computed with, so the order changes no number.
+    """
+
+    def improve(self, train: TrainBatch, loss: Loss, *, seed: int) -> dict[str, float]:
+        self._batches += 1
+        learned = self.critic.learn(train, seed=seed)
+        if self._batches <= self.critic.training.warmup:
+            return {**learned, "critic_alone": 1.0}
+        return {**self.policy.improve(train, loss, seed=seed), **learned, "critic_alone": 0.0}
+
+
+def below(prefix: str, named: Mapping[str, T]) -> dict[str, T]:
     """What stands under `prefix`, without it."""
     return {name.removeprefix(prefix): value for name, value in named.items() if name.startswith(prefix)}

@@ -21,8 +21,10 @@ from forage.engines.local.placement import place
 from forage.engines.local.policy import LocalPolicy
 from forage.engines.local.positions import positions_of
 from forage.engines.local.sampler import LocalSampler
+from forage.engines.local.soft_q import SoftActorCritic, SoftQCritic, WholePolicy, check_vocabulary
 from forage.engines.local.stop_strings import EndTexts
 from forage.engines.optimization import Optimization
+from forage.engines.soft_q_training import SoftQTraining
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class Opened:
     Where there is a critic, `policy` is the pair of both.
     """
 
-    policy: LocalPolicy | ActorCritic
+    policy: LocalPolicy | ActorCritic | SoftActorCritic
     sampler: LocalSampler
     codec: LocalCodec
     reference: Policy | None
@@ -100,7 +102,7 @@ class LocalEngine:
         weights: str,
         *,
         reference: str | None = None,
-        critic: CriticTraining | None = None,
+        critic: CriticTraining | SoftQTraining | None = None,
         optimization: Optimization | None = None,
         temperature: float = 1.0,
         ranks: ProcessGroup | None = None,
@@ -115,19 +117,51 @@ class LocalEngine:
         torch.set_num_threads(engine.threads if ranks.world == 1 else max(1, min(engine.threads, cores)))
         torch.set_float32_matmul_precision(engine.matmul)
         optimization = optimization or Optimization()
+        kind = WholePolicy if isinstance(critic, SoftQTraining) else LocalPolicy
 
         def load(path: str, parallel: str = "data") -> LocalPolicy:
             model = self._load(path)
             placement = place(model, ranks, parallel=parallel)
-            return LocalPolicy(
+            return kind(
                 model, optimization, temperature=temperature, placement=placement, share_starts=self.share_starts
             )
 
         policy = load(weights, self.parallel)
+        if isinstance(critic, SoftQTraining):
+            return self._with_soft_q(policy, load(reference or weights), weights, critic, ranks)
         local_critic = LocalCritic(self._load(weights), critic, ranks) if critic else None
+        return self._opened(
+            policy,
+            ActorCritic(policy, local_critic) if local_critic else policy,
+            reference=self._reference(reference, policy, load) if reference else None,
+            critic=local_critic,
+        )
+
+    def _with_soft_q(
+        self, policy: LocalPolicy, reference: LocalPolicy, weights: str, training: SoftQTraining, ranks: ProcessGroup
+    ) -> Opened:
+        """Raises ForageError where soft Q-learning is not served: with an adapter, and in several processes."""
+        if self.adapter or ranks.world > 1:
+            raise ForageError(
+                "etpo trains all weights of a toy model in one process: leave the adapter and `torchrun` out."
+            )
+        check_vocabulary(policy.model)
+        assert isinstance(policy, WholePolicy)
+        assert isinstance(reference, WholePolicy)
+        critic = SoftQCritic(self._load(weights), self._load(weights), training)
+        return self._opened(policy, SoftActorCritic(policy, critic, reference), reference=reference, critic=None)
+
+    def _opened(
+        self,
+        policy: LocalPolicy,
+        learner: LocalPolicy | ActorCritic | SoftActorCritic,
+        *,
+        reference: Policy | None,
+        critic: LocalCritic | None,
+    ) -> Opened:
         codec = LocalCodec(policy.model.tokenizer)
         return Opened(
-            policy=ActorCritic(policy, local_critic) if local_critic else policy,
+            policy=learner,
             sampler=LocalSampler(
                 policy.model,
                 rows=256 if self.rows is None else self.rows,
@@ -135,8 +169,8 @@ class LocalEngine:
                 ends=EndTexts(codec, self.stops) if self.stops else None,
             ),
             codec=codec,
-            reference=self._reference(reference, policy, load) if reference else None,
-            critic=local_critic,
+            reference=reference,
+            critic=critic,
         )
 
     def _require_device(self) -> None:

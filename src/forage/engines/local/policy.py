@@ -245,12 +245,18 @@ class LocalPolicy(Learner[Forward]):
         return self.see(self.model, batch)
 
     def see(self, model: LocalModel, batch: Batch) -> Forward:
+        return self.scored(model, batch, self.scoring(model, batch))
+
+    def scoring(self, model: LocalModel, batch: Batch) -> Tensor:
+        """(N, d): the hidden states that score the learned tokens."""
         starts = self._starts(batch)
         if starts is not None and starts.shared:
             packing = pack(batch, starts)
-            hidden = model.hidden(packing.tokens, packing)[0, packing.scores]
-        else:
-            hidden = model.hidden(batch.tokens[:, :-1])[batch.loss_mask[:, 1:]]
+            return model.hidden(packing.tokens, packing)[0, packing.scores]
+        return model.hidden(batch.tokens[:, :-1])[batch.loss_mask[:, 1:]]
+
+    def scored(self, model: LocalModel, batch: Batch, hidden: Tensor) -> Forward:
+        """What the hidden states (N, d) say of the learned tokens."""
         head = model.head
         logprob, entropy = token_logprobs_and_entropy(
             hidden,

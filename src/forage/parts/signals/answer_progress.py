@@ -1,8 +1,9 @@
 """How much each step changed the policy's own belief in the right answer, or in candidates (BARL, arXiv 2505.20561)."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -57,8 +58,8 @@ class AnswerProgress(Signal):
             signal[row, begin + torch.tensor(_last_own(rollout))] = credit
         return signal.to(batch.tokens.device)
 
-    def _candidates(self, group: Group) -> Sequence[str]:
-        """Answers that are asked for beside the right one."""
+    def _candidates(self, group: Group, encode: Callable[[str], Tokens]) -> Sequence[Tokens]:
+        """Answers that are asked for beside the right one; `encode` gives () for what cannot be written."""
         return ()
 
     def _credit(self, logprob: Sequence[Sequence[float]], steps: int) -> list[float]:
@@ -69,9 +70,7 @@ class AnswerProgress(Signal):
         """For each response and each answer, the right one first: the states in which it is asked for."""
         problem, codec = group.start.problem, tools.codec
         mark, right = answer_tokens(self.task, problem, codec, mark=self.mark)
-        others = [
-            answer_tokens(self.task, problem, codec, mark=self.mark, answer=a)[1] for a in self._candidates(group)
-        ]
+        others = self._candidates(group, lambda answer: _written(self.task, problem, codec, self.mark, answer))
         answers = list(dict.fromkeys((right, *others)))
         room = None if tools.context is None else tools.context - max(map(len, answers))
         for rollout, score in zip(group.rollouts, group.scores, strict=True):
@@ -97,8 +96,8 @@ class AnswerPosterior(AnswerProgress):
     """`posterior_credit` of every step: progress towards the right answer and towards those that siblings gave.
 
     The candidates are the right answer and the answers given most often, the first of equals, `candidates` in all; a
-    single one is the right answer alone. Each is asked for in the states in which the right one is. It stands in the
-    place of plain progress, so a recipe has one of the two.
+    single one is the right answer alone. What the tokenizer cannot write is no candidate. Each is asked for in the
+    states in which the right one is. It stands in the place of plain progress, so a recipe has one of the two.
     """
 
     candidates: int = 5
@@ -113,13 +112,13 @@ class AnswerPosterior(AnswerProgress):
         if not 0 <= self.discount <= 1:
             raise ForageError(f"The discount of later progress must lie between 0 and 1, not {self.discount}.")
 
-    def _candidates(self, group: Group) -> Sequence[str]:
+    def _candidates(self, group: Group, encode: Callable[[str], Tokens]) -> Sequence[Tokens]:
         problem = group.start.problem
         right = self.task.stated_answer(problem)
         judged = (each for each, score in zip(group.rollouts, group.scores, strict=True) if score.judged)
         given = Counter(answer for each in judged if (answer := self.task.answer(problem, each.text)))
-        others = [answer for answer, _ in given.most_common() if self.task.stated_answer(problem, answer) != right]
-        return others[: self.candidates - 1]
+        others = (answer for answer, _ in given.most_common() if self.task.stated_answer(problem, answer) != right)
+        return tuple(islice(filter(None, map(encode, others)), self.candidates - 1))
 
     def _credit(self, logprob: Sequence[Sequence[float]], steps: int) -> list[float]:
         return posterior_credit(logprob, steps, beta=self.beta, discount=self.discount)
@@ -136,13 +135,21 @@ def answer_tokens(
     stated = task.stated_answer(problem, answer)
     if stated is None:
         raise ForageError(f"The task {task.name} states no right answer of {problem.id}, so none can be asked for.")
-    words, told = mark or stated[0], stated[1]
-    before, whole = codec.encode(words), codec.encode(words + told)
+    words, stated_words = mark or stated[0], stated[1]
+    before, whole = codec.encode(words), codec.encode(words + stated_words)
     together = whole[: len(before)] == before
-    behind = whole[len(before) :] if together else codec.encode(told)
+    behind = whole[len(before) :] if together else codec.encode(stated_words)
     if not behind:
-        raise ForageError(f"The answer {told!r} to {problem.id} has no tokens, so it cannot be asked for.")
+        raise ForageError(f"The answer {stated_words!r} to {problem.id} has no tokens, so it cannot be asked for.")
     return before, behind
+
+
+def _written(task: Task, problem: Problem, codec: Codec, mark: str, answer: str) -> Tokens:
+    """The tokens of an answer that a response gave; () where the tokenizer has no words for it."""
+    try:
+        return answer_tokens(task, problem, codec, mark=mark, answer=answer)[1]
+    except ForageError:
+        return ()
 
 
 def _last_own(rollout: Rollout) -> list[int]:

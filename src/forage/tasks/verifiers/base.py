@@ -55,8 +55,8 @@ class Verifier(ABC):
 
     def stated_answer(self, problem: Problem, answer: str | None = None) -> tuple[str, str] | None:
         """The mark with which a response may state the right answer, or another one; None where no words could."""
-        told = problem.answer if answer is None else answer
-        return ("\nThe answer is", f" {told}") if told else None
+        stated = problem.answer if answer is None else answer
+        return ("\nThe answer is", f" {stated}") if stated else None
 
     @property
     def has_modes(self) -> bool:
