@@ -8,6 +8,7 @@ Axes: B sequences (or values of sequences), T tokens, N rows of any kind, V voca
 """
 
 from forage.ops.answer_progress import answer_progress, answer_weights, posterior_credit
+from forage.ops.attention_weights import heavy_keys, rebalanced_weights
 from forage.ops.bandits import episode_score, shares_of_choices
 from forage.ops.best_of_n import best_of_n, vote_of_n
 from forage.ops.demonstrations import surrogate_ratio, unlikely_weight
@@ -115,6 +116,7 @@ __all__ = [
     "group_ranks",
     "group_reweight",
     "gspo",
+    "heavy_keys",
     "high_entropy_scale",
     "importance_weight",
     "inverse_weight",
@@ -155,6 +157,7 @@ __all__ = [
     "puct",
     "random_token_bonus",
     "reasoning_action",
+    "rebalanced_weights",
     "reinforce",
     "relative_position",
     "replay_advantage",
