@@ -91,6 +91,8 @@ ARMS: dict[str, tuple[str, ...]] = {
     "ETPO": ("etpo",),
     "ETPO, rewards dealt anew (control)": ("etpo_shuffled",),
     "ETPO as released": ("etpo:rule=released",),
+    "ZPG": ("zpg",),
+    "ZPG, signs drawn (control)": ("zpg_random",),
     **MODE_COVERAGE,
 }
 COLUMNS = ("pass@1", "pass@8", "pass@64", "distinct@8", "pcmd")

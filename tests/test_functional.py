@@ -108,6 +108,7 @@ FORMULAS: dict[str, str] = {
     "step_dpo": "puct step_prior visit_smoothing preference_loss preference_pull",
     "mcts_dpo": "puct step_prior self_evaluated step_quality backed_up_value visit_smoothing preference_loss",
     "ppo": "gae whiten clipped_value_error explained_variance",
+    "zpg": "random_direction preference_gap zeroth_order_gradient",
     "etpo": "soft_expectations soft_q_targets soft_q_loss",
     "vineppo": "value_differences",
     "maxrl": "maxrl_advantage",
@@ -190,7 +191,7 @@ ARRANGED = (
     "posterior_budget_random prefix_guided prefix_guided_other progress_reward_shuffled random_entropy_tokens "
     "reinforce_ada_random rrl rrl_oracle rrl_random_cuts rrl_success_prefixes rrl_whole_prompts setpo_shuffled "
     "step_grpo_shuffled strategy_modes success_replay_fresh success_replay_random tree_credit_random ucpo_shuffled "
-    "uniqueness_shuffled unlikeliness_random"
+    "uniqueness_shuffled unlikeliness_random zpg_random"
 )
 
 

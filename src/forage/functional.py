@@ -75,6 +75,7 @@ from forage.ops.verdict_rewards import overlong_penalty, restart_bonus, step_rew
 from forage.ops.visits import visit_bonus
 from forage.ops.weight_average import average_weights
 from forage.ops.whitening import whiten
+from forage.ops.zeroth_order import preference_gap, random_direction, zeroth_order_gradient
 
 __all__ = [
     "adapted_coefficient",
@@ -150,11 +151,13 @@ __all__ = [
     "posterior_credit",
     "potential_differences",
     "ppo_clip",
+    "preference_gap",
     "preference_loss",
     "preference_pull",
     "prefix_owner",
     "psr_advantage",
     "puct",
+    "random_direction",
     "random_token_bonus",
     "reasoning_action",
     "rebalanced_weights",
@@ -208,4 +211,5 @@ __all__ = [
     "vote_of_n",
     "whiten",
     "window_scale",
+    "zeroth_order_gradient",
 ]

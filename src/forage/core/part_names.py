@@ -108,6 +108,7 @@ MODULES: Mapping[str, str] = {
     "PassAtK": "parts.credit.baseline.pass_at_k",
     "PastResponses": "parts.memory.past_responses",
     "Perplexity": "parts.signals.perplexity",
+    "Perturbation": "engines.perturbation",
     "PerplexityScale": "parts.credit.shape.learning_stages",
     "PessimisticReward": "reward_models.preference.embedding_reward",
     "Phases": "analysis.measures.phases",

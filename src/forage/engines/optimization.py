@@ -8,6 +8,7 @@ import torch
 
 from forage.core.errors import ForageError, check_numbers
 from forage.core.seeds import derive_seed
+from forage.engines.perturbation import Perturbation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +18,8 @@ class Optimization:
     `mini_batches` optimizer steps per epoch, whole groups each; `epochs` passes over the batch. `micro_tokens` bounds
     the tokens of one forward pass, padded, or packed where starts are shared: it trades memory for speed and changes
     gradients by rounding only; with None a run chooses it by the memory there is, and records it. After `max_skips`
-    non-finite updates in a row the run stops.
+    non-finite updates in a row the run stops. With a `perturbation` the weights move by comparisons instead, once a
+    batch and by `lr` times the estimate; all but `lr` is then without effect.
     """
 
     lr: float = 2e-4
@@ -29,6 +31,7 @@ class Optimization:
     mini_batches: int = 2
     micro_tokens: int | None = 4096
     max_skips: int = 5
+    perturbation: Perturbation | None = None
 
     def __post_init__(self) -> None:
         check_numbers(self)

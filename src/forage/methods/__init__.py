@@ -30,6 +30,7 @@ from forage.methods.algorithms.tailrl import tailrl as tailrl
 from forage.methods.algorithms.tree_credit import tree_credit as tree_credit
 from forage.methods.algorithms.vineppo import vineppo as vineppo
 from forage.methods.algorithms.weighted_reinforce import weighted_reinforce as weighted_reinforce
+from forage.methods.algorithms.zpg import zpg as zpg
 from forage.methods.catalogue import Applied as Applied
 from forage.methods.catalogue import Choice as Choice
 from forage.methods.catalogue import Method as Method
@@ -98,6 +99,7 @@ from forage.methods.controls.ucpo_shuffled import ucpo_shuffled as ucpo_shuffled
 from forage.methods.controls.unclipped_entropy import unclipped_entropy as unclipped_entropy
 from forage.methods.controls.uniqueness_shuffled import uniqueness_shuffled as uniqueness_shuffled
 from forage.methods.controls.unlikeliness_random import unlikeliness_random as unlikeliness_random
+from forage.methods.controls.zpg_random import zpg_random as zpg_random
 from forage.methods.exploration.answer_ucb import answer_ucb as answer_ucb
 from forage.methods.exploration.barl import barl as barl
 from forage.methods.exploration.base_anchor import base_anchor as base_anchor

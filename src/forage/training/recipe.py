@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from forage.core.errors import ForageError, check_numbers
 from forage.core.protocols import Explore, Loss, MemoryConfig, Reward, Signal, Task
 from forage.core.records import SamplingParams
+from forage.core.turns import refuse_environment
 from forage.engines.critic_training import CriticTraining
 from forage.engines.local.engine import LocalEngine
 from forage.engines.optimization import Optimization
@@ -110,6 +111,8 @@ class Recipe:
                 f"{self.label} credits tokens by advantages, and its loss follows learned values instead: what "
                 "acts on advantages would do nothing. Use it with another algorithm."
             )
+        if self.optimization.perturbation:
+            self._check_perturbed()
         if self.grouping.group_size < self.credit.min_group_size:
             raise ForageError(
                 f"{self.label} compares siblings, so it needs groups of at least {self.credit.min_group_size}; "
@@ -148,6 +151,20 @@ class Recipe:
     def loss(self) -> Loss:
         """The loss, with the credit's update-time shapes inside: they act on a copy of the advantages."""
         return replace(self.policy_loss, shapes=self.credit.update_shapes)
+
+    def _check_perturbed(self) -> None:
+        """Half of each group is sampled with other weights, which only plain sampling by the local engine can do."""
+        refuse_environment(self.task, self.label)
+        if self.credit != Credit() or self.policy_loss != PolicyLoss() or self.critic:
+            raise ForageError(
+                f"{self.label} moves the weights by comparing responses, without advantages, a loss or a critic: what "
+                "acts on them would do nothing. Use it with another algorithm."
+            )
+        if self.explore != PlainSampling() or self.sampler or self.grouping.group_size % 2:
+            raise ForageError(
+                f"{self.label} samples half of each group with other weights: it needs plain sampling by the local "
+                "engine, and groups of an even size."
+            )
 
     def _check_needs(self) -> None:
         missing = sorted(self.needs - set(self.available_signals))

@@ -23,6 +23,7 @@ from forage.engines.local.positions import positions_of
 from forage.engines.local.sampler import LocalSampler
 from forage.engines.local.soft_q import SoftActorCritic, SoftQCritic, WholePolicy, check_vocabulary
 from forage.engines.local.stop_strings import EndTexts
+from forage.engines.local.zeroth_order import PairedSampler, ZerothOrderPolicy
 from forage.engines.optimization import Optimization
 from forage.engines.soft_q_training import SoftQTraining
 
@@ -34,8 +35,8 @@ class Opened:
     Where there is a critic, `policy` is the pair of both.
     """
 
-    policy: LocalPolicy | ActorCritic | SoftActorCritic
-    sampler: LocalSampler
+    policy: LocalPolicy | ActorCritic | SoftActorCritic | ZerothOrderPolicy
+    sampler: LocalSampler | PairedSampler
     codec: LocalCodec
     reference: Policy | None
     critic: LocalCritic | None
@@ -127,6 +128,12 @@ class LocalEngine:
             )
 
         policy = load(weights, self.parallel)
+        if optimization.perturbation:
+            if ranks.world > 1:
+                raise ForageError("zpg learns in one process: leave `torchrun` out.")
+            learner = ZerothOrderPolicy(policy, optimization.perturbation, lr=optimization.lr)
+            opened = self._opened(policy, learner, reference=None, critic=None)
+            return replace(opened, sampler=PairedSampler(self._sampler(policy, opened.codec), learner))
         if isinstance(critic, SoftQTraining):
             return self._with_soft_q(policy, load(reference or weights), weights, critic, ranks)
         local_critic = LocalCritic(self._load(weights), critic, ranks) if critic else None
@@ -154,7 +161,7 @@ class LocalEngine:
     def _opened(
         self,
         policy: LocalPolicy,
-        learner: LocalPolicy | ActorCritic | SoftActorCritic,
+        learner: LocalPolicy | ActorCritic | SoftActorCritic | ZerothOrderPolicy,
         *,
         reference: Policy | None,
         critic: LocalCritic | None,
@@ -162,15 +169,18 @@ class LocalEngine:
         codec = LocalCodec(policy.model.tokenizer)
         return Opened(
             policy=learner,
-            sampler=LocalSampler(
-                policy.model,
-                rows=256 if self.rows is None else self.rows,
-                version=lambda: policy.version,
-                ends=EndTexts(codec, self.stops) if self.stops else None,
-            ),
+            sampler=self._sampler(policy, codec),
             codec=codec,
             reference=reference,
             critic=critic,
+        )
+
+    def _sampler(self, policy: LocalPolicy, codec: LocalCodec) -> LocalSampler:
+        return LocalSampler(
+            policy.model,
+            rows=256 if self.rows is None else self.rows,
+            version=lambda: policy.version,
+            ends=EndTexts(codec, self.stops) if self.stops else None,
         )
 
     def _require_device(self) -> None:
