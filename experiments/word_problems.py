@@ -15,9 +15,9 @@ THINGS = ("apples", "pens", "stamps", "coins", "shells", "cards", "nuts", "books
 
 
 def herd(rng: random.Random) -> tuple[dict[str, Any], Callable[[random.Random], str]]:
-    """A problem with 5 to 27 right answers, and what draws one of them."""
+    """A problem with 3 to 13 right answers, and what draws one of them."""
     one, two = rng.sample(ANIMALS, 2)
-    total = rng.randint(8, 30)
+    total = rng.randint(6, 16)
     prompt = (
         f"A farm has {total} animals. They are {one} and {two}, at least two of each. How many of each can there be? "
         "Give one possible answer."
