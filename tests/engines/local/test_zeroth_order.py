@@ -56,10 +56,11 @@ def logprob(policy: ZerothOrderPolicy, tokens: tuple[int, ...]) -> list[float]:
 
 def test_half_of_the_siblings_are_the_perturbed_policys_and_the_weights_come_back(folder: Path) -> None:
     opened, policy = opened_with(folder, Perturbation(radius=3.0))
-    before = weights(policy)
+    before, places = weights(policy), [each.data_ptr() for each in policy.model.module.parameters()]
     requests = [SampleRequest(tokens=PROMPT, group_size=6, seed=seed) for seed in (1, 2)]
     drawn = dict(opened.sampler.sample(requests, SamplingParams(max_tokens=3)))
     assert torch.equal(weights(policy), before)
+    assert [each.data_ptr() for each in policy.model.module.parameters()] == places
     assert [len(drawn[number]) for number in (0, 1)] == [6, 6]
     for completions in drawn.values():
         for plain in completions[:3]:

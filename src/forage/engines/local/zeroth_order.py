@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn.utils import parameters_to_vector, vector_to_parameters
+from torch.nn.utils import parameters_to_vector
 
 from forage.core.batch import Batch, TrainBatch
 from forage.core.errors import ForageError
@@ -58,12 +58,17 @@ class ZerothOrderPolicy:
         """The model with perturbed weights; afterwards they are what they were, bit for bit."""
         with torch.no_grad():
             kept = parameters_to_vector(self._weights).clone()
-            vector_to_parameters(kept + self._perturbation.radius * self.direction(), self._weights)
+            self._put(kept + self._perturbation.radius * self.direction())
         try:
             yield
         finally:
-            with torch.no_grad():
-                vector_to_parameters(kept, self._weights)
+            self._put(kept)
+
+    @torch.no_grad()
+    def _put(self, values: Tensor) -> None:
+        """Copies values (d,) into the weights, which stay where they lie: a captured graph reads them there."""
+        for weight, part in zip(self._weights, values.split([each.numel() for each in self._weights]), strict=True):
+            weight.copy_(part.view_as(weight))
 
     @torch.no_grad()
     def improve(self, train: TrainBatch, loss: Loss, *, seed: int) -> dict[str, float]:
@@ -74,7 +79,7 @@ class ZerothOrderPolicy:
         if settings.random:
             gap *= 1 - 2 * (derive_seed(seed, "sign") % 2)
         gradient = zeroth_order_gradient(gap, self.direction(), radius=settings.radius)
-        vector_to_parameters(parameters_to_vector(self._weights) + self._lr * gradient, self._weights)
+        self._put(parameters_to_vector(self._weights) + self._lr * gradient)
         self._policy.version += 1
         return {"value_gap": gap, "moved": float(self._lr * gradient.norm()), "lr": self._lr}
 
