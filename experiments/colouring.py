@@ -88,11 +88,6 @@ ARMS: dict[str, tuple[str, ...]] = {
     "memory of responses .2, dealt anew (control)": ("dr_grpo", "memory_r_shuffled:exploit=0.2,explore=0.2"),
     "novelty (i-MENTOR)": ("dr_grpo", "i_mentor"),
     "novelty, dealt anew (control)": ("dr_grpo", "i_mentor_shuffled"),
-    "ETPO": ("etpo",),
-    "ETPO, rewards dealt anew (control)": ("etpo_shuffled",),
-    "ETPO as released": ("etpo:rule=released",),
-    "ZPG": ("zpg",),
-    "ZPG, signs drawn (control)": ("zpg_random",),
     **MODE_COVERAGE,
 }
 STRENGTHS: dict[str, tuple[str, Sequence[str]]] = {

@@ -1,12 +1,12 @@
-"""Methods of neighboring papers beside what they add to and beside their controls, on bandits and Countdown.
+"""Methods of neighboring papers beside what they add to and beside their controls, on the toy tasks.
 
     python experiments/related.py bandit --out runs/related --seeds 0,1,2
-    python experiments/related.py countdown --out runs/related --seeds 0,1,2 --arms "GRPO;progress"
+    python experiments/related.py colouring --out runs/related --seeds 0,1,2 --arms "Dr. GRPO;ETPO"
 
 Trains each arm with each seed and writes one line of JSON per run to OUT/WORLD.jsonl: the means of the last ten steps,
-whose responses are sampled before they are learned from, and for Countdown pass@1 on the test problems. Interrupted,
-the same command goes on with what is missing. Ends with the means over seeds, and the differences of arms by pairs of
-seeds with 95% t-intervals.
+whose responses are sampled before they are learned from, and on the test problems of Countdown pass@1 and of graph
+coloring what is known exactly. Interrupted, the same command goes on with what is missing. Ends with the means over
+seeds, and the differences of arms by pairs of seeds with 95% t-intervals.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from forage.evaluation.evaluation import Evaluation
 from forage.recipes import RECIPES
 from forage.store.run_directory import RunDirectory
 from forage.training.checkpoints import evaluate_checkpoint
+from forage.training.exact import exact_evaluation
 from forage.training.loop import train
 
 BARL = {
@@ -31,6 +32,14 @@ BARL = {
 }
 ARMS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "bandit": {"GRPO": ("grpo",), **BARL},
+    "colouring": {
+        "Dr. GRPO": ("dr_grpo",),
+        "ETPO": ("etpo",),
+        "ETPO, rewards dealt anew (control)": ("etpo_shuffled",),
+        "ZPG": ("zpg",),
+        "ZPG, signs drawn (control)": ("zpg_random",),
+        "ETPO as released": ("etpo:rule=released",),
+    },
     "countdown": {
         "GRPO": ("grpo",),
         **BARL,
@@ -40,6 +49,13 @@ ARMS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 }
 PAIRS: Mapping[str, Sequence[tuple[str, str]]] = {
     "bandit": [(arm, other) for arm in ("progress", "BARL") for other in ("GRPO", f"{arm}, dealt anew (control)")],
+    "colouring": [
+        ("ETPO", "Dr. GRPO"),
+        ("ETPO", "ETPO, rewards dealt anew (control)"),
+        ("ETPO as released", "ETPO"),
+        ("ZPG", "Dr. GRPO"),
+        ("ZPG", "ZPG, signs drawn (control)"),
+    ],
     "countdown": [
         *((arm, other) for arm in ("progress", "BARL") for other in ("GRPO", f"{arm}, dealt anew (control)")),
         ("steps (StepGRPO)", "GRPO"),
@@ -48,9 +64,10 @@ PAIRS: Mapping[str, Sequence[tuple[str, str]]] = {
 }
 COLUMNS = {
     "bandit": ("reward", "correct", "coverage", "optimal", "greedy", "entropy"),
+    "colouring": ("pass@1", "pass@8", "distinct@8", "correct", "entropy"),
     "countdown": ("pass@1", "correct", "entropy", "length"),
 }
-STEPS = {"bandit": 20, "countdown": 24}
+STEPS = {"bandit": 20, "colouring": 48, "countdown": 24}
 STUDENT = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}
 """The 97.5% point of Student's t by the number of seeds."""
 
@@ -59,7 +76,9 @@ def work(world: str, arm: str, seed: int, flags: argparse.Namespace) -> dict[str
     """One run: the means of its last ten steps, and what its model solves."""
     began, used = time.perf_counter(), time.process_time()
     settings: dict[str, Any] = {"seed": seed, "steps": flags.steps or STEPS[world], "matmul": "highest", "threads": 1}
-    recipe = RECIPES[world](**settings, groups=4, method=list(ARMS[world][arm]))
+    if world != "colouring":
+        settings["groups"] = 4
+    recipe = RECIPES[world](**settings, method=list(ARMS[world][arm]))
     name = "".join(each if each.isalnum() else "-" for each in arm)
     path = train(recipe, out=Path(flags.out) / "runs" / f"{world}-{name}-{seed}").path
     rows = RunDirectory.open(path).metrics()[-10:]
@@ -67,6 +86,8 @@ def work(world: str, arm: str, seed: int, flags: argparse.Namespace) -> dict[str
     if world == "countdown":
         (file,) = evaluate_checkpoint(path, split="test", n=8, threads=1, out=path / "test")
         values["pass@1"] = statistics.fmean(each.correct / each.judged for each in Evaluation.load(file).problems)
+    if world == "colouring":
+        values |= exact_evaluation(path, split="test", threads=1).summary()
     seconds = {"seconds": time.perf_counter() - began, "cpu": time.process_time() - used}
     return {"arm": arm, "seed": seed, "steps": settings["steps"], "values": {**values, **seconds}}
 
@@ -104,7 +125,9 @@ def main() -> None:
     parser.add_argument("--out", default="runs/related")
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--arms", default="", help="names separated by semicolons; all unless given")
-    parser.add_argument("--steps", type=int, default=0, help="20 for bandits and 24 for Countdown unless given")
+    parser.add_argument(
+        "--steps", type=int, default=0, help="20 for bandits, 48 for coloring and 24 for Countdown unless given"
+    )
     flags = parser.parse_args()
     file = Path(flags.out) / f"{flags.world}.jsonl"
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -160,10 +160,11 @@ class Recipe:
                 f"{self.label} moves the weights by comparing responses, without advantages, a loss or a critic: what "
                 "acts on them would do nothing. Use it with another algorithm."
             )
-        if self.explore != PlainSampling() or self.sampler or self.grouping.group_size % 2:
+        plain = self.explore == PlainSampling() and self.memory == ShuffledProblems() and not self.sampler
+        if not plain or self.grouping.group_size % 2:
             raise ForageError(
-                f"{self.label} samples half of each group with other weights: it needs plain sampling by the local "
-                "engine, and groups of an even size."
+                f"{self.label} samples half of each group with other weights: it needs plain sampling of whole "
+                "problems by the local engine, and groups of an even size."
             )
 
     def _check_needs(self) -> None:

@@ -17,7 +17,7 @@ from forage.engines.local.engine import LocalEngine
 from forage.engines.local.soft_q import SoftActorCritic, check_vocabulary
 from forage.engines.optimization import Optimization
 from forage.engines.soft_q_training import SoftQTraining
-from forage.methods import Applied, apply, entropy_advantage, etpo, etpo_shuffled, kl_penalty, progress_reward
+from forage.methods import Applied, apply, entropy_advantage, etpo, etpo_shuffled, kl_penalty, progress_reward, rrl
 from forage.parts.losses.policy_loss import PolicyLoss
 from forage.parts.losses.surrogate import Reinforce
 from forage.tasks.countdown import Countdown
@@ -198,6 +198,8 @@ def test_the_control_deals_rewards_among_siblings(folder: Path) -> None:
 def test_what_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert small(folder, etpo(critic_warmup=1)).needs == {"reference"}
     assert small(folder, etpo(critic_warmup=1), kl_penalty(coefficient=0.1)).policy_loss.penalties
+    with pytest.raises(ForageError, match="trains a critic before it"):
+        small(folder, etpo(critic_warmup=1), rrl(value="critic"))
     with pytest.raises(ForageError, match="would learn alone"):
         small(folder, etpo(critic_warmup=4))
     for other in (entropy_advantage(), progress_reward()):

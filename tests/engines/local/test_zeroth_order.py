@@ -18,7 +18,7 @@ from forage.engines.local.engine import LocalEngine, Opened
 from forage.engines.local.zeroth_order import ZerothOrderPolicy
 from forage.engines.optimization import Optimization
 from forage.engines.perturbation import Perturbation
-from forage.methods import Applied, apply, entropy_advantage, grpo, kl_penalty, zpg, zpg_random
+from forage.methods import Applied, apply, entropy_advantage, grpo, kl_penalty, rrl, zpg, zpg_random
 from forage.parts.losses.policy_loss import PolicyLoss
 from forage.tasks.bandit import Bandit
 from forage.training.recipe import Grouping, Recipe, Schedule
@@ -151,6 +151,8 @@ def test_what_is_refused(folder: Path) -> None:
             small(folder, zpg(), other)
     with pytest.raises(ForageError, match="an even size"):
         small(folder, zpg(), grouping=Grouping(groups=2, group_size=3))
+    with pytest.raises(ForageError, match="plain sampling of whole"):
+        small(folder, zpg(), rrl())
     with pytest.raises(ForageError, match="has an environment"):
         small(folder, zpg(), task=Bandit())
     for settings in ({"radius": 0.0}, {"floor": 0.5}, {"blocks": 0}):

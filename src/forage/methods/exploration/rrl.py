@@ -6,6 +6,7 @@ from typing import Any
 
 from forage.core.errors import ForageError
 from forage.core.protocols import MemoryConfig
+from forage.engines.critic_training import CriticTraining
 from forage.methods.catalogue import method
 from forage.parts.memory.replay_schedule import ReplaySchedule
 from forage.parts.memory.restart_store import StoreLimits
@@ -77,7 +78,7 @@ def rrl(
 def value_source(recipe: Recipe, value: str, continuations: int, equal: str) -> ValueSource:
     """Where `rrl` takes values from. Raises ForageError where the recipe cannot serve them."""
     if value == "critic":
-        if recipe.critic is None:
+        if not isinstance(recipe.critic, CriticTraining):
             raise ForageError("value=critic needs a method that trains a critic before it, such as ppo.")
         return CriticValues()
     if value != "monte-carlo":
