@@ -75,6 +75,7 @@ def test_iterated_updates_reach_the_enumerated_optimum() -> None:
     pairs = torch.cartesian_prod(torch.arange(3), torch.arange(3))
     paid = torch.stack([torch.zeros(9, dtype=torch.float64), reward[pairs[:, 0], pairs[:, 1]]], 1)
     q_first, q_second = torch.zeros(3, dtype=torch.float64), torch.zeros(3, 3, dtype=torch.float64)
+    first, second = rho_first, rho
     for _ in range(3):
         first = (rho_first + q_first / beta).log_softmax(0)  # what minimizes the loss, below
         second = (rho + q_second / beta).log_softmax(1)
