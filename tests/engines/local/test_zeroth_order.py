@@ -151,6 +151,9 @@ def test_what_is_refused(folder: Path) -> None:
             small(folder, zpg(), other)
     with pytest.raises(ForageError, match="an even size"):
         small(folder, zpg(), grouping=Grouping(groups=2, group_size=3))
+    assert small(folder, zpg(), seed=7).optimization.perturbation == Perturbation(seed=7)
+    directions = [opened_with(folder, Perturbation(seed=seed))[1].direction() for seed in (0, 7)]
+    assert not torch.equal(*directions)
     with pytest.raises(ForageError, match="plain sampling of whole"):
         small(folder, zpg(), rrl())
     with pytest.raises(ForageError, match="has an environment"):

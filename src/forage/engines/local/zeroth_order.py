@@ -50,7 +50,7 @@ class ZerothOrderPolicy:
     def direction(self) -> Tensor:
         """(d,) float32: the unit vector along which the weights are perturbed in this step."""
         size = sum(each.numel() for each in self._weights)
-        seed = derive_seed(0, "perturbation", self.version)
+        seed = derive_seed(self._perturbation.seed, "perturbation", self.version)
         return random_direction(size, blocks=self._perturbation.blocks, seed=seed).to(self.model.device)
 
     @contextmanager

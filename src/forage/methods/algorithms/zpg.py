@@ -18,6 +18,6 @@ def zpg(recipe: Recipe, *, radius: float = 0.5, blocks: int = 1, floor: float = 
     For adapters and tiny models: one direction of many is tried in a step. `lr` multiplies an estimate as large as the
     number of weights over the radius, so it is far below that of other algorithms.
     """
-    perturbation = Perturbation(radius=radius, blocks=blocks, floor=floor)
+    perturbation = Perturbation(radius=radius, blocks=blocks, floor=floor, seed=recipe.seed)
     optimization = replace(recipe.optimization, perturbation=perturbation, mini_batches=1, lr=lr)
     return replace(recipe, credit=Credit(), policy_loss=PolicyLoss(), critic=None, optimization=optimization)
