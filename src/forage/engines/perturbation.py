@@ -10,8 +10,8 @@ from forage.ops.zeroth_order import check_floor, check_radius
 class Perturbation:
     """The size of the perturbation, how far a share of wins may go, and the blocks of which one moves in a step.
 
-    `seed` decides the directions. With `random` the sign of the comparison is drawn: the control. Raises ForageError for
-    settings out of range.
+    `seed` decides the directions. With `random` the sign of the comparison is drawn: the control. Raises ForageError
+    for settings out of range.
     """
 
     radius: float = 0.5
