@@ -9,7 +9,26 @@ import torch
 from forage.base_models.countdown import BaseSettings
 from forage.base_models.tiny_model import build
 from forage.bench.fork_server import ForkServer
+from support.forked_servers import SetAside
 from support.said import Said
+
+SET_ASIDE = pytest.StashKey[SetAside]()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    if session.config.getoption("dist", "no") == "no":  # where tests run, not where they are handed out
+        session.config.stash[SET_ASIDE] = SetAside()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if SET_ASIDE in session.config.stash:
+        session.config.stash[SET_ASIDE].close()
+
+
+@pytest.fixture(scope="session")
+def set_aside(pytestconfig: pytest.Config) -> SetAside:
+    """What programs are forked from that need torch and transformers."""
+    return pytestconfig.stash[SET_ASIDE]
 
 
 @pytest.fixture(scope="session")
@@ -20,9 +39,9 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def fork_server() -> Iterator[ForkServer]:
+def fork_server(set_aside: SetAside) -> Iterator[ForkServer]:
     """Processes for commands of forage that start at once."""
-    server = ForkServer()
+    server = ForkServer(launch=set_aside.launch)
     yield server
     server.close()
 
