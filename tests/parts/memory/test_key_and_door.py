@@ -100,7 +100,8 @@ class Walker:
 
 def softmax(row: Sequence[float]) -> list[float]:
     powers = [math.exp(value) for value in row]
-    return [power / sum(powers) for power in powers]
+    total = sum(powers)
+    return [power / total for power in powers]
 
 
 def trained(seed: int, *, share: float = 0.5, cut: Literal["value", "random"] = "value") -> float:
