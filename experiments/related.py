@@ -1,12 +1,12 @@
 """Methods of neighboring papers beside what they add to and beside their controls, on the toy tasks.
 
     python experiments/related.py bandit --out runs/related --seeds 0,1,2
-    python experiments/related.py colouring --out runs/related --seeds 0,1,2 --arms "Dr. GRPO;ETPO"
+    python experiments/related.py colouring --out runs/related --seeds 0,1,2
 
 Trains each arm with each seed and writes one line of JSON per run to OUT/WORLD.jsonl: the means of the last ten steps,
-whose responses are sampled before they are learned from, and on the test problems of Countdown pass@1 and of graph
-coloring what is known exactly. Interrupted, the same command goes on with what is missing. Ends with the means over
-seeds, and the differences of arms by pairs of seeds with 95% t-intervals.
+whose responses are sampled before they are learned from, and what is known exactly of the test graphs of coloring.
+Interrupted, the same command goes on with what is missing. Ends with the means over seeds, and the differences of arms
+by pairs of seeds with 95% t-intervals.
 """
 
 import argparse
@@ -17,55 +17,28 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from forage.evaluation.evaluation import Evaluation
 from forage.recipes import RECIPES
 from forage.store.run_directory import RunDirectory
-from forage.training.checkpoints import evaluate_checkpoint
 from forage.training.exact import exact_evaluation
 from forage.training.loop import train
 
-BARL = {
-    "progress": ("grpo", "progress_reward"),
-    "progress, dealt anew (control)": ("grpo", "progress_reward_shuffled"),
-    "BARL": ("grpo", "barl"),
-    "BARL, dealt anew (control)": ("grpo", "barl_shuffled"),
-}
 ARMS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "bandit": {"GRPO": ("grpo",), **BARL},
-    "colouring": {
-        "Dr. GRPO": ("dr_grpo",),
-        "ETPO": ("etpo:critic_warmup=4",),
-        "ETPO, rewards dealt anew (control)": ("etpo_shuffled:critic_warmup=4",),
-        "ZPG": ("zpg",),
-        "ZPG, signs drawn (control)": ("zpg_random",),
-    },
-    "countdown": {
+    "bandit": {
         "GRPO": ("grpo",),
-        **BARL,
-        "steps (StepGRPO)": ("grpo", "step_grpo:sections=check+so,numbered=false"),
-        "steps, dealt anew (control)": ("grpo", "step_grpo_shuffled:sections=check+so,numbered=false"),
+        "BARL": ("grpo", "barl"),
+        "BARL, dealt anew (control)": ("grpo", "barl_shuffled"),
     },
+    "colouring": {"ZPG": ("zpg",), "ZPG, signs drawn (control)": ("zpg_random",)},
 }
 PAIRS: Mapping[str, Sequence[tuple[str, str]]] = {
-    "bandit": [(arm, other) for arm in ("progress", "BARL") for other in ("GRPO", f"{arm}, dealt anew (control)")],
-    "colouring": [
-        ("ETPO", "Dr. GRPO"),
-        ("ETPO", "ETPO, rewards dealt anew (control)"),
-        ("ZPG", "Dr. GRPO"),
-        ("ZPG", "ZPG, signs drawn (control)"),
-    ],
-    "countdown": [
-        *((arm, other) for arm in ("progress", "BARL") for other in ("GRPO", f"{arm}, dealt anew (control)")),
-        ("steps (StepGRPO)", "GRPO"),
-        ("steps (StepGRPO)", "steps, dealt anew (control)"),
-    ],
+    "bandit": [("BARL", "GRPO"), ("BARL", "BARL, dealt anew (control)")],
+    "colouring": [("ZPG", "ZPG, signs drawn (control)")],
 }
 COLUMNS = {
     "bandit": ("reward", "correct", "coverage", "optimal", "greedy", "entropy"),
     "colouring": ("pass@1", "pass@8", "distinct@8", "correct", "entropy"),
-    "countdown": ("pass@1", "correct", "entropy", "length"),
 }
-STEPS = {"bandit": 20, "colouring": 32, "countdown": 24}
+STEPS = {"bandit": 20, "colouring": 32}
 STUDENT = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}
 """The 97.5% point of Student's t by the number of seeds."""
 
@@ -79,9 +52,6 @@ def work(world: str, arm: str, seed: int, flags: argparse.Namespace) -> dict[str
     path = train(recipe, out=Path(flags.out) / "runs" / f"{world}-{name}-{seed}").path
     rows = RunDirectory.open(path).metrics()[-10:]
     values = {key: statistics.fmean(row[key] for row in rows if key in row) for key in rows[-1]}
-    if world == "countdown":
-        (file,) = evaluate_checkpoint(path, split="test", n=8, threads=1, out=path / "test")
-        values["pass@1"] = statistics.fmean(each.correct / each.judged for each in Evaluation.load(file).problems)
     if world == "colouring":
         values |= exact_evaluation(path, split="test", threads=1).summary()
     seconds = {"seconds": time.perf_counter() - began, "cpu": time.process_time() - used}
@@ -121,9 +91,7 @@ def main() -> None:
     parser.add_argument("--out", default="runs/related")
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--arms", default="", help="names separated by semicolons; all unless given")
-    parser.add_argument(
-        "--steps", type=int, default=0, help="20 for bandits, 32 for coloring and 24 for Countdown unless given"
-    )
+    parser.add_argument("--steps", type=int, default=0, help="20 for bandits and 32 for coloring unless given")
     flags = parser.parse_args()
     file = Path(flags.out) / f"{flags.world}.jsonl"
     file.parent.mkdir(parents=True, exist_ok=True)
