@@ -17,6 +17,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from paired import differences, mean
+
 from forage.recipes import RECIPES
 from forage.store.run_directory import RunDirectory
 from forage.training.exact import exact_evaluation
@@ -39,8 +41,6 @@ COLUMNS = {
     "colouring": ("pass@1", "pass@8", "distinct@8", "correct", "entropy"),
 }
 STEPS = {"bandit": 20, "colouring": 32}
-STUDENT = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}
-"""The 97.5% point of Student's t by the number of seeds."""
 
 
 def work(world: str, arm: str, seed: int, flags: argparse.Namespace) -> dict[str, Any]:
@@ -63,26 +63,10 @@ def table(world: str, rows: Sequence[dict[str, Any]]) -> str:
     lines = ["| arm | " + " | ".join(names) + " | seeds |", "|---" * (len(names) + 2) + "|"]
     for arm in ARMS[world]:
         mine = [row["values"] for row in rows if row["arm"] == arm]
-        cells = [_spread([each[name] for each in mine]) for name in names if mine]
+        cells = [mean([each[name] for each in mine]) for name in names if mine]
         lines += [f"| {arm} | {' | '.join(cells)} | {len(mine)} |"] if mine else []
-    lines += ["", "| difference | " + " | ".join(names[:3]) + " |", "|---" * 4 + "|"]
-    for one, other in PAIRS[world]:
-        first, second = ({r["seed"]: r["values"] for r in rows if r["arm"] == arm} for arm in (one, other))
-        both = sorted(first.keys() & second.keys())
-        if len(both) in STUDENT:
-            cells = [_interval([first[seed][name] - second[seed][name] for seed in both]) for name in names[:3]]
-            lines.append(f"| {one} minus {other} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def _spread(values: Sequence[float]) -> str:
-    return f"{statistics.fmean(values):.3f}" + (f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else "")
-
-
-def _interval(differences: Sequence[float]) -> str:
-    mean = statistics.fmean(differences)
-    half = STUDENT[len(differences)] * statistics.stdev(differences) / len(differences) ** 0.5
-    return f"{mean:+.3f} [{mean - half:+.3f}, {mean + half:+.3f}]"
+    numbers = {(row["arm"], row["seed"]): row["values"] for row in rows}
+    return "\n".join([*lines, "", differences(numbers, PAIRS[world], names[:3])])
 
 
 def main() -> None:

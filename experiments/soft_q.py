@@ -8,11 +8,11 @@ standard deviations over seeds, and differences by pairs of seeds with 95% t-int
 """
 
 import argparse
-import statistics
 from collections.abc import Sequence
 from typing import Any
 
 import torch
+from paired import interval, mean
 from torch import Tensor
 
 from forage.base_models.bandit import build_bandit_base
@@ -33,8 +33,6 @@ ARMS: dict[str, dict[str, Any]] = {
     "ETPO, rewards dealt anew (control)": {"permuted": True},
     "ETPO as released": {"rule": "released"},
 }
-STUDENT = 4.303
-"""The 97.5% point of Student's t for three seeds."""
 
 
 def run(base: str, seed: int, steps: int, settings: dict[str, Any]) -> dict[str, tuple[float, float]]:
@@ -66,12 +64,6 @@ def _distribution(pair: SoftActorCritic, prompt: Sequence[int]) -> Tensor:
         return pair.model.module(torch.tensor([prompt])).logits[0, -1].softmax(0)
 
 
-def _interval(one: Sequence[float], other: Sequence[float]) -> str:
-    differences = [a - b for a, b in zip(one, other, strict=True)]
-    mean, half = statistics.fmean(differences), STUDENT * statistics.stdev(differences) / 3**0.5
-    return f"{mean:+.3f} [{mean - half:+.3f}, {mean + half:+.3f}]"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", default="0,1,2", help="three, for the intervals")
@@ -86,12 +78,13 @@ def main() -> None:
     first = [list(each) for each in zip(*(row["before"] for row in found["ETPO"]), strict=True)]
     print("| arm | worth | distance from the best |\n|---|---|---|")
     for arm, values in {"first policy": first, **columns}.items():
-        print(
-            f"| {arm} | " + " | ".join(f"{statistics.fmean(v):.3f} ± {statistics.stdev(v):.3f}" for v in values) + " |"
-        )
+        print(f"| {arm} | " + " | ".join(mean(v) for v in values) + " |")
     for arm, values in {"first policy": first, **columns}.items():
         if arm != "ETPO":
-            cells = [_interval(one, other) for one, other in zip(columns["ETPO"], values, strict=True)]
+            cells = [
+                interval([a - b for a, b in zip(one, other, strict=True)])
+                for one, other in zip(columns["ETPO"], values, strict=True)
+            ]
             print(f"| ETPO minus {arm} | {' | '.join(cells)} |")
 
 
