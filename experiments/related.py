@@ -30,7 +30,10 @@ ARMS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "BARL": ("grpo", "barl"),
         "BARL, dealt anew (control)": ("grpo", "barl_shuffled"),
     },
-    "colouring": {"ZPG": ("zpg",), "ZPG, signs drawn (control)": ("zpg_random",)},
+    "colouring": {
+        "ZPG": ("zpg:radius=0.5,lr=3e-7",),
+        "ZPG, signs drawn (control)": ("zpg_random:radius=0.5,lr=3e-7",),
+    },
 }
 PAIRS: Mapping[str, Sequence[tuple[str, str]]] = {
     "bandit": [("BARL", "GRPO"), ("BARL", "BARL, dealt anew (control)")],

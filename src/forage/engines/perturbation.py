@@ -14,7 +14,7 @@ class Perturbation:
     for settings out of range.
     """
 
-    radius: float = 0.5
+    radius: float = 10.0
     floor: float = 0.05
     blocks: int = 1
     random: bool = False

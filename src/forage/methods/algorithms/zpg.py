@@ -10,7 +10,7 @@ from forage.training.recipe import Recipe
 
 
 @method(kind="algorithm", seam="Explore, Loss", paper="arXiv 2409.17401")
-def zpg(recipe: Recipe, *, radius: float = 0.5, blocks: int = 1, floor: float = 0.05, lr: float = 3e-7) -> Recipe:
+def zpg(recipe: Recipe, *, radius: float = 10.0, blocks: int = 1, floor: float = 0.05, lr: float = 5e-5) -> Recipe:
     """Compares the policy with a perturbed one, response by response, and moves along the difference: no gradients.
 
     Half of each group is sampled with the weights moved by `radius` in a random direction; the share of pairs in which
