@@ -25,12 +25,12 @@ from forage.tasks.lookup import NAMES, VALUES, Fact, Lookup
 from forage.tasks.search.environment import NOTHING
 
 PAD, END = "<pad>", "<eos>"
-SEARCHES = 0.25
+SEARCHES, AGAIN = 0.1, 0.1
 """How often somebody searches, and searches again."""
-NAMED = 0.6
+NAMED = 0.8
 """How often a query holds the relation that is asked for, and how often the name."""
 READ = 0.9
-"""How often what was found is repeated rightly."""
+"""How often what was found is the answer."""
 FORMED = 0.7
 """How often a response has its form."""
 
@@ -53,56 +53,71 @@ class WrittenLookups(Language):
 
     def written(self, amount: int) -> Iterator[Example]:
         token_of = {word: token for token, word in enumerate(self.words)}
-        for prompt, response in self.texts(amount):
-            yield [token_of[word] for word in prompt.split()], [token_of[word] for word in (*response.split(), END)]
+        for before, turn in self.turns(amount):
+            yield [token_of[word] for word in before], [token_of[word] for word in turn]
 
-    def texts(self, amount: int) -> Iterator[tuple[str, str]]:
-        """Every fact is made up for its question: nobody can learn one."""
+    def turns(self, amount: int) -> Iterator[tuple[Sequence[str], Sequence[str]]]:
+        """What stands before a turn, and the turn: first turns, queries that were begun, and turns behind a search.
+
+        So a model can search better than it often does. Documents are read and never written. Every fact is made up for
+        its question: nobody can learn one.
+        """
         draw = random.Random(derive_seed("written lookups", self.seed))
-        for _ in range(amount):
-            fact = _made_up(draw)
-            yield fact.question, " ".join(self._response(fact, draw))
+        for number in range(amount):
+            relation = draw.choice(list(VALUES))
+            fact = Fact(draw.choice(NAMES), relation, draw.choice(VALUES[relation]))
+            question, query = fact.question.split(), _query(fact, draw)
+            if number % 3 == 0:
+                yield question, _turn(fact, (), draw)
+            elif number % 3 == 1:
+                yield [*question, BEGIN_THOUGHT, BEGIN_QUERY], query[1:]
+            else:
+                shown = self._found(fact, query, draw)
+                yield (
+                    [*question, BEGIN_THOUGHT, *query, BEGIN_DOCUMENTS, *shown, END_DOCUMENTS],
+                    _turn(fact, shown, draw),
+                )
 
     def identity(self) -> Sequence[Any]:
-        return [list(self.texts(100)), list(self.words)]
+        return [list(self.turns(100)), list(self.words)]
 
-    def _response(self, fact: Fact, draw: random.Random) -> Iterator[str]:
-        found = False
-        yield BEGIN_THOUGHT
-        while draw.random() < SEARCHES:
-            query = [word for word in (fact.relation, fact.name) if draw.random() < NAMED] or [draw.choice(NAMES)]
-            draw.shuffle(query)
-            yield from (BEGIN_QUERY, *query, END_QUERY, BEGIN_DOCUMENTS)
-            for rank in range(1, self.results + 1):
-                right = rank == 1 and len(query) == 2
-                found = found or right
-                yield from (f"({rank})", (fact if right else _like(query, draw)).document)
-            yield END_DOCUMENTS
-        known = found and draw.random() < READ
-        marks = (END_THOUGHT, BEGIN_ANSWER, END_ANSWER)
-        lost = draw.choice(marks) if draw.random() >= FORMED else ""
-        value = fact.value if known else draw.choice(VALUES[fact.relation])
-        yield from (word for word in (*marks[:2], value, marks[2]) if word != lost)
+    def _found(self, fact: Fact, query: Sequence[str], draw: random.Random) -> tuple[str, ...]:
+        """What a search engine says: facts that hold a word of the query; first, where both are there, the one."""
+        shown: list[str] = []
+        for rank in range(1, self.results + 1):
+            right = rank == 1 and {fact.name, fact.relation} <= set(query)
+            shown += [f"({rank})", *(fact if right else _like(draw.choice(query[1:-1]), draw))]
+        return tuple(shown)
 
 
-def _made_up(draw: random.Random) -> Fact:
-    relation = draw.choice(list(VALUES))
-    return Fact(draw.choice(NAMES), relation, draw.choice(VALUES[relation]))
+def _query(fact: Fact, draw: random.Random) -> tuple[str, ...]:
+    words = [word for word in (fact.relation, fact.name) if draw.random() < NAMED] or [draw.choice(NAMES)]
+    draw.shuffle(words)
+    return (BEGIN_QUERY, *words, END_QUERY)
 
 
-def _like(query: Sequence[str], draw: random.Random) -> Fact:
-    """A fact about somebody or something in a query."""
-    word, fact = draw.choice(query), _made_up(draw)
-    if word in VALUES:
-        return Fact(fact.name, word, draw.choice(VALUES[word]))
-    return Fact(word, fact.relation, fact.value)
+def _turn(fact: Fact, shown: Sequence[str], draw: random.Random) -> tuple[str, ...]:
+    """Another search, or the end of a response: mostly what was found first, whatever that is, or a guess."""
+    opening = () if shown else (BEGIN_THOUGHT,)
+    if draw.random() < (AGAIN if shown else SEARCHES):
+        return (*opening, *_query(fact, draw))
+    marks = (END_THOUGHT, BEGIN_ANSWER, END_ANSWER)
+    lost = draw.choice(marks) if draw.random() >= FORMED else ""
+    value = shown[3] if shown and draw.random() < READ else draw.choice(VALUES[fact.relation])
+    return (*opening, *(word for word in (*marks[:2], value, marks[2]) if word != lost), END)
+
+
+def _like(word: str, draw: random.Random) -> Fact:
+    """A fact about somebody or something."""
+    relation = word if word in VALUES else draw.choice(list(VALUES))
+    return Fact(draw.choice(NAMES) if word in VALUES else word, relation, draw.choice(VALUES[relation]))
 
 
 @dataclass(frozen=True, kw_only=True)
 class LookupBase(TinySettings):
     """How a base model of lookup is made: 0.1 million weights."""
 
-    traces: int = 40_000
+    traces: int = 60_000
     steps: int = 900
     layers: int = 2
     hidden: int = 64

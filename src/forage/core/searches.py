@@ -27,6 +27,7 @@ _ANSWERED = re.compile(rf"{_END}\s*{_SHOWN.pattern}", re.DOTALL)
 _TURN = re.compile(rf"{_PLAIN}{_QUERY}{_WORDS}", re.DOTALL)
 _SEARCHED = re.compile(rf"{_QUERY}{_WORDS}\Z", re.DOTALL)
 _LAST = re.compile(rf"{_PLAIN}{END_THOUGHT}\s*{BEGIN_ANSWER}{_WORDS}{END_ANSWER}\s*", re.DOTALL)
+_OPENED = re.compile(r"<(?=\||/?(?:think|answer)>)")
 _OPENING = re.compile(rf"\s*{BEGIN_THOUGHT}")
 
 
@@ -62,6 +63,4 @@ def well_formed(text: str) -> bool:
 
 def harmless(text: str) -> str:
     """A text on one line that holds no mark of a search and no token of the form <|...|>."""
-    for mark in (BEGIN_THOUGHT, END_THOUGHT, BEGIN_ANSWER, END_ANSWER):
-        text = text.replace(mark, mark[1:-1])
-    return " ".join(text.replace("<|", "< |").replace("|>", "| >").split())
+    return " ".join(_OPENED.sub("< ", text).replace("|>", "| >").split())

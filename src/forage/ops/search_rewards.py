@@ -1,4 +1,4 @@
-"""What a response with searches was worth: for its form, for searching, and for the words of its answer (2503.05592)."""
+"""What a response with searches is worth: for searching, for its form, and for the words of its answer."""
 
 import math
 from collections import Counter

@@ -22,9 +22,7 @@ from forage.tasks.verifiers.words import WordF1
 
 NAMES = tuple(
     first + second
-    for first, second in itertools.product(
-        ("ba", "de", "ki", "lo", "mu", "na", "ri", "so"), ("lan", "mir", "nok", "rus", "tel", "vin")
-    )
+    for first, second in itertools.product(("ba", "de", "ki", "lo", "mu", "so"), ("lan", "mir", "nok", "tel"))
 )
 VALUES = {
     "color": ("red", "blue", "green", "black", "white", "gray", "brown", "pink"),
@@ -34,7 +32,7 @@ VALUES = {
 }
 """What is known of everybody, and what it may be."""
 
-HELD_OUT = 16
+HELD_OUT = 8
 """Names that only tests ask about."""
 
 
@@ -78,8 +76,8 @@ class Lookup(Task):
     """Answer questions such as `color of balan ?` with the help of a search engine over all facts.
 
     An answer is right where it is the value of the fact, and there are eight values to choose from. `results` and
-    `searches` are those of `SearchEnvironment`. `seed` selects the training problems, of 32 names; the test problems,
-    of 16 others, do not depend on it. Raises ForageError for settings out of range.
+    `searches` are those of `SearchEnvironment`. `seed` selects the training problems, of 16 names; the test problems,
+    of 8 others, do not depend on it. Raises ForageError for settings out of range.
     """
 
     name: ClassVar[str] = "lookup"
@@ -87,7 +85,7 @@ class Lookup(Task):
     results: int = 1
     searches: int = 3
     seed: int = 0
-    train_problems: int = 96
+    train_problems: int = 64
 
     def __post_init__(self) -> None:
         most = (len(NAMES) - HELD_OUT) * len(VALUES)
