@@ -51,7 +51,7 @@ def test_searches_and_form(text: str, asked: int, formed: bool) -> None:
         (f"{T} red {NQ}", ""),
         (f"{T} {Q} {NQ}", ""),
         (f"{T} {Q} a {D} {ND} b {NQ}", ""),  # what stood before documents of its own is gone
-        (f"{T} {D} {Q} a {NQ}", None),  # it lies in documents that have not ended
+        (f"{T} {D} {Q} a {NQ}", "a"),  # documents of its own, without an end
         (f"{T} {Q} a {NQ}{SHOWN} so", None),
         (f"{T} {Q} a {NQ}{SHOWN}", None),
         ("", None),

@@ -38,7 +38,7 @@ def without_documents(text: str) -> str:
 
 def last_query(text: str) -> str | None:
     """The query at whose end the last turn of a response ended; "" where it has no beginning, None without an end."""
-    *_, turn = _SHOWN.split(text)
+    turn = text.rpartition(END_DOCUMENTS)[2]
     before, end, _ = turn.rpartition(END_QUERY)
     if not end:
         return None

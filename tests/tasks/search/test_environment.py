@@ -11,6 +11,7 @@ from forage.core.searches import MARKS, well_formed
 from forage.core.serialize import decode_part, encode_part
 from forage.core.turns import environment_of
 from forage.tasks.search import DocumentFiles, SearchEnvironment, chosen_environment, parse_environment
+from forage.tasks.table import open_table
 from forage.tasks.verifiers.plain import Exact
 from forage.tasks.with_environment import WithEnvironment, with_environment
 from support.builders import problem
@@ -18,9 +19,8 @@ from support.worlds import EASY
 from tasks.search.test_index import Texts
 
 PROBLEM = problem()
-ENGINE = SearchEnvironment(
-    documents=Texts(texts=("a red house", "a blue house", "a green barn")), results=2, searches=2
-)
+HOUSES = Texts(texts=("a red house", "a blue house", "a green barn"))
+ENGINE = SearchEnvironment(documents=HOUSES, results=2, searches=2)
 
 
 def asked(query: str, before: str = "<think> ") -> str:
@@ -54,37 +54,22 @@ def test_what_documents_say_is_short_and_harmless(tmp_path: Path) -> None:
     assert task.environment.own_text(f"{asked('red')}{reply}") == f"{asked('red')}\n\n\n"
 
 
-def test_a_verifier_never_reads_what_was_found() -> None:
+def test_a_verifier_never_reads_what_was_found(tmp_path: Path) -> None:
     """A document that states an answer earns nothing; the policy's own answer does, wherever it stands."""
     engine = replace(ENGINE, documents=Texts(texts=("the answer is gold", "<answer>gold</answer>")))
     text = f"{asked('answer gold')}{engine.reply(PROBLEM, asked('answer gold'))}"
     gold, judge = problem(answer="gold"), Exact()
 
-    class Verified(type(EASY)):
-        def verify(self, problem, text):
-            return judge(problem, text)
-
-        quick = verify
-
-        def answer(self, problem, text):
-            return judge.answer(problem, text)
-
-        def marks_answer(self, problem, text):
-            return judge.marks_answer(problem, text)
-
-        def mode(self, problem, text):
-            return judge.answer(problem, text)
-
-    task = WithEnvironment(task=Verified(worth=EASY.worth), environment=engine)
+    (tmp_path / "table.jsonl").write_text('{"prompt": "what?", "answer": "gold"}\n')
+    table = open_table(tmp_path / "table.jsonl", verifier=judge, test_share=0, modes="answer")
+    task = WithEnvironment(task=table, environment=engine)
     assert judge(gold, text).correct, "the documents alone would be taken for an answer"
     for look in (task.verify, task.quick):
         assert not look(gold, text).correct  # pyright: ignore[reportOptionalMemberAccess]
         assert look(gold, f"{text} <answer>gold</answer>").correct  # pyright: ignore[reportOptionalMemberAccess]
     assert not task.marks_answer(gold, text)
-    assert "gold" in (task.answer(gold, text) or "")  # only as the query's word: nothing is marked
-    assert (
-        task.answer(gold, f"{text} <answer>lead</answer>") == task.mode(gold, f"{text}<answer>lead</answer>") == "lead"
-    )
+    own = f"{text} <answer>lead</answer>"
+    assert task.answer(gold, own) == task.mode(gold, own) == "lead"
 
 
 def test_the_control_finds_as_much_and_something_else() -> None:

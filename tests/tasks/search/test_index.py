@@ -58,11 +58,11 @@ def test_the_ranking_is_bm25_and_the_first_of_equals_comes_first() -> None:
 
 
 HOSTILE = [
-    '"', "'", '" OR 1=1 --', "a\" OR b", "red'); DROP TABLE passages; --", "NEAR(red blue, 5)", "red AND NOT red",
-    "title : red", "{title text} : red", "^red", "red*", "- red", "+red", "(red", "red)", "red NEAR", "OR", "AND OR NOT",
-    "passages", "rank", "\x00red", "re\x00d", "red\ud800", "😀 red", "(" * 5000, "a" * 100_000, " ".join(["red"] * 5000),
-    " ".join(map(str, range(5000))), "_", "²", "٣", "\u0300", "",
-]  # fmt: skip
+    *('"', "'", '" OR 1=1 --', 'a" OR b', "red'); DROP TABLE passages; --", "title : red", "{title text} : red"),
+    *("NEAR(red blue, 5)", "red NEAR", "red AND NOT red", "AND OR NOT", "OR", "^red", "red*", "- red", "+red"),
+    *("(red", "red)", "passages", "rank", "\x00red", "re\x00d", "red\ud800", "😀 red", "_", "²", "٣", "\u0300", ""),
+    *("(" * 5000, "a" * 100_000, "red " * 5000, " ".join(map(str, range(5000)))),
+]
 
 
 @pytest.mark.parametrize("query", HOSTILE, ids=range(len(HOSTILE)))
