@@ -67,12 +67,12 @@ def measured(work: Callable[[], T], device: str) -> tuple[T, float, float]:
     return result, time.perf_counter() - began, peak
 
 
-def main(dtype: Any, share: bool, device: str) -> dict[str, Any]:
+def main(dtype: Any, share: bool, graphs: bool, device: str) -> dict[str, Any]:
     tiny = device == "cpu"
     prompts, group_size, width, longest = (2, 4, 16, 8) if tiny else (16, 16, 128, 256)
     with tempfile.TemporaryDirectory() as folder:
         build(Path(folder), tiny=tiny)
-        engine = LocalEngine(dtype=dtype, device=device, matmul="highest", share_starts=share)
+        engine = LocalEngine(dtype=dtype, device=device, matmul="highest", share_starts=share, cuda_graphs=graphs)
         settings = Optimization(lr=1e-9, mini_batches=1, micro_tokens=16_384)
         opened = engine.open(folder, optimization=settings)
     generator = torch.Generator().manual_seed(1)
@@ -105,10 +105,10 @@ def main(dtype: Any, share: bool, device: str) -> dict[str, Any]:
             row |= {f"{name}_s": seconds, f"{name}_gib": peak}
         rows.append(row)
     middle = {name: statistics.median(row[name] for row in rows[1:]) for name in rows[0]}
-    return {"dtype": dtype, "share_starts": share, **middle}
+    return {"dtype": dtype, "share_starts": share, "graphs": graphs, **middle}
 
 
 if __name__ == "__main__":
     where = sys.argv[sys.argv.index("--device") + 1] if "--device" in sys.argv else "cuda"
-    kind, sharing = sys.argv[1].split(",")
-    print(json.dumps(main(kind, sharing == "shared", where)))
+    kind, sharing, *decoding = sys.argv[1].split(",")
+    print(json.dumps(main(kind, sharing == "shared", decoding == ["graphs"], where)))

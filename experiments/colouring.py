@@ -90,6 +90,23 @@ ARMS: dict[str, tuple[str, ...]] = {
     "novelty, dealt anew (control)": ("dr_grpo", "i_mentor_shuffled"),
     **MODE_COVERAGE,
 }
+STRENGTHS: dict[str, tuple[str, Sequence[str]]] = {
+    "entropy penalty": ("entropy_penalty:coefficient=", ("0.03", "0.1", "0.2", "0.4")),
+    "KL to base": ("kl_penalty:coefficient=", ("0.03", "0.1", "0.3")),
+    "replay": ("mode_replay:coefficient=", ("2", "5", "15")),
+    "mode coverage, exemplars": ("mode_coverage:coefficient=", ("2", "5", "15")),
+    "unlikeliness, beta": ("unlikeliness:beta=", ("0.25", "0.5", "1")),
+    "top entropy tokens, share": ("top_entropy_tokens:share=", ("0.1", "0.2", "0.4")),
+    "base anchor": ("base_anchor:solved=0.125,coefficient=", ("0.05", "0.15")),
+    "entropy advantage, alpha": ("entropy_advantage:alpha=", ("0.4", "1.6")),
+}
+"""Strengths to choose among on seeds that are not compared."""
+TUNING: dict[str, tuple[str, ...]] = {
+    f"{name} {strength}": ("dr_grpo", method + strength)
+    for name, (method, strengths) in STRENGTHS.items()
+    for strength in strengths
+}
+EVERY = {**TUNING, **ARMS}
 COLUMNS = ("pass@1", "pass@8", "pass@64", "distinct@8", "pcmd")
 
 
@@ -108,7 +125,7 @@ def work(job: tuple[str, int, str, float, int, str]) -> dict[str, Any]:
     try:
         place = Path(out) / "runs" / f"{answers}-lr{lr:g}-{''.join(c if c.isalnum() else '-' for c in arm)}-{seed}"
         shared: dict[str, Any] = {"answers": answers, "world_seed": seed, "seed": seed, "lr": lr, "steps": steps}
-        recipe = colouring(**shared, method=list(ARMS.get(arm, ("grpo",))), matmul="highest", threads=1)
+        recipe = colouring(**shared, method=list(EVERY.get(arm, ("grpo",))), matmul="highest", threads=1)
         checkpoint = recipe.model if arm == "base" else str(train(recipe, out=place).path)
         splits = {split: exact_evaluation(checkpoint, task=recipe.task, split=split) for split in ("test", "train")}
         found: dict[str, Any] = {split: each.summary() for split, each in splits.items()}
@@ -131,7 +148,7 @@ def base(job: tuple[int, str]) -> None:
 
 def table(rows: Sequence[dict[str, Any]], answers: str, lr: float) -> str:
     lines = ["| arm (test graphs) | " + " | ".join(COLUMNS) + " | seeds |", "|---" * (len(COLUMNS) + 2) + "|"]
-    for arm in ("base", *ARMS):
+    for arm in ("base", *EVERY):
         mine = [r["test"] for r in rows if (r["arm"], r["answers"], r["lr"]) == (arm, answers, lr) and "test" in r]
         if not mine:
             continue
@@ -152,7 +169,9 @@ def main() -> None:
     parser.add_argument("--lr", type=float, default=1e-4)
     parser.add_argument("--steps", type=int, default=512)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--arms", default="", help="names separated by semicolons; all unless given")
+    parser.add_argument(
+        "--arms", default="", help="names separated by semicolons; tuning: those of STRENGTHS; all others unless given"
+    )
     parser.add_argument("--minutes", type=float, default=0, help="begin no run after so many minutes")
     flags = parser.parse_args()
     out, seeds = Path(flags.out), [int(seed) for seed in flags.seeds.split(",")]
@@ -161,8 +180,9 @@ def main() -> None:
     rows = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
     done = {(r["arm"], r["seed"], r["answers"], r["lr"], r["steps"]) for r in rows if "test" in r}
     names = ["base", *ARMS] if not flags.arms else flags.arms.split(";")
-    if unknown := [name for name in names if name not in ("base", *ARMS)]:
-        parser.error(f"there is no arm {unknown[0]!r}; there are base, {', '.join(ARMS)}")
+    names = ["base", "Dr. GRPO", *TUNING] if names == ["tuning"] else names
+    if unknown := [name for name in names if name not in ("base", *EVERY)]:
+        parser.error(f"there is no arm {unknown[0]!r}; there are base, {', '.join(EVERY)}")
     jobs = [(name, seed, flags.answers, flags.lr, flags.steps, str(out)) for seed in seeds for name in names]
     jobs = [job for job in jobs if job[:5] not in done]
     began = time.monotonic()

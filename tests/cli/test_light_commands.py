@@ -2,13 +2,14 @@
 
 import subprocess
 import sys
+from collections import defaultdict
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from forage.cli.method_pages import method_pages
-from forage.cli.method_settings import SETTINGS, explained
+from forage.cli.method_settings import SETTINGS, explained, key_of
 from forage.cli.recipe_flags import RECIPE_NAMES
 from forage.methods import METHODS
 from forage.recipes import RECIPES
@@ -18,6 +19,45 @@ import sys
 from forage.cli import main
 print(main({!r}), sorted({{"torch", "transformers"}} & set(sys.modules)))
 """
+
+ALIKE = {
+    "at": {"entropy_advantage", "hicra_entropy"},
+    "clip": {
+        "ce_gppo",
+        "clip_cov",
+        "dr_grpo",
+        "maxrl",
+        "nsr",
+        "psr",
+        "rloo",
+        "tailrl",
+        "tree_credit",
+        "vineppo",
+        "weighted_reinforce",
+    },
+    "clip_high": {"cispo", "dapo", "grpo", "gspo", "ppo"},
+    "clip_low": {"cispo", "dapo", "grpo", "gspo", "ppo"},
+    "continuations": {"rrl", "vineppo"},
+    "denominator": {"nsr", "psr", "top_entropy_tokens", "weighted_reinforce"},
+    "device": {"process_advantage", "process_reward", "reward_model"},
+    "encoder": {"embedding_reward", "memory_r", "pessimistic_reward"},
+    "equal": {"rrl", "vineppo"},
+    "exploration": {"mcts_dpo", "step_dpo"},
+    "gap": {"mcts_dpo", "step_dpo"},
+    "grams": {"hicra", "hicra_entropy", "strategy_modes"},
+    "kappa": {"entropy_advantage", "hicra_entropy"},
+    "key": {"cue", "setpo", "uniqueness"},
+    "model": {"process_advantage", "process_reward", "reward_model"},
+    "outcome": {"embedding_reward", "pessimistic_reward", "process_advantage", "process_reward", "reward_model"},
+    "power": {"lambda_grpo", "tree_credit"},
+    "preferences": {"embedding_reward", "pessimistic_reward"},
+    "roots": {"entro_duction", "step_dpo"},
+    "scale": {"hicra", "hicra_entropy", "passk", "reinforce_ada"},
+    "share": {"mode_coverage", "rrl", "satori"},
+    "slots": {"mode_coverage", "mode_replay", "success_replay"},
+    "weight": {"embedding_reward", "pessimistic_reward", "process_advantage", "process_reward", "reward_model"},
+}
+"""Methods that mean the same by a setting of this name."""
 
 
 @pytest.mark.parametrize(
@@ -76,10 +116,37 @@ def test_the_pages_are_the_catalogue() -> None:
 
 
 def test_every_setting_is_explained_and_nothing_else() -> None:
-    asked = [(name, key) for name, method in METHODS.items() for key in method.parameters]
-    assert all(explained(name, key) for name, key in asked)
-    used = {f"{name}.{key}" if f"{name}.{key}" in SETTINGS else key for name, key in asked}
-    assert used == set(SETTINGS)
+    asked = [(key, name, method.control_of) for name, method in METHODS.items() for key in method.parameters]
+    assert all(explained(*one) for one in asked)
+    assert {key_of(*one) for one in asked} == set(SETTINGS)
+
+
+def test_settings_of_one_name_mean_one_thing_or_are_explained_apart() -> None:
+    """A line without a method's name is read by every method with such a setting, so these have been read together."""
+    users: defaultdict[str, set[str]] = defaultdict(set)
+    for name, method in METHODS.items():
+        for key in method.parameters:
+            users[key_of(key, name, method.control_of)].add(method.control_of or name)
+    for key, families in users.items():
+        assert len(families) == 1 or families == ALIKE[key], key
+
+
+@pytest.mark.parametrize(
+    ("method", "setting", "word"),
+    [
+        ("top_entropy_tokens", "share", "tokens"),
+        ("random_entropy_tokens", "share", "tokens"),
+        ("clip_cov", "share", "tokens"),
+        ("kl_cov", "share", "tokens"),
+        ("cue", "alpha", "frequency"),
+        ("uniqueness", "alpha", "cluster"),
+        ("mode_diversity", "alpha", "frequency"),
+        ("unlikeliness", "beta", "likeliest"),
+        ("setpo", "weight", "siblings"),
+    ],
+)
+def test_a_setting_is_explained_by_what_the_method_does_with_it(method: str, setting: str, word: str) -> None:
+    assert word in explained(setting, method, METHODS[method].control_of)
 
 
 @pytest.mark.parametrize("width", [60, 80, 100])

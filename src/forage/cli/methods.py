@@ -47,7 +47,7 @@ def _show_page(shown: Tables, page: Page, controls: list[str]) -> None:
         shown.say(f"A control of {page.control_of}.")
     elif controls:
         shown.say(fill(f"Controls: {', '.join(controls)}.", shown.width))
-    rows = [(key, default, explained(page.name, key)) for key, default in page.parameters.items()]
+    rows = [(key, default, explained(key, page.name, page.control_of)) for key, default in page.parameters.items()]
     if rows:
         shown.table("settings", ResultTable.of_texts(("setting", "default", "what it is"), rows))
 

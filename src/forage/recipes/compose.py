@@ -118,6 +118,7 @@ def compose(*, name: str, task: Task, settings: Settings, base: Callable[[], Pat
             stops=tuple(values["stop"]),
             adapter=adapter,
             gradient_checkpointing=values["gradient_checkpointing"],
+            cuda_graphs=values["cuda_graphs"],
         ),
         sampler=parse_sampler(values["sampler"]),
     )

@@ -100,6 +100,8 @@ class EngineSettings(TypedDict, total=False):
         matmul: Precision of float32 matrix products. Auto measures and takes the fastest that is accurate.
         threads: CPU threads for matrix products. 0: all cores.
         rows: Responses sampled at once: memory against speed. Chosen by the memory there is unless given.
+        cuda_graphs: Sampling on a GPU launches each pass over the model as a whole. Faster where the processor cannot
+            keep the GPU busy; not measured yet (docs/gpu.md).
         trust_remote_code: Run Python code that comes with the model. Read it first.
     """
 
@@ -108,6 +110,7 @@ class EngineSettings(TypedDict, total=False):
     matmul: Literal["auto", "highest", "medium"]
     threads: int
     rows: int | None
+    cuda_graphs: bool
     trust_remote_code: bool
 
 
@@ -181,6 +184,7 @@ DEFAULTS: Settings = {
     "matmul": _ENGINE.matmul,
     "threads": _ENGINE.threads,
     "rows": None,
+    "cuda_graphs": _ENGINE.cuda_graphs,
     "trust_remote_code": _ENGINE.trust_remote_code,
     "verifier_workers": _VERIFYING.workers,
     "deadline": _VERIFYING.deadline,

@@ -3,6 +3,7 @@
 import copy
 import math
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from torch import Tensor
 from engines.local.test_policy import LOSS, random_batch
 from forage.core.protocols import SampleRequest
 from forage.core.records import SamplingParams
+from forage.engines.local.decoding import GraphedPass, Work, cuda_graphs
 from forage.engines.local.model import LocalModel
 from forage.engines.local.policy import LocalPolicy
 from forage.engines.local.sampler import LocalSampler
@@ -63,6 +65,25 @@ def test_sampled_log_probabilities_are_the_learners(tiny_base: Path) -> None:
                 logits = one.model.head.logits(one.model.hidden(tokens))[0, 3:-1]
             exact = logits.double().log_softmax(1).gather(1, tokens[0, 4:, None])[:, 0].cpu()
             torch.testing.assert_close(torch.tensor(sample.logprobs).double(), exact, atol=1e-4, rtol=1e-4)
+
+
+def test_graphs_decode_what_kernels_do(tiny_base: Path) -> None:
+    model, graphs = policy(tiny_base, "cuda").model, cuda_graphs()
+    captured: list[Work] = []
+
+    def counted(work: Work) -> Work:
+        captured.append(graphs(work))
+        return captured[-1]
+
+    asked = [SampleRequest(tuple(range(2, 4 + 2 * n)), 16, seed=n) for n in range(4)]
+    params = SamplingParams(max_tokens=48)
+    decoding = partial(GraphedPass, capture=counted)
+    found = dict(LocalSampler(model, rows=24, decoding=decoding).sample(asked, params))
+    assert captured
+    for number, group in LocalSampler(model, rows=24).sample(asked, params):
+        for one, other in zip(group, found[number], strict=True):
+            assert other.tokens == one.tokens
+            assert other.logprobs == pytest.approx(one.logprobs, abs=1e-4)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

@@ -128,6 +128,16 @@ class RowCache(Cache):
 
         column: (n,) int64, or one number when all rows are equally long.
         """
+        self.reserve(width)
         for layer in self.layers:
-            layer.reserve(self.rows, width, self.limit)
             layer.live, layer.column, layer.width = live, column, width
+
+    def reserve(self, positions: int) -> None:
+        """Room for at least so many positions in every row."""
+        for layer in self.layers:
+            layer.reserve(self.rows, positions, self.limit)
+
+    @property
+    def positions(self) -> int:
+        """How many positions each row has room for. Keys and values have moved whenever it has changed."""
+        return self.layers[0].keys.shape[3]

@@ -14,6 +14,7 @@ from forage.engines.distributed.process_group import Alone, ProcessGroup
 from forage.engines.local.adapters import BelowAdapter, Lora, add_adapter, has_adapter, is_adapter
 from forage.engines.local.codec import LocalCodec
 from forage.engines.local.critic import ActorCritic, LocalCritic
+from forage.engines.local.decoding import decoding_pass, graphed_pass
 from forage.engines.local.memory import free_memory, measure_costs, pass_tokens, sampled_rows
 from forage.engines.local.model import LocalModel
 from forage.engines.local.numerics import choose_matmul
@@ -53,6 +54,7 @@ class LocalEngine:
     the sequences that are sampled at once; with None a run chooses it by the memory there is. `parallel` says where
     the weights lie while several processes learn: whole in each of them ("data") or in shards ("fsdp"); one process
     has no use for it. With `adapter` only that learns; `gradient_checkpointing` saves memory in updates and costs time.
+    `cuda_graphs`: sampling on a GPU launches each pass as a whole (`decoding`).
     `share_starts`: responses to one prompt share its activations in an update, where the architecture can.
     """
 
@@ -67,6 +69,7 @@ class LocalEngine:
     adapter: Lora | None = None
     gradient_checkpointing: bool = False
     share_starts: bool = True
+    cuda_graphs: bool = False
 
     def settled(self) -> "LocalEngine":
         """This engine with what depends on the machine decided: recorded in `recipe.json`, so that resuming agrees.
@@ -133,6 +136,7 @@ class LocalEngine:
                 rows=256 if self.rows is None else self.rows,
                 version=lambda: policy.version,
                 ends=EndTexts(codec, self.stops) if self.stops else None,
+                decoding=graphed_pass if self.cuda_graphs and self.device != "cpu" else decoding_pass,
             ),
             codec=codec,
             reference=self._reference(reference, policy, load) if reference else None,

@@ -18,6 +18,7 @@ from torch import Tensor
 from forage.core.errors import ForageError
 from forage.core.records import Completion, SampleRequest, SamplingParams
 from forage.engines.local.cache import RowCache, StartCache
+from forage.engines.local.decoding import DecodingPass, decoding_pass
 from forage.engines.local.model import LocalModel
 from forage.engines.local.token_sampling import Draw, draw, stream_keys, uniforms
 from forage.engines.requests import check_requests, limit_of
@@ -33,7 +34,8 @@ class LocalSampler:
     """A `Sampler` over a `LocalModel`. `rows` completions grow at a time: more is faster until memory ends.
 
     `version` tells how many optimizer steps the weights have taken; `stop_ids` end a completion too, and so does a
-    token for which `ends`, asked with all tokens of the completion, says so. `tokens_read` and `tokens_decoded` count
+    token for which `ends`, asked with all tokens of the completion, says so. `decoding` makes the
+    pass over the live rows. `tokens_read` and `tokens_decoded` count
     what all calls together computed: tokens of starts, and passes over sampled tokens.
     """
 
@@ -45,6 +47,7 @@ class LocalSampler:
         version: Callable[[], int] = lambda: 0,
         stop_ids: Sequence[int] = (),
         ends: Callable[[Sequence[int]], bool] | None = None,
+        decoding: Callable[[LocalModel, RowCache], DecodingPass] = decoding_pass,
     ) -> None:
         if rows < 1:
             raise ForageError(f"The sampler needs at least 1 row, not {rows}.")
@@ -52,6 +55,7 @@ class LocalSampler:
         self._rows = rows
         self._version = version
         self._ends = ends
+        self._decoding = decoding
         self._stop_ids = tuple(sorted({*model.stop_ids, *stop_ids}))
         self.tokens_read = 0
         self.tokens_decoded = 0
@@ -69,7 +73,9 @@ class LocalSampler:
         model cannot serve, and while sampling when the logits are not finite. Closing the iterator stops the work.
         """
         check_requests(requests, params, self._model.config)
-        return self._results(_Sampling(self._model, requests, params, self._rows, self._stop_ids, self._ends))
+        return self._results(
+            _Sampling(self._model, requests, params, self._rows, self._stop_ids, self._ends, self._decoding)
+        )
 
     def _results(self, sampling: "_Sampling") -> Iterator[tuple[int, tuple[Completion, ...]]]:
         try:
@@ -152,6 +158,7 @@ class _Sampling:
         rows: int,
         stop_ids: tuple[int, ...],
         ends: Callable[[Sequence[int]], bool] | None,
+        decoding: Callable[[LocalModel, RowCache], DecodingPass],
     ) -> None:
         self._model = model
         self._ends = ends
@@ -170,6 +177,7 @@ class _Sampling:
         self._limits = np.array([limit_of(request, params) for request in requests], dtype=np.int64)
         longest = max((len(request.tokens) + limit_of(request, params) for request in requests), default=0)
         self._cache = RowCache(model.config.num_hidden_layers, rows, longest)
+        self._pass = decoding(model, self._cache)
         self._start = np.zeros(rows, dtype=np.int64)
         self._count = np.zeros(rows, dtype=np.int64)
         self._stream = np.zeros(rows, dtype=np.uint64)
@@ -228,22 +236,7 @@ class _Sampling:
         last = self._tokens[np.arange(live), self._count[:live] - 1]
         positions = torch.from_numpy(column).to(device)
         tokens = torch.from_numpy(last).to(device)
-        if int(column.min()) + 1 == width:
-            mask = None
-            self._cache.place(live, width - 1, width)
-        else:
-            index = torch.arange(width, device=device)
-            mask = torch.zeros(live, 1, 1, width, dtype=self._model.module.dtype, device=device)
-            mask.masked_fill_((index > positions[:, None])[:, None, None], -torch.inf)
-            self._cache.place(live, positions, width)
-        hidden = self._model.decoder(
-            tokens[:, None],
-            position_ids=positions[:, None],
-            attention_mask=mask,
-            past_key_values=self._cache,
-            use_cache=True,
-        )
-        return hidden[:, 0]
+        return self._pass(tokens, positions, width, level=int(column.min()) + 1 == width)
 
     @torch.inference_mode()
     def _draw(self, hidden: Tensor) -> np.ndarray:
