@@ -68,15 +68,15 @@ class DocumentFiles(Documents):
             raise ForageError(f"There are no documents at {place}.")
         if place.is_file() and place.suffix in TEXT_FILES:
             return (place,), True
-        found = sorted(file for file in place.rglob("*") if file.suffix in TEXT_FILES and file.is_file())
-        return (tuple(found), True) if found else (data_files(place), False)
+        text_files = sorted(file for file in place.rglob("*") if file.suffix in TEXT_FILES and file.is_file())
+        return (tuple(text_files), True) if text_files else (data_files(place), False)
 
 
 def passages(document: Document, words: int) -> Iterator[Document]:
     """A document in pieces of at most `words` words, each with its title; none where it has no words."""
-    said = document.text.split()
-    for begin in range(0, len(said), words):
-        yield Document(document.title, " ".join(said[begin : begin + words]))
+    spoken = document.text.split()
+    for begin in range(0, len(spoken), words):
+        yield Document(document.title, " ".join(spoken[begin : begin + words]))
 
 
 def _place(path: str) -> Path:

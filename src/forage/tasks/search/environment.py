@@ -57,9 +57,9 @@ class SearchEnvironment(Environment):
 
     def find(self, query: str) -> tuple[Document, ...]:
         """The passages that a query is answered with, best first."""
-        found, size = self._index.search(query, self.results), self._index.size
+        numbers, size = self._index.search(query, self.results), self._index.size
         moved = size // 2 if self.shuffled else 0
-        return tuple(self._index.passage((number + moved) % size) for number in found)
+        return tuple(self._index.passage((number + moved) % size) for number in numbers)
 
     @cached_property
     def _index(self) -> PassageIndex:

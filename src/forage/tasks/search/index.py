@@ -38,11 +38,11 @@ class PassageIndex:
         matching = match_expression(query)
         if not matching:
             return ()
-        found = self._connection.execute(
+        rows = self._connection.execute(
             "SELECT rowid FROM passages WHERE passages MATCH ? ORDER BY bm25(passages), rowid LIMIT ?",
             (matching, limit),
         )
-        return tuple(number - 1 for (number,) in found)
+        return tuple(number - 1 for (number,) in rows)
 
     def passage(self, number: int) -> Document:
         row = self._connection.execute("SELECT title, text FROM passages WHERE rowid = ?", (number + 1,)).fetchone()

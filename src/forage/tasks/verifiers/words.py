@@ -35,9 +35,9 @@ class WordF1(Verifier):
         answer = marked_or_whole(text)
         if answer is None:
             return verdict(False, answered=0.0)
-        said, forms = normalized_words(answer), [normalized_words(form) for form in right_forms(problem.answer)]
-        parts = {"correct": float(said in forms), "answered": 1.0}
-        return Score(max(word_f1(said, form) for form in forms), parts)
+        words, forms = normalized_words(answer), [normalized_words(form) for form in right_forms(problem.answer)]
+        parts = {"correct": float(words in forms), "answered": 1.0}
+        return Score(max(word_f1(words, form) for form in forms), parts)
 
     def judge(self, problem: Problem, text: str) -> Score:
         return self.quick(problem, text)
