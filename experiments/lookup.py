@@ -3,8 +3,9 @@
     python experiments/lookup.py --out runs/lookup --seeds 0,1,2
 
 Trains each arm with each seed from one base model, evaluates it on the test questions with the documents of the task
-and with shuffled ones, and writes one line of JSON per run to OUT/rows.jsonl. Interrupted, the same command goes on with
-the arms that are missing. Ends with means over seeds and with differences by pairs of seeds and their 95% t-intervals.
+and with shuffled ones, and writes one line of JSON per run to OUT/rows.jsonl. Interrupted, the same command goes on
+with the arms that are missing. Ends with means over seeds and with differences by pairs of seeds and their 95%
+t-intervals.
 """
 
 import argparse
