@@ -31,7 +31,7 @@ def test_a_table_and_a_folder_of_texts(tmp_path: Path) -> None:
 def test_a_row_that_is_no_document_is_named(tmp_path: Path, row: object) -> None:
     path = jsonl(tmp_path / "docs.jsonl", {"text": "fine"}, row)
     with pytest.raises(ForageError, match=r"docs\.jsonl, line 2"):
-        [*DocumentFiles(path=path).read()]
+        list(DocumentFiles(path=path).read())
 
 
 def test_files_that_are_not_there_or_no_text(tmp_path: Path) -> None:
@@ -39,7 +39,7 @@ def test_files_that_are_not_there_or_no_text(tmp_path: Path) -> None:
         DocumentFiles(path=str(tmp_path / "none.jsonl")).settled()
     (tmp_path / "latin.txt").write_bytes(b"\xe4")
     with pytest.raises(ForageError, match=r"latin\.txt cannot be read as text in UTF-8"):
-        [*DocumentFiles(path=str(tmp_path)).read()]
+        list(DocumentFiles(path=str(tmp_path)).read())
 
 
 def test_documents_that_changed_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
