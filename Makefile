@@ -5,7 +5,7 @@ BIN := .venv/bin
 # are no Python; those do not compile.
 COMPILE := $(BIN)/python -m compileall -q -j 0 -x 'transformers/models/|torch/(testing|_inductor|onnx|_dynamo)/' .venv/lib src > /dev/null
 
-.PHONY: install demo test clean
+.PHONY: install demo test types tests clean
 
 .venv/.installed: requirements.txt pyproject.toml
 	@echo "Installing the pinned dependencies into .venv (half a minute) ..."
@@ -26,12 +26,20 @@ install: .venv/.installed
 demo: .venv/.installed
 	$(BIN)/forage demo --out runs/demo
 
-# One worker more than cores: some tests wait for processes, for files, or for a deadline.
+# Types are checked by one core; meanwhile the others have tests to run.
 test: .venv/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	@$(MAKE) --no-print-directory --jobs 2 --keep-going types tests
+
+types: .venv/.installed-dev
 	$(BIN)/basedpyright
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slow" -n $$($(BIN)/python -c "import os; print(1 + os.cpu_count())")
+
+# One worker more than cores: some tests wait for processes, for files, or for a deadline. What pytest makes of the tests'
+# assertions is kept for the next time.
+tests: .venv/.installed-dev
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slow" \
+		-n $$($(BIN)/python -c "import os; print(1 + os.cpu_count())")
 
 clean:
 	rm -rf .venv runs

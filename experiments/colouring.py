@@ -10,11 +10,12 @@ Interrupted, the same command goes on with the arms that are missing. Ends with 
 import argparse
 import json
 import multiprocessing
-import statistics
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from paired import differences, mean
 
 MODE_COVERAGE: dict[str, tuple[str, ...]] = {
     "mode coverage": ("dr_grpo", "mode_coverage"),
@@ -107,6 +108,24 @@ TUNING: dict[str, tuple[str, ...]] = {
     for strength in strengths
 }
 EVERY = {**TUNING, **ARMS}
+PAIRS: tuple[tuple[str, str], ...] = (
+    ("Dr. GRPO", "base"),
+    ("IPS", "Dr. GRPO"),
+    ("IPS", "IPS, keys permuted (control)"),
+    ("replay 5", "Dr. GRPO"),
+    ("replay 5", "replay 5 by frequency (control)"),
+    ("replay 5", "replay 5 of one mode a problem (control)"),
+    ("GRPO + entropy advantage", "GRPO + shuffled entropy (control)"),
+    ("unlikeliness", "unlikeliness, random ranks (control)"),
+    ("entropy penalty .1", "Dr. GRPO"),
+    ("KL to base .1", "Dr. GRPO"),
+    ("mode coverage", "mode coverage, ways dealt anew (control)"),
+    ("mode coverage", "IPS"),
+    ("top 20% entropy tokens", "random 20% of tokens (control)"),
+    ("answers counted (UCB)", "answers counted, bonuses dealt anew (control)"),
+    ("memory of responses", "memory of responses, dealt anew (control)"),
+    ("novelty (i-MENTOR)", "novelty, dealt anew (control)"),
+)
 COLUMNS = ("pass@1", "pass@8", "pass@64", "distinct@8", "pcmd")
 
 
@@ -152,11 +171,7 @@ def table(rows: Sequence[dict[str, Any]], answers: str, lr: float) -> str:
         mine = [r["test"] for r in rows if (r["arm"], r["answers"], r["lr"]) == (arm, answers, lr) and "test" in r]
         if not mine:
             continue
-        cells = []
-        for name in COLUMNS:
-            values = [each[name] for each in mine]
-            spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
-            cells.append(f"{statistics.mean(values):.3f}{spread}")
+        cells = [mean([each[name] for each in mine]) for name in COLUMNS]
         lines.append(f"| {arm} | {' | '.join(cells)} | {len(mine)} |")
     return "\n".join(lines)
 
@@ -198,7 +213,9 @@ def main() -> None:
             if flags.minutes and time.monotonic() - began > 60 * flags.minutes:
                 pool.terminate()
                 break
-    print(table(rows, flags.answers, flags.lr))
+    print(table(rows, flags.answers, flags.lr), "", sep="\n")
+    fitting = [row for row in rows if (row["answers"], row["lr"]) == (flags.answers, flags.lr) and "test" in row]
+    print(differences({(row["arm"], row["seed"]): row["test"] for row in fitting}, PAIRS, COLUMNS))
 
 
 if __name__ == "__main__":

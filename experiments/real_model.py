@@ -27,6 +27,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(HERE), os.environ.get("PYTHONPATH"))))  # of the verifiers
 
+from paired import differences, mean  # noqa: E402
 from word_problems import demonstrations, write_problems  # noqa: E402
 
 
@@ -106,8 +107,6 @@ PAIRS: Mapping[str, Sequence[tuple[str, str]]] = {
     ],
 }
 BASE = "base"
-T95 = (math.nan, 12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
-"""Two-sided 95% quantiles of Student's t, by degrees of freedom."""
 
 
 def warm_up(model: str, out: Path, sizes: Sizes, device: str) -> None:
@@ -337,31 +336,15 @@ def table_of(rows: Sequence[Mapping[str, Any]], kind: str) -> str:
     for arm in (BASE, *ARMS[kind]):
         values = {name: [row[name] for row in mine if row["arm"] == arm and name in row] for name in names}
         if values[names[0]] if names else False:
-            cells = [f"{statistics.mean(found):.3f}" if found else "" for found in values.values()]
+            cells = list(map(mean, values.values()))
             lines.append(f"| {arm} | {' | '.join(cells)} | {len(values[names[0]])} |")
     return "\n".join(lines)
 
 
-def differences(rows: Sequence[Mapping[str, Any]], kind: str) -> str:
-    """Paired by seed, with 95% t-intervals."""
+def differences_of(rows: Sequence[Mapping[str, Any]], kind: str) -> str:
     mine = {(row["arm"], row["seed"]): row for row in rows if row["kind"] == kind and "failed" not in row}
     names = [name for name in columns(list(mine.values())) if name not in ("entropy", "length")]
-    lines = [f"| {kind} | {' | '.join(names)} | seeds |", "|---" * (len(names) + 2) + "|"]
-    for one, other in PAIRS[kind]:
-        seeds = sorted(seed for arm, seed in mine if arm == one and (other == BASE or (other, seed) in mine))
-        first = min((seed for arm, seed in mine if arm == BASE), default=0)  # one base for all
-        if len(seeds) < 2:
-            continue
-        cells = []
-        for name in names:
-            if not all(name in mine[arm, seed] for arm in (one, other) for seed in seeds if (arm, seed) in mine):
-                cells.append("")
-                continue
-            gaps = [mine[one, seed][name] - mine[other, first if other == BASE else seed][name] for seed in seeds]
-            mean, half = statistics.mean(gaps), T95[len(gaps) - 1] * statistics.stdev(gaps) / len(gaps) ** 0.5
-            cells.append(f"{mean:+.3f} [{mean - half:+.3f}, {mean + half:+.3f}]")
-        lines.append(f"| {one} minus {other} | {' | '.join(cells)} | {len(seeds)} |")
-    return "\n".join(lines)
+    return differences(mine, PAIRS[kind], names, base=BASE)
 
 
 def main() -> None:
@@ -416,7 +399,7 @@ def main() -> None:
                 stream.write(json.dumps(row) + "\n")
             print({name: round(v, 3) if isinstance(v, float) else v for name, v in row.items()}, flush=True)
     for kind in flags.kinds.split(","):
-        print("", table_of(rows, kind), "", differences(rows, kind), sep="\n", flush=True)
+        print("", table_of(rows, kind), "", differences_of(rows, kind), sep="\n", flush=True)
     if needed:
         print("", best_of_n(out, [n for n in (4, 16, 64) if n <= sizes.n[1]], seeds[0], flags.device), sep="\n")
 

@@ -1,5 +1,8 @@
 """What many tests share: a base model of the lab that takes seconds to build."""
 
+import fcntl
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,20 +12,47 @@ import torch
 from forage.base_models.countdown import BaseSettings
 from forage.base_models.tiny_model import build
 from forage.bench.fork_server import ForkServer
+from support.forked_servers import SetAside
 from support.said import Said
+
+SET_ASIDE = pytest.StashKey[SetAside]()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    if session.config.getoption("dist", "no") == "no":  # where tests run, not where they are handed out
+        session.config.stash[SET_ASIDE] = SetAside()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if SET_ASIDE in session.config.stash:
+        session.config.stash[SET_ASIDE].close()
+
+
+@pytest.fixture(scope="session")
+def set_aside(pytestconfig: pytest.Config) -> SetAside:
+    """What programs are forked from that need torch and transformers."""
+    return pytestconfig.stash[SET_ASIDE]
 
 
 @pytest.fixture(scope="session")
 def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A base model after a few supervised steps: it writes the lab's words in nearly the right order."""
     settings = BaseSettings(traces=800, steps=60, batch=32, layers=2, hidden=32, heads=2, head_dim=16, inner=64)
-    return build(settings, tmp_path_factory.mktemp("bases") / "tiny", progress=False)
+    own = tmp_path_factory.mktemp("bases")
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return build(settings, own / "tiny", progress=False)
+    # The first worker that needs it builds it; each has a copy, since evaluations are written beside a model.
+    place = own.parents[1] / "tiny"
+    with place.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        build(settings, place, progress=False)
+    return Path(shutil.copytree(place, own / "tiny"))
 
 
 @pytest.fixture(scope="session")
-def fork_server() -> Iterator[ForkServer]:
+def fork_server(set_aside: SetAside) -> Iterator[ForkServer]:
     """Processes for commands of forage that start at once."""
-    server = ForkServer()
+    server = ForkServer(launch=set_aside.launch)
     yield server
     server.close()
 

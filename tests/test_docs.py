@@ -15,12 +15,14 @@ import forage
 from forage.base_models.colouring import ColoringBase
 from forage.base_models.countdown import SIZES
 from forage.base_models.tiny_model import build
+from forage.bench.fork_server import ForkServer
 from forage.cli import COMMANDS, main
 from forage.cli.demo import METHODS as ARMS
 from forage.methods import METHODS, parse
 from forage.methods.catalogue import Applied
 from forage.store.run_directory import RunDirectory
 from forage.tasks.countdown import Countdown
+from support.forked_servers import SetAside
 
 ROOT = Path(__file__).parent.parent
 
@@ -36,10 +38,14 @@ def commands(document: str) -> list[list[str]]:
     return [words[1:] for line in lines if (words := shlex.split(line, comments=True))[:1] == ["forage"]]
 
 
+@pytest.fixture(scope="module")
+def coloring(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(ColoringBase(steps=8, traces=768), tmp_path_factory.mktemp("coloring") / "base", progress=False)
+
+
 @pytest.fixture
-def lab(tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def lab(tiny_base: Path, coloring: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache in which models of seconds stand in for the bases of toy tasks; returns that of the demo's size."""
-    coloring = build(ColoringBase(steps=8, traces=768), tmp_path / "coloring", progress=False)
     for settings, model in ((ColoringBase(), coloring), (SIZES["demo"], tiny_base)):
         place = tmp_path / "home" / f"{settings.label}-{settings.digest()}"
         shutil.copytree(model, place)
@@ -58,7 +64,8 @@ def run(source: str, name: str, namespace: dict[str, object]) -> None:
 def test_the_readme_example_runs(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (example,) = blocks("README.md")
     assert len(example.strip().splitlines()) <= 12
-    run(example, "README.md", {})
+    assert "steps=64)" in example
+    run(example.replace("steps=64)", "steps=4, threads=1)"), "README.md", {})
     assert "problems solved at least once in 64 samples" in capsys.readouterr().out
     assert Path("runs/readme/report.html").exists()
 
@@ -203,9 +210,10 @@ def test_the_life_cycle_of_a_process_model_runs_as_written(lab: Path, capsys: py
 
 
 def test_the_demo_runs_and_goes_on_where_it_stopped(
-    lab: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    lab: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, set_aside: SetAside
 ) -> None:
     arms = (ARMS[0], ARMS[-1])  # half of the demo
+    monkeypatch.setattr("forage.bench.train.ForkServer", lambda: ForkServer(launch=set_aside.launch))
     monkeypatch.setattr("forage.cli.demo.METHODS", arms)
     small = ["demo", "--out", "runs/demo", "--steps", "2", "--n", "4", "--json"]
     assert main(small) == 0

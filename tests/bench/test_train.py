@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from forage.bench.fork_server import ForkServer
 from forage.bench.plan import Bench, BenchSettings, plan_bench
 from forage.bench.train import train_bench
 from forage.core.errors import ForageError
 from forage.recipes import RECIPES
 from forage.training.loop import resume, train
 from support.bench_settings import settings_of
+from support.forked_servers import SetAside
 
 Progress = list[tuple[int, int, str]]
 
@@ -70,7 +72,10 @@ def test_what_is_trained_starts_no_process(tiny_base: Path, tmp_path: Path) -> N
     assert not list(tmp_path.glob("*.log"))
 
 
-def test_the_run_that_fails_in_a_process_is_named_and_the_others_stay(tiny_base: Path, tmp_path: Path) -> None:
+def test_the_run_that_fails_in_a_process_is_named_and_the_others_stay(
+    tiny_base: Path, tmp_path: Path, set_aside: SetAside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forage.bench.train.ForkServer", lambda: ForkServer(launch=set_aside.launch))
     bench = planned(tiny_base, tmp_path, ("grpo", "dr_grpo"), processes=2)
     first, second = bench.runs
 

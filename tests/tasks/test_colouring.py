@@ -38,6 +38,9 @@ def test_there_are_as_many_graphs_as_the_definition_says() -> None:
     """Counted again without a look at the generator: bit masks of edges, all answers tried."""
     graphs = all_graphs()
     assert len(set(graphs)) == len(graphs) == 33_096
+    assert [graph.prompt for graph in graphs[:2]] == ["333|a..|a...|.bcd.=", "311|.bc|..cd|....e="], (
+        "the order is part of what base models learned from"
+    )
     assert statistics.mean(len(graph.right) for graph in graphs) == pytest.approx(5.928, abs=1e-3)
     edges = [(v, o) for v in (3, 4, 5) for o in range(v)]
     found = 0

@@ -5,7 +5,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -150,17 +149,18 @@ def test_kill_minus_nine_at_random_moments_loses_nothing(
     assert_same_run(reference, path)
 
 
-def test_interrupting_the_command_saves_and_says_how_to_go_on(tiny_base: Path, tmp_path: Path) -> None:
-    path = tmp_path / "run"
-    command = [sys.executable, "-m", "forage", "train", "countdown", "--model", str(tiny_base), "--out", str(path)]
+def test_interrupting_the_command_saves_and_says_how_to_go_on(
+    tiny_base: Path, tmp_path: Path, fork_server: ForkServer
+) -> None:
+    path, log = tmp_path / "run", tmp_path / "said"
+    command = ["train", "countdown", "--model", str(tiny_base), "--out", str(path)]
     command += ["--steps", "200", "--groups", "2", "--group-size", "2", "--threads", "1"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = fork_server.start([command], log)
     while process.poll() is None and not (path / "metrics.jsonl").exists():
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert f"forage resume {path}" in said
+    assert process.wait(60) == 130
+    assert f"forage resume {path}" in log.read_text()
     last = RunDirectory.open(path).metrics()[-1]["step"]
     assert RunDirectory.open(path).checkpoints()[-1] == last
 

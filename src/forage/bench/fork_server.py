@@ -12,9 +12,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Protocol
 
 from forage.core.errors import ForageError
 
@@ -64,20 +64,34 @@ class CommandProcess:
             os.kill(self.pid, number)
 
 
+class ServerProcess(Protocol):
+    """What a server is to the process that asks it: `subprocess.Popen`, or something like it."""
+
+    pid: int
+    stdin: IO[str] | None
+    stdout: IO[str] | None
+
+    def wait(self) -> int: ...
+
+
+def run_python(program: str) -> ServerProcess:
+    """A new Python that runs a program."""
+    command = [sys.executable, "-c", program]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+
+
 class ForkServer:
     """Starts processes that have loaded what commands need. They all end when this process does, or at `close`.
 
-    `program` is Python that takes commands from `serve`; forage's own unless given.
+    `program` is Python that takes commands from `serve`; forage's own unless given. `launch` runs it.
     """
 
-    def __init__(self, program: str = PROGRAM) -> None:
+    def __init__(self, program: str = PROGRAM, launch: Callable[[str], ServerProcess] = run_python) -> None:
         self._change = threading.Condition()
         self._asked = 0
         self._started: dict[int, CommandProcess] = {}
         self._gone = False
-        self._server = subprocess.Popen(
-            [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
-        )
+        self._server = launch(program)
         threading.Thread(target=self._hear, daemon=True).start()
 
     @property

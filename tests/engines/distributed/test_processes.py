@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import torch
 
-from forage.bench.fork_server import ForkServer
+from forage.bench.fork_server import CommandProcess, ForkServer
 from forage.core.records import Completion, Group, Message, Problem, Rollout, Score, Start
 from forage.engines.distributed.interrupts import SharedGate
 from forage.engines.distributed.process_group import ProcessGroup, partition_rows
@@ -31,6 +31,7 @@ from forage.store.checkpoint import load_tensors
 from forage.store.run_directory import RunDirectory
 from forage.training.loop import resume, train
 from support.builders import group
+from support.forked_servers import SetAside
 from support.two_processes import recipe, stopping_at
 from support.worlds import blank_model
 
@@ -51,17 +52,18 @@ SCRIPT = f"""
 import sys
 sys.path.insert(0, {str(TESTS)!r})
 from forage.bench.fork_server import serve
+from support.forked_torchrun import torchrun_forks
 from support.two_processes import main
 (words,) = serve()
-main(*words)
+torchrun_forks(words[1:]) if words[0] == "torchrun" else main(*words)
 """
 
 
 class Pairs:
     """Two processes of `two_processes` with the variables that torchrun sets; they start at once."""
 
-    def __init__(self) -> None:
-        self.server = ForkServer(SCRIPT)
+    def __init__(self, set_aside: SetAside) -> None:
+        self.server = ForkServer(SCRIPT, launch=set_aside.launch)
 
     def start(self, *words: str | Path) -> Callable[[], tuple[list[int], str]]:
         """Returns what waits for both: their exit codes, and what they said."""
@@ -78,8 +80,8 @@ class Pairs:
 
 
 @pytest.fixture(scope="module")
-def pairs() -> Iterator[Pairs]:
-    pairs = Pairs()
+def pairs(set_aside: SetAside) -> Iterator[Pairs]:
+    pairs = Pairs(set_aside)
     yield pairs
     pairs.server.close()
 
@@ -226,27 +228,38 @@ def test_an_evaluation_is_divided(place: Path, found: list[dict[str, Any]]) -> N
     assert len(list((place / "by one first" / "evals" / "samples").glob("*/*/*.parquet"))) == 2
 
 
-def command(model: Path, path: Path, *more: str) -> list[str | Path]:
+def command(model: Path, path: Path) -> list[str]:
     settings = "--steps 2000 --groups 2 --group-size 4 --max-tokens 8 --matmul highest --checkpoint-every 4"
-    return ["-m", "forage", "train", "countdown", "--model", model, "--out", path, *settings.split(), *more]
+    return ["train", "countdown", "--model", str(model), "--out", str(path), "--parallel", "fsdp", *settings.split()]
 
 
-def wait_for_steps(process: subprocess.Popen[str], path: Path, steps: int) -> None:
+def wait_for_steps(process: subprocess.Popen[str] | CommandProcess, path: Path, steps: int) -> None:
     metrics = path / "metrics.jsonl"
     while process.poll() is None and not (metrics.exists() and metrics.read_text().count("\n") >= steps):
         time.sleep(0.05)
-    assert process.poll() is None, process.communicate()[1]
+    assert process.poll() is None
 
 
-def test_an_interrupt_saves_once(tiny_base: Path, tmp_path: Path) -> None:
-    run, stopped = interrupted(tiny_base, tmp_path / "run")
-    assert run.checkpoints()[-1] == stopped
+def test_an_interrupt_saves_once(tiny_base: Path, tmp_path: Path, pairs: Pairs) -> None:
+    path, log = tmp_path / "run", tmp_path / "said"
+    process = pairs.server.start([["torchrun", *command(tiny_base, path)]], log)
+    wait_for_steps(process, path, 1)
+    os.killpg(process.pid, signal.SIGINT)
+    process.wait(60)
+    assert log.read_text().count(f"Go on with: forage resume {path}") == 1, log.read_text()
+    run = RunDirectory.open(path)
+    assert run.checkpoints()[-1] == run.metrics()[-1]["step"]
 
 
 @pytest.mark.slow
 def test_a_lost_process_ends_the_run_with_a_sentence(tiny_base: Path, tmp_path: Path) -> None:
-    """What torchrun makes of it; `test_a_run_whose_process_was_killed_goes_on_to_the_same_weights` does without it."""
-    run, stopped = interrupted(tiny_base, tmp_path / "run")
+    """With torchrun itself; `test_a_run_whose_process_was_killed_goes_on_to_the_same_weights` does without it."""
+    process = torchrun("-m", "forage", *command(tiny_base, tmp_path / "run"))
+    wait_for_steps(process, tmp_path / "run", 1)
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=60)
+    run = RunDirectory.open(tmp_path / "run")
+    stopped = int(run.metrics()[-1]["step"])
     process = torchrun("-m", "forage", "resume", run.path)
     wait_for_steps(process, run.path, stopped + 1)
     os.kill(second_of(process.pid), signal.SIGKILL)
@@ -256,17 +269,6 @@ def test_a_lost_process_ends_the_run_with_a_sentence(tiny_base: Path, tmp_path: 
     assert "forage resume" in said
     assert run.checkpoints()[-1] >= stopped
     assert run.latest_checkpoint()
-
-
-def interrupted(model: Path, path: Path) -> tuple[RunDirectory, int]:
-    """A run of two processes that Ctrl-C has ended, and its last step."""
-    process = torchrun(*command(model, path, "--parallel", "fsdp"))
-    wait_for_steps(process, path, 1)
-    os.killpg(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=60)
-    assert said.count(f"Go on with: forage resume {path}") == 1, said
-    run = RunDirectory.open(path)
-    return run, int(run.metrics()[-1]["step"])
 
 
 def second_of(launcher: int) -> int:

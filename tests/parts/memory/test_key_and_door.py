@@ -23,6 +23,8 @@ LENGTH = 1 + DIGITS
 PROBLEMS = [problem(f"p{number}") for number in range(24)]
 STEPS, GROUPS, SIBLINGS, RATE = 40, 8, 8, 1.0
 PARAMS = SamplingParams(max_tokens=LENGTH)
+EVEN = [0.5, 0.5]
+"""Of a digit by which nothing is decided any more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,12 +67,14 @@ class Walker:
     def sample(
         self, requests: Sequence[SampleRequest], params: SamplingParams
     ) -> Iterator[tuple[int, tuple[Completion, ...]]]:
+        digits = [softmax(row) for row in self.digits]
         for number, request in enumerate(requests):
-            found = []
+            found, first = [], softmax(self.first[PROBLEMS[request.tokens[0]].id])
             for sibling in range(request.group_size):
                 draw, response = random.Random(f"{request.seed} {sibling}"), list(request.tokens[1:])
                 while len(response) < LENGTH:
-                    weights = softmax(self.logits(PROBLEMS[request.tokens[0]].id, response) or [0.0, 0.0])
+                    right = response.count(1) == len(response)
+                    weights = first if not response else digits[len(response) - 1] if right else EVEN
                     response += draw.choices(range(len(weights)), weights)
                 new = tuple(response[len(request.tokens) - 1 :])
                 found.append(Completion(new, (0.0,) * len(new), (0.0,) * len(new), "eos"))
@@ -100,7 +104,8 @@ class Walker:
 
 def softmax(row: Sequence[float]) -> list[float]:
     powers = [math.exp(value) for value in row]
-    return [power / sum(powers) for power in powers]
+    total = sum(powers)
+    return [power / total for power in powers]
 
 
 def trained(seed: int, *, share: float = 0.5, cut: Literal["value", "random"] = "value") -> float:

@@ -309,9 +309,9 @@ def test_the_whole_road_by_command(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     base = str(dialogue_base)
-    assert main(["rm", "collect", base, "--out", "pairs.jsonl", "--comparisons", "60", "--responses", "3"]) == 0
+    assert main(["rm", "collect", base, "--out", "pairs.jsonl", "--comparisons", "20", "--responses", "3"]) == 0
     rows = [json.loads(line) for line in Path("pairs.jsonl").read_text().splitlines()]
-    assert len(rows) == 60
+    assert len(rows) == 20
     assert all(len(row["ranked"]) == 3 for row in rows)
     for seed in ("0", "1"):
         arguments = ["--model", base, "--out", f"rm{seed}", "--seed", seed, "--probe", "3"]

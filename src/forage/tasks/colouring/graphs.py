@@ -6,6 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
+from numpy.typing import NDArray
+
 Coloring = tuple[int, int, int]
 """The colors (1 to 3) of d, e and f."""
 
@@ -77,17 +80,27 @@ def _coloring(digits: str) -> Coloring:
 @lru_cache(maxsize=1)
 def all_graphs() -> tuple[Graph, ...]:
     """The graphs that have 4 to 12 right answers, 33,096 of them, in an order that is always the same and shuffled."""
-    subsets = [
+    edges = [
         ["".join(chosen) for size in range(place + 1) for chosen in itertools.combinations(VERTICES[:place], size)]
         for place in (3, 4, 5)
     ]
-    graphs: list[Graph] = []
-    for colors in COLORINGS:
-        for d, e, f in itertools.product(*subsets):
-            if FEWEST <= sum(1 for _ in _right(colors, d, e, f)) <= MOST:
-                graphs.append(Graph(colors, (d, e, f)))
+    d, e, f = (_fitting(place, known) for place, known in zip((3, 4, 5), edges, strict=True))
+    right = np.einsum("gdr,ger,gfr->gdef", d, e, f, optimize=True)
+    graphs = [
+        Graph(COLORINGS[given], (edges[0][d], edges[1][e], edges[2][f]))
+        for given, d, e, f in np.argwhere((right >= FEWEST) & (right <= MOST)).tolist()
+    ]
     random.Random("colouring graphs").shuffle(graphs)
     return tuple(graphs)
+
+
+def _fitting(place: int, edges: Sequence[str]) -> NDArray[np.int64]:
+    """1 where a vertex has another color than its neighbors: colors of a to c, neighbors, colors of d to f."""
+    every = np.array(COLORINGS)
+    colors = np.concatenate([np.repeat(every[:, None], 27, axis=1), np.repeat(every[None], 27, axis=0)], axis=2)
+    same = colors[:, :, :place] == colors[:, :, place, None]
+    known = np.array([[vertex in neighbors for vertex in VERTICES[:place]] for neighbors in edges])
+    return 1 - (same[:, None] & known[:, None]).any(axis=-1).astype(np.int64)
 
 
 def _right(colors: Coloring, *neighbors: str) -> Iterator[Coloring]:
