@@ -11,13 +11,13 @@ t-intervals.
 import argparse
 import json
 import math
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from paired import differences, mean
 
 from forage.core.protocols import Task
 from forage.core.turns import environment_of
@@ -52,7 +52,6 @@ SAMPLES = 32
 """Responses to each test question."""
 METRICS = ("replies", "correct", "length")
 COLUMNS = ("test", "test, shuffled documents", *METRICS)
-T_975 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}
 
 
 def work(arm: str, seed: int, out: Path) -> dict[str, float]:
@@ -91,26 +90,14 @@ def tables(rows: Sequence[dict[str, Any]]) -> str:
     lines = ["| arm | " + " | ".join(COLUMNS) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
     for arm in ARMS:
         mine = [row["values"] for row in rows if row["arm"] == arm]
-        cells = [_cell([each[name] for each in mine if name in each]) for name in COLUMNS]
+        cells = [mean([each[name] for each in mine if name in each]) for name in COLUMNS]
         lines += [f"| {arm} | {' | '.join(cells)} |"] if mine else []
-    lines += ["", "| test pass@1 | difference |", "|---|---|"]
-    for one, other in PAIRS:
-        found = {arm: {row["seed"]: row["values"]["test"] for row in rows if row["arm"] == arm} for arm in (one, other)}
-        gaps = [found[one][seed] - found[other][seed] for seed in found[one] if seed in found[other]]
-        if len(gaps) in T_975:
-            wide = T_975[len(gaps)] * statistics.stdev(gaps) / math.sqrt(len(gaps))
-            mean = statistics.mean(gaps)
-            lines.append(f"| {one} - {other} | {mean:+.3f} [{mean - wide:+.3f}, {mean + wide:+.3f}] |")
-    return "\n".join(lines)
+    numbers = {(row["arm"], row["seed"]): row["values"] for row in rows}
+    return "\n".join([*lines, "", differences(numbers, PAIRS, ("test",))])
 
 
 def _name(arm: str) -> str:
     return "".join(each if each.isalnum() else "-" for each in arm)
-
-
-def _cell(values: Sequence[float]) -> str:
-    spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.3f}{spread}" if values else ""
 
 
 def main() -> None:
