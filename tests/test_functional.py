@@ -158,6 +158,7 @@ FORMULAS: dict[str, str] = {
     "embedding_reward": "bradley_terry_loss plackett_luce_loss",
     "pessimistic_reward": "linear_preferences confidence_width confidence_radius",
     "step_grpo": "step_reward",
+    "r1_searcher": "search_call_reward search_answer_reward word_f1",
     "first_try_bonus": "step_returns",
     "shuffled_entropy": "shuffle_within_rows entropy_bonus",
     "constant_bonus": "constant_bonus",
@@ -188,10 +189,10 @@ ARRANGED = (
     "i_mentor_shuffled judge_reward_shuffled kl_cov_random mcts_dpo_random memory_r_shuffled mode_coverage_random "
     "mode_coverage_undivided mode_coverage_unreplayed mode_coverage_unrestarted mode_diversity_random "
     "mode_replay_others mode_replay_single mode_replay_unlearned pessimistic_reward_shuffled "
-    "posterior_budget_random prefix_guided prefix_guided_other progress_reward_shuffled random_entropy_tokens "
-    "reinforce_ada_random rrl rrl_oracle rrl_random_cuts rrl_success_prefixes rrl_whole_prompts setpo_shuffled "
-    "step_grpo_shuffled strategy_modes success_replay_fresh success_replay_random tree_credit_random ucpo_shuffled "
-    "uniqueness_shuffled unlikeliness_random zpg_random"
+    "posterior_budget_random prefix_guided prefix_guided_other progress_reward_shuffled r1_searcher_shuffled "
+    "random_entropy_tokens reinforce_ada_random rrl rrl_oracle rrl_random_cuts rrl_success_prefixes rrl_whole_prompts "
+    "setpo_shuffled step_grpo_shuffled strategy_modes success_replay_fresh success_replay_random tree_credit_random "
+    "ucpo_shuffled uniqueness_shuffled unlikeliness_random zpg_random"
 )
 
 

@@ -51,6 +51,7 @@ from forage.ops.response_memory import likeness_reward, memory_reward, unlikenes
 from forage.ops.returns import gae, step_returns, value_differences
 from forage.ops.rollout_budget import balanced_siblings, division_chance, rollout_budget, teaching_value
 from forage.ops.search import backed_up_value, puct, self_evaluated, step_prior, step_quality
+from forage.ops.search_rewards import search_answer_reward, search_call_reward, word_f1
 from forage.ops.segments import best_of_group_advantage, group_advantage, leave_one_out
 from forage.ops.semantic import semantic_entropy
 from forage.ops.shared_prefixes import prefix_owner, sharing, tree_advantage
@@ -168,6 +169,8 @@ __all__ = [
     "restart_bonus",
     "rollout_budget",
     "sapo",
+    "search_answer_reward",
+    "search_call_reward",
     "self_evaluated",
     "semantic_entropy",
     "sequence_mean",
@@ -211,5 +214,6 @@ __all__ = [
     "vote_of_n",
     "whiten",
     "window_scale",
+    "word_f1",
     "zeroth_order_gradient",
 ]

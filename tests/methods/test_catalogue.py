@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from forage.core.errors import ForageError
+from forage.core.protocols import Task
 from forage.core.serialize import decode_part, encode_part
 from forage.methods import METHODS, apply, catalogue, entropy_advantage, entropy_penalty, grpo, parse, rloo
 from forage.parts.credit.shape.entropy_bonus import EntropyBonus
 from forage.tasks.bandit import Bandit
 from forage.tasks.countdown import Countdown
+from forage.tasks.lookup import Lookup
 from forage.training.recipe import Grouping, Recipe
 
 GRAMS = str(Path(__file__).parent / "grams.json")
@@ -30,8 +32,8 @@ def bare(group_size: int = 8) -> Recipe:
 
 def bare_of(name: str) -> Recipe:
     """With a task that the method can be used on."""
-    acts = name in ("first_try_bonus", "first_try_random")
-    return dataclasses.replace(bare(), task=Bandit()) if acts else bare()
+    tasks: dict[str, Task] = {"first_try": Bandit(), "r1_searcher": Lookup()}
+    return next((dataclasses.replace(bare(), task=task) for kind, task in tasks.items() if kind in name), bare())
 
 
 def composed(name: str) -> Recipe:

@@ -333,6 +333,7 @@ TESTED_TOGETHER: Mapping[str, tuple[str, ...]] = {
         "base_models/two_ways",
     ),
     "parts/rewards/test_first_try": ("core/actions",),
+    "tasks/search/test_environment": ("tasks/search/__init__",),
     "parts/explore/test_forks": ("parts/explore/entropy_forks", "parts/explore/surprise_forks"),
     "parts/losses/test_demonstration_losses": ("parts/losses/demonstrations",),
     "methods/test_rollout_methods": ("parts/signals/shared_prefix",),

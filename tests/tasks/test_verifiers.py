@@ -25,6 +25,7 @@ SPECIFICATIONS = [
     "choice:last=E",
     r"regex:answer, (\d+) = x",
     r"regex:compare=numeric,pattern=a=(.*),",
+    "f1",
     "math:digits=3",
     "unit_tests:seconds=3",
     "python:os.path:exists",

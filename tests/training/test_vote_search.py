@@ -13,9 +13,11 @@ from forage.engines.local.engine import LocalEngine
 from forage.parts.explore.plain import PlainSampling
 from forage.parts.explore.reasoning_control import ReasoningControl
 from forage.parts.values import Metered
+from forage.tasks.with_environment import with_environment
 from forage.training.vote_search import _Ballots, _cast, _count, _votes, vote_search
 from parts.explore.test_forks import PARAMS, Answers, Uneven
 from support.builders import problem
+from support.turn_worlds import Guide
 from support.worlds import World, blank_model
 
 PROBLEMS = [problem("a"), problem("b")]
@@ -117,3 +119,11 @@ def test_a_model_is_searched_and_one_seed_is_one_result(tmp_path: Path) -> None:
     assert (first.problems, first.repeats, first.responses) == (3, 3, 6)
     assert 1 <= first.n <= 6
     assert "entropy control, 6 vote" in str(first.table().rows)
+
+
+def test_an_environment_answers_in_a_search_too(tmp_path: Path) -> None:
+    """`one two` is what the guide says behind `north`; the model says it by itself in a response of hundreds."""
+    task = with_environment(Voting(worth=(("north one two", 1.0),)), Guide())
+    model, engine = blank_model(tmp_path / "model"), LocalEngine(threads=1, matmul="highest")
+    found = vote_search(model, engine=engine, task=task, responses=16, repeats=2, max_tokens=4)
+    assert found.single.estimate > 0.05

@@ -29,7 +29,7 @@ def test_the_set_is_large_and_covers_every_verifier() -> None:
 
 
 def test_a_part_of_the_set_does_no_harm() -> None:
-    """Nine answers to six verifiers: processes are started for each verifier and after each answer that hangs."""
+    """Eleven answers to seven verifiers: processes are started for each verifier and after each answer that hangs."""
     report = stress(workers=1, deadline=0.5, every=48)
     check(report)
     assert {finding.verifier for finding in report.findings} == set(VERIFIERS) - {"choice"}

@@ -19,7 +19,7 @@ GROUPS: Mapping[str, tuple[str, tuple[str, ...]]] = {
         "How the rows of a table are read.",
         (
             *("prompt_column", "answer_column", "response_column", "id_column", "answer_after", "skip_bad_rows"),
-            *("delimiter", "encoding", "system", "template"),
+            *("delimiter", "encoding", "system", "template", "environment"),
         ),
     ),
     "responses": (

@@ -9,13 +9,17 @@ import tyro
 
 from forage.core.errors import ForageError
 from forage.core.protocols import Task
+from forage.core.turns import environment_of
 from forage.engines.local.engine import LocalEngine
 from forage.grams.gram_list import load_grams
 from forage.recipes.table import settled_template
 from forage.tasks.names import parse_task
+from forage.tasks.search import parse_environment
 from forage.tasks.strategy_modes import with_strategy_modes
 from forage.tasks.table import Table, TableFile, overlap_note
 from forage.tasks.verifiers import parse_verifier
+from forage.tasks.with_environment import with_environment
+from forage.tasks.wrapped import Wrapped
 from forage.training.checkpoints import Checkpoint
 
 
@@ -25,7 +29,7 @@ class TableFlags:
 
     Args:
         data: Table of problems. JSONL, CSV, Parquet, or a folder that `datasets` saved.
-        verifier: What checks an answer. One of math, numeric, exact, choice, regex:..., python:module:function.
+        verifier: What checks an answer. One of math, numeric, exact, f1, choice, regex:..., python:module:function.
         prompt_column: Column of the prompt. Text, or chat messages; dots lead into nested columns.
         answer_column: Column of the right answer. The verifier compares with it.
         id_column: Column of the names of problems. Their content names them unless given.
@@ -40,6 +44,8 @@ class TableFlags:
             begins a step), or python:module:function.
         modes: What distinguishes right answers. Nothing unless given, answer, or python:module:function
             (docs/diversity.md).
+        environment: What answers inside of responses. search:FILE, a table or folder of documents to search, or
+            search:results=5,searches=2,documents=FILE (docs/turns.md).
     """
 
     data: Path | None = None
@@ -55,6 +61,7 @@ class TableFlags:
     template: Literal["auto", "chat", "none"] | None = None
     step_ends: str | None = None
     modes: str | None = None
+    environment: str | None = None
 
     def given(self) -> dict[str, Any]:
         """The flags that say something."""
@@ -102,7 +109,7 @@ def chosen_task(checkpoint: Checkpoint, name: str | None, flags: TableFlags, eng
         return parse_task(name) if name else None
     if name:
         raise ForageError("Name a task or a table (--data), not both.")
-    own = checkpoint.task if isinstance(checkpoint.task, Table) else None
+    own = table_in(checkpoint.task)
     if own is None and flags.verifier is None:
         raise ForageError("Say what checks the answers of this table: --verifier math, numeric, exact, choice, ...")
     verifier = parse_verifier(flags.verifier) if flags.verifier else None
@@ -113,7 +120,18 @@ def chosen_task(checkpoint: Checkpoint, name: str | None, flags: TableFlags, eng
         base = Table(test=table, verifier=verifier)
     elif verifier is not None:
         base = replace(base, verifier=verifier)
-    return _with_flags(base, flags, checkpoint, engine, known=own is not None).settled()
+    chosen = _with_flags(base, flags, checkpoint, engine, known=own is not None).settled()
+    if flags.environment is not None:
+        return with_environment(chosen, parse_environment(flags.environment))
+    answering = environment_of(checkpoint.task) if own and checkpoint.task else None
+    return with_environment(chosen, answering) if answering else chosen
+
+
+def table_in(task: Task | None) -> Table | None:
+    """The table, where a task is one or lies around one."""
+    while isinstance(task, Wrapped):
+        task = task.task
+    return task if isinstance(task, Table) else None
 
 
 def with_grams(task: Task | None, grams: str, checkpoint: Checkpoint) -> Task | None:
@@ -131,9 +149,8 @@ def with_grams(task: Task | None, grams: str, checkpoint: Checkpoint) -> Task | 
 
 def leak_note(checkpoint: Checkpoint, task: Task | None) -> tuple[str, ...]:
     """Whether problems of `task` are among those that the checkpoint was trained on."""
-    if isinstance(checkpoint.task, Table) and isinstance(task, Table) and checkpoint.task.train is not None:
-        return overlap_note(checkpoint.task, task)
-    return ()
+    trained, tested = table_in(checkpoint.task), table_in(task)
+    return overlap_note(trained, tested) if trained and tested and trained.train is not None else ()
 
 
 def _with_flags(table: Table, flags: TableFlags, checkpoint: Checkpoint, engine: LocalEngine, *, known: bool) -> Table:

@@ -25,6 +25,7 @@ RECIPE_NAMES = (
     "two_ways",
     "lock",
     "bandit",
+    "lookup",
     "code",
     "dialogue",
     "gym",
@@ -180,7 +181,12 @@ def example(command: str, build: "RecipeFunction[...]") -> str:
 
 def typed_kind(annotation: object) -> object:
     """What is typed where Python takes more: a path where it takes text too, a name where it takes functions."""
-    from forage.recipes.own_model import Checker, Place
+    from forage.recipes.own_model import Answering, Checker, Place
 
-    kinds: Mapping[object, object] = {Place: Path, Place | None: Path | None, Checker: str}
+    kinds: Mapping[object, object] = {
+        Place: Path,
+        Place | None: Path | None,
+        Checker: str,
+        Answering | None: str | None,
+    }
     return kinds.get(annotation, annotation)

@@ -33,6 +33,19 @@ def parse_call(
     return name, values
 
 
+def split_free(settings: str, free: str, names: Collection[str]) -> tuple[str, dict[str, str]]:
+    """What stands before the setting `free`, which may hold anything, commas too, and comes last; and that setting.
+
+    Its name may be left out where nothing else is given. `names` are the settings there are.
+    """
+    for place in ("", ","):
+        before, separator, after = settings.partition(f"{place}{free}=")
+        if separator and (place or not before):
+            return before, {free: after}
+    first = settings.partition("=")[0]
+    return (settings, {}) if first in names or not settings else ("", {free: settings})
+
+
 def did_you_mean(name: str, known: Collection[str]) -> str:
     """A question with the known name that is most like this one, and a space; "" where none is like it."""
     close = difflib.get_close_matches(name, known, n=1)

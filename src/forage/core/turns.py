@@ -30,6 +30,10 @@ class Environment(ABC):
         It must follow from the arguments alone, drawn numbers included: responses are begun again in their middle.
         """
 
+    def own_text(self, text: str) -> str:
+        """What of a response, or of the beginning of one, is judged: all of it unless this environment's words tell."""
+        return text
+
 
 def environment_of(task: Task) -> Environment | None:
     """The `environment` of a task, or of the one that it lies around (`task.task`); None where it has none.

@@ -82,6 +82,7 @@ from forage.methods.controls.position_reversed import position_reversed as posit
 from forage.methods.controls.posterior_budget_random import posterior_budget_random as posterior_budget_random
 from forage.methods.controls.prefix_guided_other import prefix_guided_other as prefix_guided_other
 from forage.methods.controls.progress_reward_shuffled import progress_reward_shuffled as progress_reward_shuffled
+from forage.methods.controls.r1_searcher_shuffled import r1_searcher_shuffled as r1_searcher_shuffled
 from forage.methods.controls.random_entropy_tokens import random_entropy_tokens as random_entropy_tokens
 from forage.methods.controls.random_token_bonus import random_token_bonus as random_token_bonus
 from forage.methods.controls.reinforce_ada_random import reinforce_ada_random as reinforce_ada_random
@@ -132,6 +133,7 @@ from forage.methods.exploration.prefix_guided import prefix_guided as prefix_gui
 from forage.methods.exploration.process_advantage import process_advantage as process_advantage
 from forage.methods.exploration.process_reward import process_reward as process_reward
 from forage.methods.exploration.progress_reward import progress_reward as progress_reward
+from forage.methods.exploration.r1_searcher import r1_searcher as r1_searcher
 from forage.methods.exploration.reinforce_ada import reinforce_ada as reinforce_ada
 from forage.methods.exploration.reward_model import reward_model as reward_model
 from forage.methods.exploration.rrl import rrl as rrl

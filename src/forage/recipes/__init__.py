@@ -7,6 +7,7 @@ from forage.recipes.countdown import countdown
 from forage.recipes.dialogue import dialogue
 from forage.recipes.gym import gym
 from forage.recipes.lock import lock
+from forage.recipes.lookup import lookup
 from forage.recipes.modebench import modebench
 from forage.recipes.table import table
 from forage.recipes.two_ways import two_ways
@@ -17,6 +18,7 @@ RECIPES = {
     "two_ways": two_ways,
     "lock": lock,
     "bandit": bandit,
+    "lookup": lookup,
     "code": code,
     "dialogue": dialogue,
     "gym": gym,
@@ -34,6 +36,7 @@ __all__ = [
     "dialogue",
     "gym",
     "lock",
+    "lookup",
     "modebench",
     "table",
     "two_ways",

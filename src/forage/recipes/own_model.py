@@ -6,6 +6,7 @@ from typing import Any
 
 from forage.core.errors import ForageError
 from forage.core.spec import parse_call
+from forage.core.turns import Environment
 from forage.engines.local.adapters import Lora
 from forage.tasks.verifiers import Verifier
 
@@ -14,6 +15,9 @@ Place = Path | str
 
 Checker = str | Verifier | Callable[..., Any]
 """What checks an answer: its name, built, or a function of the user's own."""
+
+Answering = str | Environment
+"""What answers inside of responses: its name, or built."""
 
 LEARNING_RATE = {"all": 1e-6, "adapter": 2e-5}
 """Usual for models of billions of parameters; small ones take more."""

@@ -5,10 +5,12 @@ from typing import Literal, Unpack
 
 from forage.engines.local.model import has_chat_template
 from forage.recipes.compose import compose, recipe
-from forage.recipes.own_model import Checker, Place, required
+from forage.recipes.own_model import Answering, Checker, Place, required
 from forage.recipes.settings import Settings
+from forage.tasks.search import chosen_environment
 from forage.tasks.table import Columns, Separated, Template, open_table
 from forage.tasks.verifiers import chosen_verifier
+from forage.tasks.with_environment import with_environment
 from forage.training.recipe import Recipe
 
 
@@ -30,6 +32,7 @@ def table(
     template: Literal["auto", "chat", "none"] = "auto",
     step_ends: str = "newline",
     modes: str = "",
+    environment: Answering | None = None,
     **settings: Unpack[Settings],
 ) -> Recipe:
     """Problems from a table of yours, with a model of yours and a verifier.
@@ -38,7 +41,7 @@ def table(
         data: Table of problems. JSONL, CSV, Parquet, or a folder that `datasets` saved.
         test: Table of test problems.
         test_share: Share of the questions that is held out for testing where there is no test table. 0.1 unless given.
-        verifier: What checks an answer. One of math, numeric, exact, choice, regex:..., python:module:function.
+        verifier: What checks an answer. One of math, numeric, exact, f1, choice, regex:..., python:module:function.
         prompt_column: Column of the prompt. Text, or chat messages; dots lead into nested columns.
         answer_column: Column of the right answer. The verifier compares with it.
         id_column: Column of the names of problems. Their content names them unless given.
@@ -53,6 +56,8 @@ def table(
             begins a step), or python:module:function.
         modes: What distinguishes right answers. Nothing unless given, answer, or python:module:function (of the problem
             and the text); docs/diversity.md.
+        environment: What answers inside of responses. search:FILE, a table or folder of documents to search, or
+            search:results=5,searches=2,documents=FILE (docs/turns.md).
     """
     model = required(settings.get("model"), "table")
     task = open_table(
@@ -69,7 +74,8 @@ def table(
         modes=modes,
     )
     task.step_ends(["-"])  # a function of the user's own is found now, or never
-    return compose(name=Path(data).stem, task=task, settings=settings)
+    answered = task if environment is None else with_environment(task, chosen_environment(environment))
+    return compose(name=Path(data).stem, task=answered, settings=settings)
 
 
 def settled_template(template: Literal["auto", "chat", "none"], model: str, *, trust_remote_code: bool) -> Template:

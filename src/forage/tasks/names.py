@@ -15,6 +15,7 @@ from forage.tasks.countdown import Countdown
 from forage.tasks.dialogue import Dialogue
 from forage.tasks.gym import parse_gym
 from forage.tasks.lock import Lock
+from forage.tasks.lookup import Lookup
 from forage.tasks.modebench import parse_modebench
 from forage.tasks.table import Table, parse_table
 from forage.tasks.two_ways import TwoWays
@@ -26,6 +27,7 @@ TASKS: Mapping[str, type[Task]] = {
     "two_ways": TwoWays,
     "lock": Lock,
     "bandit": Bandit,
+    "lookup": Lookup,
     "code": TinyCode,
     "dialogue": Dialogue,
     "table": Table,

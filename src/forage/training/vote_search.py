@@ -16,6 +16,7 @@ from forage.core.records import Problem, Rollout, SamplingParams, Start
 from forage.core.result_table import Cell, ResultTable
 from forage.core.seeds import derive_seed
 from forage.engines.local.engine import LocalEngine
+from forage.engines.turns import in_turns, with_turn_ends
 from forage.evaluation.bootstrap import Interval, intervals
 from forage.evaluation.tables import difference_cell, level_cell
 from forage.ops.best_of_n import vote_of_n
@@ -103,7 +104,9 @@ def vote_search(
     opening = open_checkpoint(path, task=task, max_tokens=max_tokens)
     checkpoint, task = opening.checkpoint, opening.task
     chosen = split_problems(task, split, problems)
-    opened = (engine or checkpoint.engine).open(str(checkpoint.weights))
+    engine = engine or checkpoint.engine
+    opened = with_turn_ends(engine, task).open(str(checkpoint.weights))
+    sampler, given = in_turns(opened.sampler, opened, engine, task)
     params = SamplingParams(temperature=temperature, max_tokens=opening.max_tokens)
     arms: dict[str, Explore] = {
         "controlled": replace(plan, control="entropy"),
@@ -111,8 +114,8 @@ def vote_search(
         "plain": PlainSampling(),
     }
     with open_judge(task, checkpoint.verifying) as judge:
-        meter = Metered(opened.sampler)
-        tools = Tools(opened.codec, meter, judge)
+        meter = Metered(sampler)
+        tools = Tools(opened.codec, meter, judge, given=given)
         ballots = {}
         for done, (name, explore) in enumerate(arms.items(), 1):
             groups = _cast(explore, chosen, repeats, responses, task, tools, params, seed=derive_seed(seed, name))

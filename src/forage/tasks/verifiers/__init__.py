@@ -5,7 +5,7 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 from forage.core.errors import ForageError
-from forage.core.spec import parse_call
+from forage.core.spec import parse_call, split_free
 from forage.tasks.own_function import name_of
 from forage.tasks.verifiers.base import Verified, Verifier, verdict
 from forage.tasks.verifiers.function import Python
@@ -13,11 +13,12 @@ from forage.tasks.verifiers.mathematics import Math
 from forage.tasks.verifiers.pattern import Regex
 from forage.tasks.verifiers.plain import Choice, Exact, Numeric
 from forage.tasks.verifiers.unit_tests import UnitTests
+from forage.tasks.verifiers.words import WordF1
 
 __all__ = ["VERIFIERS", "Verified", "Verifier", "chosen_verifier", "parse_verifier", "verdict"]
 
 VERIFIERS: Mapping[str, type[Verifier]] = {
-    kind.name: kind for kind in (Exact, Numeric, Choice, Regex, Math, UnitTests, Python)
+    kind.name: kind for kind in (Exact, Numeric, Choice, Regex, WordF1, Math, UnitTests, Python)
 }
 
 
@@ -40,19 +41,9 @@ def parse_verifier(text: str) -> Verifier:
         raise ForageError(f"There is no verifier {name!r}. The verifiers are: {', '.join(sorted(VERIFIERS))}.")
     free, values = kind.free_text, {}
     if free:
-        settings, values = _split_free(settings, free, [field.name for field in fields(kind)])  # pyright: ignore[reportArgumentType]
+        settings, values = split_free(settings, free, [field.name for field in fields(kind)])  # pyright: ignore[reportArgumentType]
     _, plain = parse_call(f"{name}:{settings}", "verifier", VERIFIERS, _defaults)
     return kind(**{**plain, **values})
-
-
-def _split_free(settings: str, free: str, names: list[str]) -> tuple[str, dict[str, str]]:
-    """What stands before the free text, and the free text."""
-    for place in ("", ","):
-        before, separator, after = settings.partition(f"{place}{free}=")
-        if separator and (place or not before):
-            return before, {free: after}
-    first = settings.partition("=")[0]
-    return (settings, {}) if first in names or not settings else ("", {free: settings})
 
 
 def _defaults(name: str) -> dict[str, Any]:

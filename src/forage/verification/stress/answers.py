@@ -11,6 +11,7 @@ from forage.tasks.verifiers import Verifier
 from forage.tasks.verifiers.mathematics import Math
 from forage.tasks.verifiers.pattern import Regex
 from forage.tasks.verifiers.plain import Choice, Exact, Numeric
+from forage.tasks.verifiers.words import WordF1
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ def mathematical_answers() -> Iterator[HostileAnswer]:
 
 def plain_answers() -> Iterator[HostileAnswer]:
     """For the verifiers that run in the training process: they must be quick whatever comes."""
-    for verifier in (Exact(), Numeric(), Choice()):
+    for verifier in (Exact(), Numeric(), Choice(), WordF1()):
         for name, text in (*odd_texts(), *_towers()[:2], *_digits()):
             yield HostileAnswer(f"{verifier.name}: {name}", verifier, NUMBER, text)
 
