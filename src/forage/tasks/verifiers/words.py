@@ -46,8 +46,10 @@ class WordF1(Verifier):
         answer = marked_or_whole(text)
         return None if answer is None else " ".join(normalized_words(answer))
 
-    def stated_answer(self, problem: Problem) -> tuple[str, str] | None:
-        return ("\nThe answer is", f" {right_forms(problem.answer)[0]}") if problem.answer else None
+    def stated_answer(self, problem: Problem, answer: str | None = None) -> tuple[str, str] | None:
+        if answer is None and problem.answer:
+            answer = right_forms(problem.answer)[0]
+        return ("\nThe answer is", f" {answer}") if answer else None
 
 
 def right_forms(answer: str) -> tuple[str, ...]:
