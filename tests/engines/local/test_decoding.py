@@ -80,7 +80,8 @@ def test_a_model_that_cannot_be_captured_decodes_without_graphs_and_says_so(modu
         assert [one.tokens for one in found[number]] == [one.tokens for one in group]
 
 
-def test_an_engine_decodes_in_graphs_where_it_is_asked_to(tiny_base: Path) -> None:
-    assert LocalEngine().open(str(tiny_base)).sampler._decoding is decoding_pass
-    with_graphs = LocalEngine(cuda_graphs=True)
-    assert with_graphs.open(str(tiny_base)).sampler._decoding is decoding_pass, "a CPU has none"
+def test_an_engine_decodes_in_graphs_where_it_is_asked_to_on_a_gpu(tiny_base: Path) -> None:
+    for engine in (LocalEngine(), LocalEngine(cuda_graphs=True)):
+        opened = engine.open(str(tiny_base)).sampler
+        assert isinstance(opened, LocalSampler)
+        assert opened._decoding is decoding_pass, "a CPU has no graphs"

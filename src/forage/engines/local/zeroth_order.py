@@ -103,6 +103,11 @@ class PairedSampler:
     def version(self) -> int:
         return self._policy.version
 
+    @property
+    def tokens_decoded(self) -> int:
+        """Of both halves."""
+        return self._sampler.tokens_decoded
+
     def sample(
         self, requests: Sequence[SampleRequest], params: SamplingParams
     ) -> Iterator[tuple[int, tuple[Completion, ...]]]:
