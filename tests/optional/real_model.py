@@ -51,8 +51,9 @@ def run(words: list[str], *, packages: Path, place: Path) -> None:
     programs = {"forage": [sys.executable, "-m", "forage"], "python": [sys.executable]}
     paths = (ROOT / "src", place / "experiments", packages)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, paths)), "OMP_NUM_THREADS": "1"}
+    words = shortened(words)
     print("$", *words, flush=True)
-    subprocess.run([*programs[words[0]], *shortened(words)[1:]], cwd=place, env=environment, check=True)
+    subprocess.run([*programs[words[0]], *words[1:]], cwd=place, env=environment, check=True)
 
 
 def main() -> int:
