@@ -14,7 +14,6 @@ import json
 import math
 import multiprocessing
 import os
-import random
 import statistics
 import sys
 import time
@@ -107,48 +106,6 @@ PAIRS: Mapping[str, Sequence[tuple[str, str]]] = {
     ],
 }
 BASE = "base"
-
-
-def warm_up(model: str, out: Path, sizes: Sizes, device: str) -> None:
-    """One pass over right answers to both kinds of problems, so that a response has the form that is asked for."""
-    import torch
-
-    from forage.engines.local.model import LocalModel
-    from forage.engines.local.numerics import choose_matmul
-
-    choose_matmul(device=device)
-    opened = LocalModel.load(model, device=device)
-    module, tokenizer = opened.module, opened.tokenizer
-    examples = [
-        example for kind in ARMS for example in demonstrations(kind, sizes.demonstrations, seed=0, test=sizes.test)
-    ]
-    random.Random(0).shuffle(examples)
-    optimizer = torch.optim.AdamW(module.parameters(), lr=sizes.warm_lr, weight_decay=0.0)
-    size = 8
-    for first in range(0, len(examples), size):
-        rows = []
-        for prompt, answer in examples[first : first + size]:
-            asked: Any = tokenizer.apply_chat_template(
-                [{"role": "user", "content": prompt}], add_generation_prompt=True, tokenize=False
-            )
-            before = tokenizer(asked, add_special_tokens=False)["input_ids"]
-            rows.append((before, [*tokenizer(answer, add_special_tokens=False)["input_ids"], opened.stop_ids[0]]))
-        longest = max(len(before) + len(after) for before, after in rows)
-        tokens = torch.zeros(len(rows), longest, dtype=torch.int64)
-        wanted = torch.full_like(tokens, -100)
-        for row, (before, after) in enumerate(rows):
-            end = len(before) + len(after)
-            tokens[row, :end] = torch.tensor([*before, *after])
-            wanted[row, len(before) : end] = torch.tensor(after)
-        for group in optimizer.param_groups:
-            group["lr"] = sizes.warm_lr * min(1.0, (first // size + 1) / 5)
-        hidden = opened.hidden(tokens.to(device))[:, :-1]
-        logits = opened.head.logits(hidden).flatten(0, 1)
-        loss = torch.nn.functional.cross_entropy(logits, wanted[:, 1:].flatten().to(device))
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-    opened.save(out)
 
 
 def recipe_of(kind: str, model: str, out: Path, sizes: Sizes, seed: int, method: Sequence[str], device: str) -> Any:
@@ -259,10 +216,14 @@ def _prepared(out: Path) -> dict[str, Path]:
 def prepare(model: str, place: str, sizes: Sizes, device: str) -> None:
     """The model that answers in the right form, from which all runs begin."""
     import torch
+    from warm_up import warm_up
 
     torch.set_num_threads(2)
     if not (Path(place) / "warm" / "config.json").exists():
-        warm_up(model, Path(place) / "warm", sizes, device)
+        examples = [
+            each for kind in ARMS for each in demonstrations(kind, sizes.demonstrations, seed=0, test=sizes.test)
+        ]
+        warm_up(model, Path(place) / "warm", examples, lr=sizes.warm_lr, device=device)
 
 
 def prepare_methods(place: str, sizes: Sizes, device: str) -> None:
@@ -347,6 +308,10 @@ def differences_of(rows: Sequence[Mapping[str, Any]], kind: str) -> str:
     return differences(mine, PAIRS[kind], names, base=BASE)
 
 
+def arm_names() -> tuple[str, ...]:
+    return (BASE, *(arm for arms in ARMS.values() for arm in arms))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True, help="folder of a chat model")
@@ -361,6 +326,9 @@ def main() -> None:
     parser.add_argument("--arms", default="", help="names separated by semicolons; all unless given")
     parser.add_argument("--minutes", type=float, default=0, help="stop after so many minutes, with what is done")
     flags = parser.parse_args()
+    for asked, known in ((flags.kinds.split(","), ARMS), (filter(None, flags.arms.split(";")), arm_names())):
+        if unknown := [name for name in asked if name not in known]:
+            parser.error(f"there is no {unknown[0]!r}; there are {', '.join(known)}")
     began, out, seeds = time.monotonic(), Path(flags.out).resolve(), [int(seed) for seed in flags.seeds.split(",")]
     out.mkdir(parents=True, exist_ok=True)
     file = out / "rows.jsonl"

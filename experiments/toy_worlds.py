@@ -11,13 +11,13 @@ same command goes on with the arms that are missing. Ends with the table of mean
 import argparse
 import json
 import math
-import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from colouring import MODE_COVERAGE
+from paired import mean
 
 from forage.evaluation.exact import ExactEvaluation
 from forage.recipes import RECIPES
@@ -91,8 +91,7 @@ def table(world: str, rows: Sequence[dict[str, Any]]) -> str:
         cells = []
         for name in names:
             values = [each[name] for each in mine if not math.isnan(each.get(name, math.nan))]
-            spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
-            cells.append(f"{statistics.mean(values):.3f}{spread}" if values else "")
+            cells.append(mean(values))
         lines += [f"| {arm} | {' | '.join(cells)} | {len(mine)} |"] if mine else []
     return "\n".join(lines)
 

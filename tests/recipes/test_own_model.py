@@ -205,11 +205,13 @@ def test_every_recipe_takes_what_a_model_of_ones_own_needs(world: Path, monkeypa
         gradient_checkpointing=True,
         dtype="bfloat16",
         trust_remote_code=True,
+        cuda_graphs=True,
     )
     assert recipe.model == str(world / "model")
     engine = recipe.engine
     assert (engine.stops, engine.rows, engine.dtype, engine.gradient_checkpointing) == (("#",), 4, "bfloat16", True)
     assert engine.trust_remote_code
+    assert engine.cuda_graphs
     assert engine.adapter
     assert engine.adapter.rank == 2
     assert countdown(model="./model").model == str(world / "model")

@@ -161,10 +161,15 @@ class Recipe:
                 "acts on them would do nothing. Use it with another algorithm."
             )
         plain = self.explore == PlainSampling() and self.memory == ShuffledProblems() and not self.sampler
-        if not plain or self.grouping.group_size % 2:
+        if not plain:
             raise ForageError(
                 f"{self.label} samples half of each group with other weights: it needs plain sampling of whole "
-                "problems by the local engine, and groups of an even size."
+                "problems by the local engine. Use what samples otherwise with another algorithm."
+            )
+        if self.grouping.group_size % 2:
+            raise ForageError(
+                f"{self.label} samples half of each group with other weights: give groups of an even size, not "
+                f"{self.grouping.group_size}."
             )
 
     def _check_needs(self) -> None:

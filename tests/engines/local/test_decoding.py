@@ -9,7 +9,7 @@ from torch import Tensor
 from engines.local.test_sampler import Modules, requests, sampled
 from forage.core.records import SampleRequest, SamplingParams
 from forage.engines.local import cache, decoding
-from forage.engines.local.decoding import Capture, GraphedPass, Work, decoding_pass
+from forage.engines.local.decoding import Capture, GraphedPass, Work, decoding_pass, graphed_pass
 from forage.engines.local.engine import LocalEngine
 from forage.engines.local.model import LocalModel
 from forage.engines.local.sampler import LocalSampler
@@ -81,6 +81,8 @@ def test_a_model_that_cannot_be_captured_decodes_without_graphs_and_says_so(modu
 
 
 def test_an_engine_decodes_in_graphs_where_it_is_asked_to_on_a_gpu(tiny_base: Path) -> None:
+    assert LocalEngine(device="cuda", cuda_graphs=True).decoding is graphed_pass
+    assert LocalEngine(device="cuda").decoding is decoding_pass
     for engine in (LocalEngine(), LocalEngine(cuda_graphs=True)):
         opened = engine.open(str(tiny_base)).sampler
         assert isinstance(opened, LocalSampler)

@@ -10,6 +10,7 @@ Axes: n live rows, R rows of the cache, S positions, d width.
 import warnings
 from collections.abc import Callable
 from functools import partial
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -22,8 +23,12 @@ POSITIONS = 64
 
 Work = Callable[[], Tensor]
 Capture = Callable[[Work], Work]
-DecodingPass = Callable[..., Tensor]
-"""Called with the tokens, positions, width and level of `decode`."""
+
+
+class DecodingPass(Protocol):
+    """`decode` over a model and a cache."""
+
+    def __call__(self, tokens: Tensor, positions: Tensor, width: int, *, level: bool) -> Tensor: ...
 
 
 def decode(model: LocalModel, cache: RowCache, tokens: Tensor, positions: Tensor, width: int, *, level: bool) -> Tensor:

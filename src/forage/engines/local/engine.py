@@ -12,9 +12,10 @@ from forage.core.protocols import Policy
 from forage.engines.critic_training import CriticTraining
 from forage.engines.distributed.process_group import Alone, ProcessGroup
 from forage.engines.local.adapters import BelowAdapter, Lora, add_adapter, has_adapter, is_adapter
+from forage.engines.local.cache import RowCache
 from forage.engines.local.codec import LocalCodec
 from forage.engines.local.critic import ActorCritic, LocalCritic
-from forage.engines.local.decoding import decoding_pass, graphed_pass
+from forage.engines.local.decoding import DecodingPass, decoding_pass, graphed_pass
 from forage.engines.local.memory import free_memory, measure_costs, pass_tokens, sampled_rows
 from forage.engines.local.model import LocalModel
 from forage.engines.local.numerics import choose_matmul
@@ -73,6 +74,11 @@ class LocalEngine:
     gradient_checkpointing: bool = False
     share_starts: bool = True
     cuda_graphs: bool = False
+
+    @property
+    def decoding(self) -> Callable[[LocalModel, RowCache], DecodingPass]:
+        """What makes the sampler's pass over its rows: in graphs where they are asked for, and never on a CPU."""
+        return graphed_pass if self.cuda_graphs and self.device != "cpu" else decoding_pass
 
     def settled(self) -> "LocalEngine":
         """This engine with what depends on the machine decided: recorded in `recipe.json`, so that resuming agrees.
@@ -184,7 +190,7 @@ class LocalEngine:
             rows=256 if self.rows is None else self.rows,
             version=lambda: policy.version,
             ends=EndTexts(codec, self.stops) if self.stops else None,
-            decoding=graphed_pass if self.cuda_graphs and self.device != "cpu" else decoding_pass,
+            decoding=self.decoding,
         )
 
     def _require_device(self) -> None:

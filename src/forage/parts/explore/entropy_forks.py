@@ -12,7 +12,7 @@ from forage.core.records import Rollout, SamplingParams, Start
 from forage.core.seeds import derive_seed
 from forage.core.spans import own
 from forage.ops.forks import check_fork_settings, fork_chance
-from forage.parts.explore.forks import Chain, Fork, before_answer, grow_forks
+from forage.parts.explore.forks import Chain, Fork, before_answer, grow_forks, root_counts
 
 ForkPlaces = Literal["entropy", "random"]
 
@@ -46,8 +46,7 @@ class EntropyForks(Explore):
     def __call__(
         self, starts: Sequence[Start], task: Task, tools: Tools, *, group_size: int, params: SamplingParams, seed: int
     ) -> Iterator[tuple[int, tuple[Rollout, ...]]]:
-        sizes = [start.group_size or group_size for start in starts]
-        roots = [max(1, round(self.roots * size)) for size in sizes]
+        roots = root_counts(starts, self.roots, group_size=group_size)
 
         def choose(
             grown: Sequence[Sequence[Rollout]], chains: Mapping[int, Sequence[Chain]], rooms: Mapping[int, int]
@@ -57,8 +56,7 @@ class EntropyForks(Explore):
                 for order, room in rooms.items()
             }
 
-        grown = grow_forks(starts, sizes, roots, choose, task, tools, params, seed=seed)
-        yield from ((order, tuple(rollouts)) for order, rollouts in enumerate(grown))
+        yield from grow_forks(starts, roots, choose, task, tools, params, group_size=group_size, seed=seed)
 
     def _forks(
         self,

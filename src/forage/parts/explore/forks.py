@@ -1,6 +1,6 @@
 """Siblings that go on from the middle of others: whole responses that share their beginnings."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from forage.core.answered import answered
@@ -29,21 +29,28 @@ class ChooseForks(Protocol):
     ) -> Mapping[int, Sequence[Fork]]: ...
 
 
+def root_counts(starts: Sequence[Start], share: float, *, group_size: int) -> list[int]:
+    """How many siblings of each start are sampled from itself: a share of its group, and at least one."""
+    return [max(1, round(share * (start.group_size or group_size))) for start in starts]
+
+
 def grow_forks(
     starts: Sequence[Start],
-    sizes: Sequence[int],
     roots: Sequence[int],
     choose: ChooseForks,
     task: Task,
     tools: Tools,
     params: SamplingParams,
     *,
+    group_size: int,
     seed: int,
-) -> list[list[Rollout]]:
-    """`roots` siblings of each start, then round by round the forks that are chosen, up to `sizes` siblings.
+) -> Iterator[tuple[int, tuple[Rollout, ...]]]:
+    """`roots` siblings of each start, then round by round the forks that are chosen, until all groups are full.
 
-    Each round looks at the siblings that the one before has added, of all starts together.
+    Each round looks at the siblings that the one before has added, of all starts together. Yields what an `Explore`
+    does.
     """
+    sizes = [start.group_size or group_size for start in starts]
     grown = sample_roots(starts, roots, task, tools, params, seed=seed)
     chains: list[list[Chain]] = [[(row, 0) for row in range(count)] for count in roots]
     while rooms := {order: room for order, size in enumerate(sizes) if (room := size - len(grown[order]))}:
@@ -51,7 +58,7 @@ def grow_forks(
         for order, start_forks in forks.items():
             chains[order] = [(len(grown[order]) + place, fork.kept) for place, fork in enumerate(start_forks)]
         sample_forks(starts, grown, forks, task, tools, params, seed=seed)
-    return grown
+    yield from ((order, tuple(rollouts)) for order, rollouts in enumerate(grown))
 
 
 def sample_roots(

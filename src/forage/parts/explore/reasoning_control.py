@@ -17,7 +17,7 @@ from forage.ops.reasoning_control import (
     reasoning_action,
     step_uncertainty,
 )
-from forage.parts.explore.forks import Chain, Fork, before_answer, grow_forks
+from forage.parts.explore.forks import Chain, Fork, before_answer, grow_forks, root_counts
 
 UncertaintyOf = Literal["vocabulary", "chosen"]
 ControlledBy = Literal["entropy", "random"]
@@ -70,8 +70,7 @@ class ReasoningControl(Explore):
     def __call__(
         self, starts: Sequence[Start], task: Task, tools: Tools, *, group_size: int, params: SamplingParams, seed: int
     ) -> Iterator[tuple[int, tuple[Rollout, ...]]]:
-        sizes = [start.group_size or group_size for start in starts]
-        roots = [max(1, round(self.roots * size)) for size in sizes]
+        roots = root_counts(starts, self.roots, group_size=group_size)
 
         def choose(
             grown: Sequence[Sequence[Rollout]], chains: Mapping[int, Sequence[Chain]], rooms: Mapping[int, int]
@@ -90,8 +89,7 @@ class ReasoningControl(Explore):
                 for order, room in rooms.items()
             }
 
-        grown = grow_forks(starts, sizes, roots, choose, task, tools, params, seed=seed)
-        yield from ((order, tuple(rollouts)) for order, rollouts in enumerate(grown))
+        yield from grow_forks(starts, roots, choose, task, tools, params, group_size=group_size, seed=seed)
 
     def _decisions(
         self, order: int, rollouts: Sequence[Rollout], chain: Chain, task: Task, tools: Tools, seed: int

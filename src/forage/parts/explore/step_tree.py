@@ -7,6 +7,7 @@ from forage.core.errors import ForageError
 from forage.core.protocols import Explore, Task, Tools
 from forage.core.records import Rollout, SamplingParams, Start
 from forage.core.seeds import derive_seed
+from forage.parts.explore.forks import root_counts, sample_roots
 from forage.parts.explore.rollouts import joined, to_request, to_rollout
 from forage.parts.values.step_tree import Prefix, grow, promising
 
@@ -38,15 +39,9 @@ class StepTree(Explore):
     ) -> Iterator[tuple[int, tuple[Rollout, ...]]]:
         version = tools.sampler.version
         sizes = [start.group_size or group_size for start in starts]
-        roots = [max(1, round(self.roots * size)) for size in sizes]
-        requests = [
-            to_request(start, tools, params, group_size=count, seed=derive_seed(seed, *start.seed_parts))
-            for start, count in zip(starts, roots, strict=True)
-        ]
-        grown: dict[int, list[Rollout]] = {}
-        for order, completions in tools.sampler.sample(requests, params):
-            grown[order] = [to_rollout(starts[order], each, task, tools.codec, version) for each in completions]
-        values = {order: _worth(rollouts, tools) for order, rollouts in grown.items()}
+        roots = root_counts(starts, self.roots, group_size=group_size)
+        grown = sample_roots(starts, roots, task, tools, params, seed=seed)
+        values = [_worth(rollouts, tools) for rollouts in grown]
         for number in range(min(roots), max(sizes)):
             growing = [order for order, size in enumerate(sizes) if roots[order] <= number < size]
             sources = [
@@ -70,7 +65,7 @@ class StepTree(Explore):
                 rollout = to_rollout(starts[order], whole, task, tools.codec, version)
                 grown[order].append(rollout)
                 values[order] += _worth([rollout], tools)
-        yield from ((order, tuple(grown[order])) for order in range(len(starts)))
+        yield from ((order, tuple(rollouts)) for order, rollouts in enumerate(grown))
 
     def _source(self, rollouts: Sequence[Rollout], values: Sequence[float], room: int) -> tuple[Prefix, Rollout]:
         """The prefix to go on from, and a rollout that begins with it."""
