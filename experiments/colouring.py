@@ -135,17 +135,18 @@ def work(job: tuple[str, int, str, float, int, str]) -> dict[str, Any]:
     import torch
 
     torch.set_num_threads(1)
+    from runs import trained
+
     from forage.recipes import colouring
     from forage.store.run_directory import RunDirectory
     from forage.training.exact import exact_evaluation
-    from forage.training.loop import train
 
     began = time.perf_counter()
     try:
         place = Path(out) / "runs" / f"{answers}-lr{lr:g}-{''.join(c if c.isalnum() else '-' for c in arm)}-{seed}"
         shared: dict[str, Any] = {"answers": answers, "world_seed": seed, "seed": seed, "lr": lr, "steps": steps}
         recipe = colouring(**shared, method=list(EVERY.get(arm, ("grpo",))), matmul="highest", threads=1)
-        checkpoint = recipe.model if arm == "base" else str(train(recipe, out=place).path)
+        checkpoint = recipe.model if arm == "base" else str(trained(recipe, place).path)
         splits = {split: exact_evaluation(checkpoint, task=recipe.task, split=split) for split in ("test", "train")}
         found: dict[str, Any] = {split: each.summary() for split, each in splits.items()}
         if arm != "base":

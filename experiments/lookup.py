@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 from paired import differences, mean
+from runs import trained
 
 from forage.core.protocols import Task
 from forage.core.turns import environment_of
@@ -27,7 +28,6 @@ from forage.store.run_directory import RunDirectory
 from forage.tasks.search import SearchEnvironment
 from forage.tasks.with_environment import with_environment
 from forage.training.checkpoints import evaluate_checkpoint
-from forage.training.loop import train
 from forage.training.recipe import Recipe
 
 STEPS = 40
@@ -62,8 +62,7 @@ def work(arm: str, seed: int, out: Path) -> dict[str, float]:
     for steps, method in ARMS[arm]:
         done += f"{method}-{steps}-"
         place = out / "runs" / f"{_name(done)}{seed}"
-        if not place.exists():  # a first stage serves all that go on from it
-            train(of_stage(seed, steps, method, checkpoint), out=place)
+        trained(of_stage(seed, steps, method, checkpoint), place)  # a first stage serves all that go on from it
         run = RunDirectory.open(place)
         checkpoint, last = str(run.latest_checkpoint()), run.metrics()[-10:]
         values = {name: math.fsum(row.get(name, 0.0) for row in last) / 10 for name in METRICS}

@@ -180,8 +180,9 @@ def work(job: Job) -> dict[str, Any]:
     import torch
 
     torch.set_num_threads(1)
+    from runs import drop_checkpoints, trained
+
     from forage.store.run_directory import RunDirectory
-    from forage.training.loop import train
 
     out, method = Path(place), [_filled(one, Path(place), device) for one in ARMS[kind].get(arm, ("grpo",))]
     began = time.perf_counter()
@@ -189,10 +190,11 @@ def work(job: Job) -> dict[str, Any]:
         recipe = recipe_of(kind, str(out / "warm"), out, sizes, seed, method, device)
         name = "".join(c if c.isalnum() else "-" for c in arm)
         run = out / "runs" / f"{kind}-{name}-{seed}"
-        path = recipe.model if arm == BASE else str(train(recipe, out=run).path)
+        path = recipe.model if arm == BASE else str(trained(recipe, run).path)
         found = numbers(evaluated(path, recipe, kind, sizes, run))
         if arm != BASE:
             rows = RunDirectory.open(Path(path)).metrics()
+            drop_checkpoints(run)  # three gigabytes each
             found |= {"sampled": rows[-1]["tokens"], "last_reward": statistics.mean(r["correct"] for r in rows[-5:])}
     except Exception as error:
         found = {"failed": f"{type(error).__name__}: {error}"[:500]}

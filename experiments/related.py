@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from paired import differences, mean
+from runs import trained
 
 from forage.recipes import RECIPES
 from forage.store.run_directory import RunDirectory
 from forage.training.exact import exact_evaluation
-from forage.training.loop import train
 
 ARMS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "bandit": {
@@ -52,7 +52,7 @@ def work(world: str, arm: str, seed: int, flags: argparse.Namespace) -> dict[str
     settings: dict[str, Any] = {"seed": seed, "steps": flags.steps or STEPS[world], "matmul": "highest", "threads": 1}
     recipe = RECIPES[world](**settings, groups=4, method=list(ARMS[world][arm]))
     name = "".join(each if each.isalnum() else "-" for each in arm)
-    path = train(recipe, out=Path(flags.out) / "runs" / f"{world}-{name}-{seed}").path
+    path = trained(recipe, Path(flags.out) / "runs" / f"{world}-{name}-{seed}").path
     rows = RunDirectory.open(path).metrics()[-10:]
     values = {key: statistics.fmean(row[key] for row in rows if key in row) for key in rows[-1]}
     if world == "colouring":

@@ -18,12 +18,12 @@ from typing import Any
 import torch
 from colouring import MODE_COVERAGE
 from paired import mean
+from runs import trained
 
 from forage.evaluation.exact import ExactEvaluation
 from forage.recipes import RECIPES
 from forage.store.run_directory import RunDirectory
 from forage.training.exact import exact_evaluation
-from forage.training.loop import train
 
 ARMS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "two_ways": {
@@ -71,7 +71,7 @@ def work(world: str, arm: str, seed: int, flags: argparse.Namespace) -> dict[str
     checkpoint, values = recipe.model, {}
     if arm != "base":
         name = "".join(each if each.isalnum() else "-" for each in arm)
-        checkpoint = str(train(recipe, out=Path(flags.out) / "runs" / f"{name}-{seed}").path)
+        checkpoint = str(trained(recipe, Path(flags.out) / "runs" / f"{name}-{seed}").path)
         rows = RunDirectory.open(Path(checkpoint)).metrics()
         right = [row["correct"] for row in rows]
         values["first success"] = float(next((n for n, share in enumerate(right, start=1) if share > 0), math.nan))

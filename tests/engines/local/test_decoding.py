@@ -62,8 +62,11 @@ def test_a_shape_is_captured_at_its_second_pass_and_again_when_the_cache_has_mov
     monkeypatch.setattr(cache, "POSITIONS", 6)
     monkeypatch.setattr(decoding, "POSITIONS", 16)
     recorder = Recorder()
-    graphed(model, recorder, asked, SamplingParams(max_tokens=40))  # 16, 32 and 45 positions are read
-    assert recorder.captured == 3
+    asked = [SampleRequest((5, 6, 7, 8, 9), 1, seed=2), SampleRequest((5, 6, 7), 1, seed=2)]
+    found = graphed(model, recorder, asked, SamplingParams(max_tokens=40), rows=1)
+    assert [len(group[0].tokens) for group in found.values()] == [40, 40]
+    # The first row reads 16, 32 and 45 positions, for which the cache moves each time; the second reads 16 and 32 anew.
+    assert recorder.captured == 5
 
 
 def test_a_model_that_cannot_be_captured_decodes_without_graphs_and_says_so(module_of: Modules, tokenizer) -> None:
