@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, MambaConfig, OPTConfig, PreTrainedModel
 
 from forage.core.batch import Batch, Experience, TrainBatch
-from forage.engines.local import acceptance, attention
+from forage.engines.local import acceptance, attention, packing
 from forage.engines.local.adapters import Lora, add_adapter
 from forage.engines.local.model import LocalModel
 from forage.engines.local.packing import Starts, pack, packed_batches
@@ -33,14 +33,17 @@ CONTEXTS = (7, 3, 12, 5)
 RESPONSES = ((4, 9, 1, 6), (5, 5, 5), (2,), (20, 1))
 
 
-def siblings(seed: int = 0) -> TrainBatch:
+EQUAL = (6, 6, 4, 6)
+
+
+def siblings(seed: int = 0, contexts: Sequence[int] = CONTEXTS) -> TrainBatch:
     """Four starts with 4, 3, 1 and 2 responses of different lengths, in mixed order, with advantages everywhere."""
     generator = torch.Generator().manual_seed(seed)
     width = 34
     lines: list[tuple[Tensor, int, int]] = []
-    for number, (context, counts) in enumerate(zip(CONTEXTS, RESPONSES, strict=True)):
+    for number, (context, counts) in enumerate(zip(contexts, RESPONSES, strict=True)):
         start = torch.randint(4, 39, (context,), generator=generator)
-        if number == 1:
+        if number == 1 and context < contexts[0]:
             start = lines[0][0][:context]
         for count in counts:
             response = torch.randint(4, 39, (count,), generator=generator)
@@ -126,6 +129,19 @@ def test_long_responses_attend_in_blocks(
     expected = learned(module_of(family), tokenizer, share=False, prepare=prepare)
     monkeypatch.setattr(attention, "QUERY_BLOCK", 4)
     assert_close(learned(module_of(family), tokenizer, share=True, prepare=prepare), expected)
+
+
+@pytest.mark.parametrize(("places", "sections"), [(2048, [3, 1]), (63, [2, 1, 1]), (35, [1, 1, 1, 1])])
+def test_equally_long_starts_attend_together(
+    places: int, sections: list[int], family: str, module_of: Modules, tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows by their longest response but one token: 4 of 8 places, 3 of 4, and 2 of 19, where they are together."""
+    train = siblings(contexts=EQUAL)
+    expected = learned(module_of(family), tokenizer, share=False, train=train)
+    monkeypatch.setattr(packing, "SECTION", places)
+    packed = pack(train.batch, Starts.of(train.batch))
+    assert sorted((section.starts for section in packed.sections), reverse=True) == sections
+    assert_close(learned(module_of(family), tokenizer, share=True, train=train), expected)
 
 
 def test_a_start_is_computed_once(module_of: Modules, tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:

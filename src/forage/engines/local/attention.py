@@ -87,15 +87,25 @@ How = tuple[float, int | None, float | None, float]
 
 
 def _section(section: PackedSection, query: Tensor, key: Tensor, value: Tensor, how: How) -> Iterator[Tensor]:
-    """What a start attends to, (1, tokens, H, D), and then what its responses do, which are rows of their own."""
-    start, own = slice(section.first, section.responses), slice(section.responses, section.end)
-    yield _causal(query[:, :, start], key[:, :, start], value[:, :, start], *how)
+    """What starts attend to, (1, tokens, H, D), and then what their responses do, which are rows of their own."""
+    before, own = slice(section.first, section.responses), slice(section.responses, section.end)
+    first, *starts = (_as_starts(part[0, :, before], section) for part in (query, key, value))
+    yield _causal(first, starts[0], starts[1], *how).flatten(0, 1)[None]
     if section.responses == section.end:
         return
-    shared = [part[:, :, start].expand(section.rows, -1, -1, -1) for part in (key, value)]
-    queries, keys, values = (_as_rows(part[0, :, own], section) for part in (query, key, value))
-    mixed = _causal(queries, torch.cat([shared[0], keys], 2), torch.cat([shared[1], values], 2), *how).flatten(0, 1)
+    if section.owner is None:
+        shared = [part.expand(section.rows, -1, -1, -1) for part in starts]
+    else:
+        shared = [part.index_select(0, section.owner) for part in starts]
+    queries, *theirs = (_as_rows(part[0, :, own], section) for part in (query, key, value))
+    keys, values = (torch.cat(both, dim=2) for both in zip(shared, theirs, strict=True))
+    mixed = _causal(queries, keys, values, *how).flatten(0, 1)
     yield (mixed if section.place is None else _Collect.apply(mixed, section.place))[None]
+
+
+def _as_starts(line: Tensor, section: PackedSection) -> Tensor:
+    """line (heads, tokens, D): starts one after another -> (starts, heads, tokens of one, D)."""
+    return line.unflatten(1, (section.starts, -1)).transpose(0, 1)
 
 
 def _as_rows(line: Tensor, section: PackedSection) -> Tensor:

@@ -1,10 +1,11 @@
 """Sequences that begin alike share what they begin with: a start lies once beside all of its responses.
 
-A packed row is one line of tokens without padding: start, its responses one after another, the next start, and so on.
-Each response goes on at its start's end: its positions do, and it attends to the start and to itself alone. The
-gradient of a start is then the sum over its responses, as it is when every response carries a copy.
+A packed row is one line of tokens without padding: starts of equal length, their responses one after another, the
+next such section, and so on. Each response goes on at its start's end: its positions do, and it attends to the start
+and to itself alone. The gradient of a start is then the sum over its responses, as it is when every response carries a
+copy.
 
-Axes: B sequences, T tokens, N tokens of a packed row, R responses of a start.
+Axes: B sequences, T tokens, N tokens of a packed row, R responses of a section.
 """
 
 import math
@@ -43,12 +44,17 @@ class Starts:
         return Starts(self.number[index], self.length[index])
 
 
+SECTION = 2048
+"""Starts of equal length attend together while their responses take at most so many places, the gaps counted."""
+
+
 @dataclass(frozen=True, slots=True)
 class PackedSection:
-    """A start and its responses in a packed row: the start from `first` to `responses`, they from there to `end`.
+    """Of a packed row: `starts` starts of equal length from `first` to `responses`, their responses to `end`.
 
-    `rows` responses of at most `width` tokens; `place` (end - responses,) int64 says where each of their tokens lies
-    when they are laid out as (rows, width), and is None where all are equally long.
+    `rows` responses of at most `width` tokens; `owner` (R,) int64 says which of the starts each goes on from, and is
+    None where there is one. `place` (end - responses,) int64 says where each of their tokens lies when they are laid
+    out as (rows, width), and is None where all are equally long.
     """
 
     first: int
@@ -57,6 +63,8 @@ class PackedSection:
     rows: int
     width: int
     place: Tensor | None
+    starts: int = 1
+    owner: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +88,17 @@ def pack(batch: Batch, starts: Starts) -> Packing:
     positions: list[Tensor] = []
     sections: list[PackedSection] = []
     first = 0
-    for members in _members(starts.number):
-        if not (members := [row for row in members if lengths[row]]):
-            continue
-        context = int(starts.length[members[0]])
+    for context, families in _together(starts, lengths):
+        responses = first + context * len(families)
+        members = [row for family in families for row in family]
         counts = [lengths[row] - 1 - context for row in members]
-        parts += [tokens[members[0], :context], *(tokens[row, context : lengths[row] - 1] for row in members)]
-        positions += [torch.arange(context), *(torch.arange(context, context + count) for count in counts)]
-        responses = first + context
-        ends[members] = responses - 1
+        parts += [tokens[family[0], :context] for family in families]
+        parts += [tokens[row, context : lengths[row] - 1] for row in members]
+        positions += [torch.arange(context)] * len(families) + [torch.arange(context, context + n) for n in counts]
+        for number, family in enumerate(families):
+            ends[family] = first + context * (number + 1) - 1
         begins[members] = responses + torch.tensor([0, *counts[:-1]]).cumsum(0)
-        sections.append(_section(first, responses, counts, device))
+        sections.append(_section(first, responses, counts, [len(family) for family in families], device))
         first = responses + sum(counts)
     behind = torch.arange(tokens.shape[1]) - starts.length[:, None]
     place = torch.where(behind == 0, ends[:, None], begins[:, None] + behind - 1)
@@ -138,13 +146,35 @@ def _dealt(members: list[int], context: int, sizes: list[int], tokens: int) -> l
     return [[row] for row in members]
 
 
-def _section(first: int, responses: int, counts: list[int], device: torch.device) -> PackedSection:
+def _together(starts: Starts, lengths: list[int]) -> Iterator[tuple[int, list[list[int]]]]:
+    """What each section holds: how long its starts are, and the rows of each of them that go on."""
+    by_context: dict[int, list[list[int]]] = {}
+    for members in _members(starts.number):
+        if family := [row for row in members if lengths[row]]:
+            by_context.setdefault(int(starts.length[family[0]]), []).append(family)
+    for context, families in by_context.items():
+        held: list[list[int]] = []
+        rows = width = 0
+        for family in families:
+            wider = max(width, *(lengths[row] - 1 - context for row in family))
+            if held and (rows + len(family)) * wider > SECTION:
+                yield context, held
+                held, rows, wider = [], 0, max(lengths[row] - 1 - context for row in family)
+            held.append(family)
+            rows, width = rows + len(family), wider
+        yield context, held
+
+
+def _section(first: int, responses: int, counts: list[int], sizes: list[int], device: torch.device) -> PackedSection:
+    """counts: the tokens of each response; sizes: the responses of each start."""
     rows, width, total = len(counts), max(counts), sum(counts)
-    place = None
+    place = owner = None
     if total < rows * width:
         held = torch.arange(width) < torch.tensor(counts)[:, None]
         place = held.flatten().nonzero().squeeze(1).to(device)
-    return PackedSection(first, responses, responses + total, rows, width, place)
+    if len(sizes) > 1:
+        owner = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes)).to(device)
+    return PackedSection(first, responses, responses + total, rows, width, place, len(sizes), owner)
 
 
 def _members(number: Tensor) -> list[list[int]]:
