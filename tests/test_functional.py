@@ -109,6 +109,7 @@ FORMULAS: dict[str, str] = {
     "mcts_dpo": "puct step_prior self_evaluated step_quality backed_up_value visit_smoothing preference_loss",
     "ppo": "gae whiten clipped_value_error explained_variance",
     "zpg": "random_direction preference_gap zeroth_order_gradient",
+    "hrpo": "expected_embedding kept_share decay_parameter blended_embedding kl_estimate",
     "etpo": "soft_expectations soft_q_targets soft_q_loss",
     "vineppo": "value_differences",
     "maxrl": "maxrl_advantage",
@@ -186,6 +187,7 @@ FORMULAS: dict[str, str] = {
 ARRANGED = (
     "answer_ucb_random barl_shuffled base_anchor_likelihood bottom_entropy_tokens clip_cov_random cue_shuffled "
     "embedding_reward_shuffled entro_duction_random etpo_shuffled entropy_forks_random first_try_random hicra_random "
+    "hrpo_shuffled hrpo_shut "
     "i_mentor_shuffled judge_reward_shuffled kl_cov_random mcts_dpo_random memory_r_shuffled mode_coverage_random "
     "mode_coverage_undivided mode_coverage_unreplayed mode_coverage_unrestarted mode_diversity_random "
     "mode_replay_others mode_replay_single mode_replay_unlearned pessimistic_reward_shuffled "

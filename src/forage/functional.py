@@ -26,6 +26,7 @@ from forage.ops.entropy_placebos import (
 )
 from forage.ops.exemplars import exemplar_weights, mode_shares, replay_scale
 from forage.ops.forks import by_surprise, fork_chance
+from forage.ops.latent_thinking import blended_embedding, decay_parameter, expected_embedding, kept_share
 from forage.ops.learning_stages import perplexity_scale, perplexity_weight, position_bonus, relative_position
 from forage.ops.likelihood_ranks import group_ranks, unlikeliness_reward
 from forage.ops.linear_rewards import confidence_radius, confidence_width, linear_preferences
@@ -89,6 +90,7 @@ __all__ = [
     "balanced_siblings",
     "best_of_group_advantage",
     "best_of_n",
+    "blended_embedding",
     "bradley_terry_loss",
     "bradley_terry_strengths",
     "by_surprise",
@@ -101,6 +103,7 @@ __all__ = [
     "confidence_width",
     "constant_bonus",
     "cue_weight",
+    "decay_parameter",
     "difficulty_weight",
     "distinct_at_k",
     "distinct_at_k_of_chances",
@@ -110,6 +113,7 @@ __all__ = [
     "entropy_planning_bonus",
     "episode_score",
     "exemplar_weights",
+    "expected_embedding",
     "explained_variance",
     "fixed_length",
     "fork_chance",
@@ -123,6 +127,7 @@ __all__ = [
     "importance_weight",
     "inverse_weight",
     "kept_denominator",
+    "kept_share",
     "kl_cov_tokens",
     "kl_estimate",
     "leave_one_out",

@@ -87,6 +87,7 @@ TESTED_TOGETHER: Mapping[str, tuple[str, ...]] = {
     "engines/local/test_soft_q": ("engines/soft_q_training",),
     "engines/local/test_step_tags": ("engines/local/process_model",),
     "engines/local/test_tag_positions": ("engines/local/step_heads",),
+    "engines/local/test_hybrid_policy": ("engines/hybrid_thinking",),
     "engines/local/test_zeroth_order": ("engines/perturbation",),
     "engines/vllm/test_sampler": (
         "engines/vllm/engine",

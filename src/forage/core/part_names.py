@@ -74,6 +74,7 @@ MODULES: Mapping[str, str] = {
     "HeldTokens": "parts.credit.shape.held_tokens",
     "HighEntropyScale": "parts.credit.shape.high_entropy_scale",
     "Interval": "ops.resampling",
+    "HybridThinking": "engines.hybrid_thinking",
     "InvertedPlanningCredit": "parts.credit.shape.inverted_planning_credit",
     "JudgeReward": "reward_models.preference.judge_reward",
     "KLCov": "parts.losses.penalty",

@@ -27,12 +27,14 @@ def sampled_by(engine: LocalEngine, task: Task | None = None) -> dict[str, Any]:
     if environment is not None:
         code = module_digest(type(environment).__module__)
         answered = {"environment": encode_part(environment), "environment_code": code}
+    thinking = {"thinking": encode_part(engine.thinking)} if engine.thinking else {}
     return {
         "device": engine.device.partition(":")[0],
         "dtype": engine.dtype,
         "matmul": engine.matmul,
         "stops": list(engine.stops),
         **answered,
+        **thinking,
     }
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from forage.core.demonstrations import Given
+from forage.core.errors import ForageError
 from forage.core.protocols import Codec, Sampler, Task
 from forage.core.records import Completion, Problem, SampleRequest, SamplingParams, Stop
 from forage.core.seeds import derive_seed
@@ -35,6 +36,11 @@ def in_turns(sampler: Sampler, opened: Opened, engine: LocalEngine, task: Task) 
     environment = environment_of(task)
     if environment is None:
         return sampler, lambda problem, tokens: ()
+    if opened.thinks:
+        raise ForageError(
+            f"The model thinks partly in embeddings, which it does in responses of one turn, and the task {task.name} "
+            "has an environment."
+        )
     stops = with_turn_ends(engine, task).stops
     reader = TurnReader(environment, opened.codec, opened.policy.model.stop_ids, stops)
     return TurnSampler(sampler, reader), reader.given

@@ -8,19 +8,22 @@ from forage.core.errors import ForageError
 
 ENDINGS = (".safetensors", ".bin", ".json", ".model", ".txt", ".jinja")
 
+GATES = "latent_gates"
+"""The folder of gates beside weights that think partly in embeddings: not all engines could load them from beside."""
+
 
 def fingerprint(checkpoint: Path) -> str:
     """32 hexadecimal digits over names and contents of the weights, configuration and tokenizer files.
 
-    Only files directly in the folder count, so evaluations and caches kept below it change nothing. Copying or renaming
-    the folder keeps the fingerprint. An adapter's depends on the model below it too, where that is a folder. Raises
-    ForageError where there are no weights.
+    Only files directly in the folder count, and those of its gates, so evaluations and caches kept below it change
+    nothing. Copying or renaming the folder keeps the fingerprint. An adapter's depends on the model below it too, where
+    that is a folder. Raises ForageError where there are no weights.
     """
     files = sorted(path for path in checkpoint.glob("*") if path.is_file() and path.name.endswith(ENDINGS))
     if not any(path.name.endswith((".safetensors", ".bin")) for path in files):
         raise ForageError(f"{checkpoint} holds no model weights (*.safetensors): name a checkpoint folder.")
     digest = hashlib.blake2b(digest_size=16)
-    for path in files:
+    for path in [*files, *sorted((checkpoint / GATES).glob("*"))]:
         with path.open("rb") as file:
             content = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16))
         digest.update(f"{len(path.name)}:{path.name}:".encode() + content.digest())

@@ -15,6 +15,7 @@ from forage.methods.algorithms.em_policy_gradient import em_policy_gradient as e
 from forage.methods.algorithms.etpo import etpo as etpo
 from forage.methods.algorithms.grpo import grpo as grpo
 from forage.methods.algorithms.gspo import gspo as gspo
+from forage.methods.algorithms.hrpo import hrpo as hrpo
 from forage.methods.algorithms.maxrl import maxrl as maxrl
 from forage.methods.algorithms.mcts_dpo import mcts_dpo as mcts_dpo
 from forage.methods.algorithms.nsr import nsr as nsr
@@ -58,6 +59,8 @@ from forage.methods.controls.hicra_negative import hicra_negative as hicra_negat
 from forage.methods.controls.hicra_random import hicra_random as hicra_random
 from forage.methods.controls.hicra_reported import hicra_reported as hicra_reported
 from forage.methods.controls.high_entropy_scale import high_entropy_scale as high_entropy_scale
+from forage.methods.controls.hrpo_shuffled import hrpo_shuffled as hrpo_shuffled
+from forage.methods.controls.hrpo_shut import hrpo_shut as hrpo_shut
 from forage.methods.controls.i_mentor_shuffled import i_mentor_shuffled as i_mentor_shuffled
 from forage.methods.controls.ibro_unsigned import ibro_unsigned as ibro_unsigned
 from forage.methods.controls.judge_reward_shuffled import judge_reward_shuffled as judge_reward_shuffled

@@ -1,6 +1,7 @@
 """A checkpoint, wherever it lies: in a run directory, in a folder of its own, and what is known about it."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,12 +16,13 @@ from forage.engines.distributed.process_group import Alone, ProcessGroup
 from forage.engines.identity import as_begun, judged_by, sampled_by, work_below
 from forage.engines.local.adapters import is_adapter, merge_adapter
 from forage.engines.local.engine import LocalEngine
+from forage.engines.local.latent_gates import has_gates
 from forage.engines.local.model import LocalModel
 from forage.engines.out_of_memory import explain_out_of_memory
 from forage.engines.turns import in_turns, with_turn_ends
 from forage.engines.vllm.sync_weights import sync_weights
 from forage.evaluation.evaluation import Evaluation
-from forage.evaluation.fingerprint import fingerprint
+from forage.evaluation.fingerprint import GATES, fingerprint
 from forage.evaluation.names import evaluation_name, home_of, place_for
 from forage.store.checkpoint import latest_intact
 from forage.store.run_directory import RunDirectory
@@ -213,7 +215,7 @@ def export_checkpoint(
     """Writes the weights and the tokenizer of a checkpoint to the new folder `out`, an adapter merged with `merge`.
 
     With `untie` the vocabulary head is written as weights of its own, as a server needs that will be given new ones.
-    Raises ForageError where `out` exists, and where there is nothing to merge.
+    Gates go with the weights. Raises ForageError where `out` exists, and where there is nothing to merge.
     """
     checkpoint = find_checkpoint(Path(path))
     if out.exists():
@@ -231,6 +233,8 @@ def export_checkpoint(
             sync_weights(model, temporary)
         else:
             model.save(temporary)
+        if has_gates(checkpoint.weights):
+            shutil.copytree(checkpoint.weights / GATES, temporary / GATES)
     return out
 
 

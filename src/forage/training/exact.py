@@ -50,6 +50,11 @@ def exact_evaluation(
     asked = split_problems(task, split, problems)
     engine = engine or source.engine
     opened = (engine if threads is None else replace(engine, threads=threads)).open(str(source.weights))
+    if opened.thinks:
+        raise ForageError(
+            f"{source.weights} thinks partly in embeddings, and its chances are not listed: leave the exact evaluation "
+            "out, and sample."
+        )
     limit, ends = max_tokens or source.max_tokens, opened.policy.model.stop_ids
     texts = [list(task.responses(problem)) for problem in asked]
     known = {text: _tokens(opened.codec, text, ends[0], limit) for text in set(chain.from_iterable(texts))}

@@ -113,6 +113,8 @@ class Recipe:
             )
         if self.optimization.perturbation:
             self._check_perturbed()
+        if self.engine.thinking:
+            self._check_thinking()
         if self.grouping.group_size < self.credit.min_group_size:
             raise ForageError(
                 f"{self.label} compares siblings, so it needs groups of at least {self.credit.min_group_size}; "
@@ -170,6 +172,15 @@ class Recipe:
             raise ForageError(
                 f"{self.label} samples half of each group with other weights: give groups of an even size, not "
                 f"{self.grouping.group_size}."
+            )
+
+    def _check_thinking(self) -> None:
+        """What was expected in each place can be found again where a response was sampled as a whole, by the engine."""
+        refuse_environment(self.task, self.label)
+        if self.explore != PlainSampling() or self.sampler or self.optimization.perturbation:
+            raise ForageError(
+                f"{self.label} thinks partly in embeddings: it needs plain sampling by the local engine. Use what "
+                "samples otherwise with another algorithm."
             )
 
     def _check_needs(self) -> None:

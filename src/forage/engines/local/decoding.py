@@ -31,10 +31,20 @@ class DecodingPass(Protocol):
     def __call__(self, tokens: Tensor, positions: Tensor, width: int, *, level: bool) -> Tensor: ...
 
 
-def decode(model: LocalModel, cache: RowCache, tokens: Tensor, positions: Tensor, width: int, *, level: bool) -> Tensor:
+def decode(
+    model: LocalModel,
+    cache: RowCache,
+    tokens: Tensor,
+    positions: Tensor,
+    width: int,
+    *,
+    level: bool,
+    embeds: Tensor | None = None,
+) -> Tensor:
     """tokens, positions (n,) int64: the last token of each of the first n rows, and where it stands -> hidden (n, d).
 
     `width` is how many positions are read. `level` says that every row ends at the last of them: no mask is needed.
+    `embeds` (n, d), where given, are read in the place of the tokens' embeddings.
     """
     if level:
         mask = None
@@ -46,6 +56,7 @@ def decode(model: LocalModel, cache: RowCache, tokens: Tensor, positions: Tensor
         cache.place(len(tokens), positions, width)
     hidden = model.decoder(
         tokens[:, None],
+        embeds=None if embeds is None else embeds[:, None],
         position_ids=positions[:, None],
         attention_mask=mask,
         past_key_values=cache,

@@ -11,11 +11,15 @@ from forage.core.errors import ForageError
 from forage.core.protocols import Policy
 from forage.engines.critic_training import CriticTraining
 from forage.engines.distributed.process_group import Alone, ProcessGroup
+from forage.engines.hybrid_thinking import HybridThinking
 from forage.engines.local.adapters import BelowAdapter, Lora, add_adapter, has_adapter, is_adapter
 from forage.engines.local.cache import RowCache
 from forage.engines.local.codec import LocalCodec
 from forage.engines.local.critic import ActorCritic, LocalCritic
 from forage.engines.local.decoding import DecodingPass, decoding_pass, graphed_pass
+from forage.engines.local.hybrid_policy import BelowGates, HybridPolicy
+from forage.engines.local.hybrid_sampler import HybridSampler
+from forage.engines.local.latent_gates import open_gates
 from forage.engines.local.memory import free_memory, measure_costs, pass_tokens, sampled_rows
 from forage.engines.local.model import LocalModel
 from forage.engines.local.numerics import choose_matmul
@@ -38,10 +42,15 @@ class Opened:
     """
 
     policy: LocalPolicy | ActorCritic | SoftActorCritic | ZerothOrderPolicy
-    sampler: LocalSampler | PairedSampler
+    sampler: LocalSampler | PairedSampler | HybridSampler
     codec: LocalCodec
     reference: Policy | None
     critic: LocalCritic | None
+
+    @property
+    def thinks(self) -> bool:
+        """Whether the policy thinks partly in embeddings, so that its module alone is another policy."""
+        return isinstance(self.sampler, HybridSampler)
 
     @property
     def context(self) -> int | None:
@@ -60,6 +69,7 @@ class LocalEngine:
     has no use for it. With `adapter` only that learns; `gradient_checkpointing` saves memory in updates and costs time.
     `cuda_graphs`: sampling on a GPU launches each pass as a whole (`decoding`).
     `share_starts`: responses to one prompt share its activations in an update, where the architecture can.
+    `thinking` puts fresh gates beside a model that has none, so that it thinks partly in embeddings.
     """
 
     dtype: Literal["float32", "bfloat16"] = "float32"
@@ -74,6 +84,7 @@ class LocalEngine:
     gradient_checkpointing: bool = False
     share_starts: bool = True
     cuda_graphs: bool = False
+    thinking: HybridThinking | None = None
 
     @property
     def decoding(self) -> Callable[[LocalModel, RowCache], DecodingPass]:
@@ -129,20 +140,29 @@ class LocalEngine:
         optimization = optimization or Optimization()
         kind = WholePolicy if isinstance(critic, SoftQTraining) else LocalPolicy
 
-        def load(path: str, parallel: str = "data") -> LocalPolicy:
+        def load(path: str, parallel: str = "data", fresh: HybridThinking | None = None) -> LocalPolicy:
             model = self._load(path)
+            gates = open_gates(path, model, fresh)
+            if gates is not None:
+                if ranks.world > 1 or kind is not LocalPolicy or optimization.perturbation:
+                    raise ForageError(
+                        "A model that thinks partly in embeddings learns from advantages, in one process: leave "
+                        "`torchrun`, etpo and zpg out."
+                    )
+                return HybridPolicy(model, gates, optimization, temperature=temperature, rows=self._at_once)
             placement = place(model, ranks, parallel=parallel)
             return kind(
                 model, optimization, temperature=temperature, placement=placement, share_starts=self.share_starts
             )
 
-        policy = load(weights, self.parallel)
+        policy = load(weights, self.parallel, self.thinking)
         if optimization.perturbation:
             if ranks.world > 1:
                 raise ForageError("zpg learns in one process: leave `torchrun` out.")
             learner = ZerothOrderPolicy(policy, optimization.perturbation, lr=optimization.lr)
             opened = self._opened(policy, learner, reference=None, critic=None)
-            return replace(opened, sampler=PairedSampler(self._sampler(policy, opened.codec), learner))
+            assert isinstance(opened.sampler, LocalSampler)
+            return replace(opened, sampler=PairedSampler(opened.sampler, learner))
         if isinstance(critic, SoftQTraining):
             return self._with_soft_q(policy, load(reference or weights), weights, critic, ranks)
         local_critic = LocalCritic(self._load(weights), critic, ranks) if critic else None
@@ -184,13 +204,18 @@ class LocalEngine:
             critic=critic,
         )
 
-    def _sampler(self, policy: LocalPolicy, codec: LocalCodec) -> LocalSampler:
+    @property
+    def _at_once(self) -> int:
+        return 256 if self.rows is None else self.rows
+
+    def _sampler(self, policy: LocalPolicy, codec: LocalCodec) -> LocalSampler | HybridSampler:
+        ends = EndTexts(codec, self.stops) if self.stops else None
+        if isinstance(policy, HybridPolicy):
+            return HybridSampler(
+                policy.model, policy.gates, rows=self._at_once, version=lambda: policy.version, ends=ends
+            )
         return LocalSampler(
-            policy.model,
-            rows=256 if self.rows is None else self.rows,
-            version=lambda: policy.version,
-            ends=EndTexts(codec, self.stops) if self.stops else None,
-            decoding=self.decoding,
+            policy.model, rows=self._at_once, version=lambda: policy.version, ends=ends, decoding=self.decoding
         )
 
     def _require_device(self) -> None:
@@ -212,5 +237,6 @@ class LocalEngine:
     def _reference(self, weights: str, policy: LocalPolicy, load: Callable[[str], LocalPolicy]) -> Policy:
         """The policy that training began with: the model below a fresh adapter, or weights of its own."""
         if self.adapter and not is_adapter(weights):
-            return BelowAdapter(policy, policy.model.module)
+            below = BelowGates(policy) if isinstance(policy, HybridPolicy) else policy
+            return BelowAdapter(below, policy.model.module)
         return load(weights)

@@ -131,24 +131,26 @@ class LocalModel:
                 return tuple(ids) if isinstance(ids, list | tuple) else (int(ids),)
         return ()
 
-    def decoder(self, tokens: Tensor, **arguments: Any) -> Tensor:
+    def decoder(self, tokens: Tensor, *, embeds: Tensor | None = None, **arguments: Any) -> Tensor:
         """The module below the head: tokens (B, T) int64 -> last hidden states (B, T, d).
 
-        Raises ForageError for rows so long that the module would compute other rows differently too.
+        It reads `embeds` (B, T, d) in the place of the tokens' embeddings, where they are given. Raises ForageError for
+        rows so long that the module would compute other rows differently too.
         """
         within_positions(self.config, tokens.shape[1])
-        return cast(Any, self.module.base_model)(input_ids=tokens, **arguments).last_hidden_state
+        read = {"input_ids": tokens} if embeds is None else {"inputs_embeds": embeds}
+        return cast(Any, self.module.base_model)(**read, **arguments).last_hidden_state
 
-    def hidden(self, tokens: Tensor, packing: Packing | None = None) -> Tensor:
+    def hidden(self, tokens: Tensor, packing: Packing | None = None, *, embeds: Tensor | None = None) -> Tensor:
         """tokens (B, T) int64 -> (B, T, d), differentiable. Causal: right padding needs no mask.
 
-        With `packing`, `tokens` are its own.
+        With `packing`, `tokens` are its own. `embeds`: see `decoder`.
         """
         arguments = {} if packing is None else {"position_ids": packing.positions, "packing": packing}
         for layer in self._recomputed:
             layer.training = True  # of the layer alone: what lies in it stays in evaluation mode, without dropout
         try:
-            return self.decoder(tokens, use_cache=False, **arguments)
+            return self.decoder(tokens, embeds=embeds, use_cache=False, **arguments)
         finally:
             for layer in self._recomputed:
                 layer.training = False

@@ -8,9 +8,10 @@ Axes: B sequences.
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from itertools import chain
 from typing import Any, TypeVar, cast
 
 import torch
@@ -73,11 +74,14 @@ class Placement(ABC):
 
 
 class Whole(Placement):
-    """Every process holds all weights, and learns from its share of the rows (data parallel)."""
+    """Every process holds all weights, and learns from its share of the rows (data parallel).
 
-    def __init__(self, model: LocalModel, ranks: ProcessGroup) -> None:
+    What learns `beside` the module comes behind its weights.
+    """
+
+    def __init__(self, model: LocalModel, ranks: ProcessGroup, beside: Iterable[nn.Parameter] = ()) -> None:
         self.ranks = ranks
-        self.masters = MasterWeights(p for p in model.module.parameters() if p.requires_grad)
+        self.masters = MasterWeights(chain((p for p in model.module.parameters() if p.requires_grad), beside))
         self._model = model
 
     def passes(self, lengths: Tensor, tokens: int, starts: Starts | None = None) -> list[Pass]:

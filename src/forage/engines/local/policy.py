@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -81,12 +81,16 @@ class Learner(ABC, Generic[Seen]):
         self._placement = placement or Whole(model, Alone())
         self._parameters = self._placement.parameters
         self._optimizer = torch.optim.AdamW(
-            self._parameters,
+            self.parameter_groups(),
             lr=optimization.lr,
             betas=optimization.betas,
             weight_decay=optimization.weight_decay,
             foreach=True,
         )
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """What the optimizer moves, each group at `pace` times the learning rate."""
+        return [{"params": self._parameters, "pace": 1.0}]
 
     @abstractmethod
     def forward(self, batch: Batch) -> Seen:
@@ -130,7 +134,7 @@ class Learner(ABC, Generic[Seen]):
         meter.observe(loss=total, grad_norm=norm, skipped=0.0)
         if math.isfinite(total) and math.isfinite(norm):
             for group in self._optimizer.param_groups:
-                group["lr"] = self._learning_rate()
+                group["lr"] = self._learning_rate() * group["pace"]
             self._optimizer.step()
             self._placement.masters.publish()
             self._skipped_in_a_row = 0

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from forage.core.errors import ForageError
 from forage.core.protocols import Policy, Sampler
 from forage.engines.local.engine import LocalEngine, Opened
 from forage.engines.local.stop_strings import EndTexts
@@ -23,6 +24,8 @@ def open_sampler(vllm: Vllm | None, opened: Opened, engine: LocalEngine) -> Iter
         yield opened.policy, opened.sampler
         return
     vllm.require()
+    if opened.thinks:
+        raise ForageError("vLLM reads tokens alone, and this model thinks partly in embeddings: leave `sampler` out.")
     model, policy = opened.policy.model, RecomputeLogprobs(opened.policy, vllm)
 
     def start(folder: Path) -> Engine:
