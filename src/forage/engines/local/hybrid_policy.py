@@ -41,7 +41,7 @@ class HybridPolicy(LocalPolicy):
         rows: int = 256,
     ) -> None:
         self.gates = gates
-        self._reader = Reader(model, gates, temperature=temperature, rows=rows)
+        self.reader = Reader(model, gates, temperature=temperature, rows=rows)
         placement = Whole(model, Alone(), beside=gates.parameters())
         super().__init__(model, optimization, temperature=temperature, placement=placement, share_starts=False)
 
@@ -68,16 +68,16 @@ class HybridPolicy(LocalPolicy):
         return model.hidden(tokens, embeds=inputs)[batch.loss_mask[:, 1:]]
 
     def measure(self, batch: Batch) -> Forward:
-        return super().measure(self._reader.read(batch))
+        return super().measure(self.reader.read(batch))
 
     def measure_plain(self, batch: Batch) -> Forward:
         """As `measure`, by the model without its gates."""
         return super().measure(batch)
 
     def improve(self, train: TrainBatch, loss: Objective[Forward], *, seed: int) -> dict[str, float]:
-        batch = self._reader.read(train.batch)
+        batch = self.reader.read(train.batch)
         kept = self._kept(batch)
-        shown = None if train.demonstrations is None else self._reader.read(train.demonstrations)
+        shown = None if train.demonstrations is None else self.reader.read(train.demonstrations)
         train = replace(train, experience=Experience(batch, train.signals), demonstrations=shown)
         return {**super().improve(train, loss, seed=seed), **kept}
 

@@ -209,7 +209,8 @@ class Reader:
         expect, sizes = Expectations(self._model, self._gates.settings), batch.lengths - _first(batch)
         order = sizes.argsort(descending=True, stable=True)
         # What is expected in the place of a row's last token is never read.
-        for block in order[sizes[order] > 1].split(self._rows):
+        order = order[sizes[order] > 1]
+        for block in order.split(self._rows) if len(order) else ():
             expected[block] = self._expected(read.rows(block), expect)
         return read.to(device)
 
