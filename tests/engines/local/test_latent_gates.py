@@ -95,8 +95,12 @@ def test_gates_survive_the_disk_and_belong_to_their_model(module_of: Modules, to
     model.save(tmp_path)
     plain = fingerprint(tmp_path)
     gates.save(tmp_path)
-    again = open_gates(tmp_path, model, HybridThinking(marker="not these"))
+    other = open_gates(tmp_path, model, HybridThinking(marker="other", gate_lr=0.5, seed=8))
+    again = open_gates(tmp_path, model, None)
+    assert other is not None
     assert again is not None
+    assert other.settings == HybridThinking(marker="other", gate_lr=0.5, seed=8)
+    assert torch.equal(other.decay, gates.decay)  # it goes on from where the stored ones are
     assert again.settings == thinking
     assert all(torch.equal(own, gates.state_dict()[name]) for name, own in again.state_dict().items())
 
@@ -147,8 +151,8 @@ def test_thinking_ends_with_the_token_that_completes_the_marker(before: str, mar
 
 
 def test_settings_out_of_range_are_sentences() -> None:
-    for settings_ in ({"lambda_min": 0.0}, {"lambda_min": 0.9, "lambda_max": 0.8}, {"lambda_max": 1.1}):
+    for least, most in ((0.0, 0.9), (0.9, 0.8), (0.9, 1.1)):
         with pytest.raises(ForageError, match="lambda_min and lambda_max"):
-            HybridThinking(**settings_)
+            HybridThinking(lambda_min=least, lambda_max=most)
     with pytest.raises(ForageError, match="gate_lr is a learning rate"):
         HybridThinking(gate_lr=-1.0)

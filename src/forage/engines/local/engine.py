@@ -69,7 +69,8 @@ class LocalEngine:
     has no use for it. With `adapter` only that learns; `gradient_checkpointing` saves memory in updates and costs time.
     `cuda_graphs`: sampling on a GPU launches each pass as a whole (`decoding`).
     `share_starts`: responses to one prompt share its activations in an update, where the architecture can.
-    `thinking` puts fresh gates beside a model that has none, so that it thinks partly in embeddings.
+    `thinking` puts fresh gates beside a model that has none, so that it thinks partly in embeddings; of one that has
+    gates it decides the marker and the learning rates.
     """
 
     dtype: Literal["float32", "bfloat16"] = "float32"
@@ -146,8 +147,8 @@ class LocalEngine:
             if gates is not None:
                 if ranks.world > 1 or kind is not LocalPolicy or optimization.perturbation:
                     raise ForageError(
-                        "A model that thinks partly in embeddings learns from advantages, in one process: leave "
-                        "`torchrun`, etpo and zpg out."
+                        "A model that thinks partly in embeddings samples, and learns from advantages, in one process: "
+                        "leave `torchrun`, etpo and zpg out."
                     )
                 return HybridPolicy(model, gates, optimization, temperature=temperature, rows=self._at_once)
             placement = place(model, ranks, parallel=parallel)

@@ -33,7 +33,6 @@ class GrowingRows:
         layers, device = model.config.num_hidden_layers, model.device
         self._cache = RowCache(layers, len(starts), limit)
         self.lengths = torch.tensor([len(start) for start in starts], device=device)
-        self.hidden = torch.empty(0)
         # Rows enter in the order of their starts, so that siblings read theirs once.
         parts, row = [], 0
         while row < len(starts):

@@ -69,6 +69,8 @@ def has_gates(path: str | Path) -> bool:
 def open_gates(path: str | Path, model: LocalModel, fresh: HybridThinking | None) -> LatentGates | None:
     """The gates beside a checkpoint, or fresh ones where it has none; None where neither is asked for.
 
+    What is not where gates begin (the marker, learning rates) is as `fresh` says, where it is given.
+
     Raises ForageError for gates that cannot be read or do not fit, and for a model that cannot read embeddings.
     """
     folder = Path(path) / GATES
@@ -78,7 +80,7 @@ def open_gates(path: str | Path, model: LocalModel, fresh: HybridThinking | None
         settings = decode_part(json.loads((folder / SETTINGS).read_bytes()), HybridThinking)
     except (OSError, ValueError) as error:
         raise ForageError(f"The gates in {folder} are damaged: {SETTINGS} cannot be read ({error}).") from error
-    gates = LatentGates(_width(model), settings)
+    gates = LatentGates(_width(model), fresh or settings)
     tensors, own = load_tensors(folder / WEIGHTS), gates.state_dict()
     shapes = {name: tensor.shape for name, tensor in tensors.items()}
     if shapes != {name: tensor.shape for name, tensor in own.items()}:
