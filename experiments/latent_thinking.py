@@ -42,10 +42,10 @@ SAMPLES = 16
 
 def work(arm: str, seed: int, steps: int, out: Path) -> dict[str, float]:
     """One run: the means of its last ten steps, and what its model solves of the test graphs, by samples."""
-    began = time.process_time()
     settings: dict[str, Any] = {"seed": seed, "steps": steps, "matmul": "highest", "threads": 1, "groups": 4}
     recipe = RECIPES["colouring"](**settings, answers="long", method=[ARMS[arm]])
     name = "".join(each if each.isalnum() else "-" for each in arm)
+    began = time.process_time()
     path = trained(recipe, out / "runs" / f"{name}-{seed}").path
     rows = RunDirectory.open(path).metrics()[-10:]
     learned = time.process_time() - began
