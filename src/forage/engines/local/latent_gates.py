@@ -51,7 +51,7 @@ class LatentGates(nn.Module):
 
     def save(self, directory: Path) -> None:
         folder = directory / GATES
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         save_tensors(folder / WEIGHTS, self.state_dict())
         (folder / SETTINGS).write_text(json.dumps(encode_part(self.settings), indent=1) + "\n")
 
