@@ -19,7 +19,9 @@ def check_exact(bench: Bench) -> None:
     """Raises ForageError, before anything is trained, for a task that cannot list its answers."""
     task = next(iter(bench.runs.values())).task
     if not can_enumerate(task):
-        raise ForageError(f"The task {task.name!r} cannot list every response, so leave --exact out.")
+        raise ForageError(
+            f"The task {task.name!r} cannot list every response, so nothing about it is known exactly: leave `exact` out."
+        )
 
 
 def exact_command(path: Path, ks: Sequence[int]) -> list[str]:

@@ -37,8 +37,8 @@ class BenchSettings:
             check_ks(self.n, self.ks)
         if self.worlds and not self.exact:
             raise ForageError(
-                "With `worlds` the runs of an arm differ in more than a seed, so what is sampled of them is not pooled: "
-                "ask for exact values too (`exact`)."
+                "With `worlds` the runs of an arm differ in more than a seed, so what is sampled of them is not "
+                "pooled: ask for exact values too (`exact`)."
             )
         if self.processes < 1:
             raise ForageError(f"`processes` is how many runs train at a time, 1 or more, not {self.processes}.")
