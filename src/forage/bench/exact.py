@@ -19,9 +19,7 @@ def check_exact(bench: Bench) -> None:
     """Raises ForageError, before anything is trained, for a task that cannot list its answers."""
     task = next(iter(bench.runs.values())).task
     if not can_enumerate(task):
-        raise ForageError(
-            f"The task {task.name!r} cannot list every response, so nothing about it is known exactly: leave `exact` out."
-        )
+        raise ForageError(f"The task {task.name!r} cannot list every response, so leave the exact comparison out.")
 
 
 def exact_command(path: Path, ks: Sequence[int]) -> list[str]:
@@ -42,19 +40,19 @@ def kept_numbers(path: Path, ks: Sequence[int]) -> dict[str, float] | None:
 
 def exact_numbers(bench: Bench) -> Numbers:
     """By arm and seed, the base models first. A base that all seeds share is computed once and stands for each."""
-    found: dict[tuple[str, int], Mapping[str, float]] = {}
+    numbers: dict[tuple[str, int], Mapping[str, float]] = {}
     of_base: dict[str, Mapping[str, float]] = {}
     for recipe in bench.runs.values():
-        if Path(recipe.model).is_dir() and (BASE, recipe.seed) not in found:
+        if Path(recipe.model).is_dir() and (BASE, recipe.seed) not in numbers:
             if recipe.model not in of_base:
                 evaluation = exact_evaluation(recipe.model, task=recipe.task, engine=recipe.engine, ks=bench.ks)
                 of_base[recipe.model] = _numbers(evaluation)
-            found[BASE, recipe.seed] = of_base[recipe.model]
+            numbers[BASE, recipe.seed] = of_base[recipe.model]
     for path, recipe in bench.runs.items():
-        numbers = kept_numbers(path, bench.ks)
-        assert numbers is not None, "every run was evaluated"
-        found[arm_label(recipe.methods), recipe.seed] = numbers
-    return found
+        kept = kept_numbers(path, bench.ks)
+        assert kept is not None, "every run was evaluated"
+        numbers[arm_label(recipe.methods), recipe.seed] = kept
+    return numbers
 
 
 def counted_once(numbers: Numbers) -> Numbers:
