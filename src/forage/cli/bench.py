@@ -105,11 +105,11 @@ def _compare_exactly(bench: Bench, k: str, *, json: bool) -> None:
     check_exact(bench)
     with progress_bar("bench") as move:
         train_bench(bench, run_here, move)
-    found = exact_numbers(bench)
-    names = list(dict.fromkeys(name for row in found.values() for name in row))
+    values = exact_numbers(bench)
+    names = list(dict.fromkeys(name for row in values.values() for name in row))
     shown = Tables(json=json)
-    shown.table("exact", level_table(counted_once(found), names))
-    shown.table("differences", gap_table(found, exact_pairs(bench), names))
+    shown.table("exact", level_table(counted_once(values), names))
+    shown.table("differences", gap_table(values, exact_pairs(bench), names))
     shown.finish()
 
 
