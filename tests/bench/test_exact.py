@@ -72,7 +72,18 @@ def test_by_command_it_is_what_every_run_says_and_is_kept(
 ) -> None:
     arms = tmp_path / "arms.txt"
     arms.write_text("\n".join(ARMS))
-    words = ["bench", "colouring", "--model", str(base), "--arms", str(arms), "--exact", "--worlds", "--seeds", "3,4"]
+    words = [
+        "bench",
+        "colouring",
+        "--model",
+        str(base),
+        "--arms-file",
+        str(arms),
+        "--exact",
+        "--worlds",
+        "--seeds",
+        "3,4",
+    ]
     words += ["--k", "1,8", "--json", "--out", str(tmp_path / "bench"), *SMALL]
     assert main(words) == 0
     out = json.loads(capsys.readouterr().out)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 FLAGS: Mapping[str, tuple[Any, Any]] = {
     "arm": (Texts, ()),
-    "arms": (Path | None, None),
+    "arms_file": (Path | None, None),
     "control": (Texts, ()),
     "worlds": (bool, False),
     "exact": (bool, False),
@@ -40,11 +40,11 @@ FLAGS: Mapping[str, tuple[Any, Any]] = {
 }
 HELP = """    arm: Methods joined by +, as grpo+entropy_advantage:alpha=0.2. May be given several times; the others are
         compared with the first.
-    arms: File of more arms, one a line; # begins a comment.
+    arms_file: File of more arms, one a line; # begins a comment.
     control: A control, put beside every arm that has the method it controls for; or all. `forage methods` lists them.
     seeds: Random seeds of every arm, separated by commas.
     worlds: Give each seed a toy task of its own: its base model and its problems. Needs --exact.
-    exact: Sample nothing for the comparison. pass@k, distinct@k and PCMD are computed from the chances of all answers,
+    exact: Sample nothing. pass@k, distinct@k and PCMD are computed from the chances of all answers,
         where a task can list them, and compared by seed; no report is written.
     out: Where the result is written. A folder of the runs and of the report; `runs/bench-RECIPE` unless given.
     n: Responses per problem.
@@ -68,7 +68,7 @@ def run(argv: Sequence[str]) -> int:
     build = RECIPES[name]
     settings, more = read_flags(build, flags_of_recipe(build), FLAGS, command="bench", argv=argv[1:])
     comparison = BenchSettings(
-        arms=(*more["arm"], *(read_arms(more["arms"]) if more["arms"] else ())),
+        arms=(*more["arm"], *(read_arms(more["arms_file"]) if more["arms_file"] else ())),
         controls=more["control"],
         seeds=[int(value) for value in numbers(more["seeds"], "--seeds", whole=True)],
         n=more["n"],
