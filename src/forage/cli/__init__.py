@@ -20,7 +20,7 @@ COMMANDS = {
     "train": "train a recipe: forage train countdown --method grpo --method entropy_advantage",
     "resume": "continue an interrupted run, bit for bit",
     "eval": "pass@k of a checkpoint, from one cached sampling run",
-    "search": "votes over chains that branch by their uncertainty, beside plain votes at as many tokens",
+    "search": "votes over branching chains, or a tree search that documents judge, beside plain responses",
     "passk": "pass@k with intervals from samples that other trainers and evaluators wrote",
     "export": "a model folder for other programs; merges an adapter into its model",
     "import": "a model in a GGUF file as an ordinary model folder",

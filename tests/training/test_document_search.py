@@ -1,0 +1,222 @@
+"""A search that documents judge: a world of two questions written by hand, and the comparison on a tiny model."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from forage.core.errors import ForageError
+from forage.core.protocols import Tools
+from forage.core.records import Completion, Problem, SampleRequest, SamplingParams, Score, Start
+from forage.core.searches import BEGIN_QUERY, END_QUERY
+from forage.engines.local.engine import LocalEngine
+from forage.parts.values.claim_tree import ClaimSearch
+from forage.tasks.search import Document, SearchEnvironment
+from forage.tasks.search.evidence import Claim, Judgment, WordJudge
+from forage.tasks.steps import Stepwise
+from forage.tasks.with_environment import with_environment
+from forage.training.document_comparison import document_search
+from forage.training.document_search import Search, StepReader, search
+from support.builders import problem
+from support.worlds import World, blank_model
+from tasks.search.test_index import Texts
+
+FACTS = SearchEnvironment(documents=Texts(texts=("lomir pet owl", "owl city rome", "fox city oslo")), results=2)
+QUESTION = problem("two", prompt="city of the pet of lomir")
+
+
+def pair(asked: str, answered: str) -> str:
+    return f"{BEGIN_QUERY}{asked}{END_QUERY} {answered}\n"
+
+
+OWL, FOX = pair("pet of lomir", "owl"), pair("pet of lomir", "fox")
+ROME, OSLO = pair("city of owl", "rome"), pair("city of owl", "oslo")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tagged(World):
+    """The answer is the last line, in tags."""
+
+    worth: tuple[tuple[str, float], ...] = ()
+
+    def answer(self, problem: Problem, text: str) -> str | None:
+        _, begin, rest = text.rpartition("<answer>")
+        return rest.removesuffix("</answer>") if begin else None
+
+
+@dataclass
+class Script:
+    """Sampler, codec and judge: a token is a character, and what is written next is named by what stands there."""
+
+    lines: dict[str, Sequence[str]]
+    version: int = 0
+    asked: list[SampleRequest] = field(default_factory=list)
+    drawn: Counter[str] = field(default_factory=Counter)
+
+    def prompt(self, problem: Problem) -> tuple[int, ...]:
+        return (0,)
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        return tuple(map(ord, text))
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        return "".join(map(chr, tokens))
+
+    def pieces(self, tokens: Sequence[int]) -> tuple[str, ...]:
+        return tuple(map(chr, tokens))
+
+    def sample(
+        self, requests: Sequence[SampleRequest], params: SamplingParams
+    ) -> Iterator[tuple[int, tuple[Completion, ...]]]:
+        for number, request in reversed(list(enumerate(requests))):
+            self.asked.append(request)
+            begun = self.decode(request.tokens[1:])
+            offered = self.lines[begun]
+            tokens = self.encode(offered[self.drawn[begun] % len(offered)])
+            self.drawn[begun] += 1
+            yield number, (Completion(tokens, (0.0,) * len(tokens), (0.0,) * len(tokens), "eos"),)
+
+    def submit(self, problem: Problem, texts: Sequence[str]) -> Future[tuple[Score, ...]]:
+        raise AssertionError("a search asks the documents, not the verifier")
+
+
+def searched(
+    plan: ClaimSearch, lines: dict[str, Sequence[str]], judge: WordJudge | None = None
+) -> tuple[Search, Script]:
+    script = Script(lines)
+    task = Stepwise(task=Tagged(), steps="newline")
+    reader = StepReader(task, Tools(script, script, script), FACTS, judge or WordJudge(), plan.refine)
+    (found,) = search(plan, [Start(QUESTION)], reader, SamplingParams(max_tokens=400), seed=0)
+    return found, script
+
+
+def test_steps_are_read_and_judged_by_hand() -> None:
+    """The facts support both steps (3, 3) and say nothing of the whole question (2)."""
+    plan = ClaimSearch(responses=1)
+    found, _ = searched(plan, {"": [f"{OWL}{ROME}<answer>rome</answer>"]})
+    (response,) = found.responses
+    assert [(step.asked, step.answered, step.reward) for step in response.steps] == [
+        ("pet of lomir", "owl", 3),
+        ("city of owl", "rome", 3),
+        (QUESTION.question, "rome", 2),
+    ]
+    assert (response.answer, response.ended, response.reward) == ("rome", True, 8 / 3)
+    assert found.tokens == len(f"{OWL}{ROME}<answer>rome</answer>")
+
+
+def test_a_question_that_does_not_fit_ends_the_reading() -> None:
+    found, _ = searched(ClaimSearch(responses=1), {"": [f"{OWL}{pair('weather today', 'rain')}<answer>rome</answer>"]})
+    (response,) = found.responses
+    assert [step.reward for step in response.steps] == [3, 0]
+    assert not response.ended
+
+
+def test_the_search_goes_deep_where_documents_support() -> None:
+    """First two responses from the start, then from the supported `owl` (Q 2) and not from `fox` (Q 4/3)."""
+    good, bad = f"{OWL}{OSLO}<answer>oslo</answer>", f"{FOX}{OSLO}<answer>oslo</answer>"
+    lines = {"": [bad, good], OWL: [f"{ROME}<answer>rome</answer>"], FOX: [f"{OSLO}<answer>oslo</answer>"]}
+    found, script = searched(ClaimSearch(responses=3, exploration=0.5), lines)
+    begun = [script.decode(request.tokens[1:]) for request in script.asked]
+    assert begun == ["", "", OWL]
+    assert [request.begun for request in script.asked] == [0, 0, len(OWL)]
+    assert found.found.answer == "rome"
+    assert found.tokens == len(good) + len(bad) + len(f"{ROME}<answer>rome</answer>"), "what is shared costs once"
+    assert all("documents" not in response.text for response in found.responses)
+
+
+def test_a_response_that_is_supported_throughout_ends_the_search() -> None:
+    known = f"{OWL}<answer>rome</answer>"
+    judge = WordJudge(about=0.1)  # then a fact is also about the whole question
+    assert len(searched(ClaimSearch(), {"": [known]}, judge)[0].responses) == 1
+    assert len(searched(ClaimSearch(stop=False, responses=5), {"": [known]}, judge)[0].responses) == 5
+
+
+def test_a_contradicted_answer_is_refined_and_gone_on_from() -> None:
+    bad = f"{FOX}{OSLO}<answer>oslo</answer>"
+    lines = {"": [bad], FOX: [f"{OSLO}<answer>oslo</answer>"], OWL: [f"{ROME}<answer>rome</answer>"]}
+    found, script = searched(ClaimSearch(responses=2, actions=1, refine=True), lines)
+    assert [script.decode(request.tokens[1:]) for request in script.asked] == ["", OWL]
+    assert [step.reward for step in found.responses[0].steps] == [3], "judged anew, and nothing is kept behind it"
+    assert (found.found.answer, found.found.reward) == ("rome", 8 / 3)
+    assert searched(ClaimSearch(responses=1), lines)[0].found.answer == "oslo", "only where it is asked for"
+
+
+def test_a_refined_end_is_another_answer() -> None:
+    judge = WordJudge(about=0.1)
+    found, _ = searched(ClaimSearch(responses=1, refine=True), {"": ["<answer>blue</answer>"]}, judge)
+    assert found.found.text == "<answer>owl</answer>"
+    assert found.found.settles
+
+
+def test_a_claim_is_looked_up_once() -> None:
+    seen: list[Claim] = []
+
+    def judge(claim: Claim, passages: Sequence[Document]) -> Judgment:
+        seen.append(claim)
+        return Judgment(True, "silent")
+
+    script = Script({"": ["<answer>blue</answer>", "<answer>red</answer>"]})
+    task = Stepwise(task=Tagged(), steps="newline")
+    reader = StepReader(task, Tools(script, script, script), FACTS, judge)
+    search(ClaimSearch(responses=6), [Start(QUESTION)], reader, SamplingParams(max_tokens=400), seed=0)
+    assert [claim.answered for claim in seen] == ["blue", "red"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Voting(World):
+    """The first word is the answer, and north is right; a document says so."""
+
+    worth: tuple[tuple[str, float], ...] = (("north", 1.0),)
+
+    def answer(self, problem: Problem, text: str) -> str | None:
+        return text.split()[0] if text.split() else None
+
+    def step_ends(self, pieces: Sequence[str]) -> tuple[int, ...]:
+        return (len(pieces),)
+
+
+GUIDE = SearchEnvironment(documents=Texts(texts=("go one north", "go two north", "go three north", *["else"] * 3)))
+
+
+def test_a_model_is_searched_beside_its_control_and_one_seed_is_one_result(tmp_path: Path) -> None:
+    model = blank_model(tmp_path / "model")
+    asked = {"task": with_environment(Voting(), GUIDE), "repeats": 3, "max_tokens": 2}
+    engine = LocalEngine(threads=1, matmul="highest")
+    plan = ClaimSearch(responses=12)
+    first, second = (document_search(model, engine=engine, plan=plan, **asked) for _ in range(2))
+    assert first == second
+    assert first != document_search(model, engine=engine, plan=plan, seed=1, **asked)
+    assert first.search.estimate > first.vote.estimate + 0.2, "documents know what the model does not"
+    assert first.search.estimate > first.shuffled.estimate + 0.2
+    assert first.search_tokens <= first.plain_tokens
+    assert first.n == int(np.ceil(first.search_tokens / first.single_tokens)) < 12
+    assert first.search_tokens < first.shuffled_tokens, "only supported answers end a search"
+    assert first.over_best_of_n.estimate == pytest.approx(first.search.estimate - first.best_of_n.estimate)
+    assert first.over_shuffled.estimate == pytest.approx(first.search.estimate - first.shuffled.estimate)
+    assert first.over_vote.estimate == pytest.approx(first.search.estimate - first.vote.estimate)
+    assert first.supported == pytest.approx(first.search.estimate, abs=0.01), "supported is right here"
+    assert "shuffled documents" in str(first.table().rows)
+
+
+def test_a_task_without_an_environment_takes_documents_that_are_named(tmp_path: Path) -> None:
+    model, engine = blank_model(tmp_path / "model"), LocalEngine(threads=1, matmul="highest")
+    asked = {"engine": engine, "task": Voting(), "repeats": 1, "max_tokens": 2}
+    assert document_search(model, documents=GUIDE, **asked).problems == 3
+    with pytest.raises(ForageError, match="no documents to search"):
+        document_search(model, **asked)
+    with pytest.raises(ForageError, match="at least one search"):
+        document_search(model, documents=GUIDE, **{**asked, "repeats": 0})
+
+
+def test_exhaustive_search_of_single_steps_is_best_of_as_many(tmp_path: Path) -> None:
+    """With one step a response there is no tree, and the search without an early end spends what best-of-n spends."""
+    model, engine = blank_model(tmp_path / "model"), LocalEngine(threads=1, matmul="highest")
+    plan = ClaimSearch(responses=8, stop=False)
+    task = with_environment(Voting(), GUIDE)
+    found = document_search(model, plan=plan, task=task, repeats=8, max_tokens=1, engine=engine)
+    assert (found.n, found.search_tokens) == (8, 8.0)
+    assert abs(found.over_best_of_n.estimate) < 0.25
