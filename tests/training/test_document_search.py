@@ -1,7 +1,7 @@
 """A search that documents judge: a world of two questions written by hand, and the comparison on a tiny model."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,14 +45,14 @@ class Tagged(World):
 
     def answer(self, problem: Problem, text: str) -> str | None:
         _, begin, rest = text.rpartition("<answer>")
-        return rest.removesuffix("</answer>") if begin else None
+        return " ".join(rest.removesuffix("</answer>").split()) if begin else None
 
 
 @dataclass
 class Script:
     """Sampler, codec and judge: a token is a character, and what is written next is named by what stands there."""
 
-    lines: dict[str, Sequence[str]]
+    lines: Mapping[str, Sequence[str]]
     version: int = 0
     asked: list[SampleRequest] = field(default_factory=list)
     drawn: Counter[str] = field(default_factory=Counter)
@@ -85,7 +85,7 @@ class Script:
 
 
 def searched(
-    plan: ClaimSearch, lines: dict[str, Sequence[str]], judge: WordJudge | None = None
+    plan: ClaimSearch, lines: Mapping[str, Sequence[str]], judge: WordJudge | None = None
 ) -> tuple[Search, Script]:
     script = Script(lines)
     task = Stepwise(task=Tagged(), steps="newline")
@@ -150,6 +150,14 @@ def test_a_refined_end_is_another_answer() -> None:
     found, _ = searched(ClaimSearch(responses=1, refine=True), {"": ["<answer>blue</answer>"]}, judge)
     assert found.found.text == "<answer>owl</answer>"
     assert found.found.settles
+
+
+@pytest.mark.parametrize(("written", "wanted"), [("We", "owl"), ("sea  blue", "sea  blue"), ("green sea", "owl")])
+def test_an_answer_is_refined_where_it_stands_as_it_was_read(written: str, wanted: str) -> None:
+    """`we` also stands in `answer`; and of `sea  blue` the answer that is read, `sea blue`, is no part."""
+    judge = WordJudge(about=0.1)
+    found, _ = searched(ClaimSearch(responses=1, refine=True), {"": [f"<answer>{written}</answer>"]}, judge)
+    assert found.found.text == f"<answer>{wanted}</answer>"
 
 
 def test_a_claim_is_looked_up_once() -> None:

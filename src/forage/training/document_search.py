@@ -3,6 +3,7 @@
 All problems move on together: a round writes one response to each of them, from where its tree sends it.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -114,9 +115,13 @@ class StepReader:
         if not (self.refine and answer and step.answered and step.reward):
             return None
         codec = self.tools.codec
-        head, found, tail = codec.decode(step.prefix[begin:]).rpartition(step.answered)
-        prefix = step.prefix[:begin] + codec.encode(head + answer + tail)
-        if not found or len(prefix) >= room:
+        written = codec.decode(step.prefix[begin:])
+        places = [*re.finditer(rf"(?<!\w){re.escape(step.answered)}(?!\w)", written, re.IGNORECASE)]
+        if not places:
+            return None
+        text = written[: places[-1].start()] + answer + written[places[-1].end() :]
+        prefix = step.prefix[:begin] + codec.encode(text)
+        if len(prefix) >= room:
             return None
         return self._step(problem, before, prefix, begin, last=last)[0]
 

@@ -130,7 +130,7 @@ def chosen(responses: Sequence[JudgedResponse]) -> int:
     ranks = [(response.ended, response.reward) for response in responses]
     best = max(ranks)
     votes = Counter(each.answer for each, rank in zip(responses, ranks, strict=True) if rank == best and each.answer)
-    return max(range(len(responses)), key=lambda place: (ranks[place], votes[responses[place].answer], -place))
+    return max(range(len(responses)), key=lambda place: (ranks[place], votes[responses[place].answer or ""], -place))
 
 
 def _attraction(child: ClaimNode, *, parent: ClaimNode, exploration: float) -> float:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, cast, get_args
+from typing import Literal, NamedTuple, cast
 
 from forage.core.errors import ForageError
 from forage.tasks.own_function import load_function
@@ -82,13 +82,15 @@ def parse_judge(text: str) -> ClaimJudge:
 def judged(judge: ClaimJudge, claim: Claim, passages: Sequence[Document]) -> Judgment:
     """What the judge says. Raises ForageError where that is no judgment, as a function of one's own may return."""
     said: object = judge(claim, passages)
-    parts = cast(tuple[object, ...], said) if isinstance(said, tuple) else ()
-    if len(parts) not in (2, 3) or parts[1] not in get_args(Evidence) or not isinstance(parts[-1], str):
-        raise ForageError(
-            "A judge of claims returns whether the question fits and one of 'conflict', 'silent' and 'supported', and "
-            f"perhaps the answer of the documents as a text; it returned {said!r}."
-        )
-    return Judgment(bool(parts[0]), cast(Evidence, parts[1]), cast(str, parts[2]) if len(parts) == 3 else "")
+    match said:
+        case (fits, "conflict" | "silent" | "supported" as evidence):
+            return Judgment(bool(fits), evidence)
+        case (fits, "conflict" | "silent" | "supported" as evidence, str() as refined):
+            return Judgment(bool(fits), evidence, refined)
+    raise ForageError(
+        "A judge of claims returns whether the question fits and one of 'conflict', 'silent' and 'supported', and "
+        f"perhaps the answer of the documents as a text; it returned {said!r}."
+    )
 
 
 def _fits(claim: Claim, asked: frozenset[str]) -> bool:
