@@ -27,7 +27,7 @@ PLANS: Mapping[str, ClaimSearch] = {
 LEVELS = ("search", "shuffled", "best_of_n", "vote", "single")
 DIFFERENCES = ("over_best_of_n", "over_vote", "over_shuffled")
 COSTS = ("search_tokens", "shuffled_tokens", "plain_tokens", "single_tokens", "n", "supported", "depth")
-REPEATS = 4
+REPEATS = 16
 """Searches of each question."""
 
 

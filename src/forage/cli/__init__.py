@@ -21,6 +21,7 @@ COMMANDS = {
     "resume": "continue an interrupted run, bit for bit",
     "eval": "pass@k of a checkpoint, from one cached sampling run",
     "search": "votes over branching chains, or a tree search that documents judge, beside plain responses",
+    "difficulty": "how many responses each training problem takes until one is right",
     "passk": "pass@k with intervals from samples that other trainers and evaluators wrote",
     "export": "a model folder for other programs; merges an adapter into its model",
     "import": "a model in a GGUF file as an ordinary model folder",
