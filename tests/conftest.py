@@ -28,6 +28,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.config.stash[SET_ASIDE].close()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def unsynced() -> Iterator[None]:
+    """Tests kill processes, never the machine: what they write need not have reached the disk."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def set_aside(pytestconfig: pytest.Config) -> SetAside:
     """What programs are forked from that need torch and transformers."""
