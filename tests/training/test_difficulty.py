@@ -1,12 +1,10 @@
 """Responses until the first right one: by hand, what is sampled for it, and a run on the problems of a bucket."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from forage.cli import main
 from forage.core.errors import ForageError
 from forage.core.records import SampleRequest, SamplingParams
 from forage.engines.local.engine import LocalEngine
@@ -93,20 +91,3 @@ def test_a_problem_that_is_never_solved_is_unsolved(tmp_path: Path) -> None:
     )
     assert [(each.tries, each.judged) for each in found.problems] == [(None, 9)] * 3
     assert found.counts() == {"easy": 0, "medium": 0, "hard": 0, "unsolved": 3}
-
-
-def test_the_command_prints_buckets_and_writes_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    model, table = blank_model(tmp_path / "model"), tmp_path / "table.jsonl"
-    words = ("north", "south", "nowhere")
-    table.write_text("".join(json.dumps({"prompt": f"go {word}", "answer": word}) + "\n" for word in words))
-    out = tmp_path / "difficulty.jsonl"
-    command = ["difficulty", str(model), "--data", str(table), "--verifier", "exact", "--max-tokens", "1"]
-    assert main([*command, "--threads", "1", "--most", "30", "--json", "--out", str(out)]) == 0
-    shown = json.loads(capsys.readouterr().out)
-    assert len(shown["difficulty"]["rows"]) == 4
-    tries = list(read_tries(out).values())
-    assert len(tries) == 3
-    assert tries[2] is None
-    assert all(each is not None for each in tries[:2])
-    assert main([*command, "--most", "0"]) == 2
-    assert "at least one response" in capsys.readouterr().err

@@ -1,28 +1,22 @@
-"""A search that documents judge: a world of two questions written by hand, and the comparison on a tiny model."""
+"""A search that documents judge, in a world of two questions written by hand."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from pathlib import Path
 
-import numpy as np
 import pytest
 
-from forage.core.errors import ForageError
 from forage.core.protocols import Tools
 from forage.core.records import Completion, Problem, SampleRequest, SamplingParams, Score, Start
 from forage.core.searches import BEGIN_QUERY, END_QUERY
-from forage.engines.local.engine import LocalEngine
 from forage.parts.values.claim_tree import ClaimSearch
 from forage.tasks.search import Document, SearchEnvironment
 from forage.tasks.search.evidence import Claim, Judgment, WordJudge
 from forage.tasks.steps import Stepwise
-from forage.tasks.with_environment import with_environment
-from forage.training.document_comparison import document_search
-from forage.training.document_search import Search, StepReader, search
+from forage.training.document_search import AnswerSearch, StepReader, search
 from support.builders import problem
-from support.worlds import World, blank_model
+from support.worlds import World
 from tasks.search.test_index import Texts
 
 FACTS = SearchEnvironment(documents=Texts(texts=("lomir pet owl", "owl city rome", "fox city oslo")), results=2)
@@ -86,7 +80,7 @@ class Script:
 
 def searched(
     plan: ClaimSearch, lines: Mapping[str, Sequence[str]], judge: WordJudge | None = None
-) -> tuple[Search, Script]:
+) -> tuple[AnswerSearch, Script]:
     script = Script(lines)
     task = Stepwise(task=Tagged(), steps="newline")
     reader = StepReader(task, Tools(script, script, script), FACTS, judge or WordJudge(), plan.refine)
@@ -123,7 +117,7 @@ def test_the_search_goes_deep_where_documents_support() -> None:
     begun = [script.decode(request.tokens[1:]) for request in script.asked]
     assert begun == ["", "", OWL]
     assert [request.begun for request in script.asked] == [0, 0, len(OWL)]
-    assert found.found.answer == "rome"
+    assert found.answer.answer == "rome"
     assert found.tokens == len(good) + len(bad) + len(f"{ROME}<answer>rome</answer>"), "what is shared costs once"
     assert all("documents" not in response.text for response in found.responses)
 
@@ -141,15 +135,15 @@ def test_a_contradicted_answer_is_refined_and_gone_on_from() -> None:
     found, script = searched(ClaimSearch(responses=2, actions=1, refine=True), lines)
     assert [script.decode(request.tokens[1:]) for request in script.asked] == ["", OWL]
     assert [step.reward for step in found.responses[0].steps] == [3], "judged anew, and nothing is kept behind it"
-    assert (found.found.answer, found.found.reward) == ("rome", 8 / 3)
-    assert searched(ClaimSearch(responses=1), lines)[0].found.answer == "oslo", "only where it is asked for"
+    assert (found.answer.answer, found.answer.reward) == ("rome", 8 / 3)
+    assert searched(ClaimSearch(responses=1), lines)[0].answer.answer == "oslo", "only where it is asked for"
 
 
 def test_a_refined_end_is_another_answer() -> None:
     judge = WordJudge(about=0.1)
     found, _ = searched(ClaimSearch(responses=1, refine=True), {"": ["<answer>blue</answer>"]}, judge)
-    assert found.found.text == "<answer>owl</answer>"
-    assert found.found.settles
+    assert found.answer.text == "<answer>owl</answer>"
+    assert found.answer.settles
 
 
 @pytest.mark.parametrize(("written", "wanted"), [("We", "owl"), ("sea  blue", "sea  blue"), ("green sea", "owl")])
@@ -157,7 +151,7 @@ def test_an_answer_is_refined_where_it_stands_as_it_was_read(written: str, wante
     """`we` also stands in `answer`; and of `sea  blue` the answer that is read, `sea blue`, is no part."""
     judge = WordJudge(about=0.1)
     found, _ = searched(ClaimSearch(responses=1, refine=True), {"": [f"<answer>{written}</answer>"]}, judge)
-    assert found.found.text == f"<answer>{wanted}</answer>"
+    assert found.answer.text == f"<answer>{wanted}</answer>"
 
 
 def test_a_claim_is_looked_up_once() -> None:
@@ -172,59 +166,3 @@ def test_a_claim_is_looked_up_once() -> None:
     reader = StepReader(task, Tools(script, script, script), FACTS, judge)
     search(ClaimSearch(responses=6), [Start(QUESTION)], reader, SamplingParams(max_tokens=400), seed=0)
     assert [claim.answered for claim in seen] == ["blue", "red"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Voting(World):
-    """The first word is the answer, and north is right; a document says so."""
-
-    worth: tuple[tuple[str, float], ...] = (("north", 1.0),)
-
-    def answer(self, problem: Problem, text: str) -> str | None:
-        return text.split()[0] if text.split() else None
-
-    def step_ends(self, pieces: Sequence[str]) -> tuple[int, ...]:
-        return (len(pieces),)
-
-
-GUIDE = SearchEnvironment(documents=Texts(texts=("go one north", "go two north", "go three north", *["else"] * 3)))
-
-
-def test_a_model_is_searched_beside_its_control_and_one_seed_is_one_result(tmp_path: Path) -> None:
-    model = blank_model(tmp_path / "model")
-    asked = {"task": with_environment(Voting(), GUIDE), "repeats": 3, "max_tokens": 2}
-    engine = LocalEngine(threads=1, matmul="highest")
-    plan = ClaimSearch(responses=12)
-    first, second = (document_search(model, engine=engine, plan=plan, **asked) for _ in range(2))
-    assert first == second
-    assert first != document_search(model, engine=engine, plan=plan, seed=1, **asked)
-    assert first.search.estimate > first.vote.estimate + 0.2, "documents know what the model does not"
-    assert first.search.estimate > first.shuffled.estimate + 0.2
-    assert first.search_tokens <= first.plain_tokens
-    assert first.n == int(np.ceil(first.search_tokens / first.single_tokens)) < 12
-    assert first.search_tokens < first.shuffled_tokens, "only supported answers end a search"
-    assert first.over_best_of_n.estimate == pytest.approx(first.search.estimate - first.best_of_n.estimate)
-    assert first.over_shuffled.estimate == pytest.approx(first.search.estimate - first.shuffled.estimate)
-    assert first.over_vote.estimate == pytest.approx(first.search.estimate - first.vote.estimate)
-    assert first.supported == pytest.approx(first.search.estimate, abs=0.01), "supported is right here"
-    assert "shuffled documents" in str(first.table().rows)
-
-
-def test_a_task_without_an_environment_takes_documents_that_are_named(tmp_path: Path) -> None:
-    model, engine = blank_model(tmp_path / "model"), LocalEngine(threads=1, matmul="highest")
-    asked = {"engine": engine, "task": Voting(), "repeats": 1, "max_tokens": 2}
-    assert document_search(model, documents=GUIDE, **asked).problems == 3
-    with pytest.raises(ForageError, match="no documents to search"):
-        document_search(model, **asked)
-    with pytest.raises(ForageError, match="at least one search"):
-        document_search(model, documents=GUIDE, **{**asked, "repeats": 0})
-
-
-def test_exhaustive_search_of_single_steps_is_best_of_as_many(tmp_path: Path) -> None:
-    """With one step a response there is no tree, and the search without an early end spends what best-of-n spends."""
-    model, engine = blank_model(tmp_path / "model"), LocalEngine(threads=1, matmul="highest")
-    plan = ClaimSearch(responses=8, stop=False)
-    task = with_environment(Voting(), GUIDE)
-    found = document_search(model, plan=plan, task=task, repeats=8, max_tokens=1, engine=engine)
-    assert (found.n, found.search_tokens) == (8, 8.0)
-    assert abs(found.over_best_of_n.estimate) < 0.25

@@ -74,8 +74,8 @@ class DocumentFlags:
             stop=not self.exhaustive,
         )
         named = self.documents
-        found = named and parse_environment(named if named.startswith("search:") else f"search:{named}")
-        return document_search(checkpoint, plan=plan, documents=found, judge=parse_judge(self.judge), **asked)
+        documents = named and parse_environment(named if named.startswith("search:") else f"search:{named}")
+        return document_search(checkpoint, plan=plan, documents=documents, judge=parse_judge(self.judge), **asked)
 
 
 def search_command(

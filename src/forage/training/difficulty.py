@@ -42,8 +42,8 @@ class Difficulties:
 
     def counts(self, *, medium: int = 10, hard: int = 20) -> dict[str, int]:
         """How many problems are in each bucket."""
-        found = Counter(difficulty_bucket(each.tries, medium=medium, hard=hard) for each in self.problems)
-        return {name: found[name] for name in BUCKETS}
+        bucketed = Counter(difficulty_bucket(each.tries, medium=medium, hard=hard) for each in self.problems)
+        return {name: bucketed[name] for name in BUCKETS}
 
     def table(self, *, medium: int = 10, hard: int = 20) -> ResultTable:
         rows = [(Cell(name), Cell(str(count))) for name, count in self.counts(medium=medium, hard=hard).items()]
@@ -101,7 +101,7 @@ def _tried(
     on_progress: OnProgress | None,
 ) -> list[Difficulty]:
     """Waves of responses to the problems that are left; what is drawn depends on the seed, the problem and the wave."""
-    found = [Difficulty(problem=problem.id, tries=None, judged=0) for problem in problems]
+    known = [Difficulty(problem=problem.id, tries=None, judged=0) for problem in problems]
     left, drawn = list(range(len(problems))), 0
     while left and drawn < most:
         size = min(WAVE, most - drawn)
@@ -121,11 +121,11 @@ def _tried(
             texts = [to_rollout(Start(problem), each, task, tools.codec, 0).text for each in completions]
             waiting[left[number]] = tools.judge.submit(problem, texts)
         for place, scores in waiting.items():
-            found[place] = counted(found[place], [score.correct for score in scores.result() if score.judged])
-        left, drawn = [place for place in left if found[place].tries is None], drawn + size
+            known[place] = counted(known[place], [score.correct for score in scores.result() if score.judged])
+        left, drawn = [place for place in left if known[place].tries is None], drawn + size
         if on_progress is not None:
             on_progress(len(problems) - len(left), len(problems), f"{drawn} responses")
-    return found
+    return known
 
 
 def counted(known: Difficulty, right: Sequence[bool]) -> Difficulty:

@@ -24,7 +24,7 @@ from forage.parts.values.claim_tree import ClaimSearch, JudgedResponse, chosen
 from forage.tasks.search import SearchEnvironment, chosen_environment
 from forage.tasks.search.evidence import ClaimJudge, WordJudge
 from forage.training.checkpoints import open_checkpoint, split_problems
-from forage.training.document_search import Search, StepReader, search
+from forage.training.document_search import AnswerSearch, StepReader, search
 from forage.verification.judge import open_judge
 
 
@@ -113,16 +113,16 @@ def document_search(
     plan, judge = plan or ClaimSearch(), judge or WordJudge()
     opening = open_checkpoint(path, task=task, max_tokens=max_tokens)
     checkpoint, task = opening.checkpoint, opening.task
-    found = searchable(task, documents)
+    searched = searchable(task, documents)
     chosen_problems = split_problems(task, split, problems)
     opened = (engine or checkpoint.engine).open(str(checkpoint.weights))
     params = SamplingParams(temperature=temperature, max_tokens=opening.max_tokens)
     starts = [Start(problem, draw=draw) for problem in chosen_problems for draw in range(repeats)]
     with open_judge(task, checkpoint.verifying) as verifier:
         tools = Tools(opened.codec, opened.sampler, verifier)
-        reader = StepReader(task, tools, found, judge, plan.refine)
-        searches: dict[str, list[Search]] = {}
-        for done, (name, asked) in enumerate((("search", found), ("shuffled", replace(found, shuffled=True))), 1):
+        reader = StepReader(task, tools, searched, judge, plan.refine)
+        searches: dict[str, list[AnswerSearch]] = {}
+        for done, (name, asked) in enumerate((("search", searched), ("shuffled", replace(searched, shuffled=True))), 1):
             arm = replace(reader, documents=asked)
             searches[name] = search(plan, starts, arm, params, seed=derive_seed(seed, "search"))
             if on_progress is not None:
@@ -135,12 +135,12 @@ def document_search(
 
 def searchable(task: Task, documents: SearchEnvironment | str | None) -> SearchEnvironment:
     """The documents that were named, else those of the task. Raises ForageError where there are none."""
-    found: Environment | None = chosen_environment(documents) if documents else environment_of(task)
-    if not isinstance(found, SearchEnvironment):
+    environment: Environment | None = chosen_environment(documents) if documents else environment_of(task)
+    if not isinstance(environment, SearchEnvironment):
         raise ForageError(
             f"The task {task.name} has no documents to search. Name them: search:documents.jsonl, or a folder of texts."
         )
-    return found
+    return environment
 
 
 def _sample(
@@ -162,7 +162,7 @@ def _sample(
 
 def _count(
     plan: ClaimSearch,
-    searches: dict[str, list[Search]],
+    searches: dict[str, list[AnswerSearch]],
     pool: _Pool,
     problems: Sequence[Problem],
     tools: Tools,
@@ -176,7 +176,7 @@ def _count(
     columns = []
     for place, problem in enumerate(problems):
         mine = slice(place * repeats, (place + 1) * repeats)
-        handed = [[each.found.text for each in searches[name][mine]] for name in ("search", "shuffled")]
+        handed = [[each.answer.text for each in searches[name][mine]] for name in ("search", "shuffled")]
         solved = [_share(_right(tools, problem, texts)) for texts in handed]
         columns.append([*solved, *_plain(pool.responses[place], n, problem, tools, seed=seed)])
     measured = np.array(columns)  # (P, 5)
@@ -184,7 +184,7 @@ def _count(
     if np.isnan(stacked).all():
         raise ForageError("Nothing that was decoded could be judged.")
     names = ("search", "shuffled", "best_of_n", "vote", "single", "over_best_of_n", "over_vote", "over_shuffled")
-    found = [each.found for each in searches["search"]]
+    answers = [each.answer for each in searches["search"]]
     return DocumentSearch(
         plan=plan,
         problems=len(problems),
@@ -195,8 +195,8 @@ def _count(
         shuffled_tokens=spent["shuffled"],
         plain_tokens=n * pool.length,
         single_tokens=pool.length,
-        depth=sum(len(each.steps) for each in found) / len(found),
-        supported=sum(each.settles for each in found) / len(found),
+        depth=sum(len(each.steps) for each in answers) / len(answers),
+        supported=sum(each.settles for each in answers) / len(answers),
     )
 
 

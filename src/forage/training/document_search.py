@@ -30,7 +30,7 @@ Scored = tuple[JudgedStep, ...]
 
 
 @dataclass
-class Search:
+class AnswerSearch:
     """The search of one answer: its tree, what was written, and how many tokens that took."""
 
     start: Start
@@ -40,7 +40,7 @@ class Search:
     settled: bool = False
 
     @property
-    def found(self) -> JudgedResponse:
+    def answer(self) -> JudgedResponse:
         """The response that is handed in."""
         return self.responses[chosen(self.responses)]
 
@@ -137,12 +137,12 @@ def search(
     params: SamplingParams,
     *,
     seed: int,
-) -> list[Search]:
+) -> list[AnswerSearch]:
     """One search from every start, which has no prefix, in order. An environment of the task answers nothing.
 
     What is drawn depends on the seed, the start and the number of the round alone.
     """
-    searches = [Search(start) for start in starts]
+    searches = [AnswerSearch(start) for start in starts]
     tools = reader.tools
     for number in range(plan.responses):
         going = [each for each in searches if not each.settled]

@@ -1,5 +1,6 @@
 """Fresh problems of chosen difficulty: by how many responses it took until one was right (R1-Searcher, 2503.05592)."""
 
+import hashlib
 import json
 import random
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,6 @@ from forage.core.records import Problem
 from forage.core.seeds import derive_seed
 from forage.ops.rollout_budget import difficulty_bucket
 from forage.parts.memory.shuffled import ShuffledProblems
-from forage.tasks.table.files import content_digest
 
 BUCKETS = ("easy", "medium", "hard", "unsolved")
 
@@ -73,7 +73,7 @@ class DifficultyBuckets(MemoryConfig):
 def digest_of(file: str) -> str:
     """A name of what the file holds. Raises ForageError where it cannot be read."""
     try:
-        return content_digest([Path(file)])
+        return hashlib.blake2b(Path(file).read_bytes(), digest_size=16).hexdigest()
     except OSError as error:
         raise ForageError(f"The difficulties {file} cannot be read: {error.strerror or error}.") from error
 

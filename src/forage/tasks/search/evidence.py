@@ -81,15 +81,15 @@ def parse_judge(text: str) -> ClaimJudge:
 
 def judged(judge: ClaimJudge, claim: Claim, passages: Sequence[Document]) -> Judgment:
     """What the judge says. Raises ForageError where that is no judgment, as a function of one's own may return."""
-    said: object = judge(claim, passages)
-    match said:
+    judgment: object = judge(claim, passages)
+    match judgment:
         case (fits, "conflict" | "silent" | "supported" as evidence):
             return Judgment(bool(fits), evidence)
         case (fits, "conflict" | "silent" | "supported" as evidence, str() as refined):
             return Judgment(bool(fits), evidence, refined)
     raise ForageError(
         "A judge of claims returns whether the question fits and one of 'conflict', 'silent' and 'supported', and "
-        f"perhaps the answer of the documents as a text; it returned {said!r}."
+        f"perhaps the answer of the documents as a text; it returned {judgment!r}."
     )
 
 
