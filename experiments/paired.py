@@ -3,8 +3,7 @@
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
-T95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
-"""Two-sided 95% quantiles of Student's t with 1, 2, ... degrees of freedom."""
+from forage.bench.by_seed import Numbers, t_interval
 
 
 def mean(values: Sequence[float]) -> str:
@@ -14,20 +13,15 @@ def mean(values: Sequence[float]) -> str:
 
 
 def interval(differences: Sequence[float]) -> str:
-    """The mean of one difference per seed, and its 95% t-interval where there are 2 to 10 of them."""
-    found = f"{statistics.fmean(differences):+.3f}"
-    if not 2 <= len(differences) <= len(T95) + 1:
-        return found
-    half = T95[len(differences) - 2] * statistics.stdev(differences) / len(differences) ** 0.5
-    return f"{found} [{statistics.fmean(differences) - half:+.3f}, {statistics.fmean(differences) + half:+.3f}]"
-
-
-Numbers = Mapping[tuple[str, int], Mapping[str, float]]
-"""What was measured, by arm and seed. One base may stand for all seeds."""
+    """The mean of one difference per seed, and its 95% t-interval where there are several."""
+    if len(differences) == 1:
+        return f"{differences[0]:+.3f}"
+    middle, low, high = t_interval(differences)
+    return f"{middle:+.3f} [{low:+.3f}, {high:+.3f}]"
 
 
 def differences(numbers: Numbers, pairs: Iterable[tuple[str, str]], names: Sequence[str], *, base: str = "base") -> str:
-    """A table of paired differences: one arm minus another, over the seeds that both have."""
+    """A table of paired differences: one arm minus another, over the seeds of both. One base may stand for all."""
     lines = [f"| difference | {' | '.join(names)} | seeds |", "|---" * (len(names) + 2) + "|"]
     bases = {seed: row for (arm, seed), row in numbers.items() if arm == base}
     for one, other in pairs:

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from colouring import MODE_COVERAGE
 from paired import mean
 from runs import trained
 
@@ -37,7 +36,12 @@ ARMS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "1/n after centering (control)": ("dr_grpo", "mode_diversity_after"),
         "GRPO": ("grpo",),
         "replay 5": ("dr_grpo", "mode_replay:coefficient=5"),
-        **MODE_COVERAGE,
+        "mode coverage": ("dr_grpo", "mode_coverage"),
+        "mode coverage, ways dealt anew (control)": ("dr_grpo", "mode_coverage_random"),
+        "mode coverage, reward not divided (control)": ("dr_grpo", "mode_coverage_undivided"),
+        "mode coverage without exemplars (control)": ("dr_grpo", "mode_coverage_unreplayed"),
+        "mode coverage without restarts (control)": ("dr_grpo", "mode_coverage_unrestarted"),
+        "mode coverage by the task's modes": ("dr_grpo", "mode_coverage:ways=mode"),
     },
     "lock": {
         "GRPO": ("grpo",),

@@ -151,6 +151,7 @@ FORMULAS: dict[str, str] = {
     "entropy_forks": "fork_chance",
     "entro_duction": "step_uncertainty chosen_uncertainty reasoning_action noisy_action",
     "reinforce_ada": "balanced_siblings",
+    "difficulty_buckets": "difficulty_bucket",
     "posterior_budget": "rollout_budget teaching_value division_chance",
     "process_reward": "aggregate soft_label step_cross_entropy",
     "process_advantage": "potential_differences step_returns",
@@ -186,6 +187,7 @@ FORMULAS: dict[str, str] = {
 
 ARRANGED = (
     "answer_ucb_random barl_shuffled base_anchor_likelihood bottom_entropy_tokens clip_cov_random cue_shuffled "
+    "difficulty_buckets_random "
     "embedding_reward_shuffled entro_duction_random etpo_shuffled entropy_forks_random first_try_random hicra_random "
     "hrpo_shuffled hrpo_shut "
     "i_mentor_shuffled judge_reward_shuffled kl_cov_random mcts_dpo_random memory_r_shuffled mode_coverage_random "

@@ -50,9 +50,15 @@ from forage.ops.reasoning_control import chosen_uncertainty, noisy_action, reaso
 from forage.ops.reductions import fixed_length, kept_denominator, sequence_mean, token_mean
 from forage.ops.response_memory import likeness_reward, memory_reward, unlikeness_reward
 from forage.ops.returns import gae, step_returns, value_differences
-from forage.ops.rollout_budget import balanced_siblings, division_chance, rollout_budget, teaching_value
-from forage.ops.search import backed_up_value, puct, self_evaluated, step_prior, step_quality
-from forage.ops.search_rewards import search_answer_reward, search_call_reward, word_f1
+from forage.ops.rollout_budget import (
+    balanced_siblings,
+    difficulty_bucket,
+    division_chance,
+    rollout_budget,
+    teaching_value,
+)
+from forage.ops.search import backed_up_value, puct, self_evaluated, step_prior, step_quality, uct
+from forage.ops.search_rewards import retrieval_reward, search_answer_reward, search_call_reward, word_f1
 from forage.ops.segments import best_of_group_advantage, group_advantage, leave_one_out
 from forage.ops.semantic import semantic_entropy
 from forage.ops.shared_prefixes import prefix_owner, sharing, tree_advantage
@@ -104,6 +110,7 @@ __all__ = [
     "constant_bonus",
     "cue_weight",
     "decay_parameter",
+    "difficulty_bucket",
     "difficulty_weight",
     "distinct_at_k",
     "distinct_at_k_of_chances",
@@ -172,6 +179,7 @@ __all__ = [
     "replay_advantage",
     "replay_scale",
     "restart_bonus",
+    "retrieval_reward",
     "rollout_budget",
     "sapo",
     "search_answer_reward",
@@ -209,6 +217,7 @@ __all__ = [
     "top_share",
     "tree_advantage",
     "ucpo_weight",
+    "uct",
     "unclipped_entropy_bonus",
     "unlikeliness_reward",
     "unlikely_weight",

@@ -1,8 +1,10 @@
 """Arms as they are typed, and the controls beside them."""
 
+from pathlib import Path
+
 import pytest
 
-from forage.bench.arms import parse_arm, with_controls
+from forage.bench.arms import control_pairs, parse_arm, read_arms, with_controls
 from forage.core.errors import ForageError
 from forage.methods import METHODS
 
@@ -54,3 +56,35 @@ def test_every_control_controls_for_a_method() -> None:
 def test_mistakes_are_sentences(arms: list[str], controls: list[str], sentence: str) -> None:
     with pytest.raises(ForageError, match=sentence):
         labels(arms, *controls)
+
+
+def test_arms_are_read_from_lines_with_comments(tmp_path: Path) -> None:
+    file = tmp_path / "arms.txt"
+    file.write_text("# what is compared\ngrpo\n\n  grpo + hicra:grams=a+b.json  # strategic grams\n")
+    assert read_arms(file) == ["grpo", "grpo + hicra:grams=a+b.json"]
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [(None, "cannot be read: No such file"), (b"# nothing\n", "names no arm"), (b"\xff", "read")],
+)
+def test_files_without_arms_are_refused(content: bytes | None, sentence: str, tmp_path: Path) -> None:
+    file = tmp_path / "arms.txt"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(ForageError, match=sentence):
+        read_arms(file)
+
+
+def test_arms_are_paired_with_those_of_their_controls_that_are_there() -> None:
+    texts = (
+        "grpo",
+        "grpo+rrl:share=0.5",
+        "grpo+rrl_oracle:share=0.5",
+        "grpo+rrl_random_cuts:share=0.2",
+        "grpo+shuffled_entropy",
+        "grpo+entropy_advantage",
+    )
+    pairs = control_pairs([parse_arm(text, METHODS) for text in texts], METHODS)
+    found = [["+".join(each.label for each in arm) for arm in pair] for pair in pairs]
+    assert found == [[texts[1], texts[2]], [texts[5], texts[4]]], "the random cuts have another share"

@@ -17,7 +17,10 @@ OLD = Path(__file__).parents[1] / "fixtures" / "version_0_1" / "recipes.json"
 ROOMS = ("parts", "tasks", "engines", "training/recipe.py")
 """Where parts are defined; others (`SamplingParams`, the records of an analysis) are listed by hand."""
 
-NO_PARTS = {"Costs", "Examination", "HybridBatch", "MatmulChoice", "MatmulMeasurement"}
+NO_PARTS = {
+    *("Costs", "Examination", "HybridBatch", "MatmulChoice", "MatmulMeasurement"),
+    *("Claim", "ClaimSearch", "JudgedResponse", "JudgedStep", "WordJudge"),
+}
 """Frozen keyword-only records in these rooms that no recipe holds."""
 
 

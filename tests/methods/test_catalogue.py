@@ -20,6 +20,7 @@ from forage.training.recipe import Grouping, Recipe
 GRAMS = str(Path(__file__).parent / "grams.json")
 FILES = {"grams": GRAMS, "model": str(Path(__file__).parent / "process_model")}
 FILES["preferences"] = str(Path(__file__).parent / "preferences.jsonl")
+FILES["file"] = str(Path(__file__).parent / "difficulty.jsonl")
 SETTINGS = {
     name: {key: file for key, file in FILES.items() if key in method.parameters} for name, method in METHODS.items()
 } | {"reward_model": {"model": str(Path(__file__).parent / "reward_model")}}

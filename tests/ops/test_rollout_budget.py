@@ -8,7 +8,13 @@ import pytest
 import torch
 
 from forage.core.errors import ForageError
-from forage.ops.rollout_budget import balanced_siblings, division_chance, rollout_budget, teaching_value
+from forage.ops.rollout_budget import (
+    balanced_siblings,
+    difficulty_bucket,
+    division_chance,
+    rollout_budget,
+    teaching_value,
+)
 
 
 def beta_moment(a: int, b: int, up: int, down: int) -> Fraction:
@@ -89,3 +95,12 @@ def test_wrong_arguments_are_sentences() -> None:
         division_chance(1, 1, n=0)
     with pytest.raises(ForageError, match="too few"):
         rollout_budget([(1, 1), (1, 1)], total=3)
+
+
+def test_buckets_against_a_table() -> None:
+    table = {1: "easy", 9: "easy", 10: "medium", 15: "medium", 20: "medium", 21: "hard", 40: "hard", None: "unsolved"}
+    assert {tries: difficulty_bucket(tries) for tries in table} == table
+    assert [difficulty_bucket(tries, medium=2, hard=2) for tries in (1, 2, 3)] == ["easy", "medium", "hard"]
+    for tries, medium, hard in ((0, 10, 20), (1, 0, 20), (1, 21, 20)):
+        with pytest.raises(ForageError, match="Tries count from 1"):
+            difficulty_bucket(tries, medium=medium, hard=hard)

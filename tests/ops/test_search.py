@@ -3,7 +3,7 @@ import math
 import pytest
 
 from forage.core.errors import ForageError
-from forage.ops.search import backed_up_value, puct, self_evaluated, step_prior, step_quality
+from forage.ops.search import backed_up_value, puct, self_evaluated, step_prior, step_quality, uct
 
 
 def test_puct_by_hand() -> None:
@@ -59,3 +59,25 @@ def test_qualities_without_a_discount_telescope_to_the_values_below() -> None:
     below = [0.2, 0.9]
     inner = backed_up_value([step_quality(each, 0.5, 0.0) for each in below], [1, 1])
     assert step_quality(0.5, 0.1, inner) == pytest.approx(sum(below) / 2 - 0.1)
+
+
+def test_uct_against_a_table() -> None:
+    """Three steps behind a state with 14 visits, ln 14 = 2.6391; the choice turns with the weight of exploration."""
+    steps = {"a": (2.0, 4), "b": (1.5, 1), "c": (3.0, 9)}
+    wanted = {
+        0.0: {"a": 2.0, "b": 1.5, "c": 3.0},
+        1.0: {"a": 2.8123, "b": 3.1245, "c": 3.5415},  # b: 1.5 + sqrt(2.6391 / 1)
+        3.0: {"a": 4.4368, "b": 6.3736, "c": 4.6245},
+    }
+    for exploration, table in wanted.items():
+        found = {name: uct(value, visits, 14, exploration=exploration) for name, (value, visits) in steps.items()}
+        assert found == pytest.approx(table, abs=2e-4)
+    choices = [max(table, key=lambda name, table=table: table[name]) for table in wanted.values()]
+    assert choices == ["c", "c", "b"]
+    assert uct(0.0, 0, 14, exploration=0.0) == math.inf, "what was never tried comes first"
+
+
+@pytest.mark.parametrize("counts", [(-1, 1), (1, 0)])
+def test_uct_refuses_impossible_counts(counts: tuple[int, int]) -> None:
+    with pytest.raises(ForageError, match="Visits are counts"):
+        uct(0.0, *counts)

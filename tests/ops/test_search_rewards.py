@@ -5,7 +5,7 @@ import random
 import pytest
 
 from forage.core.errors import ForageError
-from forage.ops.search_rewards import search_answer_reward, search_call_reward, word_f1
+from forage.ops.search_rewards import retrieval_reward, search_answer_reward, search_call_reward, word_f1
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,12 @@ def test_weights_out_of_range(weights: dict[str, float]) -> None:
         search_call_reward(1, True, **weights)
     with pytest.raises(ForageError, match="0 or more"):
         search_answer_reward(1, True, penalty=-0.1)
+
+
+def test_a_step_is_worth_nothing_where_its_question_does_not_fit() -> None:
+    table = {(consistent, support): consistent * support for consistent in (False, True) for support in (1, 2, 3)}
+    assert {asked: retrieval_reward(*asked) for asked in table} == table
+    assert set(table.values()) == {0, 1, 2, 3}
+    for wrong in (0, 4):
+        with pytest.raises(ForageError, match="support"):
+            retrieval_reward(True, wrong)

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
+from forage.bench.exact import exact_command, kept_numbers
 from forage.bench.fork_server import CommandProcess, ForkServer
 from forage.bench.plan import Bench
 from forage.core.errors import ForageError
@@ -58,12 +59,11 @@ def train_bench(bench: Bench, run_here: Command, on_progress: OnProgress) -> Non
     processes of their own. `on_progress` is told the steps of all runs, and what each run under way has come to.
     """
     gate = InterruptGate()
-    ks = ",".join(map(str, bench.ks))
 
     def commands(path: Path) -> tuple[list[str], ...]:
         if not path.exists():
             begin(bench.runs[path], path)
-        return ["resume", str(path)], ["eval", str(path), "--n", str(bench.n), "--k", ks]
+        return ["resume", str(path)], *evaluation_commands(bench, path)
 
     def work_here(path: Path) -> None:
         for arguments in commands(path):
@@ -92,6 +92,13 @@ def train_bench(bench: Bench, run_here: Command, on_progress: OnProgress) -> Non
                     _work_in_threads(work, elsewhere, bench.processes, children.interrupt, moved)
     except KeyboardInterrupt as error:
         raise Interrupted("Interrupted; what was trained is kept: the same command goes on.") from error
+
+
+def evaluation_commands(bench: Bench, path: Path) -> list[list[str]]:
+    """What evaluates a run; nothing where exact numbers are there, which another look would only repeat."""
+    if bench.exact:
+        return [] if kept_numbers(path, bench.ks) else [exact_command(path, bench.ks)]
+    return [["eval", str(path), "--n", str(bench.n), "--k", ",".join(map(str, bench.ks))]]
 
 
 def _steps_done(bench: Bench, path: Path) -> int:

@@ -33,6 +33,14 @@ GROUPS: Mapping[str, tuple[str, tuple[str, ...]]] = {
         "When a step is kept.",
         ("accept", "floor", "proposals", "backtracks", "lookahead", "aggregate"),
     ),
+    "voting": (
+        "A search by votes.",
+        ("votes", "roots", "epsilon", "patience", "uncertainty"),
+    ),
+    "evidence": (
+        "A search that documents judge.",
+        ("documents", "judge", "rounds", "actions", "exploration", "refine", "exhaustive"),
+    ),
     "training": (
         "How the model is trained.",
         (

@@ -43,6 +43,7 @@ MODULES: Mapping[str, str] = {
     "DealtWays": "core.mode_keys",
     "DemonstrationLoss": "parts.losses.demonstrations",
     "Dialogue": "tasks.dialogue",
+    "DifficultyBuckets": "parts.memory.difficulty_buckets",
     "DocumentFiles": "tasks.search.documents",
     "EmbeddingReward": "reward_models.preference.embedding_reward",
     "EntropyBonus": "parts.credit.shape.entropy_bonus",

@@ -47,6 +47,7 @@ from forage.methods.controls.clip_cov_random import clip_cov_random as clip_cov_
 from forage.methods.controls.constant_bonus import constant_bonus as constant_bonus
 from forage.methods.controls.cue_shuffled import cue_shuffled as cue_shuffled
 from forage.methods.controls.dgro_free import dgro_free as dgro_free
+from forage.methods.controls.difficulty_buckets_random import difficulty_buckets_random as difficulty_buckets_random
 from forage.methods.controls.em_clipped import em_clipped as em_clipped
 from forage.methods.controls.embedding_reward_shuffled import embedding_reward_shuffled as embedding_reward_shuffled
 from forage.methods.controls.entro_duction_random import entro_duction_random as entro_duction_random
@@ -109,6 +110,7 @@ from forage.methods.exploration.barl import barl as barl
 from forage.methods.exploration.base_anchor import base_anchor as base_anchor
 from forage.methods.exploration.clip_cov import clip_cov as clip_cov
 from forage.methods.exploration.cue import cue as cue
+from forage.methods.exploration.difficulty_buckets import difficulty_buckets as difficulty_buckets
 from forage.methods.exploration.embedding_reward import embedding_reward as embedding_reward
 from forage.methods.exploration.entro_duction import entro_duction as entro_duction
 from forage.methods.exploration.entropy_advantage import entropy_advantage as entropy_advantage

@@ -152,6 +152,36 @@ def rollout_budget(posteriors: Sequence[tuple[float, float]], *, total: int, low
     return counts
 
 
+def difficulty_bucket(tries: int | None, *, medium: int = 10, hard: int = 20) -> str:
+    """How hard a problem is by the number of responses until the first right one (R1-Searcher, arXiv 2503.05592).
+
+        easy: tries < medium      medium: medium <= tries <= hard      hard: tries > hard      unsolved: none was right
+
+    Args:
+        tries: the number of the first right response, from 1; None where none of those that were drawn was right.
+        medium: the least tries of a problem that is not easy.
+        hard: the most tries of a problem that is not hard, `medium` or more.
+
+    Returns:
+        "easy", "medium", "hard" or "unsolved".
+
+    Raises:
+        ForageError: an argument is out of its range.
+
+    Example:
+        >>> [difficulty_bucket(tries) for tries in (1, 9, 10, 20, 21, None)]
+        ['easy', 'easy', 'medium', 'medium', 'hard', 'unsolved']
+    """
+    if not 1 <= medium <= hard or (tries is not None and tries < 1):
+        raise ForageError(
+            f"Tries count from 1, and problems are medium from 1 or more tries and hard beyond as many or more, not "
+            f"{tries}, {medium} and {hard}."
+        )
+    if tries is None:
+        return "unsolved"
+    return "easy" if tries < medium else "medium" if tries <= hard else "hard"
+
+
 def check_keep(keep: int) -> None:
     """Raises ForageError unless a pool can be kept balanced: `keep` of at least 2."""
     if keep < 2:

@@ -33,6 +33,34 @@ def puct(value: float, prior: float, visits: int, parent_visits: int, *, explora
     return value + exploration * math.sqrt(parent_visits) * prior / (1 + visits)
 
 
+def uct(value: float, visits: int, parent_visits: int, *, exploration: float = 1.0) -> float:
+    """How attractive a step of a search tree is where no policy has a say in it (UCT, Kocsis and Szepesvári, 2006).
+
+        Q + exploration sqrt(ln N_parent / N)        infinite for N = 0
+
+    Args:
+        value: Q, the mean reward of the visits.
+        visits: N, of the step.
+        parent_visits: N_parent, of the state before it, 1 or more.
+        exploration: the weight of the second term; it is in units of the reward.
+
+    Returns:
+        A float; the search continues with the largest.
+
+    Raises:
+        ForageError: a negative count, or a state before the step that was never visited.
+
+    Example:
+        >>> round(uct(2.0, 4, 16, exploration=1.0), 4), uct(2.0, 1, 1), uct(0.0, 0, 16)
+        (2.8326, 2.0, inf)
+    """
+    if visits < 0 or parent_visits < 1:
+        raise ForageError(
+            f"Visits are counts, 0 or more of a step and 1 or more before it, not {visits} and {parent_visits}."
+        )
+    return value + exploration * math.sqrt(math.log(parent_visits) / visits) if visits else math.inf
+
+
 def step_prior(logprobs: Sequence[float]) -> float:
     """How likely the policy found a step, with a penalty for its length (MCTS-DPO, arXiv 2405.00451).
 

@@ -81,6 +81,30 @@ def search_answer_reward(worth: float, formed: bool, *, penalty: float = 2.0) ->
     return worth - penalty * (not formed)
 
 
+def retrieval_reward(consistent: bool, support: int) -> int:
+    """What a sub-question and its answer are worth by the documents that were found (RAG-Star, arXiv 2412.12881).
+
+        r = r_q r_a        r_q in {0, 1}, r_a in {1, 2, 3}
+
+    Args:
+        consistent: r_q, whether the sub-question fits what was asked and answered before it.
+        support: r_a: 1 the documents contradict the answer, 2 they say nothing of it, 3 they support it.
+
+    Returns:
+        A whole number from 0 to 3.
+
+    Raises:
+        ForageError: a support other than 1, 2 and 3.
+
+    Example:
+        >>> [retrieval_reward(True, support) for support in (1, 2, 3)], retrieval_reward(False, 3)
+        ([1, 2, 3], 0)
+    """
+    if support not in (1, 2, 3):
+        raise ForageError(f"Documents contradict (1), say nothing (2) or support (3), not {support!r}.")
+    return int(consistent) * support
+
+
 def check_search_call(retrieval: float, form: float) -> None:
     """Raises ForageError unless both weights are 0 or more, and one of them above."""
     if not (min(retrieval, form) >= 0 and 0 < retrieval + form < math.inf):
