@@ -4,6 +4,7 @@ import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -148,7 +149,7 @@ def test_a_start_is_computed_once(module_of: Modules, tokenizer, monkeypatch: py
     seen: list[int] = []
     plain = LocalModel.decoder
 
-    def counting(self: LocalModel, tokens: Tensor, **arguments: object) -> Tensor:
+    def counting(self: LocalModel, tokens: Tensor, **arguments: Any) -> Tensor:
         seen.append(tokens.numel())
         return plain(self, tokens, **arguments)
 
