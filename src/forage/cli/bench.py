@@ -78,6 +78,8 @@ def run(argv: Sequence[str]) -> int:
         worlds=more["worlds"],
     )
     bench = plan_bench(build, settings, comparison, out=more["out"] or Path("runs") / f"bench-{name}")
+    if bench.exact:
+        check_exact(bench)
     say_notes(next(iter(bench.runs.values())).task)
     say(f"{len(bench.runs)} runs in {bench.out}")
     compare = _compare_exactly if bench.exact else _compare_samples
@@ -102,7 +104,6 @@ def _compare_samples(bench: Bench, k: str, *, json: bool) -> None:
 
 
 def _compare_exactly(bench: Bench, k: str, *, json: bool) -> None:
-    check_exact(bench)
     with progress_bar("bench") as move:
         train_bench(bench, run_here, move)
     values = exact_numbers(bench)
