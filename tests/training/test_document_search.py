@@ -16,6 +16,7 @@ from forage.tasks.search.evidence import Claim, Judgment, WordJudge
 from forage.tasks.steps import Stepwise
 from forage.training.document_search import AnswerSearch, StepReader, search
 from support.builders import problem
+from support.letters import Letters
 from support.worlds import World
 from tasks.search.test_index import Texts
 
@@ -43,7 +44,7 @@ class Tagged(World):
 
 
 @dataclass
-class Script:
+class Script(Letters):
     """Sampler, codec and judge: a token is a character, and what is written next is named by what stands there."""
 
     lines: Mapping[str, Sequence[str]]
@@ -53,15 +54,6 @@ class Script:
 
     def prompt(self, problem: Problem) -> tuple[int, ...]:
         return (0,)
-
-    def encode(self, text: str) -> tuple[int, ...]:
-        return tuple(map(ord, text))
-
-    def decode(self, tokens: Sequence[int]) -> str:
-        return "".join(map(chr, tokens))
-
-    def pieces(self, tokens: Sequence[int]) -> tuple[str, ...]:
-        return tuple(map(chr, tokens))
 
     def sample(
         self, requests: Sequence[SampleRequest], params: SamplingParams

@@ -6,26 +6,10 @@ from typing import Literal
 import pytest
 
 from forage.core.errors import ForageError
-from forage.core.protocols import Codec, Task
+from forage.core.protocols import Task
 from forage.core.records import Problem, Score
 from forage.training.prompt_limits import check_held_out, within_limits
-
-
-class Letters(Codec):
-    """One token for each character."""
-
-    def prompt(self, problem: Problem) -> tuple[int, ...]:
-        return tuple(map(ord, str(problem.prompt)))
-
-    def encode(self, text: str) -> tuple[int, ...]:
-        return tuple(map(ord, text))
-
-    def decode(self, tokens: Sequence[int]) -> str:
-        return "".join(map(chr, tokens))
-
-    def pieces(self, tokens: Sequence[int]) -> tuple[str, ...]:
-        return tuple(map(chr, tokens))
-
+from support.letters import Letters
 
 PROBLEMS = [Problem(id=f"p{length}", prompt="x" * length, answer="", task="t") for length in (3, 8, 5)]
 

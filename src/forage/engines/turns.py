@@ -7,6 +7,7 @@ beginning of a response can be gone on with: in the middle of a turn, where a tu
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import NamedTuple
 
 from forage.core.demonstrations import Given
@@ -16,8 +17,17 @@ from forage.core.records import Completion, Problem, SampleRequest, SamplingPara
 from forage.core.seeds import derive_seed
 from forage.core.spans import Spans
 from forage.core.turns import Environment, environment_of
+from forage.engines.distributed.process_group import Alone, ProcessGroup
 from forage.engines.local.engine import LocalEngine, Opened
 from forage.engines.requests import limit_of
+
+
+class OpenedFor(NamedTuple):
+    """An opened model with the sampler for a task, and what an environment wrote of given tokens (`Tools.given`)."""
+
+    opened: Opened
+    sampler: Sampler
+    given: Given
 
 
 def with_turn_ends(engine: LocalEngine, task: Task) -> LocalEngine:
@@ -44,6 +54,12 @@ def in_turns(sampler: Sampler, opened: Opened, engine: LocalEngine, task: Task) 
     stops = with_turn_ends(engine, task).stops
     reader = TurnReader(environment, opened.codec, opened.policy.model.stop_ids, stops)
     return TurnSampler(sampler, reader), reader.given
+
+
+def open_for(engine: LocalEngine, weights: Path | str, task: Task, *, ranks: ProcessGroup | None = None) -> OpenedFor:
+    """The model opened to answer the problems of a task, in turns where it has an environment."""
+    opened = with_turn_ends(engine, task).open(str(weights), ranks=ranks or Alone())
+    return OpenedFor(opened, *in_turns(opened.sampler, opened, engine, task))
 
 
 class ReadTurns(NamedTuple):

@@ -19,7 +19,7 @@ from forage.engines.local.engine import LocalEngine
 from forage.engines.local.latent_gates import has_gates
 from forage.engines.local.model import LocalModel
 from forage.engines.out_of_memory import explain_out_of_memory
-from forage.engines.turns import in_turns, with_turn_ends
+from forage.engines.turns import open_for
 from forage.engines.vllm.sync_weights import sync_weights
 from forage.evaluation.evaluation import Evaluation
 from forage.evaluation.fingerprint import GATES, fingerprint
@@ -139,8 +139,7 @@ def evaluate_checkpoint(
     folder = (Path(out) if out is not None else checkpoint.home) / "evals"
     weights = ranks.only_first(partial(fingerprint, checkpoint.weights))
     engine = replace(engine, matmul=ranks.only_first(partial(_matmul, engine, folder / "samples", weights)))
-    opened = with_turn_ends(engine, task).open(str(checkpoint.weights), ranks=ranks)
-    sampler, _ = in_turns(opened.sampler, opened, engine, task)
+    opened, sampler, _ = open_for(engine, checkpoint.weights, task, ranks=ranks)
     subject = Subject(
         label=checkpoint.label,
         checkpoint=str(checkpoint.weights),

@@ -13,7 +13,7 @@ from forage.core.records import Problem, SamplingParams, Start
 from forage.core.result_table import Cell, ResultTable
 from forage.core.seeds import derive_seed
 from forage.engines.local.engine import LocalEngine
-from forage.engines.turns import in_turns, with_turn_ends
+from forage.engines.turns import open_for
 from forage.ops.rollout_budget import difficulty_bucket
 from forage.parts.explore.rollouts import to_request, to_rollout
 from forage.parts.memory.difficulty_buckets import BUCKETS
@@ -82,9 +82,7 @@ def measure_difficulty(
     opening = open_checkpoint(path, task=task, max_tokens=max_tokens)
     checkpoint, task = opening.checkpoint, opening.task
     chosen = split_problems(task, split, problems)
-    engine = engine or checkpoint.engine
-    opened = with_turn_ends(engine, task).open(str(checkpoint.weights))
-    sampler, given = in_turns(opened.sampler, opened, engine, task)
+    opened, sampler, given = open_for(engine or checkpoint.engine, checkpoint.weights, task)
     params = SamplingParams(temperature=temperature, max_tokens=opening.max_tokens)
     with open_judge(task, checkpoint.verifying) as judge:
         tools = Tools(opened.codec, sampler, judge, given=given)

@@ -16,7 +16,7 @@ from forage.core.records import Problem, Rollout, SamplingParams, Start
 from forage.core.result_table import Cell, ResultTable
 from forage.core.seeds import derive_seed
 from forage.engines.local.engine import LocalEngine
-from forage.engines.turns import in_turns, with_turn_ends
+from forage.engines.turns import open_for
 from forage.evaluation.bootstrap import Interval, intervals
 from forage.evaluation.tables import difference_cell, level_cell
 from forage.ops.best_of_n import vote_of_n
@@ -104,9 +104,7 @@ def vote_search(
     opening = open_checkpoint(path, task=task, max_tokens=max_tokens)
     checkpoint, task = opening.checkpoint, opening.task
     chosen = split_problems(task, split, problems)
-    engine = engine or checkpoint.engine
-    opened = with_turn_ends(engine, task).open(str(checkpoint.weights))
-    sampler, given = in_turns(opened.sampler, opened, engine, task)
+    opened, sampler, given = open_for(engine or checkpoint.engine, checkpoint.weights, task)
     params = SamplingParams(temperature=temperature, max_tokens=opening.max_tokens)
     arms: dict[str, Explore] = {
         "controlled": replace(plan, control="entropy"),

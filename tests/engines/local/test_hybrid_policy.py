@@ -26,16 +26,17 @@ from forage.engines.soft_q_training import SoftQTraining
 from forage.engines.turns import in_turns
 from forage.engines.vllm.opening import open_sampler
 from forage.engines.vllm.settings import Vllm
-from forage.methods import Applied, apply, entropy_forks, grpo, hrpo, hrpo_shuffled, hrpo_shut, kl_penalty
+from forage.methods import Applied, entropy_forks, grpo, hrpo, hrpo_shuffled, hrpo_shut, kl_penalty
 from forage.parts.losses.policy_loss import PolicyLoss
 from forage.parts.losses.surrogate import Reinforce
 from forage.recipes import RECIPES
 from forage.tasks.bandit import Bandit
 from forage.training.checkpoints import evaluate_checkpoint, export_checkpoint
 from forage.training.exact import exact_evaluation
-from forage.training.recipe import Grouping, Recipe, Schedule
+from forage.training.recipe import Recipe
 from support.hybrid_oracle import relive
 from support.interruptions import metrics_of, train_whole_and_in_parts
+from support.small_recipes import small_recipe
 from support.worlds import EASY, blank_model
 
 WIDE = HybridThinking(lambda_min=0.3, lambda_max=0.9, marker="north south")
@@ -192,17 +193,7 @@ def test_the_gates_have_learning_rates_of_their_own(folder: Path) -> None:
 
 
 def small(folder: Path, *methods: Applied, **settings: object) -> Recipe:
-    recipe = Recipe(
-        name="small",
-        model=str(folder),
-        task=TASK,
-        schedule=Schedule(steps=4, checkpoint_every=2, rollouts_every=0),
-        grouping=Grouping(groups=3, group_size=4),
-        sampling=SamplingParams(max_tokens=4),
-        optimization=Optimization(lr=1e-2),
-        engine=LocalEngine(threads=1, matmul="highest"),
-    )
-    return apply(replace(recipe, **settings), methods)  # pyright: ignore[reportArgumentType]
+    return small_recipe(folder, TASK, *methods, **{"optimization": Optimization(lr=1e-2), **settings})
 
 
 def test_a_run_resumes_bit_for_bit_and_is_evaluated_with_its_gates(folder: Path, tmp_path: Path) -> None:

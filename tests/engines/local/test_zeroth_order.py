@@ -1,7 +1,6 @@
 """Learning by comparing two weights: who sampled what, where the weights go, and that they come back."""
 
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,11 +17,12 @@ from forage.engines.local.engine import LocalEngine, Opened
 from forage.engines.local.zeroth_order import ZerothOrderPolicy
 from forage.engines.optimization import Optimization
 from forage.engines.perturbation import Perturbation
-from forage.methods import Applied, apply, entropy_advantage, grpo, kl_penalty, rrl, zpg, zpg_random
+from forage.methods import Applied, entropy_advantage, grpo, kl_penalty, rrl, zpg, zpg_random
 from forage.parts.losses.policy_loss import PolicyLoss
 from forage.tasks.bandit import Bandit
-from forage.training.recipe import Grouping, Recipe, Schedule
+from forage.training.recipe import Grouping, Recipe
 from support.interruptions import metrics_of, train_whole_and_in_parts
+from support.small_recipes import small_recipe
 from support.worlds import World, blank_model
 
 TASK = World(worth=(("north", 1.0),))
@@ -124,16 +124,7 @@ def test_it_climbs_a_smooth_hill(folder: Path) -> None:
 
 
 def small(folder: Path, *methods: Applied, **settings: object) -> Recipe:
-    recipe = Recipe(
-        name="small",
-        model=str(folder),
-        task=TASK,
-        schedule=Schedule(steps=4, checkpoint_every=2, rollouts_every=0),
-        grouping=Grouping(groups=3, group_size=4),
-        sampling=SamplingParams(max_tokens=4),
-        engine=LocalEngine(threads=1, matmul="highest"),
-    )
-    return apply(replace(recipe, **settings), methods)  # pyright: ignore[reportArgumentType]
+    return small_recipe(folder, TASK, *methods, **settings)
 
 
 def test_it_resumes_bit_for_bit(folder: Path, tmp_path: Path) -> None:
