@@ -120,3 +120,8 @@ def test_other_ks_are_computed_anew_and_a_shared_base_counts_once(base: Path, tm
     assert set(numbers) == {(arm, seed) for arm in (BASE, "dr_grpo") for seed in (0, 1)}
     assert set(counted_once(numbers)) == {(BASE, 0), ("dr_grpo", 0), ("dr_grpo", 1)}
     assert "pass@4" in numbers["dr_grpo", 0]
+
+
+def test_a_k_without_sense_is_refused_before_anything_is_trained() -> None:
+    with pytest.raises(ForageError, match="0"):
+        BenchSettings(arms=ARMS, controls=(), seeds=(0,), n=1, ks=(0, 8), exact=True)

@@ -55,14 +55,14 @@ def level_table(numbers: Numbers, names: Sequence[str]) -> ResultTable:
 def gap_table(numbers: Numbers, pairs: Iterable[tuple[str, str]], names: Sequence[str]) -> ResultTable:
     """A row for each pair: one arm minus the other, paired by the seeds that both have, with 95% t-intervals."""
     rows = []
-    for mine, other in pairs:
-        seeds = [seed for arm, seed in numbers if arm == mine and (other, seed) in numbers]
-        both = [(numbers[mine, seed], numbers[other, seed]) for seed in seeds]
+    for arm, other in pairs:
+        seeds = [seed for name, seed in numbers if name == arm and (other, seed) in numbers]
+        both = [(numbers[arm, seed], numbers[other, seed]) for seed in seeds]
         gaps = [
             [mine[name] - theirs[name] for mine, theirs in both if name in mine and name in theirs] for name in names
         ]
         if seeds:
-            rows.append((Cell(f"{mine} minus {other}"), *map(_gap, gaps), Cell(str(len(seeds)), len(seeds))))
+            rows.append((Cell(f"{arm} minus {other}"), *map(_gap, gaps), Cell(str(len(seeds)), len(seeds))))
     note = "Paired by seed, with 95% intervals of Student's t; bold where the interval leaves out 0."
     return ResultTable(("difference", *names, "seeds"), tuple(rows), (note,))
 

@@ -33,8 +33,7 @@ class BenchSettings:
     worlds: bool = False
 
     def __post_init__(self) -> None:
-        if not self.exact:
-            check_ks(self.n, self.ks)
+        check_ks(max(self.ks, default=1) if self.exact else self.n, self.ks)
         if self.worlds and not self.exact:
             raise ForageError(
                 "With `worlds` the runs of an arm differ in more than a seed, so what is sampled of them is not "
