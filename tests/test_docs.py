@@ -40,7 +40,8 @@ def commands(document: str) -> list[list[str]]:
 
 @pytest.fixture(scope="module")
 def coloring(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(ColoringBase(steps=8, traces=768), tmp_path_factory.mktemp("coloring") / "base", progress=False)
+    settings = ColoringBase(steps=8, traces=768, layers=1, hidden=32, heads=2, head_dim=16, inner=48)
+    return build(settings, tmp_path_factory.mktemp("coloring") / "base", progress=False)
 
 
 @pytest.fixture

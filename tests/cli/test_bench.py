@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from forage.bench.fork_server import ForkServer
 from forage.cli import main
 from forage.store.run_directory import RunDirectory
+from support.forked_servers import SetAside
 
 SMALL = ["--groups", "2", "--group-size", "2", "--max-tokens", "16", "--threads", "1", "--matmul", "highest"]
 
@@ -42,7 +44,14 @@ def test_arms_and_controls_are_trained_compared_and_reported(
     assert "other settings" in capsys.readouterr().err
 
 
-def test_several_runs_at_a_time(base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_several_runs_at_a_time(
+    base: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    set_aside: SetAside,
+) -> None:
+    monkeypatch.setattr("forage.bench.train.ForkServer", lambda: ForkServer(launch=set_aside.launch))
     assert bench(base, tmp_path, "--processes", "2") == 0
     assert "Differences from" in capsys.readouterr().out
     runs = sorted(path for path in tmp_path.glob("*-seed3"))
