@@ -38,13 +38,13 @@ def small(base: Path, *methods: Applied, steps: int = 6) -> Recipe:
         steps=steps,
         groups=4,
         group_size=4,
-        max_tokens=24,
+        max_tokens=12,
         checkpoint_every=2,
         lr=1e-3,
         threads=1,
         matmul="highest",
     )
-    return apply(replace(recipe, rewards=(Overlong(limit=24, buffer=20),), methods=()), methods)
+    return apply(replace(recipe, rewards=(Overlong(limit=12, buffer=10),), methods=()), methods)
 
 
 def rows(path: Path) -> list[dict[str, float]]:

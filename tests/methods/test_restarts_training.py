@@ -42,13 +42,13 @@ def small(base: Path, *methods: Applied, steps: int = 6) -> Recipe:
         steps=steps,
         groups=4,
         group_size=4,
-        max_tokens=24,
+        max_tokens=12,
         checkpoint_every=2,
         lr=1e-3,
         threads=1,
         matmul="highest",
     )
-    return apply(replace(recipe, rewards=(Overlong(limit=24, buffer=20),), methods=()), methods)
+    return apply(replace(recipe, rewards=(Overlong(limit=12, buffer=10),), methods=()), methods)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +89,7 @@ CHAINS = [
     (grpo(), rrl_oracle(**{name: value for name, value in REPLAY.items() if name != "continuations"})),
     (ppo(critic_warmup=0), rrl(value="critic", solutions=True, **REPLAY)),
     (vineppo(continuations=2, max_steps=4, equal="state"),),
-    (dr_grpo(), satori()),
+    (dr_grpo(), satori(room=8)),
 ]
 
 
@@ -143,7 +143,7 @@ def test_kept_prefixes_come_back_and_only_new_tokens_are_learned(tiny_base: Path
             replayed += bool(prefix)
             assert not prefix or (row["problem"], prefix) in before
             assert len(row["advantages"]) == len(row["tokens"])
-            assert len(prefix) + len(row["tokens"]) <= 24
+            assert len(prefix) + len(row["tokens"]) <= 12
         whole = [(row["problem"], tuple(row["tokens"])) for row in found if not len(row["prefix"])]
         before |= {(name, tokens[:end]) for name, tokens in whole for end in range(1, len(tokens))}
     assert replayed == 4 * 2 * 4
