@@ -19,7 +19,7 @@ ALGORITHMS = [name for name, method in METHODS.items() if method.kind == "algori
 
 @pytest.fixture(scope="module")
 def blank(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return blank_model(tmp_path_factory.mktemp("blank") / "model")
+    return blank_model(tmp_path_factory.mktemp("blank") / "model", layers=1)
 
 
 def learn(world: World, model: Path, out: Path, methods: list[Applied], *, steps: int, seed: int, lr: float) -> float:
@@ -39,18 +39,20 @@ def learn(world: World, model: Path, out: Path, methods: list[Applied], *, steps
     return statistics.mean(row["reward"] for row in RunDirectory.open(out).metrics()[-5:])
 
 
-STEPS = {"ppo": 26, "etpo": 40}
-"""Of those whose critic learns alone for ten steps; that of etpo then has values of every token to learn."""
+STEPS = {"dapo": 24, "ppo": 26, "etpo": 40}
+"""Of dapo, which clips at this rate, and of those whose critic learns alone for ten steps; that of etpo then has values
+of every token to learn, which takes two layers."""
 
 
 @pytest.mark.parametrize("name", [name for name in ALGORITHMS if name != "zpg"])
 def test_every_algorithm_learns_the_easy_world(name: str, blank: Path, tmp_path: Path) -> None:
-    reward = learn(EASY, blank, tmp_path / "run", [METHODS[name]()], steps=STEPS.get(name, 16), seed=0, lr=2e-2)
+    model = blank_model(tmp_path / "two layers") if name == "etpo" else blank
+    reward = learn(EASY, model, tmp_path / "run", [METHODS[name]()], steps=STEPS.get(name, 16), seed=0, lr=2e-2)
     assert reward > 0.9
 
 
 def test_comparing_perturbed_weights_learns_too_if_slowly(blank: Path, tmp_path: Path) -> None:
-    """A step tries one direction among those of 19,104 weights. The first policy has .1."""
+    """A step tries one direction among those of 9,824 weights. The first policy has .1."""
     reward = learn(EASY, blank, tmp_path / "run", [METHODS["zpg"](radius=2.0, lr=1e-3)], steps=100, seed=0, lr=1e-3)
     assert reward > 0.4
 
@@ -62,4 +64,4 @@ def test_only_exploration_escapes_the_decoy(blank: Path, tmp_path: Path) -> None
         return learn(DECOY, blank, tmp_path / f"{len(more)} more", [rloo(), *more], steps=steps, seed=1, lr=1e-2)
 
     assert reward(40) < 0.25
-    assert reward(90, entropy_penalty(coefficient=0.07)) > 0.9
+    assert reward(60, entropy_penalty(coefficient=0.07)) > 0.9

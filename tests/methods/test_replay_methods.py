@@ -234,8 +234,8 @@ def test_an_interrupted_run_ends_with_the_same_bits(method: Applied, tmp_path: P
 def test_replay_keeps_the_way_that_the_algorithm_loses(tmp_path: Path) -> None:
     """Two right words, of which the policy is pulled to one; at equal steps replay keeps both."""
     settings: dict[str, Any] = {
-        "schedule": Schedule(steps=80, checkpoint_every=0, rollouts_every=0),
-        "optimization": Optimization(mini_batches=1, lr=3e-3),
+        "schedule": Schedule(steps=45, checkpoint_every=0, rollouts_every=0),
+        "optimization": Optimization(mini_batches=1, lr=6e-3),
     }
     found = {}
     for name, methods in (("plain", []), ("replay", [mode_replay(coefficient=1.0)])):

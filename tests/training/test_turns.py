@@ -50,7 +50,7 @@ def metrics(run: Path) -> list[dict[str, Any]]:
 
 
 def test_a_policy_learns_what_only_an_answer_tells(blank: Path, tmp_path: Path) -> None:
-    train(recipe(blank, GUIDED, steps=80, tokens=6), out=tmp_path / "run")
+    train(recipe(blank, GUIDED, steps=40, tokens=6), out=tmp_path / "run")
     assert math.fsum(row["reward"] for row in metrics(tmp_path / "run")[-5:]) / 5 > 0.9
     (file,) = evaluate_checkpoint(tmp_path / "run", n=8, problems=2)
     found = Evaluation.load(file)

@@ -135,7 +135,7 @@ RIGHT_ENDS_ONCE = World(worth=(("north", 1.0),))
 def test_a_policy_that_hacks_is_told_from_one_that_learns(word: str, hacked: bool, tmp_path: Path) -> None:
     recipe = Recipe(
         name="hacking",
-        model=str(blank_model(tmp_path / "model")),
+        model=str(blank_model(tmp_path / "model", layers=1)),
         task=RIGHT_ENDS_ONCE,
         schedule=Schedule(steps=40, checkpoint_every=0, rollouts_every=0),
         grouping=Grouping(groups=3, group_size=16),
