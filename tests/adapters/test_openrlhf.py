@@ -2,22 +2,26 @@
 
 import asyncio
 import importlib.util
-import subprocess
-import sys
 from typing import Any
 
 import pytest
 
 from forage.adapters import openrlhf
 from forage.core.errors import ForageError
+from support.forked_servers import SetAside
+
+AS_A_COMMAND = "import runpy; runpy.run_module('forage.adapters.openrlhf', run_name='__main__', alter_sys=True)"
+"""What `python -m forage.adapters.openrlhf` does."""
 
 
-def loaded() -> Any:
+def loaded(set_aside: SetAside) -> Any:
     """The module as OpenRLHF reads it: from the path that is given as --reward.remote_url."""
-    path = subprocess.run(
-        [sys.executable, "-m", "forage.adapters.openrlhf"], capture_output=True, text=True, check=True
-    )
-    spec = importlib.util.spec_from_file_location("reward_func", path.stdout.strip())
+    process = set_aside.launch(AS_A_COMMAND)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with process.stdin, process.stdout:
+        path = process.stdout.read()
+    spec = importlib.util.spec_from_file_location("reward_func", path.strip())
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -25,9 +29,9 @@ def loaded() -> Any:
     return module
 
 
-def test_answers_are_judged_against_their_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answers_are_judged_against_their_labels(monkeypatch: pytest.MonkeyPatch, set_aside: SetAside) -> None:
     monkeypatch.setenv(openrlhf.VERIFIER, "numeric")
-    found = asyncio.run(asyncio.to_thread(loaded().reward_func, ["2 + 2? It is 4."], ["2 + 2? "], ["4"]))
+    found = asyncio.run(asyncio.to_thread(loaded(set_aside).reward_func, ["2 + 2? It is 4."], ["2 + 2? "], ["4"]))
     assert set(found) == {"rewards", "scores", "extra_logs"}
     assert (found["rewards"].tolist(), found["extra_logs"]["unjudged"].tolist()) == ([1.0], [0.0])
 

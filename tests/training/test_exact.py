@@ -17,7 +17,7 @@ from forage.tasks.colouring import Answers
 from forage.training.checkpoints import evaluate_checkpoint
 from forage.training.exact import exact_evaluation
 
-PROBLEMS, SAMPLES = 12, 512
+PROBLEMS, SAMPLES = 8, 512
 
 
 @pytest.fixture(scope="module", params=["short", "long"])

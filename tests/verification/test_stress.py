@@ -38,11 +38,11 @@ def test_a_part_of_the_set_does_no_harm() -> None:
 def test_mutants_are_the_same_for_a_seed_and_differ_from_their_parents() -> None:
     with surroundings() as around:
         answers = hostile_answers(around)
-        first, again, other = (list(mutants(answers, 300, seed=seed)) for seed in (1, 1, 2))
+        first, again, other = (list(mutants(answers, 120, seed=seed)) for seed in (1, 1, 2))
     assert first == again != other
-    assert len(first) == 300
+    assert len(first) == 120
     known = {answer.text for answer in answers}
-    assert sum(mutant.text not in known for mutant in first) > 250
+    assert sum(mutant.text not in known for mutant in first) > 100
     assert len({mutant.verifier.name for mutant in first}) >= 5
     assert all(sum(mutant.text.count(mark) for mark in FORKS) <= 1 for mutant in first)
 

@@ -73,9 +73,12 @@ class Walker:
             for sibling in range(request.group_size):
                 draw, response = random.Random(f"{request.seed} {sibling}"), list(request.tokens[1:])
                 while len(response) < LENGTH:
+                    if not response:
+                        response += draw.choices(range(THINGS), first)
+                        continue
                     right = response.count(1) == len(response)
-                    weights = first if not response else digits[len(response) - 1] if right else EVEN
-                    response += draw.choices(range(len(weights)), weights)
+                    zero, one = digits[len(response) - 1] if right else EVEN
+                    response.append(int(draw.random() * (zero + one) >= zero))
                 new = tuple(response[len(request.tokens) - 1 :])
                 found.append(Completion(new, (0.0,) * len(new), (0.0,) * len(new), "eos"))
             yield number, tuple(found)

@@ -65,6 +65,12 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(place)
 
 
+@pytest.fixture(scope="module")
+def fitted(file: str) -> EmbeddingReward:
+    """A reward with the default settings; it is fitted when it is first asked."""
+    return EmbeddingReward(preferences=file)
+
+
 def siblings(texts: Sequence[str]) -> tuple[list[Rollout], list[Score]]:
     start = Start(problem(prompt="ask 3"))
     return [replace(rollout(start, [5, i]), text=text) for i, text in enumerate(texts)], [Score(0.25) for _ in texts]
@@ -83,22 +89,22 @@ def agreement(reward: EmbeddingReward | PessimisticReward) -> float:
     return sum(values[i] > values[j] for i, j in pairs) / len(pairs)
 
 
-def test_both_rank_as_the_preferences_do_and_shuffled_ones_say_nothing(file: str) -> None:
-    assert agreement(EmbeddingReward(preferences=file)) > 0.85
+def test_both_rank_as_the_preferences_do_and_shuffled_ones_say_nothing(file: str, fitted: EmbeddingReward) -> None:
+    assert agreement(fitted) > 0.85
     assert agreement(PessimisticReward(preferences=file, radius=0.0)) > 0.85
     assert 0.2 < agreement(EmbeddingReward(preferences=file, placebo=True)) < 0.8
 
 
-def test_the_best_of_more_is_better(file: str) -> None:
+def test_the_best_of_more_is_better(fitted: EmbeddingReward) -> None:
     texts = held_out()
-    score = np.array([each.value for each in EmbeddingReward(preferences=file)(*siblings(texts))])
+    score = np.array([each.value for each in fitted(*siblings(texts))])
     true = np.array([float(worth(text)) for text in texts])
     found = best_of_n(score, true, [1, 2, 8, 32])
     assert found[0] == pytest.approx(true.mean())
     assert (np.diff(found) > 0).all()
 
 
-def test_values_parts_and_what_is_not_judged(file: str) -> None:
+def test_values_parts_and_what_is_not_judged(file: str, fitted: EmbeddingReward) -> None:
     rollouts, _ = siblings(["good good good", "bad bad bad", "poor"])
     first, second, third = EmbeddingReward(preferences=file, weight=2.0, outcome=0.5, members=3)(
         rollouts, [Score(1.0, {"correct": 1.0}), Score(0.0, {"correct": 0.0}), UNJUDGED]
@@ -108,7 +114,7 @@ def test_values_parts_and_what_is_not_judged(file: str) -> None:
     assert first.parts["reward_model_spread"] > 0
     assert (first.correct, second.correct, first.graded) == (True, False, False)
     assert math.isnan(third.value)
-    alone = EmbeddingReward(preferences=file)(rollouts[:1], [Score(1.0)])[0]
+    alone = fitted(rollouts[:1], [Score(1.0)])[0]
     assert alone.graded
     assert alone == EmbeddingReward(preferences=file)(rollouts[:1], [Score(1.0)])[0], "fitted again, the same"
 
