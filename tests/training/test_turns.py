@@ -129,7 +129,8 @@ def test_methods_that_look_into_responses_run(blank: Path, tmp_path: Path, added
     task = Guided(worth=(("north one two", 1.0), ("one", 1.0)), environment=Guide())
     method = parse(added, METHODS)
     base = [] if method.kind == "algorithm" else [grpo()]
-    train(recipe(blank, task, *base, method, steps=3), out=tmp_path / "run")
+    few = Grouping(groups=3, group_size=8)
+    train(recipe(blank, task, *base, method, steps=3, grouping=few), out=tmp_path / "run")
     found, run = metrics(tmp_path / "run"), RunDirectory.open(tmp_path / "run")
     assert all(math.isfinite(row["grad_norm"]) for row in found)
     rows = [row for step in run.rollout_steps() for row in run.rollouts(step)]
