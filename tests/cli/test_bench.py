@@ -56,4 +56,8 @@ def test_several_runs_at_a_time(
     assert "Differences from" in capsys.readouterr().out
     runs = sorted(path for path in tmp_path.glob("*-seed3"))
     assert len(runs) == 2
-    assert all("Saved:" in run.with_name(f"{run.name}.log").read_text() for run in runs)
+    for run in runs:
+        log = run.with_name(f"{run.name}.log").read_text()
+        assert "train grpo" in log
+        assert "resume grpo" not in log
+        assert "Saved:" in log

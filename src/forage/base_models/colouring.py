@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from transformers import GPT2Config, PretrainedConfig, PreTrainedTokenizerFast
+from transformers import GPT2Config, PreTrainedConfig, PreTrainedTokenizerFast
 
 from forage.base_models.soft_targets import draw_with_targets
 from forage.base_models.tiny_model import Example, Language, TinySettings, build, character_tokenizer
@@ -105,7 +105,7 @@ class ColoringBase(TinySettings):
     inner: int = 384
     positions: int = 128
 
-    def config(self, *, vocabulary: int, end: int, pad: int) -> PretrainedConfig:
+    def config(self, *, vocabulary: int, end: int, pad: int) -> PreTrainedConfig:
         return GPT2Config(
             vocab_size=vocabulary,
             n_embd=self.hidden,

@@ -26,7 +26,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 from torch import Tensor
 from torch.nn import functional
-from transformers import AutoModelForCausalLM, GenerationConfig, LlamaConfig, PretrainedConfig, PreTrainedTokenizerFast
+from transformers import AutoModelForCausalLM, GenerationConfig, LlamaConfig, PreTrainedConfig, PreTrainedTokenizerFast
 
 from forage.core.errors import ForageError
 from forage.core.seeds import derive_seed
@@ -105,7 +105,7 @@ class TinySettings(ABC):
         """The limit of a response in evaluations of the base model, where they name none."""
         return None
 
-    def config(self, *, vocabulary: int, end: int, pad: int) -> PretrainedConfig:
+    def config(self, *, vocabulary: int, end: int, pad: int) -> PreTrainedConfig:
         """The architecture: a Llama with one head for all keys, unless a world needs another."""
         return LlamaConfig(
             vocab_size=vocabulary,

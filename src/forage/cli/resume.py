@@ -53,8 +53,9 @@ def resume_command(
         if steps is not None:
             ranks.only_first(lambda: restated(run, steps))
         recipe = open_recipe(run)
+        verb = "resume" if RunDirectory.open(run).checkpoints() else "train"  # `forage bench` writes recipes beforehand
         with tracking(track if ranks.first else (), run) as note:
-            return follow(f"resume {recipe.label}", start, recipe, run, note, quiet=quiet)
+            return follow(f"{verb} {recipe.label}", start, recipe, run, note, quiet=quiet)
 
 
 COMMAND = resume_command
