@@ -39,7 +39,7 @@ types: .venv/.installed-dev
 # assertions is kept for the next time.
 tests: .venv/.installed-dev
 	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slow" \
-		-n $$($(BIN)/python -c "import os; print(1 + os.cpu_count())")
+		--dist worksteal -n $$($(BIN)/python -c "import os; print(1 + os.cpu_count())")
 
 clean:
 	rm -rf .venv runs

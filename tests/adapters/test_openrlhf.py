@@ -21,6 +21,7 @@ def loaded(set_aside: SetAside) -> Any:
     assert process.stdout is not None
     with process.stdin, process.stdout:
         path = process.stdout.read()
+    process.wait()
     spec = importlib.util.spec_from_file_location("reward_func", path.strip())
     assert spec is not None
     assert spec.loader is not None

@@ -36,6 +36,14 @@ def server() -> Iterator[ForkServer]:
     server.close()
 
 
+def test_a_new_python_serves_the_commands_of_forage(tmp_path: Path) -> None:
+    server = ForkServer()
+    assert server.start([["methods", "grpo"], ["methods", "ppo"]], tmp_path / "log").wait(240) == 0
+    server.close()
+    said = (tmp_path / "log").read_text()
+    assert said.index("grpo  algorithm") < said.index("ppo  algorithm")
+
+
 def asleep(server: ForkServer, log: Path) -> CommandProcess:
     process, until = server.start([["sleep"]], log), time.monotonic() + 60
     while not (log.exists() and "asleep" in log.read_text()):
