@@ -19,16 +19,27 @@ from commands import forage, trained
 from forage.base_models.dialogue import build_dialogue_base
 
 KL = "kl_penalty:coefficient=0.2"
+MEMBERS = "+".join(f"{{out}}/member{n}" for n in range(4))
+ON_VECTORS = "preferences={out}/pairs.jsonl"
 ARMS = {
     "hidden utility itself": (),
-    "reward model, pairs": ("pairs",),
-    "reward model, pairs, KL 0.05": ("pairs", "kl_penalty:coefficient=0.05"),
-    "reward model, pairs, KL 0.2": ("pairs", KL),
-    "reward model, rankings of 4, KL 0.2": ("rankings", KL),
-    "average of 4 models' weights": ("warm",),
-    "average of 4 models' weights, KL 0.2": ("warm", KL),
-    "average of 4 models' rewards, KL 0.2": ("member0+member1+member2+member3", KL),
-    "placebo: shuffled comparisons, KL 0.2": ("placebo", KL),
+    "reward model, pairs": ("reward_model:model={out}/pairs",),
+    "reward model, pairs, KL 0.05": ("reward_model:model={out}/pairs", "kl_penalty:coefficient=0.05"),
+    "reward model, pairs, KL 0.2": ("reward_model:model={out}/pairs", KL),
+    "reward model, rankings of 4, KL 0.2": ("reward_model:model={out}/rankings", KL),
+    "average of 4 models' weights": ("reward_model:model={out}/warm",),
+    "average of 4 models' weights, KL 0.2": ("reward_model:model={out}/warm", KL),
+    "average of 4 models' rewards, KL 0.2": (f"reward_model:model={MEMBERS}", KL),
+    "placebo: shuffled comparisons, KL 0.2": ("reward_model:model={out}/placebo", KL),
+    "networks on text vectors": (f"embedding_reward:{ON_VECTORS}",),
+    "networks on text vectors, KL 0.2": (f"embedding_reward:{ON_VECTORS}", KL),
+    "placebo of networks on text vectors, KL 0.2": (f"embedding_reward_shuffled:{ON_VECTORS}", KL),
+    "linear on text vectors, no pessimism": (f"pessimistic_reward:radius=0,{ON_VECTORS}",),
+    "linear on text vectors, radius 0.1": (f"pessimistic_reward:{ON_VECTORS}",),
+    "linear on text vectors, radius 1": (f"pessimistic_reward:radius=1,{ON_VECTORS}",),
+    "linear on text vectors, no pessimism, KL 0.2": (f"pessimistic_reward:radius=0,{ON_VECTORS}", KL),
+    "linear on text vectors, radius 0.1, KL 0.2": (f"pessimistic_reward:{ON_VECTORS}", KL),
+    "placebo of linear on text vectors, KL 0.2": (f"pessimistic_reward_shuffled:{ON_VECTORS}", KL),
 }
 
 
@@ -45,17 +56,19 @@ class Settings:
     seeds: tuple[int, ...] = (0, 1, 2)
     steps: int = 60
     processes: int = 2
+    arms: tuple[str, ...] = tuple(ARMS)
+    """Names of the arms; reward models are trained only where one of them asks for some."""
 
 
 def main(settings: Settings) -> None:
     settings.out.mkdir(parents=True, exist_ok=True)
     base = build_dialogue_base()
     prepare(settings, base)
-    jobs = [(arm, seed) for seed in settings.seeds for arm in ARMS]
+    jobs = [(arm, seed) for seed in settings.seeds for arm in settings.arms]
     with ThreadPoolExecutor(settings.processes) as pool:
         rows = list(pool.map(lambda job: one(settings, *job), jobs))
     print("| policy learned from | utility | liked | reward model's reward | length |\n|---|---|---|---|---|")
-    for arm in ARMS:
+    for arm in settings.arms:
         found = [row for row, (name, _) in zip(rows, jobs, strict=True) if name == arm]
         cells = [
             spread([row.get(key, float("nan")) for row in found]) for key in ("utility", "correct", "reward_model")
@@ -77,8 +90,9 @@ def prepare(settings: Settings, base: Path) -> None:
         **{out / f"member{n}": ("train", pairs, "--model", base, "--probe", 20, "--seed", n) for n in range(4)},
         out / "warm": ("average", *(out / f"member{n}" for n in range(4)), "--preferences", fresh),
     }
+    models = any("reward_model:" in method for arm in settings.arms for method in ARMS[arm])
     for target, arguments in made.items():
-        if not target.exists():
+        if not target.exists() and (models or target == pairs):
             said = forage("rm", *arguments, "--out", target)
             print("\n".join(line for line in said.splitlines() if ":" in line), file=sys.stderr, flush=True)
 
@@ -86,11 +100,7 @@ def prepare(settings: Settings, base: Path) -> None:
 def one(settings: Settings, arm: str, seed: int) -> dict[str, float]:
     """Trains one arm with one seed; returns the means of its last ten steps' metrics."""
     run = settings.out / f"{arm.replace(' ', '-').replace(',', '').replace(':', '')}-seed{seed}"
-    models = [part for part in ARMS[arm] if not part.startswith("kl")]
-    methods = ["grpo"]
-    for model in models:
-        methods.append("reward_model:model=" + "+".join(str(settings.out / name) for name in model.split("+")))
-    methods += [part for part in ARMS[arm] if part.startswith("kl")]
+    methods = ["grpo", *(method.format(out=settings.out) for method in ARMS[arm])]
     trained(run, "dialogue", "--steps", settings.steps, "--seed", seed, methods=methods)
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()][-10:]
     return {key: statistics.fmean(row[key] for row in rows) for key in rows[-1] if isinstance(rows[-1][key], float)}
