@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from forage.bench.fork_server import CommandProcess, ForkServer
+from forage.bench.fork_server import PROGRAM, CommandProcess, ForkServer
 from forage.core.errors import ForageError
 
 SCRIPT = """
@@ -37,8 +37,9 @@ def server() -> Iterator[ForkServer]:
 
 
 def test_a_new_python_serves_the_commands_of_forage(tmp_path: Path) -> None:
-    server = ForkServer()
-    assert server.start([["methods", "grpo"], ["methods", "ppo"]], tmp_path / "log").wait(240) == 0
+    """The program of the server itself; tests import what it has loaded beforehand wherever they fork."""
+    server = ForkServer(f"from forage.bench import fork_server\nfork_server.LOADED = ()\n{PROGRAM}")
+    assert server.start([["methods", "grpo"], ["methods", "ppo"]], tmp_path / "log").wait(60) == 0
     server.close()
     said = (tmp_path / "log").read_text()
     assert said.index("grpo  algorithm") < said.index("ppo  algorithm")
