@@ -76,7 +76,10 @@ def main() -> None:
         with file.open("a") as stream:
             stream.write(json.dumps({"arm": arm, "seed": seed, "values": values}) + "\n")
 
-    for run in sorted(path.parent.parent for path in flags.folder.glob("*/evals/exact.json")):
+    runs = sorted(path.parent.parent for path in flags.folder.glob("*/evals/exact.json"))
+    if not runs:
+        parser.error(f"{flags.folder} holds no run of `forage bench --exact`; train some first.")
+    for run in runs:
         recipe = open_recipe(run)
         arm, seed = arm_label(recipe.methods).replace(" ", ""), recipe.seed
         if ("base", seed) not in numbers:
