@@ -36,7 +36,7 @@ types: .venv/.installed-dev
 	$(BIN)/basedpyright
 
 # One worker more than cores: some tests wait for processes, for files, or for a deadline. What pytest makes of the tests'
-# assertions is kept for the next time.
+# assertions is kept for the next time. Workers keep ranges of tests, so that what the tests of a file share is made once.
 tests: .venv/.installed-dev
 	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slow" \
 		--dist worksteal -n $$($(BIN)/python -c "import os; print(1 + os.cpu_count())")

@@ -16,7 +16,7 @@ from forage.tasks.search.evidence import Claim, Judgment, WordJudge
 from forage.tasks.steps import Stepwise
 from forage.training.document_search import AnswerSearch, StepReader, search
 from support.builders import problem
-from support.letters import Letters
+from support.readable_codecs import Letters
 from support.worlds import World
 from tasks.search.test_index import Texts
 

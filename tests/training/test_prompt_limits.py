@@ -9,7 +9,7 @@ from forage.core.errors import ForageError
 from forage.core.protocols import Task
 from forage.core.records import Problem, Score
 from forage.training.prompt_limits import check_held_out, within_limits
-from support.letters import Letters
+from support.readable_codecs import Letters
 
 PROBLEMS = [Problem(id=f"p{length}", prompt="x" * length, answer="", task="t") for length in (3, 8, 5)]
 

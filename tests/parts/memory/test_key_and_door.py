@@ -17,6 +17,7 @@ from forage.core.records import Completion, Group, Problem, Rollout, SampleReque
 from forage.core.seeds import derive_seed
 from forage.parts.memory import ReplaySchedule, RetrospectiveReplay
 from support.builders import problem
+from support.readable_codecs import Digits
 
 THINGS, DIGITS, KEY = 4, 7, 1
 LENGTH = 1 + DIGITS
@@ -39,7 +40,7 @@ class Rooms(Task):
 
 
 @dataclass
-class Walker:
+class Walker(Digits):
     """Sampler, codec, judge and learner."""
 
     first: dict[str, list[float]] = field(default_factory=lambda: {p.id: [0.0] * THINGS for p in PROBLEMS})
@@ -48,15 +49,6 @@ class Walker:
 
     def prompt(self, problem: Problem) -> tuple[int, ...]:
         return (PROBLEMS.index(problem),)
-
-    def encode(self, text: str) -> tuple[int, ...]:
-        return tuple(map(int, text))
-
-    def decode(self, tokens: Sequence[int]) -> str:
-        return "".join(map(str, tokens))
-
-    def pieces(self, tokens: Sequence[int]) -> tuple[str, ...]:
-        return tuple(map(str, tokens))
 
     def logits(self, name: str, response: Sequence[int]) -> list[float] | None:
         """The logits of the next token; None where nothing is to be learned any more, and all digits are alike."""

@@ -18,6 +18,7 @@ from forage.engines.local.model import LocalModel
 from forage.engines.local.process_model import ProcessModel
 from forage.reward_models.prm.search import GuidedSearch, GuidedSolution, search
 from forage.tasks.countdown import Countdown
+from support.readable_codecs import Digits
 
 LENGTH = 4
 PARAMS = SamplingParams(max_tokens=LENGTH)
@@ -41,7 +42,7 @@ class Lock(Task):
 
 
 @dataclass
-class Dice:
+class Dice(Digits):
     """Sampler and codec: digits by lot, four in all; the random numbers hang on seed, sibling and place."""
 
     version: int = 0
@@ -49,15 +50,6 @@ class Dice:
 
     def prompt(self, problem: Problem) -> tuple[int, ...]:
         return (9,)
-
-    def encode(self, text: str) -> tuple[int, ...]:
-        return tuple(map(int, text))
-
-    def decode(self, tokens: Sequence[int]) -> str:
-        return "".join(map(str, tokens))
-
-    def pieces(self, tokens: Sequence[int]) -> tuple[str, ...]:
-        return tuple(map(str, tokens))
 
     def sample(
         self, requests: Sequence[SampleRequest], params: SamplingParams

@@ -1,4 +1,4 @@
-"""A codec that can be read."""
+"""Codecs whose tokens can be read."""
 
 from collections.abc import Sequence
 
@@ -20,3 +20,16 @@ class Letters(Codec):
 
     def pieces(self, tokens: Sequence[int]) -> tuple[str, ...]:
         return tuple(map(chr, tokens))
+
+
+class Digits(Codec):
+    """One token for each digit, and it is the digit. What a prompt becomes is left to the worlds that have it."""
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        return tuple(map(int, text))
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        return "".join(map(str, tokens))
+
+    def pieces(self, tokens: Sequence[int]) -> tuple[str, ...]:
+        return tuple(map(str, tokens))
