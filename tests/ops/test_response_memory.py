@@ -31,7 +31,7 @@ def test_what_is_remembered_is_not_new_and_length_does_not_matter() -> None:
     unlike = unlikeness_reward(new, stored)
     assert ((unlike >= 0) & (unlike <= 2)).all()
     more = unlikeness_reward(new, torch.cat([stored, new[:1]]))
-    assert (more <= unlike).all(), "more memory never makes anything newer"
+    assert (more <= unlike + 1e-12).all(), "more memory never makes anything newer"
     assert (likeness_reward(new, stored) <= 0).all()
     assert likeness_reward(stored.mean(0, keepdim=True), stored).abs().max() < 1e-6
 
