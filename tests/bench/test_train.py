@@ -8,7 +8,7 @@ import pytest
 from forage.bench.fork_server import ForkServer
 from forage.bench.plan import Bench, BenchSettings, plan_bench
 from forage.bench.train import train_bench
-from forage.core.errors import ForageError
+from forage.core.errors import DiskFull, ForageError
 from forage.recipes import RECIPES
 from forage.training.loop import resume, train
 from support.bench_settings import settings_of
@@ -83,6 +83,35 @@ def test_the_run_that_fails_in_a_process_is_named_and_the_others_stay(
         raise AssertionError(arguments)
 
     (tmp_path / second.name).mkdir()  # no run: `forage resume` refuses it
-    with pytest.raises(ForageError, match=f"{second.name} ended with code 2"):
+    sentence = f"1 of 2 runs failed. {second.name}: .*{second.name} ended with code 2"
+    with pytest.warns(UserWarning, match="The other runs go on"), pytest.raises(ForageError, match=sentence):
         train_bench(bench, never, lambda done, total, note="": None)
     assert (first / "metrics.jsonl").exists()
+
+
+def test_runs_behind_the_run_that_fails_are_trained_too(tiny_base: Path, tmp_path: Path) -> None:
+    bench = planned(tiny_base, tmp_path, ("grpo", "dr_grpo", "rloo"))
+    first, *others = bench.runs
+    trained: list[str] = []
+
+    def here(arguments: Sequence[str]) -> None:
+        if arguments[1] == str(first):
+            raise ForageError("This arm cannot.")
+        trained.append(arguments[1])
+
+    with pytest.warns(UserWarning, match="The other runs"), pytest.raises(ForageError, match="1 of 3 runs failed"):
+        train_bench(bench, here, lambda done, total, note="": None)
+    assert set(trained) == {str(path) for path in others}
+
+
+def test_a_full_disk_ends_them_all(tiny_base: Path, tmp_path: Path) -> None:
+    bench = planned(tiny_base, tmp_path, ("grpo", "dr_grpo"))
+    asked: list[Sequence[str]] = []
+
+    def here(arguments: Sequence[str]) -> None:
+        asked.append(arguments)
+        raise DiskFull("No space is left.")
+
+    with pytest.raises(DiskFull):
+        train_bench(bench, here, lambda done, total, note="": None)
+    assert len(asked) == 1

@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from functools import partial
@@ -11,7 +12,7 @@ from typing import Self
 from forage.bench.exact import exact_command, kept_numbers
 from forage.bench.fork_server import CommandProcess, ForkServer
 from forage.bench.plan import Bench
-from forage.core.errors import ForageError
+from forage.core.errors import DiskFull, ForageError
 from forage.core.interrupts import INTERRUPTED, Interrupted, InterruptGate
 from forage.core.protocols import OnProgress
 from forage.store.run_directory import RunDirectory
@@ -57,8 +58,20 @@ def train_bench(bench: Bench, run_here: Command, on_progress: OnProgress) -> Non
 
     Each run is resumed and evaluated as by `forage resume` and `forage eval`: by `run_here`, or, several at a time, in
     processes of their own. `on_progress` is told the steps of all runs, and what each run under way has come to.
+
+    A run that fails is warned of and does not end the others; at the end a `ForageError` names all that failed.
     """
     gate = InterruptGate()
+    failed: dict[Path, str] = {}
+
+    def apart(work: Callable[[Path], None], path: Path) -> None:
+        try:
+            work(path)
+        except ForageError as error:
+            if gate.asked or isinstance(error, DiskFull):  # no run after it would fare better
+                raise
+            failed[path] = str(error)
+            warnings.warn(f"{path.name} failed: {error} The other runs go on.", stacklevel=2)
 
     def commands(path: Path) -> tuple[list[str], ...]:
         if not path.exists():
@@ -84,14 +97,20 @@ def train_bench(bench: Bench, run_here: Command, on_progress: OnProgress) -> Non
     try:
         with gate.listening():
             for path in here:
-                work_here(path)
+                apart(work_here, path)
                 moved()
             if elsewhere:
                 with Children() as children:
-                    work = partial(work_in_a_process, children)
+                    work = partial(apart, partial(work_in_a_process, children))
                     _work_in_threads(work, elsewhere, bench.processes, children.interrupt, moved)
     except KeyboardInterrupt as error:
         raise Interrupted("Interrupted; what was trained is kept: the same command goes on.") from error
+    if failed:
+        reasons = " ".join(f"{path.name}: {reason}" for path, reason in failed.items())
+        raise ForageError(
+            f"{len(failed)} of {len(bench.runs)} runs failed. {reasons} The others are trained, evaluated and kept. "
+            "Mend the cause, or leave these arms out, and give the command again."
+        )
 
 
 def evaluation_commands(bench: Bench, path: Path) -> list[list[str]]:
