@@ -85,6 +85,9 @@ def test_by_command_it_is_what_every_run_says_and_is_kept(
     for name in ("pass@1", "pass@8", "distinct@8", "PCMD"):
         wanted = sum(each[name.lower()] for each in truth) / 2
         assert levels["dr_grpo"][name] == pytest.approx(wanted, abs=1e-9), name
+    own = [row["pass@1"] for row in out["runs"] if row["arm"] == "dr_grpo"]
+    assert own == pytest.approx([each["pass@1"] for each in truth], abs=1e-9)
+    assert {(row["arm"], row["seed"]) for row in out["runs"]} == {(arm, seed) for arm in levels for seed in (3, 4)}
     gaps = {row["difference"]: row for row in out["differences"]["rows"]}
     gap = levels["dr_grpo"]["pass@1"] - levels["base"]["pass@1"]
     assert gaps["dr_grpo minus base"]["pass@1"][0] == pytest.approx(gap, abs=1e-9)

@@ -50,7 +50,7 @@ HELP = """    arm: Methods joined by +, as grpo+entropy_advantage:alpha=0.2. May
     n: Responses per problem.
     k: Numbers of samples k, separated by commas. pass@k is estimated for each.
     processes: Runs at a time. With more than one, each has one thread and writes its messages to a file beside it.
-    json: Print tables as one JSON object.
+    json: Print tables as one JSON object. With --exact it holds the numbers of each run, too.
 """
 FIRST = ("arm", "control", "seeds", "steps", "model")
 """The flags that matter most."""
@@ -111,6 +111,7 @@ def _compare_exactly(bench: Bench, k: str, *, json: bool) -> None:
     shown = Tables(json=json)
     shown.table("exact", level_table(counted_once(values), names))
     shown.table("differences", gap_table(values, exact_pairs(bench), names))
+    shown.value("runs", [{"arm": arm, "seed": seed, **row} for (arm, seed), row in values.items()])
     shown.finish()
 
 
