@@ -57,13 +57,13 @@ def exact_scores(module: PreTrainedModel, prompt: tuple[int, ...], group: Sequen
 def test_greedy_is_generate(family: str, module_of: Modules, tokenizer) -> None:
     module, model = module_of(family), LocalModel(module_of(family), tokenizer)
     assert module.config._attn_implementation == "eager"
-    found = sampled(model, requests(group_size=2), SamplingParams(temperature=0, max_tokens=12), rows=3)
+    found = sampled(model, requests(group_size=2), SamplingParams(temperature=0, max_tokens=16), rows=3)
     stops = set()
     for number in (1, 2, 5):  # starts of 9 tokens, of 1 and of 14
         request = requests()[number]
         prompt = torch.tensor([request.tokens])
         expected = module.generate(  # pyright: ignore[reportCallIssue]
-            prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=12, do_sample=False, pad_token_id=0
+            prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=16, do_sample=False, pad_token_id=0
         )
         for completion in found[number]:
             assert completion.tokens == tuple(expected[0, len(request.tokens) :].tolist())
