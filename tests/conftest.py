@@ -16,6 +16,7 @@ from support.forked_servers import SetAside
 from support.said import Said
 
 SET_ASIDE = pytest.StashKey[SetAside]()
+THREADS = torch.get_num_threads()
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -67,8 +68,9 @@ def fork_server(set_aside: SetAside) -> Iterator[ForkServer]:
 
 @pytest.fixture(autouse=True)
 def _numbers_as_by_default() -> None:
-    """No test inherits another's matrix product."""
+    """No test inherits another's matrix product, nor its threads: beside other work they wait for each other."""
     torch.set_float32_matmul_precision("highest")
+    torch.set_num_threads(THREADS)
 
 
 @pytest.fixture

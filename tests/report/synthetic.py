@@ -3,13 +3,14 @@
 import math
 import random
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from forage.analysis import FILE, Analysis, Grams, analyze
-from forage.core.records import SamplingParams
+from forage.core.records import Problem, SamplingParams
 from forage.evaluation.evaluation import Evaluation, ProblemOutcome
 from forage.grams.gram_list import GramCluster, GramList
 from forage.store.run_directory import RunDirectory
@@ -112,13 +113,17 @@ def metrics_row(step: int, steps: int, *, bonus: float, rng: random.Random) -> d
     }  # fmt: skip
 
 
+@cache
+def problems_by_name() -> dict[str, Problem]:
+    return {puzzle_of(problem.prompt).name: problem for problem in TASK.problems("train")}
+
+
 def rollout_rows(step: int, *, bonus: float, seed: int, groups: int = 6, group_size: int = 8) -> list[dict[str, Any]]:
     """Countdown traces as a base would write them, verified, with standardised advantages and the bonus if any."""
-    problems = {puzzle_of(problem.prompt).name: problem for problem in TASK.problems("train")}
     rng = random.Random(seed)
     rows: list[dict[str, Any]] = []
     made: list[Trace] = list(Countdown(size="experiment", seed=seed + 1).traces(groups * group_size))
-    for group, problem in enumerate(list(problems.values())[:groups]):
+    for group, problem in enumerate(list(problems_by_name().values())[:groups]):
         members = made[group * group_size : (group + 1) * group_size]
         cuts = [len(trace.words) > 119 for trace in members]
         rewards = [float(index % 3 == 0 and not cuts[index]) if group else 0.0 for index in range(group_size)]

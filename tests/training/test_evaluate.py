@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -57,13 +58,15 @@ class Dice:
             request = requests[order]
             self.requests += 1
             self.drawn += request.group_size
-            yield order, tuple(self.complete(request, sibling) for sibling in range(request.group_size))
+            yield order, tuple(completed(request.seed, sibling) for sibling in range(request.group_size))
 
-    def complete(self, request: SampleRequest, sibling: int) -> Completion:
-        length = 1 + draw(request.seed, sibling, 1) % 5
-        tokens = (draw(request.seed, sibling, 0), *range(1, length))
-        entropies = tuple(draw(request.seed, sibling, 2 + t) / 1000 for t in range(length))
-        return Completion(tokens, (-1.0,) * length, entropies, "length" if length == 5 else "eos")
+
+@cache
+def completed(seed: int, sibling: int) -> Completion:
+    length = 1 + draw(seed, sibling, 1) % 5
+    tokens = (draw(seed, sibling, 0), *range(1, length))
+    entropies = tuple(draw(seed, sibling, 2 + t) / 1000 for t in range(length))
+    return Completion(tokens, (-1.0,) * length, entropies, "length" if length == 5 else "eos")
 
 
 class Digits:

@@ -11,6 +11,7 @@ from forage.base_models.colouring import ColoringBase
 from forage.base_models.tiny_model import build
 from forage.cli import main
 from forage.core.errors import ForageError
+from forage.engines.local.engine import LocalEngine
 from forage.evaluation.evaluation import Evaluation
 from forage.evaluation.exact import ExactEvaluation, ExactProblem, exact_table
 from forage.tasks.colouring import Answers
@@ -18,21 +19,22 @@ from forage.training.checkpoints import evaluate_checkpoint
 from forage.training.exact import exact_evaluation
 
 PROBLEMS, SAMPLES = 8, 512
+ENGINE = LocalEngine(threads=1, matmul="highest")
 
 
 @pytest.fixture(scope="module", params=["short", "long"])
 def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     answers: Answers = request.param
     settings = ColoringBase(
-        answers=answers, traces=1600, steps=100, batch=32, layers=1, hidden=32, heads=2, head_dim=16, inner=48
+        answers=answers, traces=1600, steps=70, batch=32, layers=1, hidden=32, heads=2, head_dim=16, inner=48
     )
     return build(settings, tmp_path_factory.mktemp("colouring") / answers, progress=False)
 
 
 def test_sampled_shares_are_within_chance_of_the_exact_ones(base: Path, tmp_path: Path) -> None:
     """Right answers and each mode, on every problem: within four standard errors of the binomial."""
-    exact = exact_evaluation(base, problems=PROBLEMS, ks=(1, 4), threads=1, max_tokens=8)
-    (file,) = evaluate_checkpoint(base, problems=PROBLEMS, n=SAMPLES, max_tokens=8, threads=1, out=tmp_path, seed=5)
+    exact = exact_evaluation(base, problems=PROBLEMS, ks=(1, 4), engine=ENGINE, max_tokens=8)
+    (file,) = evaluate_checkpoint(base, problems=PROBLEMS, n=SAMPLES, max_tokens=8, engine=ENGINE, out=tmp_path, seed=5)
     sampled = Evaluation.load(file)
     assert [each.problem for each in exact.problems] == [each.problem for each in sampled.problems]
     for true, drawn in zip(exact.problems, sampled.problems, strict=True):
@@ -51,10 +53,10 @@ def test_sampled_shares_are_within_chance_of_the_exact_ones(base: Path, tmp_path
 
 def test_the_limit_of_tokens_counts_as_in_sampling(base: Path) -> None:
     """Cut before the end token, a response needs none: more is right. Cut before the answer, nothing is."""
-    whole, width = exact_evaluation(base, problems=4, threads=1), 3 if base.name == "short" else 6
-    cut = exact_evaluation(base, problems=4, threads=1, max_tokens=width)
+    whole, width = exact_evaluation(base, problems=4, engine=ENGINE), 3 if base.name == "short" else 6
+    cut = exact_evaluation(base, problems=4, engine=ENGINE, max_tokens=width)
     assert all(a.correct > b.correct for a, b in zip(cut.problems, whole.problems, strict=True))
-    nothing = exact_evaluation(base, problems=4, threads=1, max_tokens=width - 1)
+    nothing = exact_evaluation(base, problems=4, engine=ENGINE, max_tokens=width - 1)
     assert [each.listed for each in nothing.problems] == [0, 0, 0, 0]
     assert nothing.summary()["pass@64"] == 0
     assert "pcmd" not in nothing.summary()
@@ -84,6 +86,7 @@ def test_without_modes_there_is_only_pass_at_k() -> None:
         ExactEvaluation(label="x", split="test", ks=(0,), problems=(plain,))
 
 
+@pytest.mark.parametrize("base", ["short"], indirect=True)
 def test_the_command_prints_the_table_and_refuses_what_cannot_be_listed(
     base: Path, tiny_base: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -47,10 +47,12 @@ def pass_at_k(n: ArrayLike, c: ArrayLike, k: ArrayLike) -> NDArray[np.float64] |
     if samples.size and (np.any(tries < 1) or np.any(tries > samples)):
         raise ForageError("pass@k needs 1 <= k <= n: it cannot be estimated from fewer than k samples.")
     # C(n-c, k) / C(n, k) is the product of 1 - k / (n - i) over i < c. Where n - c < k one factor is exactly 0.
-    missed = np.ones(samples.shape)
-    for i in range(int(right.max(initial=0))):
-        missed *= np.where(i < right, 1 - tries / np.maximum(samples - i, 1), 1.0)
-    result = 1 - missed
+    # Few n and k differ, so the products of each such pair are made once, for every c.
+    pairs, place = np.unique(np.stack([samples.ravel(), tries.ravel()]), axis=1, return_inverse=True)
+    left = pairs[0][:, None] - np.arange(int(right.max(initial=0)))
+    factors = np.concatenate([np.ones((len(left), 1)), 1 - pairs[1][:, None] / np.maximum(left, 1)], axis=1)
+    missed = np.multiply.accumulate(factors, axis=1)[place.ravel(), right.ravel().astype(np.int64)]
+    result = 1 - missed.reshape(samples.shape)
     return result if result.ndim else float(result)
 
 

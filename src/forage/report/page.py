@@ -5,11 +5,12 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
@@ -56,9 +57,8 @@ def render(sections: Sequence[Section], *, title: str, subject: str) -> str:
         f"default-src 'none'; script-src {' '.join(_digest(script) for script in scripts)}; "
         "style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'"
     )
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return (
-        environment.from_string(_resource("page.html"))
+        _template()
         .render(
             title=title,
             subject=subject,
@@ -70,6 +70,12 @@ def render(sections: Sequence[Section], *, title: str, subject: str) -> str:
         )
         .lstrip()
     )
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(_resource("page.html"))
 
 
 def figure_data(figures: Sequence[Figure]) -> Markup:

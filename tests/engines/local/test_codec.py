@@ -71,12 +71,14 @@ def test_pieces_join_to_the_text_whatever_the_tokens(name: str, data: st.DataObj
     assert "".join(pieces) == CODECS[name].decode(tokens)
 
 
+PRINTABLE = [*range(33, 127), *range(161, 173), *range(174, 256)]
+SHIFTED = [byte for byte in range(256) if byte not in PRINTABLE]
+BYTE_OF = {chr(byte): byte for byte in PRINTABLE} | {chr(256 + i): byte for i, byte in enumerate(SHIFTED)}
+
+
 def bytes_of(token: str) -> bytes:
     """A byte-level token's bytes: printable characters stand for themselves, the others are shifted behind 255."""
-    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    shifted = [byte for byte in range(256) if byte not in printable]
-    table = {chr(byte): byte for byte in printable} | {chr(256 + i): byte for i, byte in enumerate(shifted)}
-    return bytes(table[character] for character in token)
+    return bytes(BYTE_OF[character] for character in token)
 
 
 @settings(max_examples=150, deadline=None)

@@ -132,8 +132,8 @@ def test_steps_end_behind_the_token_that_holds_their_last_byte(name: str, lines:
     text = "\n".join(line.strip() for line in lines)
     tokens = encode(name, text)
     ends = ends_at(LocalCodec(KINDS[name]()).pieces(tokens), RULES["newline"])
-    reach, total = [], ""
-    for piece in walk(name, tokens):
+    reach, total, held = [], "", walk(name, tokens)
+    for piece in held:
         total += piece
         reach.append(len(total))
     assert ends[-1] == len(tokens)
@@ -141,7 +141,6 @@ def test_steps_end_behind_the_token_that_holds_their_last_byte(name: str, lines:
     # A step begins with the first token that lies wholly at or behind its first character.
     for end, begin in zip(ends[:-1], begins, strict=False):
         assert reach[end - 1] >= begin
-        held = walk(name, tokens)
         before = [number for number in range(end) if held[number]]
         assert not before or reach[before[-1]] - len(held[before[-1]]) < begin
 

@@ -14,7 +14,7 @@ from forage.engines.local.engine import LocalEngine
 from forage.engines.local.model import LocalModel
 from forage.engines.local.sampler import LocalSampler
 
-PARAMS = SamplingParams(max_tokens=20)
+PARAMS = SamplingParams(max_tokens=16)
 
 
 class Recorder:
@@ -86,7 +86,7 @@ def test_a_model_that_cannot_be_captured_decodes_without_graphs_and_says_so(modu
 def test_an_engine_decodes_in_graphs_where_it_is_asked_to_on_a_gpu(tiny_base: Path) -> None:
     assert LocalEngine(device="cuda", cuda_graphs=True).decoding is graphed_pass
     assert LocalEngine(device="cuda").decoding is decoding_pass
-    for engine in (LocalEngine(), LocalEngine(cuda_graphs=True)):
+    for engine in (LocalEngine(threads=1, matmul="highest", cuda_graphs=graphs) for graphs in (False, True)):
         opened = engine.open(str(tiny_base)).sampler
         assert isinstance(opened, LocalSampler)
         assert opened._decoding is decoding_pass, "a CPU has no graphs"

@@ -299,4 +299,4 @@ def test_a_checkpoint_with_gates_is_not_taken_for_the_module_alone(
     policy.save(tmp_path / "gated")
     task = RECIPES["colouring"](model=str(folder)).task
     with pytest.raises(ForageError, match="leave the exact evaluation out"):
-        exact_evaluation(tmp_path / "gated", task=task, problems=2)
+        exact_evaluation(tmp_path / "gated", task=task, problems=2, engine=LocalEngine(threads=1, matmul="highest"))

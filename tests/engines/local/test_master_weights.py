@@ -23,7 +23,7 @@ from forage.parts.losses.surrogate import PPOClip
 from support.worlds import blank_model
 
 LOSS = PolicyLoss(surrogate=PPOClip(low=0.2, high=0.2), reduction=TokenMean())
-UPDATES = 12
+UPDATES = 8
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from forage.parts.losses.penalty import EntropyPenalty
 from forage.parts.losses.policy_loss import PolicyLoss
 from forage.parts.losses.reduction import TokenMean
 from forage.parts.losses.surrogate import PPOClip
+from support.word_tokenizer import word_tokenizer
 
 Modules = Callable[[str], PreTrainedModel]
 
@@ -32,9 +34,8 @@ LOSS = PolicyLoss(
 CONTEXTS = (7, 3, 12, 5)
 """The starts' lengths; the second one is the first one's beginning, as a replayed prefix may be."""
 RESPONSES = ((4, 9, 1, 6), (5, 5, 5), (2,), (20, 1))
-
-
 EQUAL = (6, 6, 4, 6)
+FAMILIES = ("llama", "qwen3", "gpt2", "gemma2", "gemma3")
 
 
 def siblings(seed: int = 0, contexts: Sequence[int] = CONTEXTS) -> TrainBatch:
@@ -72,13 +73,17 @@ def siblings(seed: int = 0, contexts: Sequence[int] = CONTEXTS) -> TrainBatch:
     return TrainBatch(Experience(batch, {}), torch.randn(rows, width, generator=generator) * loss_mask)
 
 
+def as_it_is(model: LocalModel) -> None:
+    """Prepares nothing."""
+
+
 def learned(
     module: PreTrainedModel,
     tokenizer,
     *,
     share: bool,
     tokens: int = 10**6,
-    prepare: Callable[[LocalModel], None] = lambda model: None,
+    prepare: Callable[[LocalModel], None] = as_it_is,
     train: TrainBatch | None = None,
 ) -> dict[str, Tensor]:
     """The gradients of one update."""
@@ -88,6 +93,19 @@ def learned(
     policy = LocalPolicy(model, settings, temperature=0.8, share_starts=share)
     policy.improve(train or siblings(), LOSS, seed=0)
     return {name: p.grad for name, p in module.named_parameters() if p.grad is not None}
+
+
+@cache
+def of_copies(
+    module_of: Modules,
+    family: str,
+    *,
+    prepare: Callable[[LocalModel], None] = as_it_is,
+    contexts: Sequence[int] = CONTEXTS,
+) -> dict[str, Tensor]:
+    """The gradients of rows that each carry a copy of their start, all in one pass and with nothing recomputed."""
+    train = siblings(contexts=contexts)
+    return learned(module_of(family), word_tokenizer(), share=False, prepare=prepare, train=train)
 
 
 def assert_close(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
@@ -110,35 +128,48 @@ def adapt_and_recompute(model: LocalModel) -> None:
     model.recompute()
 
 
-@pytest.mark.parametrize("tokens", [10**6, 70, 25, 1])
+# Which rows a pass holds does not depend on the architecture: every family learns from whole and from cut batches.
+@pytest.mark.parametrize(
+    ("family", "tokens"),
+    [*((family, tokens) for family in FAMILIES for tokens in (10**6, 25)), ("llama", 70), ("llama", 1), ("gemma2", 1)],
+)
 def test_gradients_are_those_of_copies(family: str, tokens: int, module_of: Modules, tokenizer) -> None:
-    expected = learned(module_of(family), tokenizer, share=False)
-    assert_close(learned(module_of(family), tokenizer, share=True, tokens=tokens), expected)
+    shared = learned(module_of(family), tokenizer, share=True, tokens=tokens)
+    assert_close(shared, of_copies(module_of, family))
 
 
 @pytest.mark.parametrize("prepare", [adapt, LocalModel.recompute, adapt_and_recompute])
 def test_adapters_and_recomputed_layers_share_too(family: str, prepare, module_of: Modules, tokenizer) -> None:
-    expected = learned(module_of(family), tokenizer, share=False, prepare=prepare)
+    expected = of_copies(module_of, family, prepare=as_it_is if prepare is LocalModel.recompute else adapt)
     assert_close(learned(module_of(family), tokenizer, share=True, prepare=prepare), expected)
 
 
-@pytest.mark.parametrize("recompute", [False, True])
+@pytest.mark.parametrize(
+    ("family", "recompute"), [*((family, False) for family in FAMILIES), ("llama", True), ("gemma3", True)]
+)
 def test_long_responses_attend_in_blocks(
     family: str, recompute: bool, module_of: Modules, tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prepare = LocalModel.recompute if recompute else lambda model: None
-    expected = learned(module_of(family), tokenizer, share=False, prepare=prepare)
+    prepare = LocalModel.recompute if recompute else as_it_is
+    expected = of_copies(module_of, family)
     monkeypatch.setattr(attention, "QUERY_BLOCK", 4)
     assert_close(learned(module_of(family), tokenizer, share=True, prepare=prepare), expected)
 
 
-@pytest.mark.parametrize(("places", "sections"), [(2048, [3, 1]), (63, [2, 1, 1]), (35, [1, 1, 1, 1])])
+@pytest.mark.parametrize(
+    ("family", "places", "sections"),
+    [
+        *((family, 2048, [3, 1]) for family in FAMILIES),
+        *((family, 63, [2, 1, 1]) for family in ("gpt2", "gemma3")),
+        ("llama", 35, [1, 1, 1, 1]),
+    ],
+)
 def test_equally_long_starts_attend_together(
-    places: int, sections: list[int], family: str, module_of: Modules, tokenizer, monkeypatch: pytest.MonkeyPatch
+    family: str, places: int, sections: list[int], module_of: Modules, tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rows by their longest response but one token: 4 of 8 places, 3 of 4, and 2 of 19, where they are together."""
     train = siblings(contexts=EQUAL)
-    expected = learned(module_of(family), tokenizer, share=False, train=train)
+    expected = of_copies(module_of, family, contexts=EQUAL)
     monkeypatch.setattr(packing, "SECTION", places)
     packed = pack(train.batch, Starts.of(train.batch))
     assert sorted((section.starts for section in packed.sections), reverse=True) == sections

@@ -211,7 +211,7 @@ def test_what_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ForageError, match="this model has 8 tokens"):
         pair_of(folder, SoftQTraining())
     with pytest.raises(ForageError, match="toy vocabularies"):
-        check_vocabulary(LocalEngine().open(str(folder)).policy.model)
+        check_vocabulary(LocalEngine(threads=1, matmul="highest").open(str(folder)).policy.model)
     engine = replace(LocalEngine(threads=1, matmul="highest"), adapter=Lora())
     with pytest.raises(ForageError, match="leave the adapter"):
         engine.open(str(folder), reference=str(folder), critic=SoftQTraining())

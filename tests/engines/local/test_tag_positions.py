@@ -127,7 +127,7 @@ def test_training_moves_what_is_scored(process: ProcessModel) -> None:
     """After training on one solution, the score found by hand at every tag is that tag's own label."""
     labels = (0.9, 0.2, 0.6)
     row = TaggedSolution(prompt=PROMPT, steps=STEPS, values=labels)
-    settings = ProcessTraining(epochs=150, batch=1, lr=1e-2, held_out=0)
+    settings = ProcessTraining(epochs=70, batch=1, lr=2e-2, held_out=0)
     train_process_model(process, [row], settings)
     assert score_by_hand(process) == pytest.approx(labels, abs=0.02)
     training, _, _ = prepare(process, [row], settings)

@@ -280,9 +280,9 @@ def test_training_through_the_stand_in_learns_from_the_newest_weights(
 ) -> None:
     """Its model is loaded from the folder that was handed over, so stale weights would show in the mismatch."""
     out = tmp_path / "run"
-    train(small(tiny_base, grpo(), entropy_advantage(), sampler="vllm", steps=4, lr=1e-2), out=out)
+    train(small(tiny_base, grpo(), entropy_advantage(), sampler="vllm", steps=3, lr=1e-2, groups=2), out=out)
     (llm,) = made
-    assert len(llm.loaded) == 4
+    assert len(llm.loaded) == 3
     assert llm.llm_engine.engine_core.closed
     for row in metrics(out):
         assert row["mismatch"] < 1e-5
@@ -299,14 +299,14 @@ def test_without_handed_over_weights_the_mismatch_shows_it(
     tiny_base: Path, made: list[vllm_double.LLM], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(vllm_double.LLM, "collective_rpc", lambda *_, **__: [None])
-    train(small(tiny_base, grpo(), sampler="vllm", steps=3, lr=1e-2), out=tmp_path / "run")
-    first, *others = metrics(tmp_path / "run")
+    train(small(tiny_base, grpo(), sampler="vllm", steps=2, lr=1e-2, groups=2), out=tmp_path / "run")
+    first, second = metrics(tmp_path / "run")
     assert first["mismatch"] < 1e-5
-    assert all(row["mismatch"] > 1e-3 for row in others)
+    assert second["mismatch"] > 1e-3
 
 
 def test_the_sampler_of_a_run_is_written_down(tiny_base: Path, made: list[vllm_double.LLM], tmp_path: Path) -> None:
-    train(small(tiny_base, grpo(), sampler="vllm:cap=2", steps=1), out=tmp_path / "run")
+    train(small(tiny_base, grpo(), sampler="vllm:cap=2", steps=1, groups=2), out=tmp_path / "run")
     recipe = json.loads((tmp_path / "run" / "recipe.json").read_text())
     assert recipe["sampler"]["cap"] == 2.0
     assert final_weights(tmp_path / "run")
