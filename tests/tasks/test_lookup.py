@@ -56,6 +56,18 @@ def test_what_was_found_is_no_answer() -> None:
     ).correct
 
 
+def test_a_stated_answer_is_right_behind_any_thought() -> None:
+    task = Lookup()
+    first, second = task.problems("test")[:2]
+    for text in ("<think>", "<think> <|begin_of_query|> pet <|end_of_query|>"):
+        mark, answer = task.stated_answer(first)
+        assert not task.marks_answer(first, text)
+        assert task.verify(first, f"{text}{mark}{answer} </answer>").correct
+        other = next(value for value in VALUES["pet"] if value != first.answer)
+        assert not task.verify(first, f"{text}{''.join(task.stated_answer(first, other))} </answer>").correct
+    assert task.stated_answer(second)[1].strip() == second.answer
+
+
 def test_names_and_settings() -> None:
     assert parse_task("lookup:results=2,searches=1") == Lookup(results=2, searches=1)
     assert decode_part(encode_part(TASK), Lookup) == TASK

@@ -15,7 +15,7 @@ from typing import ClassVar, Literal, NamedTuple
 from forage.core.errors import ForageError
 from forage.core.protocols import Task
 from forage.core.records import Problem, Score
-from forage.core.searches import without_documents
+from forage.core.searches import BEGIN_ANSWER, END_THOUGHT, without_documents
 from forage.core.turns import Environment
 from forage.tasks.search import Document, Documents, SearchEnvironment
 from forage.tasks.verifiers.words import WordF1
@@ -122,6 +122,10 @@ class Lookup(Task):
 
     def marks_answer(self, problem: Problem, text: str) -> bool:
         return WordF1().marks_answer(problem, without_documents(text))
+
+    def stated_answer(self, problem: Problem, answer: str | None = None) -> tuple[str, str]:
+        """The value of the fact, unless another is given, behind the end of the thought."""
+        return f" {END_THOUGHT} {BEGIN_ANSWER}", f" {problem.answer if answer is None else answer}"
 
 
 def held_out() -> tuple[str, ...]:
