@@ -24,7 +24,7 @@ def step_grpo(
     """Pays for the key steps of a solution, and for complete steps in order, right or wrong.
 
     `key_steps` is a file of JSON lines (id or prompt, key_steps), or "reference": the calculations in the task's own
-    right responses. `sections` are marks that a well-formed response has in this order, with | between them; the last
+    right responses. `sections` are marks that a well-formed response has in this order, with + between them; the last
     one begins its answer. With `numbered` its steps are lines `Step 1:` to `Step n:` before that. With alpha + validity
     below 1 no wrong response is worth more than a right one. The vision parts of the paper are left out.
     """
