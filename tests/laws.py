@@ -55,7 +55,7 @@ from forage.parts.credit.shape.unclipped_entropy_bonus import UnclippedEntropyBo
 from forage.parts.credit.shape.visit_addition import NoveltyAddition, VisitAddition
 from forage.parts.credit.shape.whiten import Whiten
 from forage.parts.losses.advantage_entropy import AdvantageEntropy
-from forage.parts.losses.demonstrations import BehaviourKL, Likelihood, ShapedRatio
+from forage.parts.losses.demonstrations import BehaviourKL, Likelihood, ShapedRatio, SurrogateRatio
 from forage.parts.losses.penalty import EntropyPenalty, EntropyTarget, KLCov, KLPenalty
 from forage.parts.losses.reduction import FixedLength, SequenceMean, TokenMean
 from forage.parts.losses.source_pull import ReferencePull, SamplerPull
@@ -188,6 +188,7 @@ PENALTIES: list[Penalty] = [
     Likelihood(coefficient=0.1),
     BehaviourKL(coefficient=0.1),
     ShapedRatio(coefficient=0.1),
+    SurrogateRatio(coefficient=0.1),
 ]
 
 

@@ -8,12 +8,13 @@ rollouts, and drawing them takes no random number of sampling. Without any, a st
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 
 from forage.core.batch import Batch, Experience, TrainBatch
 from forage.core.collate import collate
-from forage.core.protocols import Memory
+from forage.core.protocols import Forward, Memory
 from forage.core.records import UNJUDGED, Group, Origin, Problem, Rollout, Start
 from forage.core.spans import Spans, steps_around
 
@@ -37,7 +38,13 @@ class Demonstration:
 
 
 class DemonstratingMemory(Memory):
-    """A memory that has responses to show beside what is sampled."""
+    """A memory that has responses to show beside what is sampled.
+
+    `asks_policy`: nobody knows how likely their writer found them; the log-probabilities of the rows are those of the
+    policy before the step's update.
+    """
+
+    asks_policy: ClassVar[bool] = False
 
     @abstractmethod
     def demonstrate(self, groups: Sequence[Group]) -> tuple[Demonstration, ...]:
@@ -50,10 +57,19 @@ def with_demonstrations(
     memory: Memory,
     prompt: Callable[[Problem], tuple[int, ...]],
     given: Given = lambda problem, tokens: (),
+    measure: Callable[[Batch], Forward] | None = None,
 ) -> TrainBatch:
-    """The rows of a step with what `memory` shows beside them; the same object where it shows nothing."""
+    """The rows of a step with what `memory` shows beside them; the same object where it shows nothing.
+
+    `measure` is asked for their log-probabilities where the memory asks for those of the policy.
+    """
     shown = memory.demonstrate(groups) if isinstance(memory, DemonstratingMemory) else ()
-    return replace(train, demonstrations=collate_demonstrations(shown, prompt, given)) if shown else train
+    if not shown:
+        return train
+    rows = collate_demonstrations(shown, prompt, given)
+    if measure is not None and isinstance(memory, DemonstratingMemory) and memory.asks_policy:
+        rows = replace(rows, behaviour=measure(rows).logprob)
+    return replace(train, demonstrations=rows)
 
 
 def collate_demonstrations(

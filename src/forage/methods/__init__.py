@@ -90,6 +90,7 @@ from forage.methods.controls.r1_searcher_shuffled import r1_searcher_shuffled as
 from forage.methods.controls.random_entropy_tokens import random_entropy_tokens as random_entropy_tokens
 from forage.methods.controls.random_token_bonus import random_token_bonus as random_token_bonus
 from forage.methods.controls.reinforce_ada_random import reinforce_ada_random as reinforce_ada_random
+from forage.methods.controls.rl_plus_others import rl_plus_others as rl_plus_others
 from forage.methods.controls.rrl_oracle import rrl_oracle as rrl_oracle
 from forage.methods.controls.rrl_random_cuts import rrl_random_cuts as rrl_random_cuts
 from forage.methods.controls.rrl_success_prefixes import rrl_success_prefixes as rrl_success_prefixes
@@ -141,6 +142,7 @@ from forage.methods.exploration.progress_reward import progress_reward as progre
 from forage.methods.exploration.r1_searcher import r1_searcher as r1_searcher
 from forage.methods.exploration.reinforce_ada import reinforce_ada as reinforce_ada
 from forage.methods.exploration.reward_model import reward_model as reward_model
+from forage.methods.exploration.rl_plus import rl_plus as rl_plus
 from forage.methods.exploration.rrl import rrl as rrl
 from forage.methods.exploration.satori import satori as satori
 from forage.methods.exploration.setpo import setpo as setpo

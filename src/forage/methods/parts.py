@@ -119,7 +119,7 @@ def add_demonstrations(recipe: Recipe, memory: MemoryConfig, penalty: Penalty) -
     if loss.demonstration_penalties:
         raise ForageError(
             "The recipe learns from kept responses already, and what is minimized on one method's would be minimized "
-            "on the other's too. Give one of mode_replay, success_replay, base_anchor and their controls."
+            "on the other's too. Give one of mode_replay, success_replay, base_anchor, rl_plus and their controls."
         )
     return replace(recipe, memory=memory, policy_loss=replace(loss, demonstration_penalties=(penalty,)))
 

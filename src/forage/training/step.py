@@ -58,7 +58,8 @@ def step(run: Run, number: int) -> StepReport:
     batch = with_entropy(collate(groups, run.tools.codec.prompt), run.policy.measure)  # ---- the door ----
     experience = measure(groups, batch, recipe.needs, recipe.signals, run.tools, seed=seed)
     train = recipe.credit(experience)  # advantages (B, T), settled
-    train = with_demonstrations(train, groups, run.memory, run.tools.codec.prompt, run.tools.given)  # nobody's samples
+    prompt, given, look = run.tools.codec.prompt, run.tools.given, run.policy.measure
+    train = with_demonstrations(train, groups, run.memory, prompt, given, look)  # nobody's samples
     memory_metrics = run.memory.observe(sampled, recipe.task, run.tools, recipe.sampling, step=number, seed=seed)
     with run.finishing:
         update = run.policy.improve(train, recipe.loss, seed=seed)  # weights change here

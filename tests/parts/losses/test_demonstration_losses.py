@@ -8,7 +8,7 @@ import torch
 from forage.core.demonstrations import Demonstration, collate_demonstrations, shown_to
 from forage.core.errors import ForageError
 from forage.core.protocols import Forward, Penalty
-from forage.parts.losses.demonstrations import BehaviourKL, DemonstrationLoss, Likelihood, ShapedRatio
+from forage.parts.losses.demonstrations import BehaviourKL, DemonstrationLoss, Likelihood, ShapedRatio, SurrogateRatio
 from support.builders import problem
 
 LOG2 = math.log(2)
@@ -42,6 +42,19 @@ def test_the_forward_kl_is_silent_where_the_policy_is_the_base() -> None:
     total, found = gradient(BehaviourKL(coefficient=1.0), (1 / 2, 1 / 4, 1 / 8))
     assert total == pytest.approx(0.125 * (0.5 - 1 + LOG2))
     assert found == pytest.approx([0, 0.125 * -0.5, 0])
+
+
+def test_the_surrogate_ratio_by_hand() -> None:
+    """4 pi / (3/2 + 1) at pi_old = 1/2, times (1 - pi)^(1/2) as a constant; d pi / d log pi is pi."""
+    total, found = gradient(SurrogateRatio(coefficient=0.5), (1 / 2, 1 / 4, 1 / 8))
+    first, second = 0.8 * 0.5**0.5, 0.4 * 0.75**0.5
+    assert total == pytest.approx(-0.5 * 0.125 * (first + second))
+    assert found == pytest.approx([-0.5 * 0.125 * first, -0.5 * 0.125 * second, 0])
+    _, published = gradient(SurrogateRatio(gamma=0, uniform=1 / 4), (1 / 2, 1 / 4, 1 / 8))
+    assert published[0] == pytest.approx(-0.125 * 2 / (3 / 2 + 1 / 4))
+    for wrong in ({"gamma": -1.0}, {"uniform": 0.0}, {"uniform": 2.0}, {"coefficient": -1.0}):
+        with pytest.raises(ForageError, match=r"must be|above 0"):
+            SurrogateRatio(**wrong)
 
 
 def test_the_shaped_ratio_by_hand() -> None:

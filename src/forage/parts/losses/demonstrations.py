@@ -12,6 +12,7 @@ from torch import Tensor
 from forage.core.batch import Batch, TokenWeights, TrainBatch
 from forage.core.errors import ForageError
 from forage.core.protocols import Forward, Loss, Penalty, Tallies
+from forage.ops.demonstrations import surrogate_ratio, unlikely_weight
 from forage.ops.divergences import k3
 from forage.ops.exemplars import exemplar_weights
 from forage.ops.masked import masked
@@ -109,6 +110,33 @@ class ShapedRatio(Penalty):
         known = train.batch.loss_mask & train.batch.behaviour.isfinite()
         behaviour = masked(train.batch.behaviour, known)
         return -shaped_ratio(masked(forward.logprob, known), behaviour, known, constant=self.constant)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SurrogateRatio(Penalty):
+    """-coefficient * (1 - pi)^gamma * 4 pi / (3 pi_old + uniform), of tokens whose writer's probabilities nobody knows.
+
+    pi_old (`Batch.behaviour`) is the policy before the step's update; the advantage is the row's weight. Nothing is
+    clipped, and the factor (1 - pi)^gamma has no gradient (RL-PLUS, arXiv 2508.00222).
+    """
+
+    coefficient: float = 1.0
+    gamma: float = 0.5
+    uniform: float = 1.0
+
+    name = "surrogate_ratio"
+
+    def __post_init__(self) -> None:
+        check_coefficient(self.coefficient, self.name)
+        if not 0 <= self.gamma < float("inf"):
+            raise ForageError(f"gamma says how much unlikely tokens count: it must be 0 or more, not {self.gamma}.")
+        if not 0 < self.uniform <= 1:
+            raise ForageError(f"uniform is a probability above 0: 1, or 1 over the vocabulary, not {self.uniform}.")
+
+    def __call__(self, forward: Forward, train: TrainBatch) -> Tensor:
+        known = train.batch.loss_mask & train.batch.behaviour.isfinite()
+        ratio = surrogate_ratio(forward.logprob, train.batch.behaviour, known, uniform=self.uniform)
+        return -ratio * unlikely_weight(forward.logprob, known, gamma=self.gamma)
 
 
 def check_coefficient(coefficient: float, name: str) -> None:
