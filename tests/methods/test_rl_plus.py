@@ -28,7 +28,8 @@ class Far(World):
     worth: tuple[tuple[str, float], ...] = ()
 
     def reference(self, problem: Problem) -> str:
-        return f"north south {problem.id.partition(":")[2]}"
+        _, _, word = problem.id.partition(":")
+        return f"north south {word}"
 
     def verify(self, problem: Problem, text: str) -> Score:
         right = text == self.reference(problem)
