@@ -21,6 +21,7 @@ from forage.cli.demo import METHODS as ARMS
 from forage.methods import METHODS, parse
 from forage.methods.catalogue import Applied
 from forage.store.run_directory import RunDirectory
+from forage.tasks.colouring import graphs
 from forage.tasks.countdown import Countdown
 from support.forked_servers import SetAside
 
@@ -192,8 +193,8 @@ def test_links_between_documents_lead_somewhere(page: Path) -> None:
 SMALL = {
     ("prm", "label"): "--problems 8 --solutions 2 --continuations 2 --max-tokens 24 --threads 1",
     ("prm", "train"): "--epochs 1 --held-out 0.5 --threads 1",
-    ("eval",): "--max-tokens 12 --threads 1",
-    ("prm", "rank"): "--threads 1",
+    ("eval",): "--n 8 --k 1,8 --max-tokens 12 --threads 1",
+    ("prm", "rank"): "--k 1,4,8 --threads 1",
     ("train",): "--steps 1 --groups 2 --group-size 4 --max-tokens 24 --threads 1",
 }
 """What makes the commands of a page a matter of seconds."""
@@ -216,6 +217,7 @@ def test_the_demo_runs_and_goes_on_where_it_stopped(
     arms = (ARMS[0], ARMS[-1])  # half of the demo
     monkeypatch.setattr("forage.bench.train.ForkServer", lambda: ForkServer(launch=set_aside.launch))
     monkeypatch.setattr("forage.cli.demo.METHODS", arms)
+    monkeypatch.setattr("forage.tasks.colouring.test_graphs", lambda amount: graphs.test_graphs(min(amount, 64)))
     small = ["demo", "--out", "runs/demo", "--steps", "2", "--n", "4", "--json"]
     assert main(small) == 0
     rows = json.loads(capsys.readouterr().out)["exact"]["rows"]

@@ -9,7 +9,6 @@ Everything is imported when it is first used, so that verifier workers, which ne
 """
 
 import importlib
-import importlib.metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -50,7 +49,9 @@ def __dir__() -> list[str]:
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        return importlib.metadata.version("forage-rl")
+        from importlib.metadata import version
+
+        return version("forage-rl")
     if name in ("methods", "recipes"):
         return importlib.import_module(f"forage.{name}")
     if name not in _HOMES:

@@ -23,6 +23,9 @@ from forage.tasks.countdown.traces import Trace
 
 TINY = BaseSettings(traces=600, steps=60, batch=32, warmup=5, lr=1e-2, layers=1, hidden=32, heads=1, inner=48)
 
+SHORT = replace(TINY, traces=64, steps=4)
+"""Too little to learn anything, and enough to tell two builds apart."""
+
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -33,12 +36,17 @@ def weights(place: Path) -> bytes:
     return (place / "model.safetensors").read_bytes()
 
 
-def test_same_settings_give_the_same_bytes(tiny: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(SHORT, tmp_path_factory.mktemp("base") / "short", progress=False)
+
+
+def test_same_settings_give_the_same_bytes(short: Path, tmp_path: Path) -> None:
     torch.rand(3)  # whatever was drawn before must not matter
-    again = build(TINY, tmp_path / "again", progress=False)
-    assert weights(again) == weights(tiny)
-    other = build(replace(TINY, seed=1), tmp_path / "other", progress=False)
-    assert weights(other) != weights(tiny)
+    again = build(SHORT, tmp_path / "again", progress=False)
+    assert weights(again) == weights(short)
+    other = build(replace(SHORT, seed=1), tmp_path / "other", progress=False)
+    assert weights(other) != weights(short)
 
 
 def test_building_leaves_the_global_generator_alone(tmp_path: Path) -> None:
@@ -87,7 +95,7 @@ def test_the_sizes_have_the_parameters_of_the_lab() -> None:
 
 def test_the_cache_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORAGE_HOME", str(tmp_path / "home"))
-    monkeypatch.setitem(base.SIZES, "demo", TINY)
+    monkeypatch.setitem(base.SIZES, "demo", SHORT)
     place = build_base(progress=False)
     assert place.parent == tmp_path / "home"
     monkeypatch.setattr(tiny_model, "_train", pytest.fail)
@@ -122,20 +130,20 @@ def test_an_unfinished_directory_is_never_used(tmp_path: Path) -> None:
         build(replace(TINY, steps=1), place, progress=False)
 
 
-def test_two_builders_at_once(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_builders_at_once(short: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other one finishes while this one trains: its model is taken."""
     place = tmp_path / "model"
     train: Callable[..., list[float]] = tiny_model._train
 
     def overtaken(*arguments: object) -> list[float]:
         place.mkdir()
-        for file in tiny.iterdir():
+        for file in short.iterdir():
             (place / file.name).write_bytes(file.read_bytes())
         return train(*arguments)
 
     monkeypatch.setattr(tiny_model, "_train", overtaken)
-    assert build(TINY, place, progress=False) == place
-    assert weights(place) == weights(tiny)
+    assert build(SHORT, place, progress=False) == place
+    assert weights(place) == weights(short)
     assert [p.name for p in tmp_path.iterdir()] == ["model"]
 
 

@@ -15,7 +15,7 @@ from forage.bench.train import train_bench
 from forage.cli import main
 from forage.core.errors import ForageError
 from forage.recipes import RECIPES
-from forage.tasks.colouring import ColoringTask
+from forage.tasks.colouring import ColoringTask, graphs
 from forage.training.exact import exact_evaluation
 from support.bench_settings import settings_of
 
@@ -29,6 +29,12 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
         answers="short", traces=800, steps=40, batch=32, layers=1, hidden=32, heads=2, head_dim=16, inner=48
     )
     return build(settings, tmp_path_factory.mktemp("colouring") / "base", progress=False)
+
+
+@pytest.fixture(autouse=True)
+def few_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exact numbers are means over problems: a few are enough to see whose they are."""
+    monkeypatch.setattr("forage.tasks.colouring.test_graphs", lambda amount: graphs.test_graphs(min(amount, 32)))
 
 
 def planned(base: Path, out: Path, **more: object) -> Bench:

@@ -37,8 +37,9 @@ from forage.parts.memory.prefix_guided import PrefixGuided
 from forage.parts.rewards import ModeDiversity
 from forage.recipes import countdown
 from forage.store.run_directory import RunDirectory
-from forage.training.loop import resume, train
+from forage.training.loop import train
 from forage.training.recipe import Grouping, Recipe, Schedule
+from support.interruptions import train_whole_and_in_parts
 from support.worlds import EASY, World, blank_model
 
 GRAMS = GramClusters()
@@ -140,11 +141,10 @@ def test_what_cannot_be_meant_is_refused() -> None:
 # ---------------------------------------------------------------------------------------------------------- training
 
 
-def trained(place: Path, *methods: Applied, words: int = 2, steps: int = 6, **changes: Any) -> Recipe:
-    """A run in the folder `place`, and its recipe."""
+def toy(model: Path, *methods: Applied, words: int, steps: int) -> Recipe:
     recipe = Recipe(
         name="toy",
-        model=str(blank_model(place.parent / "model")),
+        model=str(model),
         task=Crossing(),
         schedule=Schedule(steps=steps, checkpoint_every=0, rollouts_every=0),
         grouping=Grouping(groups=8, group_size=8),
@@ -152,9 +152,12 @@ def trained(place: Path, *methods: Applied, words: int = 2, steps: int = 6, **ch
         optimization=Optimization(mini_batches=1, lr=3e-3),
         engine=LocalEngine(threads=1, matmul="highest"),
     )
-    recipe = apply(recipe, [dr_grpo(), *methods])
-    train(recipe, out=place, **changes)
-    return recipe
+    return apply(recipe, [dr_grpo(), *methods])
+
+
+def trained(place: Path, *methods: Applied, words: int = 2, steps: int = 4) -> None:
+    """A run in the folder `place`."""
+    train(toy(blank_model(place.parent / "model", layers=1), *methods, words=words, steps=steps), out=place)
 
 
 def weights(place: Path) -> bytes:
@@ -187,18 +190,12 @@ def test_short_texts_train_alike_by_grams_and_by_the_modes_of_the_task(tmp_path:
 )
 def test_an_interrupted_run_ends_with_the_same_bits(method: Applied, tmp_path: Path) -> None:
     """Three words, of which the last one makes ways of several texts."""
-
-    def interrupt(metrics: object) -> None:
-        if isinstance(metrics, dict) and metrics["step"] == 4:
-            raise KeyboardInterrupt
-
-    recipe = trained(tmp_path / "whole", method, words=3, steps=8)
-    assert not train(recipe, out=tmp_path / "parts", on_step=interrupt).finished
-    assert resume(tmp_path / "parts").finished
-    assert final_state(tmp_path / "parts") == final_state(tmp_path / "whole")
-    rows = RunDirectory.open(tmp_path / "whole").metrics()
+    recipe = toy(blank_model(tmp_path / "model", layers=1), method, words=3, steps=5)
+    whole, parts = train_whole_and_in_parts(recipe, tmp_path, stop_after=4)
+    assert final_state(parts) == final_state(whole)
+    rows = RunDirectory.open(whole).metrics()
     assert rows[-1]["guided_share"] == 1 / 8
-    kept = json.loads(final_state(tmp_path / "whole")["training/state.json"])["memory"]
+    kept = json.loads(final_state(whole)["training/state.json"])["memory"]
     if "bank" in kept:
         assert rows[-1]["demonstrations"] > 0
         kept = kept["inner"]

@@ -25,10 +25,11 @@ from forage.parts.values import CriticValues, StartValue
 from forage.recipes import countdown
 from forage.store.checkpoint import load_tensors
 from forage.store.run_directory import RunDirectory
-from forage.training.loop import resume, train
+from forage.training.loop import train
 from forage.training.recipe import Recipe, Schedule
 from support.builders import problem
 from support.coins import Coins
+from support.interruptions import train_whole_and_in_parts
 
 
 def small(base: Path, *methods: Applied, steps: int = 6) -> Recipe:
@@ -67,15 +68,9 @@ REPLAY = {"collect": 0.5, "replay": 0.3, "share": 0.5, "margin": -1.0, "rescore_
 def test_an_interrupted_run_ends_with_the_same_bits(
     tiny_base: Path, tmp_path: Path, methods: tuple[Applied, ...], stop: int
 ) -> None:
-    def interrupt(metrics: object) -> None:
-        if isinstance(metrics, dict) and metrics["step"] == stop:
-            raise KeyboardInterrupt
-
-    train(small(tiny_base, *methods), out=tmp_path / "whole")
-    assert not train(small(tiny_base, *methods), out=tmp_path / "parts", on_step=interrupt).finished
-    assert resume(tmp_path / "parts").finished
-    assert repr(rows(tmp_path / "parts")) == repr(rows(tmp_path / "whole"))
-    assert final_state(tmp_path / "parts") == final_state(tmp_path / "whole")
+    whole, parts = train_whole_and_in_parts(small(tiny_base, *methods, steps=stop + 2), tmp_path, stop_after=stop)
+    assert repr(rows(parts)) == repr(rows(whole))
+    assert final_state(parts) == final_state(whole)
 
 
 def test_the_policy_waits_for_the_critic(tiny_base: Path, tmp_path: Path) -> None:

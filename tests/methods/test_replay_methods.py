@@ -36,8 +36,9 @@ from forage.parts.losses.demonstrations import BehaviourKL, Likelihood, ShapedRa
 from forage.parts.memory import BaseSamples, RetrospectiveReplay, SuccessReplay, VerifiedModes
 from forage.store.run_directory import RunDirectory
 from forage.tasks.countdown import Countdown
-from forage.training.loop import resume, train
+from forage.training.loop import train
 from forage.training.recipe import Grouping, Recipe, Schedule
+from support.interruptions import train_whole_and_in_parts
 from support.worlds import EASY, World, blank_model
 
 
@@ -67,7 +68,7 @@ def toy(methods: Sequence[Applied], model: Path | str = "none", task: Any = None
 
 
 def trained(place: Path, methods: Sequence[Applied], **changes: Any) -> RunDirectory:
-    train(toy(methods, blank_model(place.parent / "model"), **changes), out=place)
+    train(toy(methods, blank_model(place.parent / "model", layers=1), **changes), out=place)
     return RunDirectory.open(place)
 
 
@@ -216,15 +217,9 @@ def test_success_replay_with_nothing_to_show_is_the_base_algorithm_bit_for_bit(t
     ids=lambda method: method.label,
 )
 def test_an_interrupted_run_ends_with_the_same_bits(method: Applied, tmp_path: Path) -> None:
-    def interrupt(metrics: object) -> None:
-        if isinstance(metrics, dict) and metrics["step"] == 3:
-            raise KeyboardInterrupt
-
-    recipe = toy([dr_grpo(), method], blank_model(tmp_path / "model"))
-    train(recipe, out=tmp_path / "whole")
-    assert not train(recipe, out=tmp_path / "parts", on_step=interrupt).finished
-    assert resume(tmp_path / "parts").finished
-    whole, parts = (RunDirectory.open(tmp_path / name) for name in ("whole", "parts"))
+    schedule = Schedule(steps=4, rollouts_every=0)
+    recipe = toy([dr_grpo(), method], blank_model(tmp_path / "model", layers=1), schedule=schedule)
+    whole, parts = map(RunDirectory.open, train_whole_and_in_parts(recipe, tmp_path, stop_after=3))
     assert final_state(parts) == final_state(whole)
     assert whole.metrics()[-1]["demonstrations"] > 0
     kept = json.loads(final_state(whole)["training/state.json"])["memory"]

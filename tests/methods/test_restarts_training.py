@@ -122,17 +122,21 @@ def test_what_the_steps_are_worth_is_known_to_replay_for_nothing(tiny_base: Path
     assert both["tokens"] == alone["tokens"]
 
 
-def test_values_along_responses_are_written_down_where_replay_looked(tiny_base: Path, tmp_path: Path) -> None:
-    train(replace(small(tiny_base, grpo(), rrl(**REPLAY)), schedule=EVERY_STEP), out=tmp_path / "run")
-    run = RunDirectory.open(tmp_path / "run")
+@pytest.fixture(scope="module")
+def run(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
+    """Six steps with restarts, of which every one is written down."""
+    out = tmp_path_factory.mktemp("replayed") / "run"
+    train(replace(small(tiny_base, grpo(), rrl(**REPLAY)), schedule=EVERY_STEP), out=out)
+    return RunDirectory.open(out)
+
+
+def test_values_along_responses_are_written_down_where_replay_looked(run: RunDirectory) -> None:
     lines = [[value for value in row["values"] if value == value] for row in run.rollouts(1)]
     assert any(len(line) > 1 for line in lines)
     assert all(len(line) == 0 for line in ([v for v in row["values"] if v == v] for row in run.rollouts(5)))
 
 
-def test_kept_prefixes_come_back_and_only_new_tokens_are_learned(tiny_base: Path, tmp_path: Path) -> None:
-    train(replace(small(tiny_base, grpo(), rrl(**REPLAY)), schedule=EVERY_STEP), out=tmp_path / "run")
-    run = RunDirectory.open(tmp_path / "run")
+def test_kept_prefixes_come_back_and_only_new_tokens_are_learned(run: RunDirectory) -> None:
     assert [row["replay_share"] for row in run.metrics()] == [0, 0.5, 0.5, 0.5, 0.5, 0]
     before: set[tuple[str, tuple[int, ...]]] = set()
     replayed = 0

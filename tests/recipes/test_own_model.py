@@ -21,18 +21,23 @@ from forage.methods import grpo, kl_penalty
 from forage.parts.rewards import Overlong
 from forage.recipes import code, countdown, table
 from forage.store.run_directory import RunDirectory
+from forage.tasks.table import Table
 from forage.training.loop import resume, settle, train
 from forage.training.recipe import Recipe
+from forage.verification.judge import InlineJudge, WorkerJudge
+from support.interruptions import metrics_of, train_whole_and_in_parts
 from support.own_world import sums, write_model, write_table
 from support.said import Said
 
 PAGES = [Path(__file__).parents[2] / "docs" / name for name in ("start.md", "your-own-model.md")]
 
 SMALL = {
-    "train": "--steps 1 --groups 2 --group-size 4 --max-tokens 12 --threads 1 --matmul highest --verifier-workers 1",
-    "eval": "--n 4 --k 1,2 --max-tokens 12 --threads 1",
+    "train": "--steps 1 --groups 2 --group-size 4 --max-tokens 12 --rows 8 --micro-tokens 512 --threads 1 "
+    "--matmul highest --verifier-workers 1",
+    "eval": "--n 2 --k 1,2 --max-tokens 12 --threads 1",
     "compare": "--k 1,2",
     "prm": "--problems 2 --solutions 2 --continuations 2 --max-tokens 12 --threads 1",
+    "doctor": "--groups 2 --group-size 2 --prompt-tokens 8 --max-tokens 12",
 }
 """What makes a command of the pages a matter of seconds."""
 
@@ -63,8 +68,26 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-@pytest.mark.timeout(900)  # twenty commands, of which several start verifier processes
+def judging_in_processes_once(monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, str]]:
+    """The first judge of a kind of problems has processes; later ones judge here, for processes take long to start.
+
+    Returns the kinds there were.
+    """
+    known: set[tuple[str, str]] = set()
+
+    def judge(task: Table, *, unjudged_limit: float, **settings: Any) -> WorkerJudge | InlineJudge:
+        kind = (task.verifier.name, task.steps)
+        if kind in known:
+            return InlineJudge(task, unjudged_limit=unjudged_limit)
+        known.add(kind)
+        return WorkerJudge(task, unjudged_limit=unjudged_limit, **settings)
+
+    monkeypatch.setattr("forage.verification.judge.WorkerJudge", judge)
+    return known
+
+
 def test_the_pages_can_be_pasted(world: Path, monkeypatch: pytest.MonkeyPatch, said: Said) -> None:
+    judged = judging_in_processes_once(monkeypatch)
     monkeypatch.chdir(world)
     monkeypatch.setattr("forage.training.forecast.REPEATED", 0.01)
     start, reference = (commands(page) for page in PAGES)
@@ -74,6 +97,7 @@ def test_the_pages_can_be_pasted(world: Path, monkeypatch: pytest.MonkeyPatch, s
         program, name, *arguments = shlex.split(line)
         assert program == "forage"
         assert main([name, *arguments, *shlex.split(SMALL.get(name, ""))]) == 0, f"{line}\n{said()[1]}"
+    assert judged == {("math", "newline"), ("numeric", "newline"), ("math", "sentence")}
     _, err = said()
     assert "18 train problems and 2 test problems (held out by question)." in err
     assert "1 rows were left out: " in err
@@ -131,10 +155,6 @@ def weights(path: Path) -> bytes:
     return next(RunDirectory.open(path).latest_checkpoint().glob("*model.safetensors")).read_bytes()
 
 
-def rows(path: Path) -> list[dict[str, float]]:
-    return [{k: v for k, v in row.items() if k != "seconds"} for row in RunDirectory.open(path).metrics()]
-
-
 @pytest.mark.parametrize(
     "settings",
     [
@@ -145,17 +165,10 @@ def rows(path: Path) -> list[dict[str, float]]:
     ids=["adapter", "half-adapter", "stop"],
 )
 def test_a_resumed_run_is_the_same_run(settings: dict[str, Any], world: Path, tmp_path: Path) -> None:
-    def interrupt(metrics: Any) -> None:
-        if metrics["step"] == 3:
-            raise KeyboardInterrupt
-
-    train(small(world, **settings), out=tmp_path / "whole")
-    assert not train(small(world, **settings), out=tmp_path / "cut", on_step=interrupt).finished
-    shutil.rmtree(tmp_path / "cut" / "checkpoints" / "step-000003", ignore_errors=True)
-    assert resume(tmp_path / "cut").finished
-    assert json.dumps(rows(tmp_path / "whole")) == json.dumps(rows(tmp_path / "cut"))
-    assert weights(tmp_path / "whole") == weights(tmp_path / "cut")
-    assert rows(tmp_path / "whole")[-1]["kl_penalty"] > 0
+    whole, parts = train_whole_and_in_parts(small(world, steps=3, **settings), tmp_path, stop_after=2)
+    assert json.dumps(metrics_of(whole)) == json.dumps(metrics_of(parts))
+    assert weights(whole) == weights(parts)
+    assert metrics_of(whole)[-1]["kl_penalty"] > 0
 
 
 def test_gradient_checkpointing_changes_no_bit(world: Path, tmp_path: Path) -> None:
@@ -166,7 +179,7 @@ def test_gradient_checkpointing_changes_no_bit(world: Path, tmp_path: Path) -> N
 
 def test_an_adapter_begins_at_the_reference_and_leaves_it(world: Path, tmp_path: Path) -> None:
     train(small(world, adapter="lora:rank=4", steps=3), out=tmp_path / "run")
-    first, *_, last = rows(tmp_path / "run")
+    first, *_, last = metrics_of(tmp_path / "run")
     assert first["kl_penalty"] < last["kl_penalty"]
     assert main(["export", str(tmp_path / "run"), "--merge", "--out", str(tmp_path / "merged")]) == 0
     merged = AutoModelForCausalLM.from_pretrained(tmp_path / "merged")
@@ -179,10 +192,10 @@ def test_what_the_memory_allows_is_chosen_once_and_recorded(
     world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupt(metrics: Any) -> None:
-        if metrics["step"] == 2:
+        if metrics["step"] == 1:
             raise KeyboardInterrupt
 
-    auto = small(world, micro_tokens=None, rows=None)
+    auto = small(world, steps=2, micro_tokens=None, rows=None)
     assert not train(auto, out=tmp_path / "run", on_step=interrupt).finished
     recorded = RunDirectory.open(tmp_path / "run").recipe()
     assert recorded["optimization"]["micro_tokens"] >= 256
@@ -219,7 +232,7 @@ def test_every_recipe_takes_what_a_model_of_ones_own_needs(world: Path, monkeypa
 
 def test_a_changed_table_is_noticed_on_resume(world: Path, tmp_path: Path, said: Said) -> None:
     table = write_table(tmp_path / "t.jsonl", sums())
-    train(small(world, data=table, steps=2), out=tmp_path / "run")
+    train(small(world, data=table, steps=1), out=tmp_path / "run")
     write_table(table, sums(21))
     assert main(["resume", str(tmp_path / "run")]) == 2
     assert "has changed since this run began" in said()[1]

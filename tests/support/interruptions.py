@@ -1,9 +1,11 @@
 """Ends trainings before their time, and compares what became of them."""
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from forage.bench.fork_server import ForkServer
@@ -33,15 +35,17 @@ def metrics_of(run: Path) -> list[dict[str, float]]:
 
 
 def train_whole_and_in_parts(recipe: Recipe, folder: Path, *, stop_after: int) -> tuple[Path, Path]:
-    """The run of a recipe, and the same run interrupted after a step and resumed."""
+    """The run of a recipe, and what a kill in the step after `stop_after` would have left of it, resumed."""
     whole, parts = folder / "whole", folder / "parts"
-    train(recipe, out=whole)
+    recipe = replace(recipe, schedule=replace(recipe.schedule, checkpoint_every=stop_after))
 
-    def stop_in_the_middle(metrics: Mapping[str, float]) -> None:
-        if metrics["step"] == stop_after:
-            raise KeyboardInterrupt
+    def copy_what_is_there(metrics: Mapping[str, float]) -> None:
+        if metrics["step"] == stop_after + 1:
+            shutil.copytree(whole, parts)
 
-    assert train(recipe, out=parts, on_step=stop_in_the_middle).step == stop_after
+    assert train(recipe, out=whole, on_step=copy_what_is_there).step > stop_after
+    (newest,) = (parts / "checkpoints").glob(f"step-{stop_after:06}")
+    assert newest == RunDirectory.open(parts).latest_checkpoint()
     assert resume(parts).finished
     return whole, parts
 

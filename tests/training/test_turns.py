@@ -16,8 +16,9 @@ from forage.evaluation.evaluation import Evaluation
 from forage.methods import METHODS, Applied, apply, grpo, parse, rloo
 from forage.store.run_directory import RunDirectory
 from forage.training.checkpoints import evaluate_checkpoint
-from forage.training.loop import resume, train
+from forage.training.loop import train
 from forage.training.recipe import Grouping, Recipe, Schedule
+from support.interruptions import train_whole_and_in_parts
 from support.turn_worlds import ENGINE, Guide, Guided
 from support.worlds import World, blank_model
 
@@ -28,7 +29,7 @@ GUIDED = Guided(worth=WORTH, environment=Guide())
 
 @pytest.fixture(scope="module")
 def blank(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return blank_model(tmp_path_factory.mktemp("blank") / "model")
+    return blank_model(tmp_path_factory.mktemp("blank") / "model", layers=1)
 
 
 def recipe(model: Path, task: World, *applied: Applied, steps: int = 4, tokens: int = 10, **changes: Any) -> Recipe:
@@ -50,7 +51,7 @@ def metrics(run: Path) -> list[dict[str, Any]]:
 
 
 def test_a_policy_learns_what_only_an_answer_tells(blank: Path, tmp_path: Path) -> None:
-    train(recipe(blank, GUIDED, steps=40, tokens=6), out=tmp_path / "run")
+    train(recipe(blank, GUIDED, steps=24, tokens=6), out=tmp_path / "run")
     assert math.fsum(row["reward"] for row in metrics(tmp_path / "run")[-5:]) / 5 > 0.9
     (file,) = evaluate_checkpoint(tmp_path / "run", n=8, problems=2)
     found = Evaluation.load(file)
@@ -69,15 +70,9 @@ def test_an_environment_that_never_replies_changes_no_bit(blank: Path, tmp_path:
 
 
 def test_a_run_resumes_bit_for_bit(blank: Path, tmp_path: Path) -> None:
-    train(recipe(blank, GUIDED), out=tmp_path / "whole")
-
-    def stop(row: Any) -> None:
-        if row["step"] == 3:
-            raise KeyboardInterrupt
-
-    assert not train(recipe(blank, GUIDED), out=tmp_path / "parts", on_step=stop).finished
-    assert resume(tmp_path / "parts").finished
-    assert repr(metrics(tmp_path / "whole")) == repr(metrics(tmp_path / "parts"))
+    few = Grouping(groups=2, group_size=16)  # of three problems, so that what is left of a round is restored
+    whole, parts = train_whole_and_in_parts(recipe(blank, GUIDED, steps=3, grouping=few), tmp_path, stop_after=2)
+    assert repr(metrics(whole)) == repr(metrics(parts))
 
 
 def test_what_is_written_down_tells_who_wrote_it(blank: Path, tmp_path: Path) -> None:

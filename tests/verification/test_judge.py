@@ -20,7 +20,7 @@ from forage.core.protocols import Judge
 from forage.core.records import Message, Problem, Score
 from forage.tasks.countdown import Countdown
 from forage.verification.assignments import assign
-from forage.verification.failures import WINDOW, WINDOWS_TO_STOP
+from forage.verification.failures import WINDOW, WINDOWS_TO_STOP, FailureLog
 from forage.verification.judge import InlineJudge, Verifying, WorkerJudge, open_judge
 from forage.verification.process import ProcessLost, VerifierProcess
 from forage.verification.scratch import DEPTH_LIMIT, exceeds
@@ -44,6 +44,20 @@ def judge_with(**settings: Any) -> WorkerJudge:
 def judge() -> Iterator[WorkerJudge]:
     with judge_with() as judge:
         yield judge
+
+
+@pytest.fixture(scope="module")
+def patient_judge() -> Iterator[WorkerJudge]:
+    """Of one worker, that gives answers time: filling memory takes a while on a busy machine."""
+    with judge_with(workers=1, deadline=10.0, overrun="unjudged", unjudged_limit=1.0) as judge:
+        yield judge
+
+
+@pytest.fixture
+def patient(patient_judge: WorkerJudge) -> WorkerJudge:
+    """The patient judge, of whose failures nothing is known."""
+    patient_judge.failures = FailureLog()
+    return patient_judge
 
 
 def ask(judge: Judge, *texts: str, problem: Problem = PROBLEM) -> tuple[Score, ...]:
@@ -148,15 +162,21 @@ def test_problems_cross_unchanged(prompt: str | tuple[Message, ...]) -> None:
         ("forge " + "x" * 1_200_000, "garbage", "without end"),
     ],
 )
-def test_one_bad_answer_costs_one_answer(text: str, kind: str, words: str) -> None:
-    deadline = DEADLINE if kind == "deadline" else 10.0  # filling memory takes a while on a busy machine
-    with judge_with(workers=1, deadline=deadline, overrun="unjudged") as judge:
-        values = [score.value for score in ask(judge, "a", "bb", text, "ccc", "dddd")]
-        assert str(values) == "[1.0, 2.0, nan, 3.0, 4.0]"
-        assert judge.failures.counts == {kind: 1}
-        assert judge.failures.first is not None
-        assert words in judge.failures.first
-        assert [score.value for score in ask(judge, "a")] == [1.0]
+def test_one_bad_answer_costs_one_answer(text: str, kind: str, words: str, patient: WorkerJudge) -> None:
+    if kind == "deadline":
+        with judge_with(workers=1, overrun="unjudged") as hasty:
+            costs_one_answer(hasty, text, kind, words)
+    else:
+        costs_one_answer(patient, text, kind, words)
+
+
+def costs_one_answer(judge: WorkerJudge, text: str, kind: str, words: str) -> None:
+    values = [score.value for score in ask(judge, "a", "bb", text, "ccc", "dddd")]
+    assert str(values) == "[1.0, 2.0, nan, 3.0, 4.0]"
+    assert judge.failures.counts == {kind: 1}
+    assert judge.failures.first is not None
+    assert words in judge.failures.first
+    assert [score.value for score in ask(judge, "a")] == [1.0]
 
 
 @pytest.mark.parametrize("text", ["spin", "sleep", "block", "swell"])
@@ -169,10 +189,16 @@ def test_what_takes_more_than_it_has_is_wrong(text: str) -> None:
         assert "counts as wrong" in (judge.failures.first or "")
 
 
+@pytest.fixture(scope="module")
+def wrong_if_it_may_be() -> Iterator[WorkerJudge]:
+    """Answers that take too much are wrong here."""
+    with judge_with(workers=1, unjudged_limit=1.0) as judge:
+        yield judge
+
+
 @pytest.mark.parametrize("text", ["exit", "crash", "raise", "forge nonsense\n"])
-def test_what_is_not_its_doing_is_unjudged(text: str) -> None:
-    with judge_with(workers=1) as judge:
-        assert [score.judged for score in ask(judge, "a", text)] == [True, False]
+def test_what_is_not_its_doing_is_unjudged(text: str, wrong_if_it_may_be: WorkerJudge) -> None:
+    assert [score.judged for score in ask(wrong_if_it_may_be, "a", text)] == [True, False]
 
 
 def test_memory_that_another_answer_holds_is_not_held_against_the_next() -> None:
@@ -314,7 +340,7 @@ def test_everything_hanging_is_over_in_time(workers: int) -> None:
     """(N / workers + 1) deadlines, and what starting processes anew takes on a busy machine."""
     with judge_with(workers=workers, deadline=0.3, overrun="unjudged") as judge:
         began = time.monotonic()
-        scores = ask(judge, *["spin"] * 6)
+        scores = ask(judge, *["sleep"] * 6)
         seconds = time.monotonic() - began
     assert not any(score.judged for score in scores)
     assert judge.failures.counts == {"deadline": 6}
@@ -322,9 +348,9 @@ def test_everything_hanging_is_over_in_time(workers: int) -> None:
 
 
 def test_verdicts_do_not_depend_on_workers_or_timing() -> None:
-    choices = ["a", "bb", "sleep 0.01", "raise", "exit", "spin", "steps", "forge x\n"]
+    choices = ["a", "bb", "sleep 0.01", "raise", "exit", "sleep", "steps", "forge x\n", "a", "bb"]
     random.seed(3)
-    groups = [[random.choice(choices) for _ in range(12)] for _ in range(2)]
+    groups = [random.sample(choices, len(choices)) for _ in range(2)]
     found = []
     for workers in (1, 4):
         with judge_with(workers=workers) as judge:
@@ -407,7 +433,7 @@ def test_numbers_that_make_no_sense(settings: dict[str, Any]) -> None:
 
 def test_a_task_that_cannot_be_loaded_says_why() -> None:
     with pytest.raises(ForageError, match=r"could not be started.*no data here"):
-        judge_with(task=Unloadable(process=os.getpid()))
+        judge_with(task=Unloadable(process=os.getpid()), workers=1)
 
 
 def test_closing_kills_at_once_and_ends_the_futures() -> None:
@@ -484,8 +510,9 @@ def test_a_task_of_the_running_script_is_refused(monkeypatch: pytest.MonkeyPatch
 
 def test_a_worker_starts_without_the_heavy_packages() -> None:
     program = (
-        "import sys, forage.verification.worker, forage.tasks.countdown\n"
-        "print([name for name in ('torch', 'numpy', 'transformers', 'tokenizers', 'pyarrow') if name in sys.modules])"
+        "import sys, forage.verification.worker, forage.tasks.countdown, forage.tasks.verifiers.base\n"
+        "heavy = ('torch', 'numpy', 'transformers', 'tokenizers', 'pyarrow', 'importlib.metadata')\n"
+        "print([name for name in heavy if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
@@ -496,6 +523,6 @@ def test_cheap_verdicts_are_fast(judge: WorkerJudge) -> None:
     texts = ["a b c"] * 16
     ask(judge, *texts)
     began = time.monotonic()
-    for future in [judge.submit(PROBLEM, texts) for _ in range(250)]:
+    for future in [judge.submit(PROBLEM, texts) for _ in range(125)]:
         future.result(timeout=60)
-    assert 4000 / (time.monotonic() - began) > 2000
+    assert 2000 / (time.monotonic() - began) > 2000

@@ -2,7 +2,6 @@
 
 import errno
 import importlib
-import importlib.metadata
 import os
 import sys
 import warnings
@@ -55,7 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command; returns the exit code: 0 done, 2 the input was wrong (one sentence says how), 130 interrupted."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] in (["--version"], ["-V"]):
-        print(f"forage {importlib.metadata.version('forage-rl')}")
+        from importlib.metadata import version
+
+        print(f"forage {version('forage-rl')}")
         return 0
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(usage())

@@ -27,6 +27,7 @@ def rollout_rows(
     `groups`; values (B, T) float32, where the run knows them, are of the state before each token; NaN where it was not
     asked for.
     """
+    prompts = [codec.decode(codec.prompt(group.start.problem)) for group in groups]
     members = [
         (number, sibling, rollout, score)
         for number, group in enumerate(groups)
@@ -36,7 +37,7 @@ def rollout_rows(
         {
             "step": step,
             "problem": rollout.start.problem.id,
-            "prompt": codec.decode(codec.prompt(rollout.start.problem)),
+            "prompt": prompts[number],
             "group": number,
             "sibling": sibling,
             "prefix": list(rollout.start.prefix),

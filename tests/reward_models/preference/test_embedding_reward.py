@@ -67,8 +67,8 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def fitted(file: str) -> EmbeddingReward:
-    """A reward with the default settings; it is fitted when it is first asked."""
-    return EmbeddingReward(preferences=file)
+    """It is fitted when it is first asked."""
+    return EmbeddingReward(preferences=file, members=2)
 
 
 def siblings(texts: Sequence[str]) -> tuple[list[Rollout], list[Score]]:
@@ -92,7 +92,7 @@ def agreement(reward: EmbeddingReward | PessimisticReward) -> float:
 def test_both_rank_as_the_preferences_do_and_shuffled_ones_say_nothing(file: str, fitted: EmbeddingReward) -> None:
     assert agreement(fitted) > 0.85
     assert agreement(PessimisticReward(preferences=file, radius=0.0)) > 0.85
-    assert 0.2 < agreement(EmbeddingReward(preferences=file, placebo=True)) < 0.8
+    assert 0.2 < agreement(EmbeddingReward(preferences=file, members=2, placebo=True)) < 0.8
 
 
 def test_the_best_of_more_is_better(fitted: EmbeddingReward) -> None:
@@ -116,7 +116,9 @@ def test_values_parts_and_what_is_not_judged(file: str, fitted: EmbeddingReward)
     assert math.isnan(third.value)
     alone = fitted(rollouts[:1], [Score(1.0)])[0]
     assert alone.graded
-    assert alone == EmbeddingReward(preferences=file)(rollouts[:1], [Score(1.0)])[0], "fitted again, the same"
+    assert alone == EmbeddingReward(preferences=file, members=2)(rollouts[:1], [Score(1.0)])[0], (
+        "fitted again, the same"
+    )
 
 
 def test_a_vector_does_not_depend_on_its_neighbors_and_heads_differ(file: str) -> None:
@@ -180,7 +182,7 @@ def test_a_policy_learns_from_preferences_alone_and_resumes_bit_for_bit(tmp_path
     file.write_text(write_rankings(pairs))
     recipe = Recipe(
         name="small",
-        model=str(blank_model(tmp_path / "model")),
+        model=str(blank_model(tmp_path / "model", layers=1)),
         task=EASY,
         schedule=Schedule(steps=12, checkpoint_every=6, rollouts_every=0),
         grouping=Grouping(groups=3, group_size=16),

@@ -308,26 +308,30 @@ def test_the_whole_road_by_command(
     dialogue_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    base = str(dialogue_base)
-    assert main(["rm", "collect", base, "--out", "pairs.jsonl", "--comparisons", "20", "--responses", "3"]) == 0
+    base, one_thread = str(dialogue_base), ["--threads", "1"]
+    assert (
+        main(["rm", "collect", base, "--out", "pairs.jsonl", "--comparisons", "20", "--responses", "3", *one_thread])
+        == 0
+    )
     rows = [json.loads(line) for line in Path("pairs.jsonl").read_text().splitlines()]
     assert len(rows) == 20
     assert all(len(row["ranked"]) == 3 for row in rows)
     for seed in ("0", "1"):
-        arguments = ["--model", base, "--out", f"rm{seed}", "--seed", seed, "--probe", "3"]
+        arguments = ["--model", base, "--out", f"rm{seed}", "--seed", seed, "--probe", "3", *one_thread]
         assert main(["rm", "train", "pairs.jsonl", *arguments]) == 0
     assert main(["rm", "train", "pairs.jsonl", "--model", base, "--out", "rm0"]) == 2
     assert main(["rm", "average", "rm0", "rm1", "--out", "warm", "--preferences", "pairs.jsonl"]) == 0
     assert "Average of their weights" in capsys.readouterr().err
     assert main(["rm", "score", "warm", "pairs.jsonl", "--out", "scores.jsonl"]) == 0
     methods = ["--method", "grpo", "--method", "reward_model:model=warm", "--method", "kl_penalty:coefficient=0.1"]
-    small = ["--steps", "2", "--groups", "2", "--group-size", "4", "--threads", "1", "--model", base, "--out", "run"]
+    small = ["--steps", "2", "--groups", "2", "--group-size", "4", "--matmul", "highest", *one_thread]
+    small += ["--model", base, "--out", "run"]
     assert main(["train", "dialogue", *small, *methods]) == 0
     row = json.loads(Path("run/metrics.jsonl").read_text().splitlines()[-1])
     assert row["reward"] == pytest.approx(row["reward_model"])
     assert 0 <= row["correct"] <= 1
     assert open_recipe(Path("run")).rewards == (ModelReward(models=("warm",)),)
-    assert main(["eval", "run", "--n", "4", "--k", "1"]) == 0
+    assert main(["eval", "run", "--n", "2", "--k", "1"]) == 0
 
 
 def test_without_a_reward_model_the_hidden_utility_is_the_reward(dialogue_base: Path, tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ from forage.reward_models.prm.shards import Share
 from forage.reward_models.prm.solutions import read_solutions
 from forage.tasks.countdown import Countdown
 
-SETTINGS = ["--continuations", "3", "--max-tokens", "24", "--threads", "1", "--seed", "5"]
+CONTINUATIONS = 2
+SETTINGS = ["--continuations", str(CONTINUATIONS), "--max-tokens", "24", "--threads", "1", "--seed", "5"]
 
 
 def label(of: Path, out: Path, *more: str) -> list[dict[str, Any]]:
@@ -141,7 +142,7 @@ def test_a_reprompt_asks_anew(own: Path, tiny_base: Path, tmp_path: Path) -> Non
     plain = [json.loads(line) for line in own.read_text().splitlines()]
     counts = [count for row in again for count in row["counts"]]
     assert len(counts) == sum(len(row["counts"]) for row in plain)
-    assert all(sum(count.values()) == 3 for count in counts)
+    assert all(sum(count.values()) == CONTINUATIONS for count in counts)
     short = sum(count["unanswered"] for row in plain for count in row["counts"])
     assert sum(count["unanswered"] for count in counts) <= short, "a new prompt leaves room for a whole answer"
 

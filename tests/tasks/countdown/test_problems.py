@@ -88,7 +88,8 @@ def test_the_seed_selects_training_problems_only() -> None:
     assert all(p.prompt == prompts[p.id] for p in shared)
 
 
-def test_too_large_a_pool_is_refused() -> None:
+def test_too_large_a_pool_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("forage.tasks.countdown.problems.PATIENCE", 300)
     with pytest.raises(ForageError, match="too few puzzles of 3 numbers"):
         Countdown(train_problems=5000).problems("train")
 

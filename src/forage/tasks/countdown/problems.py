@@ -80,7 +80,7 @@ def combine(left: int, operator: str, right: int, limit: int) -> int | None:
 
 def draw_step(rng: random.Random, numbers: list[int], limit: int) -> Step:
     """A legal operation on two or more numbers, uniform over `legal_steps`."""
-    steps = legal_steps(numbers, limit)
+    steps = _legal_steps(tuple(numbers), limit)
     return steps[int(rng.random() * len(steps))]
 
 
@@ -89,6 +89,11 @@ def legal_steps(numbers: list[int], limit: int) -> list[Step]:
 
     The larger operand is written first, so that each choice has one spelling.
     """
+    return list(_legal_steps(tuple(numbers), limit))
+
+
+@lru_cache(maxsize=1 << 13)  # puzzles have few numbers, so that they meet the same ones again and again
+def _legal_steps(numbers: tuple[int, ...], limit: int) -> tuple[Step, ...]:
     steps: list[Step] = []
     for i, first in enumerate(numbers):
         for second in numbers[i + 1 :]:
@@ -97,7 +102,7 @@ def legal_steps(numbers: list[int], limit: int) -> list[Step]:
                 result = combine(left, operator, right, limit)
                 if result is not None:
                     steps.append(Step(left, operator, right, result))
-    return steps
+    return tuple(steps)
 
 
 def after(numbers: list[int], step: Step) -> list[int]:

@@ -3,7 +3,6 @@ recipe and sent to verifier processes like every other part.
 """
 
 from abc import ABC, abstractmethod
-from importlib.metadata import PackageNotFoundError, version
 from typing import ClassVar, Protocol
 
 from forage.core.protocols import Task
@@ -77,6 +76,8 @@ class Verifier(ABC):
 
 def installed(*distributions: str) -> dict[str, str]:
     """The installed versions; "" for what is not there."""
+    from importlib.metadata import PackageNotFoundError, version
+
     versions = {}
     for name in distributions:
         try:
