@@ -23,6 +23,7 @@ from forage.methods.catalogue import Applied
 from forage.store.run_directory import RunDirectory
 from forage.tasks.colouring import graphs
 from forage.tasks.countdown import Countdown
+from support import method_map
 from support.forked_servers import SetAside
 
 ROOT = Path(__file__).parent.parent
@@ -119,10 +120,7 @@ def prose(page: Path) -> list[str]:
 
 def method_sections() -> dict[str, str]:
     """The text of the section whose heading names a method."""
-    pages = [page.read_text() for page in sorted((ROOT / "docs" / "methods").glob("*.md"))]
-    sections = [section for text in pages for section in re.split(r"^## ", text, flags=re.MULTILINE)[1:]]
-    titles = [(re.findall(r"`(\w+)`", section.split("\n")[0]), section) for section in sections]
-    return {name: section for names, section in titles for name in names}
+    return {name: section for page in method_map.pages() for name, section in method_map.sections(page).items()}
 
 
 @pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.kind != "control"])

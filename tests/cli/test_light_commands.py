@@ -1,5 +1,7 @@
 """What only refuses or lists does not load torch, and the catalogue read from source is the catalogue."""
 
+import json
+import re
 import subprocess
 import sys
 from collections import defaultdict
@@ -8,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from forage.cli.method_pages import method_pages
+from forage.cli.method_pages import MAP, measured_in_short, method_pages
 from forage.cli.method_settings import SETTINGS, explained, key_of
 from forage.cli.recipe_flags import RECIPE_NAMES
 from forage.methods import METHODS
@@ -116,7 +118,88 @@ def test_the_pages_are_the_catalogue() -> None:
         page = pages[name]
         assert (page.kind, page.seam, page.paper) == (method.kind, method.seam, method.paper)
         assert (page.control_of, page.description) == (method.control_of, method.description)
+        assert page.needs == method.needs
         assert page.parameters == {key: repr(default) for key, default in method.parameters.items()}
+
+
+def test_what_was_measured_is_shown_in_short() -> None:
+    pages = method_pages()
+    short = {name: measured_in_short(page) for name, page in pages.items() if page.kind != "control"}
+    assert not [text for text in short.values() if text.count("(") != text.count(")") or "findings" in text]
+    assert short["satori"] == short["pessimistic_reward"] == "no"
+    assert re.fullmatch(r"Graph coloring, 5 seeds, minus Dr\. GRPO: pass@1 \S+ \[\S+, \S+\]", short["cue"])
+    assert "`" not in short["passk"]
+    assert [re.findall(r"`(\w+)`", short[name]) for name in ("nsr", "psr", "weighted_reinforce")] == [
+        ["nsr"],
+        ["psr"],
+        ["weighted_reinforce"],
+    ]
+    assert short["lambda_grpo"].startswith("Graph coloring, two seeds: no difference from Dr. GRPO")
+
+
+def test_the_map_of_methods_has_them_all_by_family(capsys: pytest.CaptureFixture[str]) -> None:
+    from forage.cli import main
+
+    assert main(["methods", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    algorithms, measured, controls = (shown.pop(name) for name in ("algorithms", "measured", "control"))
+    assert next(iter(shown)) == "Algorithms"
+    rows = {row["method"]: row for family in shown.values() for row in family["rows"]}
+    kinds = {name: method.kind for name, method in METHODS.items()}
+    assert set(rows) == set(measured) == {name for name, kind in kinds.items() if kind != "control"}
+    assert {row["method"] for row in controls["rows"]} == {name for name, kind in kinds.items() if kind == "control"}
+    assert set(algorithms) == {name for name, kind in kinds.items() if kind == "algorithm"}
+    for name, row in rows.items():
+        assert (row["needs"] or "") == METHODS[name].needs
+        own = [other for other, method in METHODS.items() if method.control_of == name]
+        assert (row["controls"] or "") == ", ".join(own)
+    assert "strategy_modes" in [row["method"] for row in shown["Several right answers"]["rows"]]
+    assert rows["kl_cov"]["evidence"] == "P M"
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_map_of_methods_fits(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from forage.cli import main
+
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert main(["methods"]) == 0
+    *lines, last = capsys.readouterr().out.splitlines()
+    assert "--method NAME" in last
+    assert max(map(len, lines)) <= width
+
+
+def test_a_method_that_no_document_describes_is_shown_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from forage.cli import main
+
+    entries = json.loads(MAP.read_text())
+    del entries["rrl"]
+    (tmp_path / "map.json").write_text(json.dumps(entries))
+    monkeypatch.setattr("forage.cli.method_pages.MAP", tmp_path / "map.json")
+    assert main(["methods", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["Other methods"]["rows"]
+    assert (row["method"], row["needs"], row["evidence"], row["measured"]) == ("rrl", "step ends", None, "no")
+    assert main(["methods", "rrl"]) == 0
+    assert "Family:" not in capsys.readouterr().out
+
+
+def test_the_page_of_a_method_says_what_surrounds_it(capsys: pytest.CaptureFixture[str]) -> None:
+    from forage.cli import main
+
+    assert main(["methods", "satori"]) == 0
+    shown = capsys.readouterr().out
+    assert "Family: Restarts and replay (docs/methods/replay.md)." in shown
+    assert "Needs, beyond a verdict: step ends." in shown
+    assert "Measured: Not measured." in shown
+    assert main(["methods", "clip_cov"]) == 0
+    shown = capsys.readouterr().out
+    assert "Evidence: published [P]." in shown
+    assert "Needs" not in shown
+    assert main(["methods", "cue_shuffled"]) == 0
+    assert "Needs, beyond a verdict: modes." in capsys.readouterr().out
 
 
 def test_every_setting_is_explained_and_nothing_else() -> None:

@@ -27,6 +27,30 @@ SETTINGS = {
 """What methods that refuse to start without a file are given."""
 
 
+REFUSALS = {
+    "a process model": "needs a process reward model",
+    "a reward model": "needs a reward model",
+    "a search environment": "nothing answers one",
+    "bandit turns": "looks at the actions of an episode",
+    "measured difficulties": "needs the file of forage difficulty",
+    "preferences": "is fitted to preferences",
+    "strategic grams": "needs strategic grams",
+}
+"""What a method may need -> the words in which one that does refuses a plain task and no settings."""
+
+ASKED_OF_TASKS = {
+    "a stated answer": "stated_answer",
+    "an oracle": "oracle",
+    "answers": "answer",
+    "a reference response": "reference",
+    "modes": "has_modes",
+}
+"""What a method may need -> what it then refuses a task without."""
+
+UNSEEN = {"a toy vocabulary", "step ends"}
+"""What a method may need that its recipe does not show."""
+
+
 def bare(group_size: int = 8) -> Recipe:
     return Recipe(name="toy", model="none", task=Countdown(size="demo"), grouping=Grouping(group_size=group_size))
 
@@ -53,6 +77,33 @@ def test_every_method_changes_the_recipe_and_says_where_it_comes_from(name: str)
     assert method.summary.endswith(".")
     assert method.paper
     assert method.seam
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_what_a_method_needs_is_what_it_asks_for(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compared both ways, but for needs that composing alone does not show, such as step ends."""
+    method, task = METHODS[name], type(bare_of(name).task)
+    stated = {need for need in method.needs.split(", ") if need}
+    recipe, bare_refusal = composed(name), refusal(bare(), method)
+    asked = {"a critic": recipe.critic is not None, "the first policy": recipe.needs_reference}
+    asked |= {"a judge": "judge" in method.parameters}
+    asked |= {need: words in bare_refusal for need, words in REFUSALS.items()}
+    for need, attribute in ASKED_OF_TASKS.items():
+        with monkeypatch.context() as poorer:
+            poorer.setattr(task, attribute, False if attribute == "has_modes" else getattr(Task, attribute))
+            asked[need] = bool(refusal(bare_of(name), method, **SETTINGS[name]))
+    assert stated <= set(asked) | UNSEEN
+    assert {need for need, wanted in asked.items() if wanted} == stated - UNSEEN
+    assert not bare_refusal or stated, "what refuses a plain task needs something"
+
+
+def refusal(recipe: Recipe, method: Any, **settings: str) -> str:
+    """The words in which a method refuses to be used; none where it does not."""
+    try:
+        apply(recipe, [*([] if method.kind == "algorithm" else [grpo()]), method(**settings)])
+    except ForageError as error:
+        return str(error)
+    return ""
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -1,11 +1,14 @@
 """What `forage methods` shows, read from the source of the methods: nothing is imported, so it takes no time.
 
-A test compares it with the catalogue, entry by entry.
+A test compares it with the catalogue, entry by entry. `map.json` beside the methods holds what the documents say of
+each: its family, how much of it is published, and what was measured. Another test compares that with the documents.
 """
 
 import ast
 import inspect
-from collections.abc import Iterator, Mapping
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,11 +16,17 @@ from typing import Any
 import forage
 
 FOLDER = Path(forage.__file__).parent / "methods"
+MAP = FOLDER / "map.json"
+INTERVAL = re.compile(r"\[[-+.\d]+, [-+.\d]+\]")
+SENTENCE_END = re.compile(r"(?<!\bDr)\. ")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """A catalogue entry as its source states it; `parameters` are the settings and their defaults, as written."""
+    """A catalogue entry as its source states it; `parameters` are the settings and their defaults, as written.
+
+    From `family` on it is the method's entry in `map.json`; a control, and whatever is not in that file, has none.
+    """
 
     name: str
     kind: str
@@ -25,7 +34,12 @@ class Page:
     paper: str
     description: str
     control_of: str = ""
+    needs: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
+    family: str = ""
+    page: str = ""
+    evidence: Sequence[str] = ()
+    measured: str = ""
 
     @property
     def summary(self) -> str:
@@ -37,6 +51,7 @@ def method_pages() -> dict[str, Page]:
     catalogue = ast.parse((FOLDER / "__init__.py").read_text(encoding="utf-8"))
     names = [alias.name for node in catalogue.body if isinstance(node, ast.ImportFrom) for alias in node.names]
     functions = {function.name: (function, made) for function, made in _decorated()}
+    documented = json.loads(MAP.read_text(encoding="utf-8"))
 
     def page(name: str) -> Page:
         function, made = functions[name]
@@ -44,16 +59,42 @@ def method_pages() -> dict[str, Page]:
         stated: dict[str, Any] = {entry.arg: ast.literal_eval(entry.value) for entry in made.keywords if entry.arg}
         without = stated.pop("without", ())
         own = page(of).parameters if of else _parameters(function)
-        if of and stated["kind"] == "control":
-            stated["control_of"] = of
+        if of:
+            stated.setdefault("needs", page(of).needs)
+            stated["control_of"] = of if stated["kind"] == "control" else ""
         return Page(
             name=name,
             description=inspect.cleandoc(ast.get_docstring(function) or ""),
             parameters={key: default for key, default in own.items() if key not in without},
             **stated,
+            **documented.get(name, {}),
         )
 
     return {name: page(name) for name in names if name in functions}
+
+
+def families(pages: Mapping[str, Page]) -> dict[str, list[Page]]:
+    """The methods that are no controls by family, both in the order of the documents; those without one come last."""
+    places = {name: place for place, name in enumerate(json.loads(MAP.read_text(encoding="utf-8")))}
+    grouped: dict[str, list[Page]] = {}
+    for page in sorted(pages.values(), key=lambda page: places.get(page.name, len(places))):
+        if page.kind != "control":
+            grouped.setdefault(page.family or "Other methods", []).append(page)
+    return grouped
+
+
+def measured_in_short(page: Page) -> str:
+    """What was measured, up to the first interval, or its first sentence; "no" for a method that was not measured."""
+    if not page.measured or page.measured.startswith("Not measured"):
+        return "no"
+    text = page.measured.replace(" (findings)", "")
+    before, own, after = text.partition(f"`{page.name}`")
+    if own and INTERVAL.search(before):  # methods that share a paragraph: what all have in common, then its own numbers
+        text = before.partition("`")[0] + own + after
+    if interval := INTERVAL.search(text):
+        shown = text[: interval.end()]
+        return shown + ")" * (shown.count("(") - shown.count(")"))
+    return SENTENCE_END.split(text)[0].rstrip(".")
 
 
 def _decorated() -> Iterator[tuple[ast.FunctionDef, ast.Call]]:

@@ -41,7 +41,7 @@ Choice = Applied | str | Callable[[Recipe], Recipe]
 class Method(Generic[P]):
     """A catalogue entry. `function(recipe, **hyper_parameters)` returns the recipe with the paper's parts in it.
 
-    A control names the method that it is a control of.
+    A control names the method that it is a control of. `needs` says what it takes beyond a verdict, "step ends, ...".
     """
 
     function: Callable[Concatenate[Recipe, P], Recipe]
@@ -49,6 +49,7 @@ class Method(Generic[P]):
     seam: str
     paper: str
     control_of: str = ""
+    needs: str = ""
 
     @property
     def name(self) -> str:
@@ -81,22 +82,23 @@ class Method(Generic[P]):
 
 
 def method(
-    *, kind: Kind, seam: str, paper: str, control_of: str = ""
+    *, kind: Kind, seam: str, paper: str, control_of: str = "", needs: str = ""
 ) -> Callable[[Callable[Concatenate[Recipe, P], Recipe]], Method[P]]:
     """Makes a composition a `Method`. It registers nothing: the catalogue lists what it imports."""
 
     def entry(function: Callable[Concatenate[Recipe, P], Recipe]) -> Method[P]:
-        return Method(function, kind, seam, paper, control_of)
+        return Method(function, kind, seam, paper, control_of, needs)
 
     return entry
 
 
 def variant(
-    of: Method[P], *, kind: Kind, seam: str, paper: str, without: Collection[str] = ()
+    of: Method[P], *, kind: Kind, seam: str, paper: str, without: Collection[str] = (), needs: str | None = None
 ) -> Callable[[Callable[[Recipe], Recipe]], Method[P]]:
     """Makes a change of the recipe that `of` made a method with the same settings, but those in `without`.
 
-    A control is the method it controls for and one difference, so their settings stand in one place.
+    A control is the method it controls for and one difference, so their settings stand in one place. It needs what `of`
+    needs, unless `needs` says otherwise.
     """
 
     def entry(change: Callable[[Recipe], Recipe]) -> Method[P]:
@@ -109,7 +111,9 @@ def variant(
 
         function.__name__, function.__doc__ = change.__name__, change.__doc__
         function.__signature__ = signature  # pyright: ignore[reportFunctionMemberAccess]  (`inspect` reads it)
-        return Method(function, kind, seam, paper, of.name if kind == "control" else "")
+        return Method(
+            function, kind, seam, paper, of.name if kind == "control" else "", of.needs if needs is None else needs
+        )
 
     return entry
 

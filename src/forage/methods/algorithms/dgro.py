@@ -15,7 +15,7 @@ from forage.parts.losses.surrogate import Reinforce
 from forage.training.recipe import Recipe
 
 
-@method(kind="algorithm", seam="Loss, Baseline", paper="arXiv 2505.12951")
+@method(kind="algorithm", seam="Loss, Baseline", paper="arXiv 2505.12951", needs="the first policy")
 def dgro(
     recipe: Recipe,
     *,

@@ -12,7 +12,7 @@ from forage.parts.losses.surrogate import Reinforce
 from forage.training.recipe import Recipe
 
 
-@method(kind="algorithm", seam="Loss", paper="arXiv 2402.06700")
+@method(kind="algorithm", seam="Loss", paper="arXiv 2402.06700", needs="a critic, the first policy, a toy vocabulary")
 def etpo(
     recipe: Recipe,
     *,

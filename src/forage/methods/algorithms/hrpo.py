@@ -14,7 +14,7 @@ from forage.parts.losses.surrogate import Reinforce
 from forage.training.recipe import Recipe
 
 
-@method(kind="algorithm", seam="Loss", paper="arXiv 2505.18454")
+@method(kind="algorithm", seam="Loss", paper="arXiv 2505.18454", needs="the first policy")
 def hrpo(
     recipe: Recipe,
     *,

@@ -9,7 +9,7 @@ from forage.parts.values.step_search import TreeSearch
 from forage.training.recipe import Recipe
 
 
-@method(kind="algorithm", seam="Explore, Assign", paper="arXiv 2405.00451")
+@method(kind="algorithm", seam="Explore, Assign", paper="arXiv 2405.00451", needs="the first policy, step ends")
 def mcts_dpo(
     recipe: Recipe,
     *,

@@ -14,7 +14,7 @@ from forage.parts.losses.value_loss import ValueLoss
 from forage.training.recipe import Recipe
 
 
-@method(kind="algorithm", seam="Assign, Shape", paper="arXiv 1707.06347, 1506.02438")
+@method(kind="algorithm", seam="Assign, Shape", paper="arXiv 1707.06347, 1506.02438", needs="a critic")
 def ppo(
     recipe: Recipe,
     *,

@@ -14,7 +14,7 @@ from forage.parts.signals.step_pairs import PairSmoothing, StepPairs
 from forage.training.recipe import Recipe
 
 
-@method(kind="algorithm", seam="Assign", paper="arXiv 2405.00451")
+@method(kind="algorithm", seam="Assign", paper="arXiv 2405.00451", needs="the first policy, step ends")
 def step_dpo(
     recipe: Recipe, *, beta: float = 0.1, gap: float = 0.0, roots: float = 0.5, exploration: float = 1.0
 ) -> Recipe:

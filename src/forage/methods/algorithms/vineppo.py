@@ -13,7 +13,7 @@ from forage.parts.signals.step_values import StepValues
 from forage.training.recipe import Recipe
 
 
-@method(kind="algorithm", seam="Assign", paper="arXiv 2410.01679")
+@method(kind="algorithm", seam="Assign", paper="arXiv 2410.01679", needs="step ends")
 def vineppo(
     recipe: Recipe, *, continuations: int = 9, max_steps: int = 20, clip: float = 0.2, equal: str = "tokens"
 ) -> Recipe:

@@ -7,7 +7,13 @@ from forage.parts.credit.shape.inverted_planning_credit import InvertedPlanningC
 from forage.training.recipe import Recipe
 
 
-@method(kind="control", seam="Shape, Signal", paper="control of arXiv 2509.03646", control_of="hicra")
+@method(
+    kind="control",
+    seam="Shape, Signal",
+    paper="control of arXiv 2509.03646",
+    control_of="hicra",
+    needs="strategic grams",
+)
 def hicra_inverted(recipe: Recipe, *, grams: str = "", alpha: float = 0.2, scale: bool = False) -> Recipe:
     """A + alpha * |A| on every token that is not a planning token."""
     check_planning_alpha(alpha, least=0)

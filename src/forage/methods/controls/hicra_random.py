@@ -8,7 +8,13 @@ from forage.parts.credit.shape.planning_credit import PlanningCredit
 from forage.training.recipe import Recipe
 
 
-@method(kind="control", seam="Shape, Signal", paper="control of arXiv 2509.03646", control_of="hicra")
+@method(
+    kind="control",
+    seam="Shape, Signal",
+    paper="control of arXiv 2509.03646",
+    control_of="hicra",
+    needs="strategic grams",
+)
 def hicra_random(recipe: Recipe, *, grams: str = "", alpha: float = 0.2, scale: bool = False) -> Recipe:
     """A + alpha * |A| on random grams of equal coverage, drawn when the list was mined: same amount, wrong places."""
     check_planning_alpha(alpha, least=0)

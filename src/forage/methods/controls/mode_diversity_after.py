@@ -8,7 +8,7 @@ from forage.parts.signals.mode_weights import ModeWeight
 from forage.training.recipe import Recipe
 
 
-@method(kind="control", seam="Shape", paper="control of arXiv 2601.21669", control_of="mode_diversity")
+@method(kind="control", seam="Shape", paper="control of arXiv 2601.21669", control_of="mode_diversity", needs="modes")
 def mode_diversity_after(recipe: Recipe, *, alpha: float = 1.0, key: ModeKey = "mode") -> Recipe:
     """Divides the settled advantage of a right response by the number of siblings in its mode (to the power alpha)."""
     task = key_task(recipe, key, "mode_diversity_after")

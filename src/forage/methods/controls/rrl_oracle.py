@@ -13,6 +13,7 @@ from forage.training.recipe import Recipe
     seam="Memory",
     paper="control for arXiv 2504.14363",
     without=("continuations", "value", "equal"),
+    needs="step ends, an oracle",
 )
 def rrl_oracle(recipe: Recipe) -> Recipe:
     """Retrospective replay with values that the task itself knows (countdown does), which cost nothing."""

@@ -13,7 +13,7 @@ from forage.parts.signals.visit_bonus import VisitBonus
 from forage.training.recipe import Recipe
 
 
-@method(kind="exploration", seam="Memory, Shape", paper="arXiv 2509.06941")
+@method(kind="exploration", seam="Memory, Shape", paper="arXiv 2509.06941", needs="answers")
 def answer_ucb(
     recipe: Recipe,
     *,

@@ -6,7 +6,7 @@ from forage.parts.signals.answer_progress import AnswerPosterior
 from forage.training.recipe import Recipe
 
 
-@method(kind="exploration", seam="Signal, Assign", paper="arXiv 2505.20561")
+@method(kind="exploration", seam="Signal, Assign", paper="arXiv 2505.20561", needs="step ends, a stated answer")
 def barl(
     recipe: Recipe,
     *,

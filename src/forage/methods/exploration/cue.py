@@ -8,7 +8,7 @@ from forage.parts.signals.mode_weights import ModeWeight
 from forage.training.recipe import Recipe
 
 
-@method(kind="exploration", seam="Shape", paper="arXiv 2608.03467")
+@method(kind="exploration", seam="Shape", paper="arXiv 2608.03467", needs="modes")
 def cue(recipe: Recipe, *, alpha: float = 1.0, key: ModeKey = "mode") -> Recipe:
     """Advantages of right responses times K n^-alpha / sum n^-alpha: more for rare modes, on average as much."""
     task = key_task(recipe, key, "cue")

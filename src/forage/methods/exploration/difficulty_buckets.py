@@ -7,7 +7,7 @@ from forage.parts.memory.difficulty_buckets import DifficultyBuckets, digest_of
 from forage.training.recipe import Recipe
 
 
-@method(kind="exploration", seam="Memory", paper="arXiv 2503.05592")
+@method(kind="exploration", seam="Memory", paper="arXiv 2503.05592", needs="measured difficulties")
 def difficulty_buckets(
     recipe: Recipe, *, file: str = "", buckets: str = "easy+medium", medium: int = 10, hard: int = 20
 ) -> Recipe:

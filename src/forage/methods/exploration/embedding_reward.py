@@ -6,7 +6,7 @@ from forage.reward_models.preference.embedding_reward import EmbeddingReward
 from forage.training.recipe import Recipe
 
 
-@method(kind="exploration", seam="Reward", paper="arXiv 2502.04357")
+@method(kind="exploration", seam="Reward", paper="arXiv 2502.04357", needs="preferences")
 def embedding_reward(
     recipe: Recipe,
     *,

@@ -6,7 +6,7 @@ from forage.parts.explore.reasoning_control import ReasoningControl, Uncertainty
 from forage.training.recipe import Recipe
 
 
-@method(kind="exploration", seam="Explore", paper="arXiv 2503.15848")
+@method(kind="exploration", seam="Explore", paper="arXiv 2503.15848", needs="step ends")
 def entro_duction(
     recipe: Recipe,
     *,

@@ -6,7 +6,7 @@ from forage.parts.explore.entropy_forks import EntropyForks
 from forage.training.recipe import Recipe
 
 
-@method(kind="exploration", seam="Explore", paper="after arXiv 2507.19849")
+@method(kind="exploration", seam="Explore", paper="after arXiv 2507.19849", needs="step ends")
 def entropy_forks(
     recipe: Recipe,
     *,

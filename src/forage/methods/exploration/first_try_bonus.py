@@ -11,7 +11,7 @@ from forage.parts.rewards.first_try import FirstTry
 from forage.training.recipe import Recipe
 
 
-@method(kind="exploration", seam="Reward, Assign", paper="arXiv 2504.16078")
+@method(kind="exploration", seam="Reward, Assign", paper="arXiv 2504.16078", needs="bandit turns")
 def first_try_bonus(recipe: Recipe, *, bonus: float = 1.0, discount: float = 0.0) -> Recipe:
     """Pays each action that an episode has not taken before, at its turn, beside what the episode was worth.
 

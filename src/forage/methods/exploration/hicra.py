@@ -7,7 +7,7 @@ from forage.parts.credit.shape.planning_credit import PlanningCredit
 from forage.training.recipe import Recipe
 
 
-@method(kind="exploration", seam="Shape, Signal", paper="arXiv 2509.03646")
+@method(kind="exploration", seam="Shape, Signal", paper="arXiv 2509.03646", needs="strategic grams")
 def hicra(recipe: Recipe, *, grams: str = "", alpha: float = 0.2, scale: bool = False) -> Recipe:
     """More credit for planning tokens: A + alpha * |A| on strategic grams, with mean-centered advantages (section 3).
 

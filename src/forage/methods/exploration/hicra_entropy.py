@@ -8,7 +8,12 @@ from forage.parts.credit.shape.entropy_planning_bonus import EntropyPlanningBonu
 from forage.training.recipe import Recipe
 
 
-@method(kind="exploration", seam="Shape, Signal", paper="arXiv 2509.03646 with arXiv 2506.14758; the cap is ours")
+@method(
+    kind="exploration",
+    seam="Shape, Signal",
+    paper="arXiv 2509.03646 with arXiv 2506.14758; the cap is ours",
+    needs="strategic grams",
+)
 def hicra_entropy(
     recipe: Recipe,
     *,

@@ -8,7 +8,7 @@ from forage.reward_models.preference.judges import judge_of
 from forage.training.recipe import Recipe
 
 
-@method(kind="exploration", seam="Reward", paper="arXiv 2406.19644")
+@method(kind="exploration", seam="Reward", paper="arXiv 2406.19644", needs="a judge")
 def judge_reward(
     recipe: Recipe,
     *,

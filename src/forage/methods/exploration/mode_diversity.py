@@ -7,7 +7,9 @@ from forage.parts.rewards.mode_diversity import ModeDiversity
 from forage.training.recipe import Recipe
 
 
-@method(kind="exploration", seam="Reward", paper="arXiv 2601.21669, 2509.02534, 2509.06941; EMNLP 2025 1649")
+@method(
+    kind="exploration", seam="Reward", paper="arXiv 2601.21669, 2509.02534, 2509.06941; EMNLP 2025 1649", needs="modes"
+)
 def mode_diversity(
     recipe: Recipe,
     *,

@@ -11,7 +11,7 @@ from forage.parts.memory.verified_modes import VerifiedModes
 from forage.training.recipe import Recipe
 
 
-@method(kind="exploration", seam="Memory, Loss", paper="ModeBench 2026 (Re:Dr, Re:Max)")
+@method(kind="exploration", seam="Memory, Loss", paper="ModeBench 2026 (Re:Dr, Re:Max)", needs="modes")
 def mode_replay(
     recipe: Recipe,
     *,

@@ -6,7 +6,7 @@ from forage.reward_models.preference.embedding_reward import PessimisticReward
 from forage.training.recipe import Recipe
 
 
-@method(kind="exploration", seam="Reward", paper="arXiv 2301.11270")
+@method(kind="exploration", seam="Reward", paper="arXiv 2301.11270", needs="preferences")
 def pessimistic_reward(
     recipe: Recipe,
     *,

@@ -7,7 +7,7 @@ from forage.parts.credit.assign.step_returns import StepReturns
 from forage.training.recipe import Recipe
 
 
-@method(kind="exploration", seam="Assign", paper="arXiv 2412.11006")
+@method(kind="exploration", seam="Assign", paper="arXiv 2412.11006", needs="step ends, a process model")
 def process_advantage(
     recipe: Recipe,
     *,

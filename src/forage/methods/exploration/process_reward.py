@@ -7,7 +7,7 @@ from forage.ops.step_scores import Aggregator
 from forage.training.recipe import Recipe
 
 
-@method(kind="exploration", seam="Reward", paper="arXiv 2412.11006")
+@method(kind="exploration", seam="Reward", paper="arXiv 2412.11006", needs="step ends, a process model")
 def process_reward(
     recipe: Recipe,
     *,

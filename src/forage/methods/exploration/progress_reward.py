@@ -8,7 +8,7 @@ from forage.parts.signals.answer_progress import AnswerProgress
 from forage.training.recipe import Recipe
 
 
-@method(kind="exploration", seam="Signal, Assign", paper="arXiv 2505.20561")
+@method(kind="exploration", seam="Signal, Assign", paper="arXiv 2505.20561", needs="step ends, a stated answer")
 def progress_reward(
     recipe: Recipe, *, mark: str = "", weight: float = 1.0, discount: float = 0.0, max_steps: int = 20
 ) -> Recipe:

@@ -9,7 +9,7 @@ from forage.tasks.search import SearchEnvironment
 from forage.training.recipe import Recipe
 
 
-@method(kind="exploration", seam="Reward", paper="arXiv 2503.05592")
+@method(kind="exploration", seam="Reward", paper="arXiv 2503.05592", needs="a search environment")
 def r1_searcher(
     recipe: Recipe, *, stage: int = 1, retrieval: float = 0.5, form: float = 0.5, penalty: float = 2.0
 ) -> Recipe:

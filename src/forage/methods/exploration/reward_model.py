@@ -10,7 +10,7 @@ from forage.methods.parts import add_model_reward
 from forage.training.recipe import Recipe
 
 
-@method(kind="exploration", seam="Reward", paper="arXiv 2203.02155")
+@method(kind="exploration", seam="Reward", paper="arXiv 2203.02155", needs="a reward model")
 def reward_model(
     recipe: Recipe, *, model: str = "", weight: float = 1.0, outcome: float = 0.0, device: str = "cpu"
 ) -> Recipe:

@@ -8,7 +8,7 @@ from forage.parts.memory.references import References
 from forage.training.recipe import Recipe
 
 
-@method(kind="exploration", seam="Memory, Loss", paper="arXiv 2508.00222")
+@method(kind="exploration", seam="Memory, Loss", paper="arXiv 2508.00222", needs="a reference response")
 def rl_plus(recipe: Recipe, *, gamma: float = 0.5, uniform: float = 1.0, coefficient: float = 1.0) -> Recipe:
     """Learns from the task's own right response too, as from a sibling that the policy did not sample.
 

@@ -19,7 +19,7 @@ MARGINS = {"monte-carlo": 0.1, "critic": 0.0}
 """By where values come from: how much more than its problem a state must be worth."""
 
 
-@method(kind="exploration", seam="Memory", paper="inspired by arXiv 2504.14363")
+@method(kind="exploration", seam="Memory", paper="inspired by arXiv 2504.14363", needs="step ends")
 def rrl(
     recipe: Recipe,
     *,

@@ -9,7 +9,7 @@ from forage.parts.rewards.restart_bonus import RestartBonus
 from forage.training.recipe import Recipe
 
 
-@method(kind="exploration", seam="Memory, Reward", paper="arXiv 2502.02508")
+@method(kind="exploration", seam="Memory, Reward", paper="arXiv 2502.02508", needs="step ends")
 def satori(
     recipe: Recipe, *, beta: float = 0.5, share: float = 0.5, drop: int = 3, reflect: str = "wait", room: int = 16
 ) -> Recipe:

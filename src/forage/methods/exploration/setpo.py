@@ -8,7 +8,7 @@ from forage.parts.signals.mode_weights import SetBonus
 from forage.training.recipe import Recipe
 
 
-@method(kind="exploration", seam="Shape", paper="arXiv 2602.01062")
+@method(kind="exploration", seam="Shape", paper="arXiv 2602.01062", needs="modes")
 def setpo(recipe: Recipe, *, weight: float = 1.0, key: ModeKey = "mode") -> Recipe:
     """Adds weight times the share of differing sibling pairs, minus the same without the response."""
     signal = SetBonus(key=key, task=key_task(recipe, key, "setpo"))

@@ -10,7 +10,7 @@ from forage.parts.rewards.step_reward import REFERENCE, StepReward
 from forage.training.recipe import Recipe
 
 
-@method(kind="exploration", seam="Reward", paper="arXiv 2503.12937")
+@method(kind="exploration", seam="Reward", paper="arXiv 2503.12937", needs="a reference response")
 def step_grpo(
     recipe: Recipe,
     *,

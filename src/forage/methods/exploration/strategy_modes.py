@@ -8,7 +8,7 @@ from forage.tasks.strategy_modes import with_strategy_modes
 from forage.training.recipe import Recipe
 
 
-@method(kind="exploration", seam="Task", paper="arXiv 2509.03646 (the grams)")
+@method(kind="exploration", seam="Task", paper="arXiv 2509.03646 (the grams)", needs="strategic grams")
 def strategy_modes(recipe: Recipe, *, grams: str = "") -> Recipe:
     """Names the mode of a right response by its sequence of strategic grams, for tasks with one right answer.
 

@@ -8,7 +8,7 @@ from forage.parts.signals.mode_weights import ModeWeight
 from forage.training.recipe import Recipe
 
 
-@method(kind="exploration", seam="Shape", paper="arXiv 2601.08763")
+@method(kind="exploration", seam="Shape", paper="arXiv 2601.08763", needs="modes")
 def uniqueness(recipe: Recipe, *, alpha: float = 1.0, key: ModeKey = "mode") -> Recipe:
     """Advantages times n^-alpha, n the siblings in the same cluster; wrong responses cluster by equal text."""
     task = key_task(recipe, key, "uniqueness")
