@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections import defaultdict
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -126,7 +127,7 @@ def test_what_was_measured_is_shown_in_short() -> None:
     pages = method_pages()
     short = {name: measured_in_short(page) for name, page in pages.items() if page.kind != "control"}
     assert not [text for text in short.values() if text.count("(") != text.count(")") or "findings" in text]
-    assert short["satori"] == short["pessimistic_reward"] == "no"
+    assert measured_in_short(replace(pages["satori"], measured="Not measured in training.")) == "no"
     assert re.fullmatch(r"Graph coloring, 5 seeds, minus Dr\. GRPO: pass@1 \S+ \[\S+, \S+\]", short["cue"])
     assert "`" not in short["passk"]
     assert [re.findall(r"`(\w+)`", short[name]) for name in ("nsr", "psr", "weighted_reinforce")] == [
@@ -193,7 +194,7 @@ def test_the_page_of_a_method_says_what_surrounds_it(capsys: pytest.CaptureFixtu
     shown = capsys.readouterr().out
     assert "Family: Restarts and replay (docs/methods/replay.md)." in shown
     assert "Needs, beyond a verdict: step ends." in shown
-    assert "Measured: Not measured." in shown
+    assert "Measured: Lookup, 5 seeds" in shown
     assert main(["methods", "clip_cov"]) == 0
     shown = capsys.readouterr().out
     assert "Evidence: published [P]." in shown
