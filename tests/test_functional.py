@@ -133,6 +133,7 @@ FORMULAS: dict[str, str] = {
     "mode_coverage": "mode_reward replay_scale mode_shares exemplar_weights",
     "mode_replay": "replay_scale mode_shares exemplar_weights",
     "mode_replay_frequency": "mode_shares",
+    "rl_plus": "surrogate_ratio unlikely_weight exemplar_weights",
     "success_replay": "replay_advantage shaped_ratio difficulty_weight",
     "base_anchor": "kl_estimate exemplar_weights",
     "unlikeliness": "unlikeliness_reward group_ranks",
@@ -194,7 +195,7 @@ ARRANGED = (
     "mode_coverage_undivided mode_coverage_unreplayed mode_coverage_unrestarted mode_diversity_random "
     "mode_replay_others mode_replay_single mode_replay_unlearned pessimistic_reward_shuffled "
     "posterior_budget_random prefix_guided prefix_guided_other progress_reward_shuffled r1_searcher_shuffled "
-    "random_entropy_tokens reinforce_ada_random rrl rrl_oracle rrl_random_cuts rrl_success_prefixes rrl_whole_prompts "
+    "random_entropy_tokens reinforce_ada_random rl_plus_others rrl rrl_oracle rrl_random_cuts rrl_success_prefixes rrl_whole_prompts "
     "setpo_shuffled step_grpo_shuffled strategy_modes success_replay_fresh success_replay_random tree_credit_random "
     "ucpo_shuffled uniqueness_shuffled unlikeliness_random zpg_random"
 )

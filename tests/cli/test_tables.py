@@ -8,6 +8,7 @@ import pytest
 from forage.cli import main
 from forage.cli.tables import Tables
 from forage.core.result_table import Cell, ResultTable
+from forage.methods import METHODS
 
 TABLE = ResultTable(
     ("policy", "pass@1", "steps"),
@@ -100,8 +101,12 @@ def test_commands_that_only_print_write_the_same_into_a_file(
 def test_json_of_the_catalogue_has_a_row_for_every_method(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["methods", "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
-    assert {"method", "seam", "what it does"} == set(printed["algorithm"]["rows"][0])
-    assert "grpo" in [row["method"] for row in printed["algorithm"]["rows"]]
+    columns = {"method", "what it does", "needs", "controls", "evidence", "measured"}
+    assert columns == set(printed["Algorithms"]["rows"][0])
+    assert {"method", "seam", "what it does"} == set(printed["control"]["rows"][0])
+    rows = [row["method"] for table in printed.values() if isinstance(table, dict) for row in table.get("rows", ())]
+    assert sorted(rows) == sorted(METHODS)
+    assert set(printed["measured"]) == {name for name, method in METHODS.items() if method.kind != "control"}
     assert main(["methods", "entropy_advantage", "--json"]) == 0
     page = json.loads(capsys.readouterr().out)
     assert page["paper"] == "arXiv 2506.14758"
