@@ -1,13 +1,13 @@
-"""What `test_processes` runs in each of two processes; findings go to a folder.
-
-Each of these compares two processes with one, in the same program: `Alone` does the whole work.
-"""
+"""What `test_processes` runs in each of two processes, beside `Alone` which does all; findings go to a folder."""
 
 import json
 import os
 import signal
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import replace
+from functools import lru_cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ from forage.verification.judge import InlineJudge
 from support.builders import group
 from support.worlds import EASY
 
+loaded = lru_cache(LocalModel.load)  # copied; reading the same weights would be a third of what is done here
 LOSS = PolicyLoss(
     surrogate=PPOClip(low=0.2, high=0.2), reduction=TokenMean(), penalties=(EntropyPenalty(coefficient=0.1),)
 )
@@ -87,7 +88,7 @@ def policy(
     share_starts: bool = True,
     **settings: Any,
 ) -> LocalPolicy:
-    local = LocalModel.load(model, dtype=dtype)
+    local = deepcopy(loaded(model, dtype=dtype))
     prepare(local)
     optimization = Optimization(**{"lr": 1e-3, "micro_tokens": 64, **settings})
     placement = place(local, ranks, parallel=parallel)
@@ -117,27 +118,25 @@ def learning(model: Path, ranks: ProcessGroup) -> dict[str, Any]:
         "none": rows_of(4, silent=4),
         "shown": replace(rows_of(4, silent=4), demonstrations=rows_of(1).batch),  # for one of the two processes
     }
-    silent = replace(LOSS, penalties=())
-    shown = replace(silent, demonstration_penalties=(Likelihood(coefficient=1.0),))
-    losses = {"many": LOSS, "siblings": LOSS, "few": silent, "none": silent, "shown": shown}
+    losses = {**dict.fromkeys(batches, replace(LOSS, penalties=())), "many": LOSS, "siblings": LOSS}
+    losses["shown"] = replace(losses["shown"], demonstration_penalties=(Likelihood(coefficient=1.0),))
+    more: dict[str, Any] = {"mini_batches": 2, "epochs": 2, "grad_clip": 0.05}
+    lone = {name: policy(model, Alone(), "data", share_starts=False, mini_batches=1, grad_clip=1e9) for name in batches}
+    alone = {name: lone[name].improve(batch, losses[name], seed=0) for name, batch in batches.items()}
+    # AdamW makes much of rounding where a gradient is nearly 0: another micro-batch size shows how much.
+    one, rounded = (policy(model, Alone(), "data", micro_tokens=tokens, **more) for tokens in (64, 40))
+    for learner, seed in product((one, rounded), range(2)):
+        learner.improve(batches["many"], LOSS, seed=seed)
     for parallel in ("data", "fsdp"):
         for name, batch in batches.items():
-            once: dict[str, Any] = {"mini_batches": 1, "grad_clip": 1e9}
-            one = policy(model, Alone(), "data", share_starts=False, **once)
-            two = policy(model, ranks, parallel, **once)
-            alone, together = one.improve(batch, losses[name], seed=0), two.improve(batch, losses[name], seed=0)
-            norm = gradient(one).abs().max().clamp_min(1e-12)
-            results[f"{parallel} {name} gradient"] = float((gradient(two) - gradient(one)).abs().max() / norm)
-            results[f"{parallel} {name} metrics"] = [alone, together]
-        more: dict[str, Any] = {"mini_batches": 2, "epochs": 2, "grad_clip": 0.05}
-        one, two = policy(model, Alone(), "data", **more), policy(model, ranks, parallel, **more)
+            two = policy(model, ranks, parallel, mini_batches=1, grad_clip=1e9)
+            results[f"{parallel} {name} metrics"] = [alone[name], two.improve(batch, losses[name], seed=0)]
+            wanted = gradient(lone[name])
+            norm = wanted.abs().max().clamp_min(1e-12)
+            results[f"{parallel} {name} gradient"] = float((gradient(two) - wanted).abs().max() / norm)
+        two = policy(model, ranks, parallel, **more)
         for seed in range(2):
-            one.improve(batches["many"], LOSS, seed=seed)
             two.improve(batches["many"], LOSS, seed=seed)
-        # AdamW makes much of rounding where a gradient is nearly 0: another micro-batch size shows how much.
-        rounded = policy(model, Alone(), "data", micro_tokens=40, **more)
-        for seed in range(2):
-            rounded.improve(batches["many"], LOSS, seed=seed)
         results[f"{parallel} weights"] = [apart(weights(of), weights(one)) for of in (two, rounded)]
         moments, numbers = two.optimizer_state()
         again = policy(model, ranks, parallel, **more)
@@ -242,7 +241,7 @@ def critics(model: Path, ranks: ProcessGroup) -> dict[str, Any]:
 
     def critic(ranks: ProcessGroup) -> LocalCritic:
         optimization = Optimization(lr=1e-2, micro_tokens=64, mini_batches=2)
-        return LocalCritic(LocalModel.load(model), CriticTraining(optimization=optimization), ranks)
+        return LocalCritic(deepcopy(loaded(model)), CriticTraining(optimization=optimization), ranks)
 
     def learn(learner: LocalCritic, seed: int) -> dict[str, float]:
         return learner.learn(
