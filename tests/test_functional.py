@@ -195,7 +195,8 @@ ARRANGED = (
     "mode_coverage_undivided mode_coverage_unreplayed mode_coverage_unrestarted mode_diversity_random "
     "mode_replay_others mode_replay_single mode_replay_unlearned pessimistic_reward_shuffled "
     "posterior_budget_random prefix_guided prefix_guided_other progress_reward_shuffled r1_searcher_shuffled "
-    "random_entropy_tokens reinforce_ada_random rl_plus_others rrl rrl_oracle rrl_random_cuts rrl_success_prefixes rrl_whole_prompts "
+    "random_entropy_tokens reinforce_ada_random rl_plus_others rrl rrl_oracle rrl_random_cuts "
+    "rrl_success_prefixes rrl_whole_prompts "
     "setpo_shuffled step_grpo_shuffled strategy_modes success_replay_fresh success_replay_random tree_credit_random "
     "ucpo_shuffled uniqueness_shuffled unlikeliness_random zpg_random"
 )
