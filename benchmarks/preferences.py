@@ -1,9 +1,9 @@
 """RL against reward models in the dialogue world, beside the hidden utility: `python benchmarks/preferences.py`.
 
 Comparisons of the base model's responses train reward models (pairs, rankings of four, a placebo, four models for an
-average of weights), and rewards on text vectors are fitted to them (not measured yet). Policies learn from each, with
-and without a KL penalty, with several seeds. The table shows what the reward models said and what the listeners, whom
-no training asked, thought. Finished parts are kept, so the command can be stopped and given again.
+average of weights), and rewards on text vectors are fitted to them. Policies learn from each, with and without a KL
+penalty, with several seeds. The table shows what the reward models said and what the listeners, whom no training asked,
+thought. Finished parts are kept, so the command can be stopped and given again.
 """
 
 import json
