@@ -9,14 +9,15 @@ import pytest
 
 from forage.core.errors import ForageError
 from forage.core.records import Problem, SamplingParams, Score
-from forage.engines.local.engine import LocalEngine
 from forage.engines.optimization import Optimization
-from forage.methods import Applied, apply, dr_grpo, grpo, rl_plus, rl_plus_others, success_replay
+from forage.methods import Applied, dr_grpo, grpo, rl_plus, rl_plus_others, success_replay
 from forage.parts.losses.demonstrations import SurrogateRatio
 from forage.parts.memory.references import References
 from forage.store.run_directory import RunDirectory
-from forage.training.loop import resume, train
-from forage.training.recipe import Grouping, Recipe, Schedule
+from forage.training.loop import train
+from forage.training.recipe import Recipe, Schedule
+from support.interruptions import train_whole_and_in_parts
+from support.small_recipes import small_recipe
 from support.worlds import EASY, World, blank_model
 
 
@@ -36,18 +37,12 @@ class Far(World):
         return Score(float(right), {"correct": float(right), "commit": 1.0})
 
 
-def toy(methods: Sequence[Applied], model: Path | str = "none", task: Any = None, **changes: Any) -> Recipe:
-    recipe = Recipe(
-        name="toy",
-        model=str(model),
-        task=task or Far(),
-        schedule=Schedule(steps=5, checkpoint_every=0, rollouts_every=0),
-        grouping=Grouping(groups=3, group_size=4),
-        sampling=SamplingParams(max_tokens=4),
-        optimization=Optimization(mini_batches=1, lr=6e-3),
-        engine=LocalEngine(threads=1, matmul="highest"),
-    )
-    return apply(replace(recipe, **changes), methods)
+FIVE_STEPS = Schedule(steps=5, checkpoint_every=0, rollouts_every=0)
+
+
+def toy(methods: Sequence[Applied], model: Path = Path("none"), task: World | None = None, **changes: Any) -> Recipe:
+    settings = {"schedule": FIVE_STEPS, "optimization": Optimization(mini_batches=1, lr=6e-3), **changes}
+    return small_recipe(model, task or Far(), *methods, **settings)
 
 
 def trained(place: Path, methods: Sequence[Applied], **changes: Any) -> RunDirectory:
@@ -102,14 +97,7 @@ def test_what_luck_does_not_show_it_learns_and_other_responses_do_not_teach(tmp_
 
 
 def test_an_interrupted_run_ends_with_the_same_bits(tmp_path: Path) -> None:
-    def interrupt(metrics: object) -> None:
-        if isinstance(metrics, dict) and metrics["step"] == 3:
-            raise KeyboardInterrupt
-
     recipe = toy([grpo(), rl_plus_others()], blank_model(tmp_path / "model"))
-    train(recipe, out=tmp_path / "whole")
-    assert not train(recipe, out=tmp_path / "parts", on_step=interrupt).finished
-    assert resume(tmp_path / "parts").finished
-    whole, parts = (RunDirectory.open(tmp_path / name) for name in ("whole", "parts"))
+    whole, parts = map(RunDirectory.open, train_whole_and_in_parts(recipe, tmp_path, stop_after=3))
     assert final_weights(whole) == final_weights(parts)
     assert whole.metrics()[-1]["demonstrations"] == 3
