@@ -19,7 +19,7 @@ from forage.engines.optimization import Optimization
 from forage.training.examples import Example, Examples
 from forage.training.fit import OnUpdate
 from forage.training.supervised import (
-    Encoded,
+    EncodedExample,
     SupervisedTraining,
     dealt_anew,
     encode,
@@ -53,7 +53,7 @@ def opened(model: Path) -> LocalPolicy:
     return policy
 
 
-def theirs(policy: LocalPolicy, rows: tuple[Encoded, ...]) -> torch.Tensor:
+def theirs(policy: LocalPolicy, rows: tuple[EncodedExample, ...]) -> torch.Tensor:
     """The mean over learned tokens by transformers' own loss, one sequence at a time."""
     total = torch.tensor(0.0)
     for row in rows:

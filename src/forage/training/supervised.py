@@ -50,7 +50,7 @@ class SupervisedTraining(FitSettings):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Encoded:
+class EncodedExample:
     """An example in tokens: what the model reads, how the response begins, and what is learned of it."""
 
     prompt: tuple[int, ...]
@@ -63,11 +63,11 @@ class Encoded:
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class SplitExamples:
     """Examples to train on, examples held out, and a sentence for each that can be neither."""
 
-    training: tuple[Encoded, ...]
-    held: tuple[Encoded, ...]
+    training: tuple[EncodedExample, ...]
+    held: tuple[EncodedExample, ...]
     rejected: tuple[str, ...]
 
 
@@ -181,11 +181,11 @@ def train_on_examples(
     )
 
 
-def prepare(policy: LocalPolicy, examples: Iterable[Example], settings: SupervisedTraining) -> Prepared:
+def prepare(policy: LocalPolicy, examples: Iterable[Example], settings: SupervisedTraining) -> SplitExamples:
     """Lays all examples out. One whose response does not fit into `max_tokens` is rejected, not cut."""
     codec = LocalCodec(policy.model.tokenizer)
-    training: list[Encoded] = []
-    held: list[Encoded] = []
+    training: list[EncodedExample] = []
+    held: list[EncodedExample] = []
     rejected: list[str] = []
     for example in examples:
         try:
@@ -199,43 +199,43 @@ def prepare(policy: LocalPolicy, examples: Iterable[Example], settings: Supervis
             continue
         place = derive_seed("held out", str(example.prompt)) / 2**63
         (held if place < settings.held_out else training).append(encoded)
-    return Prepared(tuple(training), tuple(held), tuple(rejected))
+    return SplitExamples(tuple(training), tuple(held), tuple(rejected))
 
 
-def encode(codec: Codec, example: Example, *, stops: Sequence[int], learn_from: str = "") -> Encoded:
+def encode(codec: Codec, example: Example, *, stops: Sequence[int], learn_from: str = "") -> EncodedExample:
     """The example in tokens; the response is closed by the first of `stops`.
 
     Raises ForageError for text that the tokenizer cannot read.
     """
     at = max(0, example.response.find(learn_from)) if learn_from else 0
     problem = Problem(id=example.source, prompt=example.prompt, answer="", task="examples")
-    return Encoded(
+    return EncodedExample(
         prompt=codec.prompt(problem),
         prefix=codec.encode(example.response[:at]) if at else (),
         learned=(*codec.encode(example.response[at:]), *stops[:1]),
     )
 
 
-def dealt_anew(examples: Sequence[Encoded], *, seed: int) -> tuple[Encoded, ...]:
+def dealt_anew(examples: Sequence[EncodedExample], *, seed: int) -> tuple[EncodedExample, ...]:
     """The placebo: every prompt with the response of another place, in one circle through all of them."""
     generator = torch.Generator().manual_seed(derive_seed(seed, "placebo"))
     circle = torch.randperm(len(examples), generator=generator).tolist()
     partner = dict(zip(circle, [*circle[1:], *circle[:1]], strict=True))
     return tuple(
-        Encoded(prompt=each.prompt, prefix=examples[partner[row]].prefix, learned=examples[partner[row]].learned)
+        EncodedExample(prompt=each.prompt, prefix=examples[partner[row]].prefix, learned=examples[partner[row]].learned)
         for row, each in enumerate(examples)
     )
 
 
 @torch.no_grad()
-def mean_loss(policy: LocalPolicy, examples: Sequence[Encoded], micro_tokens: int) -> float:
+def mean_loss(policy: LocalPolicy, examples: Sequence[EncodedExample], micro_tokens: int) -> float:
     """-log pi of the learned tokens, in nats per token; NaN without examples."""
     if not examples:
         return math.nan
     return sum(float(part) for part in _losses(policy, examples, micro_tokens))
 
 
-def _backward(policy: LocalPolicy, examples: Sequence[Encoded], micro_tokens: int) -> float:
+def _backward(policy: LocalPolicy, examples: Sequence[EncodedExample], micro_tokens: int) -> float:
     """Adds the gradient of the mean loss, some examples at a time; returns the loss."""
     total = 0.0
     for loss in _losses(policy, examples, micro_tokens):
@@ -244,7 +244,7 @@ def _backward(policy: LocalPolicy, examples: Sequence[Encoded], micro_tokens: in
     return total
 
 
-def _losses(policy: LocalPolicy, examples: Sequence[Encoded], micro_tokens: int) -> Iterable[Tensor]:
+def _losses(policy: LocalPolicy, examples: Sequence[EncodedExample], micro_tokens: int) -> Iterable[Tensor]:
     """The shares of micro-batches in -sum log pi / N, with N learned tokens in all."""
     amount = sum(len(each.learned) for each in examples)
     lengths = torch.tensor([each.length for each in examples])
