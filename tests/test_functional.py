@@ -158,6 +158,7 @@ FORMULAS: dict[str, str] = {
     "process_advantage": "potential_differences step_returns",
     "reward_model": "bradley_terry_loss plackett_luce_loss average_weights",
     "satori": "restart_bonus",
+    "soft_rllf": "classifier_loss",
     "embedding_reward": "bradley_terry_loss plackett_luce_loss",
     "pessimistic_reward": "linear_preferences confidence_width confidence_radius",
     "step_grpo": "step_reward",
@@ -197,7 +198,8 @@ ARRANGED = (
     "posterior_budget_random prefix_guided prefix_guided_other progress_reward_shuffled r1_searcher_shuffled "
     "random_entropy_tokens reinforce_ada_random rl_plus_others rrl rrl_oracle rrl_random_cuts "
     "rrl_success_prefixes rrl_whole_prompts "
-    "setpo_shuffled step_grpo_shuffled strategy_modes success_replay_fresh success_replay_random tree_credit_random "
+    "setpo_shuffled soft_rllf_shuffled "
+    "step_grpo_shuffled strategy_modes success_replay_fresh success_replay_random tree_credit_random "
     "ucpo_shuffled uniqueness_shuffled unlikeliness_random zpg_random"
 )
 

@@ -40,6 +40,7 @@ from forage.ops.passk import pass_at_k, pass_at_k_advantage
 from forage.ops.planning import entropy_planning_bonus, most_uncertain, planning_credit
 from forage.ops.preferences import (
     bradley_terry_loss,
+    classifier_loss,
     plackett_luce_loss,
     preference_loss,
     preference_pull,
@@ -103,6 +104,7 @@ __all__ = [
     "ce_gppo",
     "chosen_uncertainty",
     "cispo",
+    "classifier_loss",
     "clip_cov_tokens",
     "clipped_value_error",
     "confidence_radius",

@@ -22,6 +22,7 @@ NO_TABLES = {
     "import": "writes a folder, and says where it is",
     "report": "writes a page, and says where it is",
     "resume": "trains, and says how far it is",
+    "sft": "trains, and says how good the model is in a sentence",
     "grams mine": "writes a list, which `grams show` prints",
     "prm label": "writes labels, and counts them in a sentence",
     "prm convert": "writes labels, and counts them in a sentence",

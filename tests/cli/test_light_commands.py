@@ -45,7 +45,7 @@ ALIKE = {
     "critic_lr_ratio": {"etpo", "ppo"},
     "critic_warmup": {"etpo", "ppo"},
     "denominator": {"nsr", "psr", "top_entropy_tokens", "weighted_reinforce"},
-    "device": {"process_advantage", "process_reward", "reward_model"},
+    "device": {"process_advantage", "process_reward", "reward_model", "soft_rllf"},
     "encoder": {"embedding_reward", "memory_r", "pessimistic_reward"},
     "equal": {"rrl", "vineppo"},
     "exploration": {"mcts_dpo", "step_dpo"},

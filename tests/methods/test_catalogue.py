@@ -23,7 +23,10 @@ FILES["preferences"] = str(Path(__file__).parent / "preferences.jsonl")
 FILES["file"] = str(Path(__file__).parent / "difficulty.jsonl")
 SETTINGS = {
     name: {key: file for key, file in FILES.items() if key in method.parameters} for name, method in METHODS.items()
-} | {"reward_model": {"model": str(Path(__file__).parent / "reward_model")}}
+} | {
+    name: {"model": str(Path(__file__).parent / "reward_model")}
+    for name in ("reward_model", "soft_rllf", "soft_rllf_shuffled")
+}
 """What methods that refuse to start without a file are given."""
 
 

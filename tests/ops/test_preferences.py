@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from forage.core.errors import ForageError
-from forage.ops.preferences import bradley_terry_loss, plackett_luce_loss
+from forage.ops.preferences import bradley_terry_loss, classifier_loss, plackett_luce_loss
 
 
 def test_bradley_terry_by_hand() -> None:
@@ -62,3 +62,15 @@ def test_gaps_and_shapes_are_refused() -> None:
         plackett_luce_loss(torch.zeros(1, 3), torch.tensor([[True, False, True]]))
     with pytest.raises(ForageError, match=r"must both be \(N, K\)"):
         plackett_luce_loss(torch.zeros(3), torch.ones(3, dtype=torch.bool))
+
+
+def test_a_classifier_is_bradley_terry_against_zero() -> None:
+    logit = torch.tensor([-300.0, -1.0, 0.0, 2.5], dtype=torch.float64)
+    for wanted in (True, False):
+        sides = torch.full((4,), wanted)
+        zero = torch.zeros_like(logit)
+        expected = bradley_terry_loss(logit, zero) if wanted else bradley_terry_loss(zero, logit)
+        assert torch.equal(classifier_loss(logit, sides), expected)
+    assert classifier_loss(logit[3:], torch.tensor([True])).item() == pytest.approx(-math.log(1 / (1 + math.exp(-2.5))))
+    with pytest.raises(ValueError, match="shape"):
+        classifier_loss(logit, torch.tensor([True]))

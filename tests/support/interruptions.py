@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from forage.bench.fork_server import ForkServer
-from forage.reward_models.fit import OnUpdate
 from forage.store.run_directory import RunDirectory
+from forage.training.fit import OnUpdate
 from forage.training.loop import resume, train
 from forage.training.recipe import Recipe
 

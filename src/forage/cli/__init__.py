@@ -18,6 +18,7 @@ COMMANDS = {
     "base": "build the tiny base model of a toy task",
     "train": "train a recipe: forage train countdown --method grpo --method entropy_advantage",
     "resume": "continue an interrupted run, bit for bit",
+    "sft": "supervised training on examples: a warm-up before a run, a transfer behind it",
     "eval": "pass@k of a checkpoint, from one cached sampling run",
     "search": "votes over branching chains, or a tree search that documents judge, beside plain responses",
     "difficulty": "how many responses each training problem takes until one is right",

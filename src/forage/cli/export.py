@@ -10,9 +10,12 @@ from forage.core.atomic import write_file
 from forage.core.errors import ForageError
 from forage.grams.gram_list import load_grams
 from forage.reward_models.prm.formats import Format, stepwise_rows
-from forage.store.dataset_folder import Layout, write_dataset, write_stepwise
+from forage.store.dataset_folder import Layout, write_dataset, write_rows, write_stepwise
 from forage.store.run_directory import RunDirectory
 from forage.training.checkpoints import export_checkpoint
+from forage.training.examples import prompts_of_run
+from forage.training.loop import open_recipe
+from forage.training.reflections import reflections
 
 
 def export_command(
@@ -24,7 +27,9 @@ def export_command(
     untie: bool = False,
     dtype: Literal["float32", "bfloat16", "float16"] | None = None,
     trust_remote_code: bool = False,
-    rollouts: Layout | Literal["stepwise"] | None = None,
+    rollouts: Layout | Literal["stepwise", "reflection"] | None = None,
+    reflect: str = "<|reflect|>",
+    drop: int = 3,
     step_labels: Format | None = None,
     gram_list: bool = False,
     eta: float = 1.0,
@@ -48,7 +53,10 @@ def export_command(
         trust_remote_code: Run Python code that comes with the model. Read it first.
         rollouts: Write the responses of a run instead. sft: prompt and completion, of right responses; preference:
             prompt, chosen and rejected, among the responses to one problem; stepwise: prompt, completions and labels,
-            of labeled solutions.
+            of labeled solutions; reflection: prompt and completion, a wrong response that is cut back, --reflect and a
+            right sibling (format tuning: docs/supervised.md).
+        reflect: Text between a wrong response and a right one. It asks for another look.
+        drop: Steps that a wrong response loses at most.
         step_labels: Write step labels instead. The format is er-prm, openrlhf, math-shepherd or trl, as `forage prm
             convert` writes them.
         gram_list: Write strategic grams instead. A JSON list of {"gram", "cluster"}.
@@ -64,7 +72,10 @@ def export_command(
         say(f"Saved: {out} ({count} grams)")
         return
     if rollouts is not None:
-        count = _write_rollouts(checkpoint, rollouts, out, eta)
+        if rollouts == "stepwise":
+            count = write_stepwise(stepwise_rows(read(checkpoint, eta).solutions), out)
+        else:
+            count = _write_rollouts(checkpoint, rollouts, out, reflect, drop)
         say(f"Saved: {out} ({count} rows)")
         return
     made = export_checkpoint(
@@ -73,12 +84,18 @@ def export_command(
     say(f"Saved: {made}")
 
 
-def _write_rollouts(source: Path, layout: Layout | Literal["stepwise"], out: Path, eta: float) -> int:
-    if layout == "stepwise":
-        return write_stepwise(stepwise_rows(read(source, eta).solutions), out)
-    run_directory = RunDirectory.open(source)
+def _write_rollouts(source: Path, layout: Layout | Literal["reflection"], out: Path, reflect: str, drop: int) -> int:
+    run_directory, prompts = RunDirectory.open(source), prompts_of_run(source)
     rows = [row for step in run_directory.rollout_steps() for row in run_directory.rollouts(step)]
-    return write_dataset(rows, layout, out)
+    if layout != "reflection":
+        return write_dataset(rows, layout, out, prompts=prompts)
+    made = reflections(rows, open_recipe(source).task, reflect=reflect, drop=drop)
+    if not made:
+        raise ForageError(
+            "There is nothing to write as reflection: no group that the run kept holds a right and a wrong response. "
+            "Train it with more `rollouts_every`."
+        )
+    return write_rows(made, "sft", out, prompts=prompts)
 
 
 def _write_grams(source: Path, out: Path) -> int:

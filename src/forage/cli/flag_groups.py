@@ -45,12 +45,13 @@ GROUPS: Mapping[str, tuple[str, tuple[str, ...]]] = {
         "How the model is trained.",
         (
             *("objective", "head", "epochs", "lr", "batch", "margin", "probe", "placebo", "held_out"),
-            *("checkpoint_every", "weight_decay", "micro_tokens"),
+            *("checkpoint_every", "weight_decay", "micro_tokens", "learn_from", "new_token", "adapter"),
+            *("gradient_checkpointing",),
         ),
     ),
     "engine": (
         "Where and in which numbers the model computes.",
-        ("device", "dtype", "threads", "rows", "trust_remote_code", "shard"),
+        ("device", "dtype", "matmul", "threads", "rows", "trust_remote_code", "shard"),
     ),
     "verification": (
         "How answers are checked. The number of processes does not change results.",

@@ -49,6 +49,7 @@ SETTINGS = {
     "max_rounds": "how often a step samples again in the place of groups that teach nothing",
     "max_steps": "steps of a response that are valued",
     "model": "folder of the reward model; several of `reward_model` with + between them",
+    "soft_rllf.model": "folder of the classifier",
     "outcome": "weight of the verifier's reward beside the model's",
     "overlong_buffer": "share of the response limit over which the penalty for length grows",
     "planning_alpha": "weight of the planning credit",

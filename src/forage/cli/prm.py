@@ -18,11 +18,11 @@ from forage.evaluation.evaluation import Evaluation
 from forage.evaluation.names import evaluation_files, home_of
 from forage.ops.step_scores import AGGREGATORS, Aggregator
 from forage.ops.step_scores import aggregate as aggregate_scores
-from forage.reward_models.fit import FitSettings
 from forage.reward_models.prm.calibration import Calibration, FirstErrors
 from forage.reward_models.prm.checkpoints import rank_evaluation, read_calibration, score_solutions, train_checkpoint
 from forage.reward_models.prm.formats import Format, Labels, read_labels, write_labels
 from forage.reward_models.prm.train import Objective, ProcessTraining
+from forage.training.fit import FitSettings
 
 
 def convert_command(labels: Path, /, *, to: Format, out: Path, eta: float = 1.0) -> None:

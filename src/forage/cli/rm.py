@@ -8,7 +8,6 @@ from pathlib import Path
 from forage.cli.progress import message_on_interrupt, progress_bar, say, say_rejected
 from forage.core.atomic import write_file
 from forage.core.errors import ForageError
-from forage.reward_models.fit import FitSettings
 from forage.reward_models.preference import Ranking, read_rankings, write_rankings
 from forage.reward_models.preference.checkpoints import (
     average_checkpoints,
@@ -17,6 +16,7 @@ from forage.reward_models.preference.checkpoints import (
     train_checkpoint,
 )
 from forage.reward_models.preference.train import Agreement, Objective, RewardTraining
+from forage.training.fit import FitSettings
 
 
 def collect_command(
@@ -88,7 +88,7 @@ def train_command(
         model: The model to start from. A run directory, a checkpoint, or a model folder.
         out: Where the result is written. A folder to create.
         objective: What training optimizes. plackett-luce (whole rankings) or pairs (all pairs of them); of two
-            responses both are Bradley-Terry.
+            responses both are Bradley-Terry. classifier: whether a response is the best, each by itself.
         probe: Optimizer steps of the head alone, before all others. The same for every seed; for models that will be
             averaged.
         checkpoint_every: Steps between two checkpoints. 0: only when interrupted.

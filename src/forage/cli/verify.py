@@ -49,7 +49,7 @@ def verify_command(
         json: Print tables as one JSON object.
         out: Where the result is written. A file; printed unless given.
         answer_column: Column of the right answer. The verifier compares with it.
-        response_column: Column of the response that is judged.
+        response_column: Column of the response. It is what is judged.
         prompt_column: Column of the prompt. It may say that percents are asked for; it can be missing.
         stress: Judge the hostile answers that come with forage instead, and report what came of them.
         mutants: With --stress, judge so many mutations of them instead.

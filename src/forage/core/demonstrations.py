@@ -27,12 +27,13 @@ class Demonstration:
     """A whole response to `problem`, learned from together with the step's group number `group`.
 
     `weight` is its share of what that group learns from demonstrations. `logprobs`, where known, are of the policy that
-    wrote the tokens.
+    wrote the tokens. `prefix` is how the response begins before them: read and not learned.
     """
 
     problem: Problem
     tokens: tuple[int, ...]
     group: int
+    prefix: tuple[int, ...] = ()
     weight: float = 1.0
     logprobs: tuple[float, ...] | None = None
 
@@ -98,7 +99,8 @@ def shown_to(demonstrations: Batch, groups: int) -> TrainBatch:
 
 
 def _as_group(demonstration: Demonstration, given: Spans) -> Group:
-    start, size = Start(demonstration.problem, origin=Origin.DEMONSTRATION), len(demonstration.tokens)
+    start = Start(demonstration.problem, demonstration.prefix, origin=Origin.DEMONSTRATION)
+    size = len(demonstration.tokens)
     unknown, ends = (float("nan"),) * size, steps_around((size,), given)
     logprobs = demonstration.logprobs or unknown
     rollout = Rollout(start, demonstration.tokens, logprobs, unknown, "", ends, "eos", 0, given)

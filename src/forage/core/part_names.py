@@ -27,6 +27,7 @@ MODULES: Mapping[str, str] = {
     "Cause": "analysis.measures.alarms",
     "Choice": "tasks.verifiers.plain",
     "ClassEntropy": "analysis.measures.pivotal",
+    "ClassifierReward": "engines.local.classifier_reward",
     "ClipCovTokens": "parts.losses.step_signals",
     "CodeFile": "tasks.code.file",
     "ColoringTask": "tasks.colouring",

@@ -97,6 +97,7 @@ from forage.methods.controls.rrl_success_prefixes import rrl_success_prefixes as
 from forage.methods.controls.rrl_whole_prompts import rrl_whole_prompts as rrl_whole_prompts
 from forage.methods.controls.setpo_shuffled import setpo_shuffled as setpo_shuffled
 from forage.methods.controls.shuffled_entropy import shuffled_entropy as shuffled_entropy
+from forage.methods.controls.soft_rllf_shuffled import soft_rllf_shuffled as soft_rllf_shuffled
 from forage.methods.controls.step_grpo_shuffled import step_grpo_shuffled as step_grpo_shuffled
 from forage.methods.controls.success_replay_fresh import success_replay_fresh as success_replay_fresh
 from forage.methods.controls.success_replay_random import success_replay_random as success_replay_random
@@ -146,6 +147,7 @@ from forage.methods.exploration.rl_plus import rl_plus as rl_plus
 from forage.methods.exploration.rrl import rrl as rrl
 from forage.methods.exploration.satori import satori as satori
 from forage.methods.exploration.setpo import setpo as setpo
+from forage.methods.exploration.soft_rllf import soft_rllf as soft_rllf
 from forage.methods.exploration.step_grpo import step_grpo as step_grpo
 from forage.methods.exploration.strategy_modes import strategy_modes as strategy_modes
 from forage.methods.exploration.success_replay import success_replay as success_replay

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 from forage.core.errors import ForageError
 from forage.core.mode_keys import ModeKey, Ways
 from forage.core.protocols import Assign, Explore, MemoryConfig, Penalty, Reward, Shape, Signal, StepSignal, Task
+from forage.engines.local.classifier_reward import ClassifierReward
 from forage.engines.local.model_reward import ModelReward
 from forage.engines.local.process_model import read_record
 from forage.engines.local.process_reward import ProcessReward
@@ -201,13 +202,16 @@ def add_preference_reward(recipe: Recipe, reward: PreferenceReward, method: str)
     return add_model_reward(recipe, reward)
 
 
-def add_model_reward(recipe: Recipe, reward: ModelReward | ProcessReward | PreferenceReward | JudgeReward) -> Recipe:
+LearnedReward = ModelReward | ProcessReward | PreferenceReward | JudgeReward | ClassifierReward
+"""Rewards that may take the verdict's place."""
+
+
+def add_model_reward(recipe: Recipe, reward: LearnedReward) -> Recipe:
     """The recipe with a reward that may take the verdict's place, in front of those that add to it.
 
     What they add, such as a penalty for length, is so kept, whatever the order of the methods.
     """
-    kinds = ModelReward | ProcessReward | PreferenceReward | JudgeReward
-    models = [place for place, part in enumerate(recipe.rewards) if isinstance(part, kinds)]
+    models = [place for place, part in enumerate(recipe.rewards) if isinstance(part, LearnedReward)]
     place = max(models, default=-1) + 1
     return replace(recipe, rewards=(*recipe.rewards[:place], reward, *recipe.rewards[place:]))
 

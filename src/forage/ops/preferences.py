@@ -34,6 +34,29 @@ def bradley_terry_loss(chosen: Tensor, rejected: Tensor) -> Tensor:
     return functional.softplus(rejected - chosen)
 
 
+def classifier_loss(logit: Tensor, wanted: Tensor) -> Tensor:
+    """The negative log-likelihood of whether each response is wanted (logistic regression, Cox 1958).
+
+        -ln sigma(z) where it is, -ln sigma(-z) where it is not
+
+    Args:
+        logit: (N,) float, what a classifier with one output says.
+        wanted: (N,) bool, whether the response is of that kind.
+
+    Returns:
+        (N,) float in nats, 0 or more, with gradients.
+
+    Raises:
+        ValueError: the shapes differ.
+
+    Example:
+        >>> classifier_loss(torch.tensor([1.0, 1.0]), torch.tensor([True, False]))
+        tensor([0.3133, 1.3133])
+    """
+    require_shape(tuple(logit.shape), wanted=wanted)
+    return functional.softplus(torch.where(wanted, -logit, logit))
+
+
 def plackett_luce_loss(reward: Tensor, ranked: Tensor) -> Tensor:
     """The negative log-likelihood of rankings (Luce 1959, Plackett 1975; arXiv 2301.11270, section 4).
 

@@ -8,9 +8,9 @@ import pytest
 from forage.bench.fork_server import ForkServer
 from forage.cli import main
 from forage.core.errors import ForageError
-from forage.reward_models.fit import OnUpdate
 from forage.reward_models.preference.checkpoints import train_checkpoint
 from forage.reward_models.preference.train import RewardTraining
+from forage.training.fit import OnUpdate
 from support.interruptions import files, interrupting, kill_after_a_checkpoint
 from support.made_preferences import comparisons
 

@@ -231,6 +231,18 @@ def test_longer_rankings(dialogue_base: Path, objective: Any) -> None:
     assert made.agreement.accuracy > 0.9
 
 
+def test_a_classifier_tells_the_best_from_the_others(dialogue_base: Path) -> None:
+    """By the sign of what it says of each response alone."""
+    model = RewardModel.from_causal(dialogue_base)
+    rankings = comparisons(150, 2)
+    made = train_reward_model(model, rankings, replace(SETTINGS, objective="classifier"))
+    assert made.agreement is not None
+    assert made.agreement.accuracy > 0.9
+    best, other = zip(*[[model.encode(each.prompt, text) for text in each.responses] for each in rankings], strict=True)
+    assert sum(logit > 0 for logit in model.score(best)) > 0.85 * len(best)
+    assert sum(logit < 0 for logit in model.score(other)) > 0.85 * len(other)
+
+
 def test_the_same_seed_gives_the_same_bits(dialogue_base: Path) -> None:
     def trained(seed: int, micro_tokens: int = 8192) -> list[float]:
         model = RewardModel.from_causal(dialogue_base)

@@ -10,10 +10,10 @@ from forage.bench.fork_server import ForkServer
 from forage.cli import main
 from forage.core.errors import ForageError
 from forage.engines.local.step_heads import HeadKind
-from forage.reward_models.fit import OnUpdate
 from forage.reward_models.prm.checkpoints import train_checkpoint
 from forage.reward_models.prm.formats import TaggedSolution, write_labels
 from forage.reward_models.prm.train import ProcessTraining
+from forage.training.fit import OnUpdate
 from support.interruptions import files, interrupting, kill_after_a_checkpoint
 
 STEPS = ("try 1 + 2 = 3 3 4", "try 4 - 2 = 2 1 3", "check 3 10 no")

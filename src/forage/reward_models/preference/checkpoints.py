@@ -15,7 +15,6 @@ from forage.core.records import SampleRequest, SamplingParams
 from forage.core.seeds import derive_seed
 from forage.engines.local.reward_model import RewardModel, average, check_reward_model
 from forage.evaluation.fingerprint import fingerprint
-from forage.reward_models.fit import OnUpdate
 from forage.reward_models.preference import Ranking
 from forage.reward_models.preference.train import (
     Agreement,
@@ -25,9 +24,10 @@ from forage.reward_models.preference.train import (
     agree,
     train_reward_model,
 )
-from forage.reward_models.resumable import resumable
 from forage.tasks.dialogue import Dialogue, rank
 from forage.training.checkpoints import find_checkpoint
+from forage.training.fit import OnUpdate
+from forage.training.resumable import resumable
 
 
 def collect_rankings(

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -16,18 +16,19 @@ from forage.core.errors import ForageError
 from forage.core.seeds import derive_seed
 from forage.engines.local.reward_model import RewardModel
 from forage.engines.optimization import shuffled_batches
-from forage.ops.preferences import bradley_terry_loss, plackett_luce_loss
-from forage.reward_models.fit import Checkpointing, FitSettings, OnUpdate, Updates
+from forage.ops.preferences import bradley_terry_loss, classifier_loss, plackett_luce_loss
 from forage.reward_models.preference import Ranking
+from forage.training.fit import Checkpointing, FitSettings, OnUpdate, Updates
 
-Objective = Literal["plackett-luce", "pairs"]
+Objective = Literal["plackett-luce", "pairs", "classifier"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RewardTraining(FitSettings):
     """How a reward model is trained.
 
-    `objective`: the likelihood of whole rankings, or of all pairs in them; of two responses both are Bradley-Terry. The
+    `objective`: the likelihood of whole rankings, or of all pairs in them; of two responses both are Bradley-Terry. A
+    "classifier" learns of each response by itself whether it is the best of its ranking. The
     first `probe` updates move the new head alone, in an order that does not depend on `seed`: models that are to be
     averaged share it and begin near one another (linear probing, arXiv 2401.12187). The learning rate is for models of
     a tiny world's size: 7-billion-parameter models were trained with 1e-6 to 1e-5. `held_out` is the share of
@@ -40,8 +41,8 @@ class RewardTraining(FitSettings):
     probe: int = 0
 
     def __post_init__(self) -> None:
-        if self.objective not in ("plackett-luce", "pairs"):
-            raise ForageError(f"The objective is plackett-luce or pairs, not {self.objective!r}.")
+        if self.objective not in get_args(Objective):
+            raise ForageError(f"The objective is {', '.join(get_args(Objective))}, not {self.objective!r}.")
         if self.probe < 0:
             raise ForageError(f"probe counts optimizer steps, 0 or more, not {self.probe}.")
         FitSettings.__post_init__(self)
@@ -179,6 +180,10 @@ def ranking_losses(rewards: Sequence[Tensor], objective: Objective) -> Tensor:
     if objective == "pairs":
         pairs = [row[torch.triu_indices(len(row), len(row), 1, device=row.device)] for row in rewards]
         return torch.stack([bradley_terry_loss(better, worse).mean() for better, worse in pairs])
+    if objective == "classifier":
+        return torch.stack(
+            [classifier_loss(row, torch.arange(len(row), device=row.device) == 0).mean() for row in rewards]
+        )
     padded = torch.nn.utils.rnn.pad_sequence(list(rewards), batch_first=True)
     lengths = torch.tensor([len(row) for row in rewards], device=padded.device)
     return plackett_luce_loss(padded, torch.arange(padded.shape[1], device=padded.device) < lengths[:, None])

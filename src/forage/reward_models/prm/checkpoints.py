@@ -21,14 +21,14 @@ from forage.engines.local.step_heads import HeadKind
 from forage.evaluation.evaluation import Evaluation
 from forage.evaluation.fingerprint import fingerprint
 from forage.ops.step_scores import Aggregator
-from forage.reward_models.fit import OnUpdate
 from forage.reward_models.prm.calibration import Calibration, calibrate
 from forage.reward_models.prm.formats import TaggedSolution
 from forage.reward_models.prm.rank import BestOfNResult, rank, score_samples
 from forage.reward_models.prm.train import ProcessOutcome, ProcessTraining, train_process_model
-from forage.reward_models.resumable import resumable
 from forage.training.checkpoints import find_checkpoint
 from forage.training.evaluate import iterate_samples
+from forage.training.fit import OnUpdate
+from forage.training.resumable import resumable
 
 CALIBRATION = "calibration.json"
 """Beside the weights of a process model: what its training did, and its calibration on held-out labels."""

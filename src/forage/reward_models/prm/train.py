@@ -14,9 +14,9 @@ from forage.core.seeds import derive_seed
 from forage.engines.local.process_model import Encoded, ProcessModel, batches
 from forage.engines.optimization import shuffled_batches
 from forage.ops.step_objectives import step_cross_entropy, step_ranking
-from forage.reward_models.fit import Checkpointing, FitSettings, OnUpdate, Updates
 from forage.reward_models.prm.calibration import Calibration, FirstErrors, calibrate, locate_errors
 from forage.reward_models.prm.formats import Rejected, TaggedSolution
+from forage.training.fit import Checkpointing, FitSettings, OnUpdate, Updates
 
 Objective = Literal["steps", "outcome", "ranking"]
 

@@ -15,8 +15,8 @@ from typing import Any, Protocol, TypeVar
 
 from forage.core.atomic import explain_io_errors, new_directory, recover, remove_directory, write_file
 from forage.core.errors import ForageError
-from forage.reward_models.fit import Checkpointing, TrainingState
 from forage.store.checkpoint import checkpoint_steps, latest_intact, load_tensors, save_tensors, write_checkpoint
+from forage.training.fit import Checkpointing, TrainingState
 from forage.training.loop import TRAINING
 
 
