@@ -37,6 +37,7 @@ class Sizes:
     demonstrations: int
     warm_lr: float
     lr: float
+    rise: int
     steps: tuple[int, int]
     groups: tuple[int, int]
     group_size: tuple[int, int]
@@ -48,9 +49,9 @@ class Sizes:
 
 
 SIZES: Mapping[str, Sizes] = {
-    "tiny": Sizes(8, 3e-5, 1e-5, (1, 1), (2, 2), (4, 4), (4, 4), 2, (4, 4), 2, 64),
-    "cpu": Sizes(64, 5e-5, 2e-5, (40, 24), (2, 4), (16, 8), (12, 48), 32, (32, 16), 24, 256),
-    "gpu": Sizes(64, 5e-5, 1e-5, (60, 50), (8, 12), (16, 16), (40, 96), 64, (64, 64), 96, 1024),
+    "tiny": Sizes(8, 3e-5, 1e-5, 0, (1, 1), (2, 2), (4, 4), (4, 4), 2, (4, 4), 2, 64),
+    "cpu": Sizes(64, 5e-5, 1e-5, 5, (24, 16), (2, 4), (16, 8), (8, 32), 32, (32, 16), 24, 256),
+    "gpu": Sizes(64, 5e-5, 1e-5, 5, (60, 50), (8, 12), (16, 16), (40, 96), 64, (64, 64), 96, 1024),
 }
 
 LENGTH = {"herds": 16, "two_steps": 64}
@@ -130,6 +131,8 @@ def recipe_of(kind: str, model: str, out: Path, sizes: Sizes, seed: int, method:
         group_size=sizes.group_size[at],
         max_tokens=LENGTH[kind],
         lr=sizes.lr,
+        warmup=sizes.rise,
+        mini_batches=1,  # exactly on policy
         micro_tokens=4096 if device == "cpu" else 16_384,
         rows=sizes.rows,
         device=device,
