@@ -58,7 +58,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_model(place / "chat-model", chat=True)
     write_table(place / "problems.jsonl", sums())
     write_table(place / "test.jsonl", sums(6, seed=9))
-    steps = [{"question": row["prompt"], "solution": f"Add them. #### {row['answer']}"} for row in sums()]
+    steps = [{"question": row["prompt"], "solution": f"It is #### {row['answer']}"} for row in sums()]
     write_table(place / "gsm8k.jsonl", steps)
     said = [f"Let us first add {row['prompt'][8:-1]}. So the answer is {row['answer']}." for row in sums()]
     write_table(place / "solutions.jsonl", [{"solution": text} for text in said])

@@ -192,6 +192,21 @@ def test_columns_under_any_name(tmp_path: Path) -> None:
     ]
 
 
+def test_a_column_of_right_responses_is_what_the_task_can_show(tmp_path: Path) -> None:
+    rows = [{"prompt": f"{n} + 1?", "answer": str(n + 1), "why": f"One more. #### {n + 1}"} for n in range(12)]
+    table = open_table(jsonl(tmp_path / "t.jsonl", rows), verifier=EXACT, columns=Columns(solution="why"))
+    for split in ("train", "test"):
+        for problem in table.problems(split):
+            assert table.reference(problem) == f"One more. #### {problem.answer}"
+    assert open_table(tmp_path / "t.jsonl", verifier=EXACT).reference(table.problems("train")[0]) is None
+    assert parse_table(f"table:data={tmp_path / 't.jsonl'},solution=why,verifier=exact").reference(problem)
+    blank = jsonl(tmp_path / "blank.jsonl", [*rows, {"prompt": "q", "answer": "a", "why": " "}])
+    with pytest.raises(ForageError, match=r"line 13: its solution is empty"):
+        open_table(blank, verifier=EXACT, columns=Columns(solution="why")).problems("train")
+    with pytest.raises(ForageError, match="it has no 'how'"):
+        open_table(blank, verifier=EXACT, columns=Columns(solution="how")).problems("train")
+
+
 def test_answers_that_are_not_text_are_json(tmp_path: Path) -> None:
     values = [3, 2.5, True, [1, 2], {"a": 1}]
     found = read(jsonl(tmp_path / "t.jsonl", [{"prompt": "p", "answer": value} for value in values]))

@@ -18,8 +18,8 @@ GROUPS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "table": (
         "How the rows of a table are read.",
         (
-            *("prompt_column", "answer_column", "response_column", "id_column", "answer_after", "skip_bad_rows"),
-            *("delimiter", "encoding", "system", "template", "environment"),
+            *("prompt_column", "answer_column", "response_column", "id_column", "answer_after", "solution_column"),
+            *("skip_bad_rows", "delimiter", "encoding", "system", "template", "environment"),
         ),
     ),
     "responses": (

@@ -34,6 +34,7 @@ class TableFlags:
         answer_column: Column of the right answer. The verifier compares with it.
         id_column: Column of the names of problems. Their content names them unless given.
         answer_after: Keep of an answer what stands behind the last such text. #### for GSM8K.
+        solution_column: Column of a right response. Methods that show one learn from it (docs/your-own-model.md).
         skip_bad_rows: Leave out rows that cannot be used. Otherwise the first of them are named and nothing begins.
         delimiter: Character between the fields of CSV. The names tab, semicolon and pipe work too.
         encoding: Text encoding of CSV. utf-8, utf-16, cp1252, ...
@@ -54,6 +55,7 @@ class TableFlags:
     answer_column: str | None = None
     id_column: str | None = None
     answer_after: str | None = None
+    solution_column: str | None = None
     skip_bad_rows: bool = False
     delimiter: str | None = None
     encoding: str | None = None
@@ -159,6 +161,7 @@ def _with_flags(table: Table, flags: TableFlags, checkpoint: Checkpoint, engine:
         "answer": flags.answer_column,
         "id": flags.id_column,
         "answer_after": flags.answer_after,
+        "solution": flags.solution_column,
     }
     written = {"delimiter": flags.delimiter, "encoding": flags.encoding}
     template = flags.template or (None if known else "auto")

@@ -66,7 +66,7 @@ def refuse_table(argv: Sequence[str]) -> None:
     Of larger tables only that they exist: a second reading would cost more than it saves.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    for name in ("data", "test", "prompt-column", "answer-column", "id-column", "answer-after"):
+    for name in ("data", "test", "prompt-column", "answer-column", "id-column", "answer-after", "solution-column"):
         parser.add_argument(f"--{name}", default="" if name == "answer-after" else None)
     parser.add_argument("--skip-bad-rows", action="store_true")
     parser.add_argument("--test-share", type=float)
@@ -86,6 +86,7 @@ def refuse_table(argv: Sequence[str]) -> None:
         answer=given.answer_column or "answer",
         id=given.id_column,
         answer_after=given.answer_after,
+        solution=given.solution_column or "",
     )
     test = Path(given.test) if given.test else None
     table = open_table(

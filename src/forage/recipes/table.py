@@ -25,6 +25,7 @@ def table(
     answer_column: str = "answer",
     id_column: str | None = None,
     answer_after: str = "",
+    solution_column: str = "",
     skip_bad_rows: bool = False,
     delimiter: str = "",
     encoding: str = "utf-8",
@@ -46,6 +47,7 @@ def table(
         answer_column: Column of the right answer. The verifier compares with it.
         id_column: Column of the names of problems. Their content names them unless given.
         answer_after: Keep of an answer what stands behind the last such text. #### for GSM8K.
+        solution_column: Column of a right response. Methods that show one learn from it (docs/your-own-model.md).
         skip_bad_rows: Leave out rows that cannot be used. Otherwise the first of them are named and nothing begins.
         delimiter: Character between the fields of CSV. The names tab, semicolon and pipe work too.
         encoding: Text encoding of CSV. utf-8, utf-16, cp1252, ...
@@ -65,7 +67,13 @@ def table(
         test=Path(test) if test else None,
         test_share=test_share,
         verifier=chosen_verifier(verifier),
-        columns=Columns(prompt=prompt_column, answer=answer_column, id=id_column, answer_after=answer_after),
+        columns=Columns(
+            prompt=prompt_column,
+            answer=answer_column,
+            id=id_column,
+            answer_after=answer_after,
+            solution=solution_column,
+        ),
         separated=Separated(delimiter=delimiter, encoding=encoding),
         system=system,
         template=settled_template(template, model, trust_remote_code=settings.get("trust_remote_code", False)),

@@ -99,6 +99,9 @@ class Table(OwnModes):
     def step_ends(self, pieces: Sequence[str]) -> tuple[int, ...]:
         return ends_at(pieces, rule_of(self.steps))
 
+    def reference(self, problem: Problem) -> str | None:
+        return self._solutions.get(problem.id)
+
     def notes(self) -> tuple[str, ...]:
         """How many problems there are, which rows were left out, and whether test problems are training problems."""
         sizes = [f"{len(entries)} {split} problems" for split, entries in self._entries.items() if entries]
@@ -136,6 +139,16 @@ class Table(OwnModes):
         if self.test_share:
             train, test = _hold_out(train, self.test_share, self.seed)
         return {"train": train, "test": test}
+
+    @cached_property
+    def _solutions(self) -> dict[str, str]:
+        """Right responses by the names of problems, where a column holds them."""
+        rows = (
+            (name, entry)
+            for entries in self._entries.values()
+            for name, entry in zip(_names(entries), entries, strict=True)
+        )
+        return {name: entry.solution for name, entry in rows if entry.solution}
 
     @property
     def _rejected(self) -> list[RejectedRow]:
@@ -206,8 +219,8 @@ def overlap_note(trained: Table, tested: Table) -> tuple[str, ...]:
 def parse_table(text: str) -> Table:
     """`table:data=FILE,verifier=math` as the task of a table, read as plain text; the verifier takes all that follows.
 
-    Settings: data, test, test_share, prompt, answer, system, template (chat or none), steps, skip_bad_rows, modes,
-    delimiter, encoding. Raises ForageError for anything else.
+    Settings: data, test, test_share, prompt, answer, solution, system, template (chat or none), steps, skip_bad_rows,
+    modes, delimiter, encoding. Raises ForageError for anything else.
     """
     before, _, verifier = text.partition("verifier=")
     defaults: dict[str, Any] = {
@@ -216,6 +229,7 @@ def parse_table(text: str) -> Table:
         "test_share": None,
         "prompt": Columns.prompt,
         "answer": Columns.answer,
+        "solution": Columns.solution,
         "system": "",
         "template": "none",
         "steps": "newline",
@@ -235,7 +249,7 @@ def parse_table(text: str) -> Table:
         verifier=parse_verifier(verifier or "math"),
         test=Path(settings["test"]) if settings["test"] else None,
         test_share=settings["test_share"],
-        columns=Columns(prompt=settings["prompt"], answer=settings["answer"]),
+        columns=Columns(prompt=settings["prompt"], answer=settings["answer"], solution=settings["solution"]),
         separated=Separated(delimiter=settings["delimiter"], encoding=settings["encoding"]),
         system=settings["system"],
         template=settings["template"],

@@ -33,6 +33,7 @@ class Columns:
 
     `answer_after`, where given, keeps of an answer what stands behind the last such text (`####` for GSM8K). `id` names
     the problems; without it they are named by their content. `tags` are columns whose values label the problems.
+    `solution`, where given, holds a right response: what methods that show one learn from.
     """
 
     prompt: str = "prompt"
@@ -40,6 +41,7 @@ class Columns:
     id: str | None = None
     tags: tuple[str, ...] = ()
     answer_after: str = ""
+    solution: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class Entry:
     answer: str
     id: str = ""
     tags: tuple[str, ...] = ()
+    solution: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +122,12 @@ def _entry(where: str, values: Mapping[str, Any], columns: Columns) -> Entry:
         answer=_behind(answer, columns.answer_after),
         id="" if columns.id is None else _answer(_look_up(values, columns.id), "id"),
         tags=tuple(_answer(_look_up(values, name), "tag") for name in columns.tags),
+        solution=_solution(values, columns),
     )
+
+
+def _solution(values: Mapping[str, Any], columns: Columns) -> str:
+    return _text(_look_up(values, columns.solution), "solution") if columns.solution else ""
 
 
 def _verl_entry(where: str, values: Mapping[str, Any], columns: Columns) -> Entry:
@@ -137,6 +145,7 @@ def _verl_entry(where: str, values: Mapping[str, Any], columns: Columns) -> Entr
         answer=_behind(_answer(rule["ground_truth"]), columns.answer_after),
         id="" if columns.id is None else _answer(_look_up(values, columns.id), "id"),
         tags=(_answer(values["data_source"], "data_source"),),
+        solution=_solution(values, columns),
     )
 
 
