@@ -3,9 +3,13 @@
 Same checkpoint, problems, verifier, group sizes, response limit and optimizer steps; the engines take turns, and
 ratios are of neighboring runs. TRL runs with its defaults and tuned (bfloat16, eager attention, no gradient
 checkpointing), in an environment that this script makes (`--environment`), because TRL is no dependency of Forage.
+
+`--workload words --model DIR` asks a chat model, such as SmolLM2-135M-Instruct, 8 word problems of about 100 tokens, 8
+responses each, with a verdict that varies in every group, so that no response is left out of the update.
 """
 
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -14,9 +18,10 @@ import tempfile
 import venv
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import tyro
+from words_workload import texts
 
 HERE = Path(__file__).parent
 PINS = ("torch==2.13.0", "transformers==5.23.0", "trl==1.16.0")
@@ -26,6 +31,8 @@ PINS = ("torch==2.13.0", "transformers==5.23.0", "trl==1.16.0")
 class Settings:
     """How much is measured."""
 
+    workload: Literal["lab", "words"] = "lab"
+    """Countdown with a tiny model, or word problems with a chat model."""
     model: str | None = None
     """Checkpoint; the experiment-size lab base unless given."""
     steps: int = 6
@@ -79,6 +86,19 @@ def trl_python(environment: Path) -> str:
 
 
 def make_job(settings: Settings) -> dict[str, Any]:
+    shared = {
+        "workload": settings.workload,
+        "mini_batches": 2,
+        "max_tokens": settings.max_tokens,
+        "steps": settings.steps,
+        "threads": settings.threads,
+        "source": str(HERE.parent / "src"),
+    }
+    if settings.workload == "words":
+        if settings.model is None:
+            raise SystemExit("The workload words needs a chat model: --model DIR.")
+        # So small a learning rate that every step, in either engine, samples from the same policy.
+        return {**shared, "model": settings.model, "prompts": texts(8), "groups": 8, "group_size": 8, "lr": 1e-9}
     from forage.base_models.countdown import build_base
     from forage.tasks.countdown import Countdown
 
@@ -88,12 +108,8 @@ def make_job(settings: Settings) -> dict[str, Any]:
         "prompts": prompts,
         "groups": 16,
         "group_size": 16,
-        "mini_batches": 2,
-        "max_tokens": settings.max_tokens,
-        "steps": settings.steps,
-        "lr": 1e-6,  # so small that every step, in either engine, samples from the same policy
-        "threads": settings.threads,
-        "source": str(HERE.parent / "src"),
+        "lr": 1e-6,
+        **shared,
     }
 
 
@@ -111,20 +127,22 @@ def run(name: str, python: str, job: dict[str, Any]) -> dict[str, Any]:
 
 def forage_side(job: dict[str, Any]) -> None:
     """Forage's half, in a process of its own like TRL's."""
-    from forage.recipes import countdown
+    from forage.recipes import countdown, table
     from forage.training.loop import train
 
-    recipe = countdown(
-        size="experiment",
-        model=job["model"],
-        steps=job["steps"],
-        lr=job["lr"],
-        max_tokens=job["max_tokens"],
-        mini_batches=job["mini_batches"],
-        checkpoint_every=0,
-        rollouts_every=0,
-        threads=job["threads"],
-    )
+    settings: dict[str, Any] = {
+        name: job[name]
+        for name in ("model", "steps", "lr", "max_tokens", "mini_batches", "threads", "groups", "group_size")
+    }
+    settings |= {"checkpoint_every": 0, "rollouts_every": 0}
+    if job["workload"] == "words":
+        data = Path(job["out"]) / "words.jsonl"
+        data.write_text("".join(json.dumps({"prompt": text, "answer": "-"}) + "\n" for text in job["prompts"]))
+        os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])  # of the verifier
+        verifier = "python:words_workload:is_right"
+        recipe = table(data=data, test_share=0.0, verifier=verifier, template="chat", **settings)
+    else:
+        recipe = countdown(size="experiment", **settings)
     rows: list[dict[str, float]] = []
     train(
         recipe,

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 import torch
 import tyro
+from words_workload import texts
 
 from forage.core.batch import Experience, TrainBatch
 from forage.core.collate import collate
@@ -111,7 +112,7 @@ def measure(settings: Settings, variant: Mapping[str, Any]) -> dict[str, float]:
     loss = PolicyLoss(surrogate=PPOClip(low=0.2, high=0.2), reduction=TokenMean())
     starts = [
         Start(Problem(id=str(n), prompt=(Message("user", text),), answer="", task="words"))
-        for n, text in enumerate(texts(settings))
+        for n, text in enumerate(texts(settings.problems))
     ]
     limit = SamplingParams(max_tokens=settings.max_tokens)
     seconds: dict[str, list[float]] = {"sampling": [], "update": []}
@@ -136,16 +137,6 @@ def measure(settings: Settings, variant: Mapping[str, Any]) -> dict[str, float]:
     split = {name: 1000 * sum(values[1:]) / tokens for name, values in seconds.items()}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     return {"all": sum(split.values()), **split, "peak_gib": peak, "tokens": tokens / (settings.steps - 1)}
-
-
-def texts(settings: Settings) -> list[str]:
-    """Word problems of about 100 tokens with the chat template around them."""
-    return [
-        f"A baker makes {12 + n} trays of rolls in the morning and {7 + n} trays in the afternoon. Each tray holds "
-        f"{6 + n % 5} rolls. She sells {20 + 3 * n} rolls to a school and gives {5 + n} rolls to her neighbors. How "
-        "many rolls are left at the end of the day? Think step by step, and put the answer after 'Answer:'."
-        for n in range(settings.problems)
-    ]
 
 
 def chat(opened: Opened, problem: Problem) -> tuple[int, ...]:

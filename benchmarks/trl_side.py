@@ -27,17 +27,12 @@ def main() -> None:
     if job["tuned"]:
         load["attn_implementation"] = "eager"
     model = AutoModelForCausalLM.from_pretrained(job["model"], **load)
-    # The verifier needs nothing but the standard library, so Forage's source is enough; it is not installed here.
-    sys.path.insert(0, job["source"])
-    from forage.tasks.countdown import Countdown
-
-    task = Countdown(size="experiment")
-    problems = {problem.prompt: problem for problem in task.problems("train")}
+    prompts, judge = (words if job["workload"] == "words" else lab)(job)
     lengths: list[int] = []
 
     def reward(prompts, completions, completion_ids, **_):
         lengths.append(sum(map(len, completion_ids)))
-        return [task.verify(problems[prompt], text).value for prompt, text in zip(prompts, completions, strict=True)]
+        return [judge(prompt, text) for prompt, text in zip(prompts, completions, strict=True)]
 
     rows = job["groups"] * job["group_size"]
     config = GRPOConfig(
@@ -70,12 +65,31 @@ def main() -> None:
             if state.global_step % job["mini_batches"] == 0:
                 times.append(time.perf_counter())
 
-    data = Dataset.from_list([{"prompt": prompt} for prompt in job["prompts"]])
+    data = Dataset.from_list([{"prompt": prompt} for prompt in prompts])
     trainer = GRPOTrainer(model, reward, config, train_dataset=data, processing_class=tokenizer, callbacks=[Clock()])
     trainer.train()
     seconds = [after - before for before, after in itertools.pairwise(times)]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(json.dumps({"seconds": seconds, "tokens": lengths[-len(seconds) :], "peak_gib": peak}))
+
+
+def lab(job):
+    """Countdown's prompts and verifier."""
+    # The verifier needs nothing but the standard library, so Forage's source is enough; it is not installed here.
+    sys.path.insert(0, job["source"])
+    from forage.tasks.countdown import Countdown
+
+    task = Countdown(size="experiment")
+    problems = {problem.prompt: problem for problem in task.problems("train")}
+    return job["prompts"], lambda prompt, text: task.verify(problems[prompt], text).value
+
+
+def words(job):
+    """Chats, and a verdict by the text alone."""
+    from words_workload import verdict
+
+    chats = [[{"role": "user", "content": text}] for text in job["prompts"]]
+    return chats, lambda prompt, turns: verdict(turns[-1]["content"])
 
 
 if __name__ == "__main__":
