@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from paired import differences, mean
+from paired import tables
 from runs import trained
 
 from forage.core.records import Problem, SampleRequest, SamplingParams
@@ -128,15 +128,6 @@ def measured(model: Path, base: Path, run: Path, seed: int, problems: int, *, to
     }
 
 
-def table(rows: Sequence[dict[str, Any]]) -> str:
-    lines = ["| arm | " + " | ".join(COLUMNS) + " | seeds |", "|---" * (len(COLUMNS) + 2) + "|"]
-    for arm in dict.fromkeys(row["arm"] for row in rows):
-        mine = [row["values"] for row in rows if row["arm"] == arm]
-        lines.append(f"| {arm} | {' | '.join(mean([each[name] for each in mine]) for name in COLUMNS)} | {len(mine)} |")
-    numbers = {(row["arm"], row["seed"]): row["values"] for row in rows}
-    return "\n".join([*lines, "", differences(numbers, PAIRS, COLUMNS[:2])])
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", default="runs/format-tuning")
@@ -166,7 +157,7 @@ def main() -> None:
                 with file.open("a") as stream:
                     stream.write(json.dumps(rows[-1]) + "\n")
                 print(seed, arm, {name: round(value, 3) for name, value in values.items()}, flush=True)
-    print("", table(rows), sep="\n")
+    print("", tables(rows, COLUMNS, PAIRS, compared=COLUMNS[:2]), sep="\n")
 
 
 if __name__ == "__main__":

@@ -11,13 +11,12 @@ t-intervals.
 import argparse
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
-from paired import differences, mean
+from paired import tables
 from runs import trained
 
 from forage.core.protocols import Task
@@ -85,16 +84,6 @@ def of_stage(seed: int, steps: int, method: str, model: str | None = None) -> Re
     return lookup(seed=seed, steps=steps, method=methods, model=model, matmul="highest", threads=1)
 
 
-def tables(rows: Sequence[dict[str, Any]]) -> str:
-    lines = ["| arm | " + " | ".join(COLUMNS) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
-    for arm in ARMS:
-        mine = [row["values"] for row in rows if row["arm"] == arm]
-        cells = [mean([each[name] for each in mine if name in each]) for name in COLUMNS]
-        lines += [f"| {arm} | {' | '.join(cells)} |"] if mine else []
-    numbers = {(row["arm"], row["seed"]): row["values"] for row in rows}
-    return "\n".join([*lines, "", differences(numbers, PAIRS, ("test",))])
-
-
 def _name(arm: str) -> str:
     return "".join(each if each.isalnum() else "-" for each in arm)
 
@@ -116,7 +105,7 @@ def main() -> None:
             rows.append({"arm": arm, "seed": seed, "values": work(arm, seed, out)})
             file.write_text("".join(json.dumps(row) + "\n" for row in rows))
             print(f"seed {seed}: {arm}: {rows[-1]['values']}", flush=True)
-    print(tables(rows))
+    print(tables(rows, COLUMNS, PAIRS, arms=ARMS, compared=("test",)))
 
 
 if __name__ == "__main__":

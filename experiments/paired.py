@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from forage.bench.by_seed import Numbers, t_interval
 
@@ -18,6 +19,27 @@ def interval(differences: Sequence[float]) -> str:
         return f"{differences[0]:+.3f}"
     middle, low, high = t_interval(differences)
     return f"{middle:+.3f} [{low:+.3f}, {high:+.3f}]"
+
+
+def tables(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[str],
+    pairs: Iterable[tuple[str, str]],
+    *,
+    arms: Iterable[str] = (),
+    compared: Sequence[str] = (),
+) -> str:
+    """Means of rows (arm, seed, values) by arm, and paired differences of `compared`, all columns unless given.
+
+    The order is that of `arms`, or that in which they were run.
+    """
+    lines = [f"| arm | {' | '.join(columns)} | seeds |", "|---" * (len(columns) + 2) + "|"]
+    for arm in arms or dict.fromkeys(row["arm"] for row in rows):
+        mine = [row["values"] for row in rows if row["arm"] == arm]
+        cells = [mean([each[name] for each in mine if name in each]) for name in columns]
+        lines += [f"| {arm} | {' | '.join(cells)} | {len(mine)} |"] if mine else []
+    numbers = {(row["arm"], row["seed"]): row["values"] for row in rows}
+    return "\n".join([*lines, "", differences(numbers, pairs, compared or columns)])
 
 
 def differences(numbers: Numbers, pairs: Iterable[tuple[str, str]], names: Sequence[str], *, base: str = "base") -> str:

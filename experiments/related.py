@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from paired import differences, mean
+from paired import tables
 from runs import trained
 
 from forage.recipes import RECIPES
@@ -61,17 +61,6 @@ def work(world: str, arm: str, seed: int, flags: argparse.Namespace) -> dict[str
     return {"arm": arm, "seed": seed, "steps": settings["steps"], "values": {**values, **seconds}}
 
 
-def table(world: str, rows: Sequence[dict[str, Any]]) -> str:
-    names = COLUMNS[world]
-    lines = ["| arm | " + " | ".join(names) + " | seeds |", "|---" * (len(names) + 2) + "|"]
-    for arm in ARMS[world]:
-        mine = [row["values"] for row in rows if row["arm"] == arm]
-        cells = [mean([each[name] for each in mine]) for name in names if mine]
-        lines += [f"| {arm} | {' | '.join(cells)} | {len(mine)} |"] if mine else []
-    numbers = {(row["arm"], row["seed"]): row["values"] for row in rows}
-    return "\n".join([*lines, "", differences(numbers, PAIRS[world], names[:3])])
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("world", choices=ARMS)
@@ -94,7 +83,11 @@ def main() -> None:
                 stream.write(json.dumps(row) + "\n")
             said = {name: round(row["values"][name], 3) for name in (*COLUMNS[flags.world], "seconds", "cpu")}
             print(arm, seed, said, flush=True)
-    print(table(flags.world, rows))
+    print(
+        tables(
+            rows, COLUMNS[flags.world], PAIRS[flags.world], arms=ARMS[flags.world], compared=COLUMNS[flags.world][:3]
+        )
+    )
 
 
 if __name__ == "__main__":

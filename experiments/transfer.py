@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from paired import differences, mean
+from paired import tables
 from runs import trained
 
 from forage.core.seeds import derive_seed
@@ -121,15 +121,6 @@ def work(seed: int, out: Path, steps: int, done: Mapping[str, Any], keep: Callab
             keep(arm, model)
 
 
-def table(rows: Sequence[Mapping[str, Any]]) -> str:
-    lines = ["| arm | " + " | ".join(COLUMNS) + " | seeds |", "|---" * (len(COLUMNS) + 2) + "|"]
-    for arm in dict.fromkeys(row["arm"] for row in rows):
-        mine = [row["values"] for row in rows if row["arm"] == arm]
-        lines.append(f"| {arm} | {' | '.join(mean([each[name] for each in mine]) for name in COLUMNS)} | {len(mine)} |")
-    numbers = {(row["arm"], row["seed"]): row["values"] for row in rows}
-    return "\n".join([*lines, "", differences(numbers, PAIRS, COLUMNS)])
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", default="runs/transfer")
@@ -152,7 +143,7 @@ def main() -> None:
 
         work(seed, out, flags.steps, {row["arm"]: row for row in rows if row["seed"] == seed}, keep)
         print(f"seed {seed}: {time.perf_counter() - began:.0f} s", flush=True)
-    print("", table(rows), sep="\n")
+    print("", tables(rows, COLUMNS, PAIRS), sep="\n")
 
 
 if __name__ == "__main__":
