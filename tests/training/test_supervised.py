@@ -113,6 +113,19 @@ def test_it_learns_what_the_placebo_does_not(model: Path) -> None:
     assert losses[True] > 1
 
 
+def test_a_learning_rate_for_tiny_models_is_remarked_on_in_others(
+    model: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    once = replace(SETTINGS, epochs=1, held_out=0.0)
+    train_on_examples(opened(model), examples(4), once)
+    assert not [each for each in recwarn if "learning rate" in str(each.message)]
+    monkeypatch.setattr("forage.training.supervised.LARGE", 1000)
+    with pytest.warns(UserWarning, match=r"A learning rate of 0.003 is for tiny models"):
+        train_on_examples(opened(model), examples(4), once)
+    train_on_examples(opened(model), examples(4), replace(once, lr=5e-5))
+    assert not [each for each in recwarn if "5e-05" in str(each.message)]
+
+
 def test_every_response_of_the_placebo_is_anothers(model: Path) -> None:
     rows = prepare(opened(model), examples(), replace(SETTINGS, held_out=0.0)).training
     dealt = dealt_anew(rows, seed=1)

@@ -5,6 +5,7 @@ Before reinforcement learning it teaches the form of answers; after it, a policy
 
 import json
 import math
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -32,6 +33,9 @@ from forage.training.resumable import resumable
 
 RECORD = "supervised.json"
 """Beside the weights: how they were trained."""
+
+LARGE, HIGH = 50_000_000, 1e-4
+"""A model with more weights that learn is warned of a higher learning rate: it forgets what it could."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,8 +164,15 @@ def train_on_examples(
         for rows in shuffled_batches(len(training), settings.batch, epoch=epoch, seed=settings.seed)
     ]
     checkpointing = checkpointing or Checkpointing()
+    parameters = [parameter for parameter in policy.model.module.parameters() if parameter.requires_grad]
+    if settings.lr > HIGH and (learning := sum(each.numel() for each in parameters)) > LARGE:
+        warnings.warn(
+            f"A learning rate of {settings.lr:g} is for tiny models; {learning / 1e6:.0f} million weights learn here. "
+            "2e-5 to 5e-5 is usual.",
+            stacklevel=2,
+        )
     updates = Updates(
-        [parameter for parameter in policy.model.module.parameters() if parameter.requires_grad],
+        parameters,
         batches,
         lambda _, rows: _backward(policy, [training[row] for row in rows], settings.micro_tokens),
         lr=settings.lr,
