@@ -3,11 +3,12 @@
     python experiments/format_tuning.py --out runs/format-tuning --seeds 0,1,2
 
 On Countdown, with the demo's base model. Its own responses to training problems become trajectories: a wrong one, cut
-back, <|reflect|>, a right sibling. The model learns what stands behind the token. The control learns as much from
-trajectories that are dealt to other problems. Asked are test problems: wrong responses of the base, cut back, with the
-token behind them, are continued by each model (those of the base model with a blank line in the token's place, as it
-knows no such token), and fresh responses are sampled. One line of JSON for each arm and seed goes to OUT/rows.jsonl;
-interrupted, the same command goes on with what is missing.
+back, <|reflect|>, a right sibling. The model learns what stands behind the token, from trajectories alone, or from half
+of them and the right responses of the other half. The control learns as much from trajectories that are dealt to other
+problems. Asked are test problems: wrong responses of the base, cut back, with the token behind them, are continued by
+each model (those of the base model with a blank line in the token's place, as it knows no such token), and fresh
+responses are sampled. One line of JSON for each arm and seed goes to OUT/rows.jsonl; interrupted, the same command goes
+on with what is missing.
 """
 
 import argparse
@@ -34,6 +35,9 @@ TOKEN = "<|reflect|>"
 ENGINE = LocalEngine(threads=1, matmul="highest")
 COLUMNS = ("right behind the token", "right from the question", "reflects unasked")
 PAIRS = [
+    ("mixed", "base"),
+    ("mixed", "dealt anew, mixed (control)"),
+    ("mixed", "right responses alone"),
     ("tuned", "base"),
     ("tuned", "dealt anew (control)"),
     ("right responses alone", "base"),
@@ -52,7 +56,7 @@ def trajectories(run: Path) -> tuple[Examples, Examples]:
     """What is imitated: reflections, and the right responses in them alone."""
     directory, prompts, task = RunDirectory.open(run), prompts_of_run(run), open_recipe(run).task
     rows = [row for step in directory.rollout_steps() for row in directory.rollouts(step)]
-    made = reflections(rows, task, reflect=TOKEN)
+    made = reflections(rows, task, reflect=TOKEN, alone=0.0)
     both = [
         tuple(Example(prompt=prompts[row["problem"]], response=text, source=row["problem"]) for row, text in pairs)
         for pairs in (made, [(row, row["text"]) for row, _ in made])
@@ -143,8 +147,13 @@ def main() -> None:
         base = Path(open_recipe(run).model)
         both, alone = trajectories(run)
         print(f"seed {seed}: {len(both.examples)} trajectories", flush=True)
+        mixed = Examples(
+            tuple(pair[number % 2] for number, pair in enumerate(zip(both.examples, alone.examples, strict=True)))
+        )
         models = {
             "base": base,
+            "mixed": tuned(base, mixed, out / f"mixed-{seed}", seed),
+            "dealt anew, mixed (control)": tuned(base, mixed, out / f"mixed-dealt-{seed}", seed, placebo=True),
             "tuned": tuned(base, both, out / f"tuned-{seed}", seed),
             "dealt anew (control)": tuned(base, both, out / f"dealt-{seed}", seed, placebo=True),
             "right responses alone": tuned(base, alone, out / f"alone-{seed}", seed),

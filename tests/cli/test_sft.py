@@ -53,7 +53,7 @@ def test_format_tuning_from_a_run_to_restarts(
     run += ["--steps", "2", "--groups", "3", "--group-size", "4", "--max-tokens", "12", "--rollouts-every", "1"]
     run += ["--matmul", "highest", "--method", "dr_grpo", *SMALL]
     assert main([*run, "--model", str(chat_model), "--out", "first"]) == 0
-    assert main(["export", "first", "--rollouts", "reflection", "--out", "turns"]) == 0
+    assert main(["export", "first", "--rollouts", "reflection", "--alone", "0", "--out", "turns"]) == 0
     rows = pq.read_table(tmp_path / "turns" / FILE).to_pylist()
     assert rows
     assert [turn["role"] for turn in rows[0]["prompt"]] == ["user"]

@@ -30,6 +30,7 @@ def export_command(
     rollouts: Layout | Literal["stepwise", "reflection"] | None = None,
     reflect: str = "<|reflect|>",
     drop: int = 3,
+    alone: float = 0.5,
     step_labels: Format | None = None,
     gram_list: bool = False,
     eta: float = 1.0,
@@ -57,6 +58,7 @@ def export_command(
             right sibling (format tuning: docs/supervised.md).
         reflect: Text between a wrong response and a right one. It asks for another look.
         drop: Steps that a wrong response loses at most.
+        alone: Share of right responses that stand alone. The others come behind a wrong one.
         step_labels: Write step labels instead. The format is er-prm, openrlhf, math-shepherd or trl, as `forage prm
             convert` writes them.
         gram_list: Write strategic grams instead. A JSON list of {"gram", "cluster"}.
@@ -75,7 +77,7 @@ def export_command(
         if rollouts == "stepwise":
             count = write_stepwise(stepwise_rows(read(checkpoint, eta).solutions), out)
         else:
-            count = _write_rollouts(checkpoint, rollouts, out, reflect, drop)
+            count = _write_rollouts(checkpoint, rollouts, out, reflect, drop, alone)
         say(f"Saved: {out} ({count} rows)")
         return
     made = export_checkpoint(
@@ -84,12 +86,14 @@ def export_command(
     say(f"Saved: {made}")
 
 
-def _write_rollouts(source: Path, layout: Layout | Literal["reflection"], out: Path, reflect: str, drop: int) -> int:
+def _write_rollouts(
+    source: Path, layout: Layout | Literal["reflection"], out: Path, reflect: str, drop: int, alone: float
+) -> int:
     run_directory, prompts = RunDirectory.open(source), prompts_of_run(source)
     rows = [row for step in run_directory.rollout_steps() for row in run_directory.rollouts(step)]
     if layout != "reflection":
         return write_dataset(rows, layout, out, prompts=prompts)
-    made = reflections(rows, open_recipe(source).task, reflect=reflect, drop=drop)
+    made = reflections(rows, open_recipe(source).task, reflect=reflect, drop=drop, alone=alone)
     if not made:
         raise ForageError(
             "There is nothing to write as reflection: no group that the run kept holds a right and a wrong response. "
