@@ -1,7 +1,7 @@
 """Judges of colorings that are wrong about one pair in five, and two in five: what `judge_reward` makes of errors.
 
     PYTHONPATH=experiments forage bench colouring --arms-file experiments/coloring_judges.txt --exact --worlds \
-        --seeds 0,1,2,3,4 --steps 256 --lr 1e-4 --matmul highest --k 1,8,64
+        --seeds 0,1,2 --steps 256 --lr 1e-4 --matmul highest --k 1,8,64
 """
 
 import zlib
