@@ -199,7 +199,8 @@ def test_a_column_of_right_responses_is_what_the_task_can_show(tmp_path: Path) -
         for problem in table.problems(split):
             assert table.reference(problem) == f"One more. #### {problem.answer}"
     assert open_table(tmp_path / "t.jsonl", verifier=EXACT).reference(table.problems("train")[0]) is None
-    assert parse_table(f"table:data={tmp_path / 't.jsonl'},solution=why,verifier=exact").reference(problem)
+    written = parse_table(f"table:data={tmp_path / 't.jsonl'},solution=why,verifier=exact")
+    assert all(written.reference(problem) for problem in written.problems("train"))
     blank = jsonl(tmp_path / "blank.jsonl", [*rows, {"prompt": "q", "answer": "a", "why": " "}])
     with pytest.raises(ForageError, match=r"line 13: its solution is empty"):
         open_table(blank, verifier=EXACT, columns=Columns(solution="why")).problems("train")
