@@ -9,6 +9,7 @@ from torch import Tensor
 
 from forage.core.errors import ForageError
 from forage.core.interrupts import InterruptGate
+from forage.core.seeds import derive_seed
 from forage.engines.optimization import warmup_cosine
 
 OnUpdate = Callable[[int, int, float], None]
@@ -51,6 +52,20 @@ class FitSettings:
             raise ForageError("epochs, batch, max_tokens and micro_tokens must be at least 1, and lr above 0.")
         if not 0 <= self.held_out < 1:
             raise ForageError(f"held_out is a share of the prompts, so 0 or more and below 1, not {self.held_out}.")
+
+
+def is_held_out(prompt: object, share: float) -> bool:
+    """Whether a prompt is among those to measure with: by what it says alone, so all its examples are on one side."""
+    return derive_seed("held out", str(prompt)) / 2**63 < share
+
+
+def require_examples(training: int, held: int, rejected: Sequence[object], *, what: str, settings: FitSettings) -> None:
+    """Raises ForageError where nothing is left to train on, saying why; `what` names the examples."""
+    if training:
+        return
+    why = f"{held} are held out, {len(rejected)} are rejected"
+    why += f"; the first: {rejected[0]}" if rejected else f". Hold out less than {settings.held_out} of the prompts."
+    raise ForageError(f"None of {held + len(rejected)} {what}: {why}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from forage.engines.out_of_memory import explain_out_of_memory
 from forage.evaluation.fingerprint import fingerprint
 from forage.training.checkpoints import find_checkpoint
 from forage.training.examples import Example, Examples, digest_of
-from forage.training.fit import Checkpointing, FitSettings, OnUpdate, Updates
+from forage.training.fit import Checkpointing, FitSettings, OnUpdate, Updates, is_held_out, require_examples
 from forage.training.resumable import resumable
 
 RECORD = "supervised.json"
@@ -152,11 +152,8 @@ def train_on_examples(
     away).
     """
     prepared = prepare(policy, examples, settings)
-    if not prepared.training:
-        why = f"{len(prepared.held)} are held out, {len(prepared.rejected)} are rejected"
-        first = prepared.rejected[:1]
-        why += f"; the first: {first[0]}" if first else f". Hold out less than {settings.held_out} of the prompts."
-        raise ForageError(f"None of {len(examples)} examples can be learned: {why}")
+    kept, held = len(prepared.training), len(prepared.held)
+    require_examples(kept, held, prepared.rejected, what="examples can be learned", settings=settings)
     training = dealt_anew(prepared.training, seed=settings.seed) if settings.placebo else prepared.training
     batches = [
         rows
@@ -186,7 +183,7 @@ def train_on_examples(
         tokens=settings.epochs * sum(len(each.learned) for each in training),
         updates=updates.done,
         loss=updates.loss,
-        held=len(prepared.held),
+        held=held,
         held_loss=mean_loss(policy, prepared.held, settings.micro_tokens),
         rejected=prepared.rejected,
     )
@@ -208,8 +205,7 @@ def prepare(policy: LocalPolicy, examples: Iterable[Example], settings: Supervis
         if size > settings.max_tokens:
             rejected.append(f"{example.source}: its response has {size} tokens, more than {settings.max_tokens}.")
             continue
-        place = derive_seed("held out", str(example.prompt)) / 2**63
-        (held if place < settings.held_out else training).append(encoded)
+        (held if is_held_out(example.prompt, settings.held_out) else training).append(encoded)
     return SplitExamples(tuple(training), tuple(held), tuple(rejected))
 
 

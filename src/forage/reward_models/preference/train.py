@@ -18,7 +18,7 @@ from forage.engines.local.reward_model import RewardModel
 from forage.engines.optimization import shuffled_batches
 from forage.ops.preferences import bradley_terry_loss, classifier_loss, plackett_luce_loss
 from forage.reward_models.preference import Ranking
-from forage.training.fit import Checkpointing, FitSettings, OnUpdate, Updates
+from forage.training.fit import Checkpointing, FitSettings, OnUpdate, Updates, is_held_out, require_examples
 
 Objective = Literal["plackett-luce", "pairs", "classifier"]
 
@@ -96,11 +96,8 @@ def train_reward_model(
     Raises ForageError where no ranking is left, or where a loss is not finite (the model is then to be thrown away).
     """
     prepared = prepare(model, rankings, settings)
-    if not prepared.training:
-        why = f"{len(prepared.held)} are held out, {len(prepared.rejected)} are rejected"
-        first = prepared.rejected[:1]
-        why += f"; the first: {first[0]}" if first else f". Hold out less than {settings.held_out} of the prompts."
-        raise ForageError(f"None of {len(rankings)} rankings can be trained on: {why}")
+    kept, held = len(prepared.training), len(prepared.held)
+    require_examples(kept, held, prepared.rejected, what="rankings can be trained on", settings=settings)
     training = shuffled(prepared.training, seed=settings.seed) if settings.placebo else prepared.training
     head, body = split_head(model)
 
@@ -147,8 +144,7 @@ def prepare(model: RewardModel, rankings: Sequence[Ranking], settings: RewardTra
         if longest > settings.max_tokens:
             rejected.append(f"{source}: {longest} tokens are more than {settings.max_tokens}.")
             continue
-        place = derive_seed("held out", str(ranking.prompt)) / 2**63
-        (held if place < settings.held_out else training).append(encoded)
+        (held if is_held_out(ranking.prompt, settings.held_out) else training).append(encoded)
     return Prepared(tuple(training), tuple(held), tuple(rejected))
 
 

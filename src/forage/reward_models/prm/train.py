@@ -16,7 +16,7 @@ from forage.engines.optimization import shuffled_batches
 from forage.ops.step_objectives import step_cross_entropy, step_ranking
 from forage.reward_models.prm.calibration import Calibration, FirstErrors, calibrate, locate_errors
 from forage.reward_models.prm.formats import Rejected, TaggedSolution
-from forage.training.fit import Checkpointing, FitSettings, OnUpdate, Updates
+from forage.training.fit import Checkpointing, FitSettings, OnUpdate, Updates, require_examples
 
 Objective = Literal["steps", "outcome", "ranking"]
 
@@ -84,14 +84,8 @@ def train_process_model(
     errors are. Raises ForageError where no solution is left, or where a loss is not finite.
     """
     training, held, rejected = prepare(process, solutions, settings)
-    if not training:
-        why = f"{len(held)} are held out, {len(rejected)} are rejected"
-        why += (
-            f"; the first: {rejected[0]}."
-            if rejected
-            else f". Hold out less than {settings.held_out} of the questions."
-        )
-        raise ForageError(f"None of {len(solutions)} labeled solutions can be trained on: {why}")
+    what = "labeled solutions can be trained on"
+    require_examples(len(training), len(held), rejected, what=what, settings=settings)
     if settings.placebo:
         training = permute_labels(training, seed=settings.seed)
     checkpointing = checkpointing or Checkpointing()
